@@ -1,1 +1,27 @@
-//! Harkara core.
+//! What is true about Razorpay's webhooks without a network.
+//!
+//! This crate does no I/O, reads no clock and spawns nothing. It holds the stages of a delivery as
+//! types, the catalogue of events, the tolerant reading of their bodies, and the law by which two
+//! snapshots of one entity merge. The modules stand in the order in which a delivery meets them.
+
+pub mod endpoint;
+pub mod secret;
+
+pub mod delivery;
+pub mod signature;
+pub mod trace;
+
+pub mod catalogue;
+pub mod entry;
+pub mod lane;
+
+pub mod entity;
+pub mod event;
+pub mod ids;
+pub mod money;
+pub mod time;
+
+pub mod precedence;
+pub mod projection;
+
+pub mod retry;

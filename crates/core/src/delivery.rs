@@ -1,0 +1,81 @@
+//! A delivery as it came over HTTP, before and after its signature was checked.
+
+use bytes::Bytes;
+use sha2::{Digest, Sha256};
+
+use crate::endpoint::EndpointName;
+use crate::ids::EventId;
+use crate::time::ReceivedAt;
+use crate::trace::TraceContext;
+
+/// What Razorpay sent: headers of interest and the exact body. Nothing is proved about it yet.
+#[derive(Clone)]
+pub struct Delivery<'a> {
+    /// The endpoint whose URL was called.
+    pub endpoint: EndpointName,
+    /// `X-Razorpay-Event-Id` where it was sent. Not covered by the signature.
+    pub event_id: Option<EventId>,
+    /// `X-Razorpay-Signature` where it was sent.
+    pub signature: Option<&'a [u8]>,
+    /// The caller's trace context, or one that the ingress made.
+    pub trace: TraceContext,
+    /// When the request reached us, by our clock.
+    pub received_at: ReceivedAt,
+    /// The body, byte for byte.
+    pub body: Bytes,
+}
+
+/// A delivery whose signature matched its raw body under a live secret of its endpoint.
+///
+/// [`crate::signature::verify`] is the only way to get one, so holding it is the proof; nothing but
+/// a verified delivery can be written into a stream entry.
+pub struct VerifiedDelivery {
+    pub(crate) endpoint: EndpointName,
+    pub(crate) event_id: EventId,
+    pub(crate) signature: [u8; SIGNATURE_HEX_BYTES],
+    pub(crate) secret_position: usize,
+    pub(crate) trace: TraceContext,
+    pub(crate) received_at: ReceivedAt,
+    pub(crate) body: Bytes,
+}
+
+/// Length of a signature in lower-case hex: 32 bytes of HMAC-SHA256.
+pub const SIGNATURE_HEX_BYTES: usize = 64;
+
+impl VerifiedDelivery {
+    /// The endpoint whose secret matched.
+    #[must_use]
+    pub fn endpoint(&self) -> &EndpointName {
+        &self.endpoint
+    }
+
+    /// The event id from the header, or derived from the body where the header was absent.
+    #[must_use]
+    pub fn event_id(&self) -> &EventId {
+        &self.event_id
+    }
+
+    /// Which of the endpoint's secrets matched; 0 is the newest.
+    #[must_use]
+    pub fn secret_position(&self) -> usize {
+        self.secret_position
+    }
+
+    /// When the request reached us.
+    #[must_use]
+    pub fn received_at(&self) -> ReceivedAt {
+        self.received_at
+    }
+
+    /// The exact bytes that were signed.
+    #[must_use]
+    pub fn body(&self) -> &Bytes {
+        &self.body
+    }
+}
+
+/// The digest that identifies a body, whatever event id it came under.
+#[must_use]
+pub fn body_sha256(body: &[u8]) -> [u8; 32] {
+    Sha256::digest(body).into()
+}

@@ -1,0 +1,89 @@
+//! Accounts of sub-merchants.
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::fields::{Place, latest};
+use crate::event::{ContentError, Head, Scalar, object, raw_fields};
+use crate::ids::AccountId;
+use crate::time::EventTime;
+
+/// An account. Its KYC details (PAN, bank account, addresses, phone) stay in the body alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields are Razorpay's")]
+pub struct Account {
+    pub id: AccountId,
+    /// `merchant_detail.activation_status`, or where that is null the last part of the event's name
+    /// (a suspended account has no activation status).
+    pub status: Option<String>,
+    pub activated: Option<bool>,
+    pub live: Option<bool>,
+    pub hold_funds: Option<bool>,
+    pub activated_at: Option<EventTime>,
+    pub suspended_at: Option<EventTime>,
+    pub business_type: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Raw<'a> {
+    #[serde(borrow)]
+    id: Scalar<'a>,
+    #[serde(borrow)]
+    status: Scalar<'a>,
+    #[serde(borrow)]
+    activated: Scalar<'a>,
+    #[serde(borrow)]
+    live: Scalar<'a>,
+    #[serde(borrow)]
+    hold_funds: Scalar<'a>,
+    #[serde(borrow)]
+    activated_at: Scalar<'a>,
+    #[serde(borrow)]
+    suspended_at: Scalar<'a>,
+    #[serde(borrow)]
+    created_at: Scalar<'a>,
+    #[serde(borrow)]
+    updated_at: Scalar<'a>,
+    #[serde(borrow)]
+    merchant_detail: Option<&'a RawValue>,
+    #[serde(borrow)]
+    activation_details: Option<&'a RawValue>,
+}
+
+raw_fields! { struct RawMerchantDetail { activation_status, business_type } }
+raw_fields! { struct RawActivationDetails { status } }
+
+impl Account {
+    /// The payload key.
+    pub const KIND: &'static str = "account";
+
+    pub(super) fn read(
+        raw: &RawValue,
+        head: &Head,
+    ) -> Result<(Self, Option<EventTime>), ContentError> {
+        let at = Place(Self::KIND);
+        let raw: Raw<'_> = at.object(raw)?;
+        let detail: RawMerchantDetail<'_> =
+            raw.merchant_detail.and_then(object).unwrap_or_default();
+        let activation: RawActivationDetails<'_> =
+            raw.activation_details.and_then(object).unwrap_or_default();
+        let status = detail
+            .activation_status
+            .text()
+            .or_else(|| activation.status.text())
+            .or_else(|| raw.status.text())
+            .or_else(|| head.name.strip_prefix("account.").map(str::to_owned));
+        let account = Self {
+            id: at.id(&raw.id, AccountId::parse)?,
+            status,
+            activated: raw.activated.flag(),
+            live: raw.live.flag(),
+            hold_funds: raw.hold_funds.flag(),
+            activated_at: raw.activated_at.instant(),
+            suspended_at: raw.suspended_at.instant(),
+            business_type: detail.business_type.text(),
+        };
+        Ok((account, latest(&[&raw.created_at, &raw.updated_at])))
+    }
+}

@@ -1,0 +1,97 @@
+//! Payment downtimes.
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::fields::{Place, latest};
+use crate::event::{ContentError, Scalar, object, raw_fields};
+use crate::ids::DowntimeId;
+use crate::time::EventTime;
+
+/// A downtime of a payment method or instrument.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields are Razorpay's")]
+pub struct Downtime {
+    pub id: DowntimeId,
+    pub status: String,
+    pub method: Option<String>,
+    pub severity: Option<String>,
+    pub scheduled: Option<bool>,
+    pub begin_at: Option<EventTime>,
+    pub end_at: Option<EventTime>,
+    pub instrument: Instrument,
+}
+
+/// What is down. Which fields are set depends on the method.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields are Razorpay's")]
+pub struct Instrument {
+    pub bank: Option<String>,
+    pub network: Option<String>,
+    pub issuer: Option<String>,
+    /// `type` in the body; the documentation calls it `card_type`.
+    pub card_type: Option<String>,
+    pub vpa_handle: Option<String>,
+    pub psp: Option<String>,
+    pub flow: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Raw<'a> {
+    #[serde(borrow)]
+    id: Scalar<'a>,
+    #[serde(borrow)]
+    status: Scalar<'a>,
+    #[serde(borrow)]
+    method: Scalar<'a>,
+    #[serde(borrow)]
+    severity: Scalar<'a>,
+    #[serde(borrow)]
+    scheduled: Scalar<'a>,
+    #[serde(borrow)]
+    begin: Scalar<'a>,
+    #[serde(borrow)]
+    end: Scalar<'a>,
+    #[serde(borrow)]
+    created_at: Scalar<'a>,
+    #[serde(borrow)]
+    updated_at: Scalar<'a>,
+    #[serde(borrow)]
+    instrument: Option<&'a RawValue>,
+}
+
+raw_fields! { struct RawInstrument { bank, network, issuer, r#type, card_type, vpa_handle, psp, flow } }
+
+impl Downtime {
+    /// The payload key.
+    pub const KIND: &'static str = "payment.downtime";
+
+    pub(super) fn read(raw: &RawValue) -> Result<(Self, Option<EventTime>), ContentError> {
+        let at = Place(Self::KIND);
+        let raw: Raw<'_> = at.object(raw)?;
+        let instrument: RawInstrument<'_> = raw.instrument.and_then(object).unwrap_or_default();
+        let downtime = Self {
+            id: at.id(&raw.id, DowntimeId::parse)?,
+            status: at.required("status", &raw.status)?,
+            method: raw.method.text(),
+            severity: raw.severity.text(),
+            scheduled: raw.scheduled.flag(),
+            begin_at: raw.begin.instant(),
+            end_at: raw.end.instant(),
+            instrument: Instrument {
+                bank: instrument.bank.text(),
+                network: instrument.network.text(),
+                issuer: instrument.issuer.text(),
+                card_type: instrument
+                    .r#type
+                    .text()
+                    .or_else(|| instrument.card_type.text()),
+                vpa_handle: instrument.vpa_handle.text(),
+                psp: instrument.psp.text(),
+                flow: instrument.flow.text(),
+            },
+        };
+        Ok((downtime, latest(&[&raw.created_at, &raw.updated_at])))
+    }
+}

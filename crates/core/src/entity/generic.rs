@@ -1,0 +1,57 @@
+//! Entities of families without typed handling.
+
+use serde_json::value::RawValue;
+
+use super::fields::{currency, latest};
+use crate::event::{Head, object, raw_fields};
+use crate::money::{Currency, MinorUnits};
+use crate::time::EventTime;
+
+/// What every entity has in common, whatever its kind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields are Razorpay's")]
+pub struct GenericEntity {
+    /// The payload key, such as `subscription`.
+    pub kind: String,
+    pub id: String,
+    /// `status` or `activation_status`; for the entity that an event is about, otherwise the last part
+    /// of the event's name (a `transfer` has no status of its own).
+    pub status: Option<String>,
+    pub amount: Option<MinorUnits>,
+    pub currency: Option<Currency>,
+    pub created_at: Option<EventTime>,
+}
+
+raw_fields! { struct Raw { id, status, activation_status, amount, currency, created_at, updated_at } }
+
+impl GenericEntity {
+    pub(super) fn read(
+        key: &str,
+        raw: &RawValue,
+        head: &Head,
+        is_primary: bool,
+    ) -> Option<(Self, Option<EventTime>)> {
+        // An array in place of an object, or an object without an id, has nothing to keep a row under.
+        let raw: Raw<'_> = object(raw)?;
+        let id = raw.id.text()?;
+        let of_name = || {
+            is_primary
+                .then(|| head.name.rsplit('.').next().map(str::to_owned))
+                .flatten()
+        };
+        let entity = Self {
+            kind: key.replace('\0', "\u{fffd}"),
+            id,
+            status: raw
+                .status
+                .text()
+                .or_else(|| raw.activation_status.text())
+                .or_else(of_name),
+            // Nothing is known of this kind, so an odd amount is no reason to refuse the event.
+            amount: raw.amount.minor_units().unwrap_or_default(),
+            currency: currency(&raw.currency),
+            created_at: raw.created_at.instant(),
+        };
+        Some((entity, latest(&[&raw.created_at, &raw.updated_at])))
+    }
+}

@@ -1,0 +1,76 @@
+//! Fund account validations.
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::fields::{Place, currency, latest};
+use crate::event::{ContentError, Scalar, object, raw_fields};
+use crate::ids::ValidationId;
+use crate::money::{Currency, MinorUnits};
+use crate::time::EventTime;
+
+/// A fund account validation. `completed` does not mean valid: `account_status` tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields are Razorpay's")]
+pub struct Validation {
+    pub id: ValidationId,
+    pub status: String,
+    pub fund_account_id: Option<String>,
+    pub contact_id: Option<String>,
+    pub account_type: Option<String>,
+    pub amount: Option<MinorUnits>,
+    pub currency: Option<Currency>,
+    pub account_status: Option<String>,
+    pub name_match_score: Option<i64>,
+    pub utr: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Raw<'a> {
+    #[serde(borrow)]
+    id: Scalar<'a>,
+    #[serde(borrow)]
+    status: Scalar<'a>,
+    #[serde(borrow)]
+    amount: Scalar<'a>,
+    #[serde(borrow)]
+    currency: Scalar<'a>,
+    #[serde(borrow)]
+    utr: Scalar<'a>,
+    #[serde(borrow)]
+    created_at: Scalar<'a>,
+    #[serde(borrow)]
+    fund_account: Option<&'a RawValue>,
+    #[serde(borrow)]
+    results: Option<&'a RawValue>,
+}
+
+raw_fields! { struct RawFundAccount { id, contact_id, account_type } }
+raw_fields! { struct RawResults { account_status, name_match_score } }
+
+impl Validation {
+    /// The payload key.
+    pub const KIND: &'static str = "fund_account.validation";
+
+    pub(super) fn read(raw: &RawValue) -> Result<(Self, Option<EventTime>), ContentError> {
+        let at = Place(Self::KIND);
+        let raw: Raw<'_> = at.object(raw)?;
+        let fund_account: RawFundAccount<'_> =
+            raw.fund_account.and_then(object).unwrap_or_default();
+        let results: RawResults<'_> = raw.results.and_then(object).unwrap_or_default();
+        let validation = Self {
+            id: at.id(&raw.id, ValidationId::parse)?,
+            status: at.required("status", &raw.status)?,
+            fund_account_id: fund_account.id.text(),
+            contact_id: fund_account.contact_id.text(),
+            account_type: fund_account.account_type.text(),
+            amount: at.amount("amount", &raw.amount)?,
+            currency: currency(&raw.currency),
+            account_status: results.account_status.text(),
+            name_match_score: results.name_match_score.number(),
+            utr: raw.utr.text(),
+        };
+        Ok((validation, latest(&[&raw.created_at])))
+    }
+}

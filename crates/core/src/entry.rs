@@ -1,0 +1,167 @@
+//! A stream entry: what the ingress appends and a worker claims.
+//!
+//! The field names are short because Redis keeps them with every entry.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use serde::Deserialize;
+
+use crate::delivery::VerifiedDelivery;
+use crate::ids::EventId;
+use crate::time::ReceivedAt;
+use crate::trace::TraceContext;
+
+/// The format that [`fields_of`] writes. A change that older workers cannot read raises it.
+pub const FORMAT_VERSION: &str = "1";
+
+/// Names of an entry's fields.
+pub mod field {
+    /// Format version.
+    pub const VERSION: &str = "v";
+    /// Endpoint name.
+    pub const ENDPOINT: &str = "ep";
+    /// Event id.
+    pub const EVENT_ID: &str = "id";
+    /// Event name, where the body has one.
+    pub const EVENT_NAME: &str = "ev";
+    /// Receipt time in milliseconds since 1970.
+    pub const RECEIVED_AT: &str = "at";
+    /// Signature in lower-case hex.
+    pub const SIGNATURE: &str = "sig";
+    /// W3C `traceparent`.
+    pub const TRACEPARENT: &str = "tp";
+    /// W3C `tracestate`, where there is one.
+    pub const TRACESTATE: &str = "ts";
+    /// The body, byte for byte.
+    pub const BODY: &str = "body";
+}
+
+/// An entry as a worker reads it back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StreamEntry {
+    /// The endpoint that took the delivery.
+    pub endpoint: String,
+    /// The event's id.
+    pub event_id: EventId,
+    /// The event's name as the ingress saw it; empty where the body had none.
+    pub event_name: String,
+    /// When the delivery was received.
+    pub received_at: ReceivedAt,
+    /// The signature that was verified.
+    pub signature: String,
+    /// The delivery's trace context.
+    pub trace: TraceContext,
+    /// The exact body.
+    pub body: Bytes,
+}
+
+/// Why an entry cannot be read. Its fields must be kept all the same.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidEntry {
+    /// The entry was written in a format that this version does not know.
+    #[error("stream entry format {0:?} is unknown to this version")]
+    UnknownVersion(String),
+    /// A field that every entry has is absent.
+    #[error("stream entry has no field {0:?}")]
+    MissingField(&'static str),
+    /// A field cannot be read.
+    #[error("stream entry field {0:?} is malformed")]
+    MalformedField(&'static str),
+}
+
+/// The event name in a body, read without building a tree.
+///
+/// `None` where the body is not a JSON object or has no such text; that is for the worker to judge.
+#[must_use]
+pub fn event_name(body: &[u8]) -> Option<Cow<'_, str>> {
+    #[derive(Deserialize)]
+    struct Name<'a> {
+        #[serde(borrow)]
+        event: Cow<'a, str>,
+    }
+    serde_json::from_slice::<Name<'_>>(body)
+        .ok()
+        .map(|name| name.event)
+}
+
+/// The fields of the entry for a delivery, in the order in which they are appended.
+#[must_use]
+pub fn fields_of<'a>(
+    delivery: &'a VerifiedDelivery,
+    event_name: &'a str,
+) -> Vec<(&'static str, Cow<'a, [u8]>)> {
+    let trace = &delivery.trace;
+    let mut fields: Vec<(&'static str, Cow<'a, [u8]>)> = vec![
+        (field::VERSION, FORMAT_VERSION.as_bytes().into()),
+        (
+            field::ENDPOINT,
+            delivery.endpoint.as_str().as_bytes().into(),
+        ),
+        (
+            field::EVENT_ID,
+            delivery.event_id.as_str().as_bytes().into(),
+        ),
+        (field::EVENT_NAME, event_name.as_bytes().into()),
+        (
+            field::RECEIVED_AT,
+            delivery
+                .received_at
+                .millis()
+                .to_string()
+                .into_bytes()
+                .into(),
+        ),
+        (field::SIGNATURE, delivery.signature.as_slice().into()),
+        (field::TRACEPARENT, trace.traceparent.as_bytes().into()),
+    ];
+    if !trace.tracestate.is_empty() {
+        fields.push((field::TRACESTATE, trace.tracestate.as_bytes().into()));
+    }
+    fields.push((field::BODY, delivery.body.as_ref().into()));
+    fields
+}
+
+impl StreamEntry {
+    /// Reads an entry's fields; unknown ones are passed over.
+    pub fn from_fields(
+        fields: impl IntoIterator<Item = (String, Bytes)>,
+    ) -> Result<Self, InvalidEntry> {
+        let fields: Vec<(String, Bytes)> = fields.into_iter().collect();
+        let find = |name: &str| {
+            fields
+                .iter()
+                .find(|(key, _)| key == name)
+                .map(|(_, value)| value)
+        };
+        let bytes = |name| find(name).ok_or(InvalidEntry::MissingField(name));
+        let text = |name| -> Result<String, InvalidEntry> {
+            let bytes = bytes(name)?;
+            String::from_utf8(bytes.to_vec()).map_err(|_| InvalidEntry::MalformedField(name))
+        };
+        let optional = |name| find(name).map_or(Ok(String::new()), |_| text(name));
+
+        let version = text(field::VERSION)?;
+        if version != FORMAT_VERSION {
+            return Err(InvalidEntry::UnknownVersion(version));
+        }
+        let received_at = text(field::RECEIVED_AT)?
+            .parse()
+            .map_err(|_| InvalidEntry::MalformedField(field::RECEIVED_AT))?;
+        Ok(Self {
+            endpoint: text(field::ENDPOINT)?,
+            event_id: EventId::stored(text(field::EVENT_ID)?),
+            event_name: optional(field::EVENT_NAME)?,
+            received_at: ReceivedAt::from_millis(received_at),
+            signature: text(field::SIGNATURE)?,
+            trace: TraceContext {
+                traceparent: optional(field::TRACEPARENT)?,
+                tracestate: optional(field::TRACESTATE)?,
+            },
+            body: bytes(field::BODY)?.clone(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

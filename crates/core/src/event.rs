@@ -1,0 +1,162 @@
+//! An event as it stands in a signed body, read tolerantly.
+//!
+//! Razorpay's documented bodies and the real ones disagree in types and places, so the envelope and
+//! the entities are read field by field: only what an event cannot do without (a name, the entity it
+//! is about, that entity's id and status, amounts that are numbers) may fail, and then with the place.
+
+mod content_error;
+mod scalar;
+
+pub use content_error::ContentError;
+pub(crate) use scalar::{Scalar, object, raw_fields};
+
+use std::collections::BTreeMap;
+
+use serde_json::value::RawValue;
+
+use crate::catalogue::{self, Known};
+use crate::entity::Entity;
+use crate::ids::AccountId;
+use crate::precedence::Precedence;
+use crate::time::EventTime;
+
+/// What the envelope says of every event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// The event's name; unknown names are kept as they are.
+    pub name: String,
+    /// The account that the event belongs to.
+    pub account_id: Option<AccountId>,
+    /// When the event happened by Razorpay's clock, where the body tells.
+    pub occurred_at: Option<EventTime>,
+}
+
+/// An event with the snapshots of every entity that it contains.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// The envelope.
+    pub head: Head,
+    /// Each contained entity with the precedence of this snapshot of it.
+    pub entities: Vec<(Precedence, Entity)>,
+}
+
+/// A body from which no event can be projected.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the body cannot be projected")]
+pub struct Unprojectable {
+    /// The envelope, where at least that could be read.
+    pub head: Option<Box<Head>>,
+    /// What is wrong with it.
+    #[source]
+    pub reason: ContentError,
+}
+
+#[derive(Default, serde::Deserialize)]
+#[serde(default)]
+struct RawEnvelope<'a> {
+    #[serde(borrow)]
+    event: Scalar<'a>,
+    #[serde(borrow)]
+    account_id: Scalar<'a>,
+    #[serde(borrow)]
+    created_at: Scalar<'a>,
+    #[serde(borrow)]
+    payload: Option<&'a RawValue>,
+}
+
+/// Reads a body.
+///
+/// Unknown names and unknown payload keys are no error; a payload value that is not `{"entity": {…}}`
+/// is passed over unless the event is about it.
+pub fn read(body: &[u8]) -> Result<Event, Unprojectable> {
+    let (mut head, payload) =
+        envelope(body).map_err(|reason| Unprojectable { head: None, reason })?;
+    match entities(&mut head, payload) {
+        Ok(entities) => Ok(Event { head, entities }),
+        Err(reason) => Err(Unprojectable {
+            head: Some(Box::new(head)),
+            reason,
+        }),
+    }
+}
+
+type Payload<'a> = BTreeMap<String, &'a RawValue>;
+
+fn envelope(body: &[u8]) -> Result<(Head, Payload<'_>), ContentError> {
+    let text = std::str::from_utf8(body).map_err(|_| ContentError::NotUtf8)?;
+    let fields: RawEnvelope<'_> = serde_json::from_str(text).map_err(|e| match e.classify() {
+        serde_json::error::Category::Data => ContentError::NotAnObject,
+        _ => ContentError::NotJson { at: e.column() },
+    })?;
+    // A struct would also be read from an array of its fields.
+    if !text.trim_start().starts_with('{') {
+        return Err(ContentError::NotAnObject);
+    }
+    let payload: Payload<'_> = fields.payload.and_then(object).unwrap_or_default();
+
+    let name = fields.event.text().ok_or(ContentError::NoEventName)?;
+    let account_id = fields
+        .account_id
+        .text()
+        .as_deref()
+        .and_then(AccountId::reference);
+    let inside = payload
+        .get("created_at")
+        .and_then(|value| serde_json::from_str::<Scalar<'_>>(value.get()).ok());
+    let occurred_at = fields
+        .created_at
+        .instant()
+        .or_else(|| inside.and_then(|value| value.instant()));
+    Ok((
+        Head {
+            name,
+            account_id,
+            occurred_at,
+        },
+        payload,
+    ))
+}
+
+fn entities(
+    head: &mut Head,
+    payload: Payload<'_>,
+) -> Result<Vec<(Precedence, Entity)>, ContentError> {
+    #[derive(serde::Deserialize)]
+    struct Wrapper<'a> {
+        #[serde(borrow, default)]
+        entity: Option<&'a RawValue>,
+    }
+    let known = catalogue::find(&head.name);
+    let about = known.map(|known| catalogue::primary_entity(known.family));
+    let mut found = Vec::with_capacity(payload.len());
+    for (key, value) in payload {
+        let Some(entity) = object::<Wrapper<'_>>(value).and_then(|wrapper| wrapper.entity) else {
+            continue;
+        };
+        let is_primary = about == Some(key.as_str());
+        if let Some(entity) = Entity::read(&key, entity, head, is_primary)? {
+            found.push((entity, is_primary));
+        }
+    }
+    let required = known.and_then(Known::required_entity);
+    if let Some(key) =
+        required.filter(|key| !found.iter().any(|((entity, _), _)| entity.kind() == *key))
+    {
+        return Err(ContentError::MissingEntity { key });
+    }
+
+    let latest = found.iter().filter_map(|((_, latest), _)| *latest).max();
+    // For payment links the envelope's time is the link's creation, so the latest instant that the
+    // body tells stands for the event's; elsewhere it only fills in for a missing one.
+    let from_entities = known.is_some_and(|known| known.family == "payment_link");
+    if from_entities || head.occurred_at.is_none() {
+        head.occurred_at = head.occurred_at.max(latest);
+    }
+    Ok(found
+        .into_iter()
+        .map(|((entity, _), is_primary)| (entity.precedence(head.occurred_at, is_primary), entity))
+        .collect())
+}
+
+#[cfg(test)]
+mod tests;

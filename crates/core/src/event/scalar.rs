@@ -1,0 +1,217 @@
+//! A field's value before its type is known: Razorpay sends `true` or `"1"`, `0` or `null`, `""` or
+//! nothing, for the same field.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+
+use crate::money::MinorUnits;
+use crate::time::EventTime;
+
+/// A JSON value of which only scalars are kept.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) enum Scalar<'a> {
+    /// Absent or `null`.
+    #[default]
+    Null,
+    Bool(bool),
+    Integer(i64),
+    /// A number with a fraction, or beyond 64 bits.
+    Float(f64),
+    Text(Cow<'a, str>),
+    /// An array or an object.
+    Compound,
+}
+
+/// Largest float that still counts whole numbers exactly: 2^53.
+const WHOLE_FLOAT_MAX: f64 = 9_007_199_254_740_992.0;
+
+impl Scalar<'_> {
+    /// The value as text; `None` when absent or empty. Numbers and booleans are written out.
+    ///
+    /// PostgreSQL's text cannot hold NUL, so one is replaced; the exact bytes stay in the ledger.
+    pub(crate) fn text(&self) -> Option<String> {
+        let text = match self {
+            Self::Null | Self::Compound => return None,
+            Self::Bool(value) => value.to_string(),
+            Self::Integer(value) => value.to_string(),
+            Self::Float(value) => value.to_string(),
+            Self::Text(value) => value.replace('\0', "\u{fffd}"),
+        };
+        (!text.is_empty()).then_some(text)
+    }
+
+    /// The value as a whole number; `Err` names the type found when it is there but no such number.
+    pub(crate) fn integer(&self) -> Result<Option<i64>, &'static str> {
+        match self {
+            Self::Null => Ok(None),
+            Self::Integer(value) => Ok(Some(*value)),
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "the guard leaves whole numbers within 2^53"
+            )]
+            Self::Float(value) if value.fract() == 0.0 && value.abs() <= WHOLE_FLOAT_MAX => {
+                Ok(Some(*value as i64))
+            }
+            Self::Text(value) if value.is_empty() => Ok(None),
+            Self::Text(value) => value.parse().map(Some).map_err(|_| "text"),
+            Self::Float(_) => Err("a fraction"),
+            Self::Bool(_) => Err("a boolean"),
+            Self::Compound => Err("an array or object"),
+        }
+    }
+
+    /// The value as an amount; `Err` names the type found when it is there but no such number.
+    pub(crate) fn minor_units(&self) -> Result<Option<MinorUnits>, &'static str> {
+        Ok(self.integer()?.map(MinorUnits))
+    }
+
+    /// The value as a whole number where it is one.
+    pub(crate) fn number(&self) -> Option<i64> {
+        self.integer().ok().flatten()
+    }
+
+    /// The value as a boolean: `true`, `1`, `"1"`, `"true"` and their opposites.
+    pub(crate) fn flag(&self) -> Option<bool> {
+        match self {
+            Self::Bool(value) => Some(*value),
+            Self::Integer(0) => Some(false),
+            Self::Integer(1) => Some(true),
+            Self::Text(value) => match value.as_ref() {
+                "1" | "true" => Some(true),
+                "0" | "false" => Some(false),
+                _ => None,
+            },
+            Self::Null | Self::Integer(_) | Self::Float(_) | Self::Compound => None,
+        }
+    }
+
+    /// The value as an instant of Razorpay's clock; 0, null and what is no time give `None`.
+    pub(crate) fn instant(&self) -> Option<EventTime> {
+        self.number().and_then(EventTime::from_seconds)
+    }
+}
+
+/// Reads an object into `T`; `None` for any other value, and for one in which a field stands twice.
+pub(crate) fn object<'a, T: Deserialize<'a>>(value: &'a RawValue) -> Option<T> {
+    let text = value.get();
+    text.starts_with('{')
+        .then(|| serde_json::from_str(text).ok())
+        .flatten()
+}
+
+/// Declares a struct whose fields are [`Scalar`]s borrowed from the body; absent ones are `Null`.
+macro_rules! raw_fields {
+    (struct $name:ident { $($field:ident),* $(,)? }) => {
+        #[derive(Default, serde::Deserialize)]
+        #[serde(default)]
+        struct $name<'a> {
+            $(#[serde(borrow)] $field: crate::event::Scalar<'a>,)*
+        }
+    };
+}
+pub(crate) use raw_fields;
+
+impl<'de: 'a, 'a> Deserialize<'de> for Scalar<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ScalarVisitor)
+    }
+}
+
+struct ScalarVisitor;
+
+impl<'de> Visitor<'de> for ScalarVisitor {
+    type Value = Scalar<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(Scalar::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Self::Value, E> {
+        Ok(Scalar::Bool(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Self::Value, E> {
+        Ok(Scalar::Integer(value))
+    }
+
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a number beyond 64 bits is only known to be too large"
+    )]
+    fn visit_u64<E>(self, value: u64) -> Result<Self::Value, E> {
+        Ok(i64::try_from(value).map_or(Scalar::Float(value as f64), Scalar::Integer))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Self::Value, E> {
+        Ok(Scalar::Float(value))
+    }
+
+    fn visit_borrowed_str<E>(self, value: &'de str) -> Result<Self::Value, E> {
+        Ok(Scalar::Text(Cow::Borrowed(value)))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Self::Value, E> {
+        Ok(Scalar::Text(Cow::Owned(value.to_owned())))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Scalar::Compound)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Scalar::Compound)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Scalar;
+
+    fn scalar(json: &str) -> Scalar<'_> {
+        serde_json::from_str(json).unwrap()
+    }
+
+    #[test]
+    fn one_meaning_has_many_spellings() {
+        for yes in ["true", "1", "\"1\"", "\"true\""] {
+            assert_eq!(scalar(yes).flag(), Some(true), "{yes}");
+        }
+        for unset in ["null", "0", "\"\"", "[]", "{}", "-5", "1e300"] {
+            assert_eq!(scalar(unset).instant(), None, "{unset}");
+        }
+        for hundred in ["100", "100.0", "\"100\""] {
+            assert_eq!(scalar(hundred).integer(), Ok(Some(100)), "{hundred}");
+        }
+    }
+
+    #[test]
+    fn money_that_is_no_whole_number_is_refused_with_its_type() {
+        assert_eq!(scalar("1.5").minor_units(), Err("a fraction"));
+        assert_eq!(scalar("\"ten\"").minor_units(), Err("text"));
+        assert_eq!(scalar("[]").minor_units(), Err("an array or object"));
+        assert_eq!(
+            scalar("18446744073709551615").minor_units(),
+            Err("a fraction")
+        );
+        assert_eq!(scalar("null").minor_units(), Ok(None));
+    }
+
+    #[test]
+    fn text_never_holds_nul_and_is_never_empty() {
+        assert_eq!(
+            scalar(r#""a\u0000b""#).text().as_deref(),
+            Some("a\u{fffd}b")
+        );
+        assert_eq!(scalar(r#""""#).text(), None);
+        assert_eq!(scalar("7").text().as_deref(), Some("7"));
+    }
+}

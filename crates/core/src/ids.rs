@@ -1,0 +1,165 @@
+//! Identifiers: one type for each kind, parsed by its prefix.
+
+use std::fmt;
+
+use crate::delivery::body_sha256;
+use crate::signature::encode_hex;
+
+/// Longest event id in bytes. Razorpay sends 14 characters; a derived id has 71.
+pub const EVENT_ID_BYTES_MAX: usize = 128;
+
+/// The identity that Razorpay gives an event, the same for every retry of it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct EventId(String);
+
+impl EventId {
+    /// Reads an `X-Razorpay-Event-Id`: 1 to 128 visible ASCII characters after trimming, else `None`.
+    ///
+    /// The header is not signed, so a strange one says nothing about the body and must not refuse it.
+    #[must_use]
+    pub fn from_header(value: &str) -> Option<Self> {
+        let value = value.trim();
+        let visible = value.bytes().all(|b| b.is_ascii_graphic());
+        (!value.is_empty() && value.len() <= EVENT_ID_BYTES_MAX && visible)
+            .then(|| Self(value.to_owned()))
+    }
+
+    /// The id of a delivery that came without one: `sha256:` and the digest of its body.
+    #[must_use]
+    pub fn of_body(body: &[u8]) -> Self {
+        Self(format!("sha256:{}", encode_hex(&body_sha256(body))))
+    }
+
+    /// The id of a second body that came under an id which another body already holds.
+    ///
+    /// The id header is not signed, so this can happen, and neither body may be lost.
+    #[must_use]
+    pub fn contested(&self, digest: &[u8; 32]) -> Self {
+        Self(format!("{}~{}", self.0, encode_hex(&digest[..8])))
+    }
+
+    /// An id that was read from our own stream or ledger.
+    #[must_use]
+    pub fn stored(value: String) -> Self {
+        Self(value)
+    }
+
+    /// The id as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for EventId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Why a text is not the id of the entity it should name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected an id beginning with {prefix:?}")]
+pub struct InvalidId {
+    /// The prefix that this kind of id has.
+    pub prefix: &'static str,
+}
+
+macro_rules! entity_ids {
+    ($($(#[$doc:meta])* $name:ident = $prefix:literal;)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub struct $name(String);
+
+        impl $name {
+            /// What every id of this kind begins with.
+            pub const PREFIX: &'static str = $prefix;
+
+            /// Reads the id of the entity itself. An id without any prefix gets its own (some bodies
+            /// leave it out); one with another kind's prefix is an error.
+            pub fn parse(id: &str) -> Result<Self, InvalidId> {
+                if id.len() > $prefix.len() && id.starts_with($prefix) {
+                    Ok(Self(id.to_owned()))
+                } else if !id.is_empty() && !id.contains('_') {
+                    Ok(Self(format!("{}{id}", $prefix)))
+                } else {
+                    Err(InvalidId { prefix: $prefix })
+                }
+            }
+
+            /// Reads a reference to such an entity from another one. A reference that does not look
+            /// right is kept as sent: it must not stop the entity that holds it.
+            #[must_use]
+            pub fn reference(id: &str) -> Option<Self> {
+                (!id.is_empty()).then(|| Self::parse(id).unwrap_or_else(|_| Self(id.to_owned())))
+            }
+
+            /// The id as text, with its prefix.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    )*};
+}
+
+entity_ids! {
+    /// A merchant's account.
+    AccountId = "acc_";
+    /// A payment.
+    PaymentId = "pay_";
+    /// An order.
+    OrderId = "order_";
+    /// A refund.
+    RefundId = "rfnd_";
+    /// A dispute.
+    DisputeId = "disp_";
+    /// A payment downtime.
+    DowntimeId = "down_";
+    /// An invoice.
+    InvoiceId = "inv_";
+    /// A fund account validation.
+    ValidationId = "fav_";
+    /// A payment link.
+    PaymentLinkId = "plink_";
+    /// A pre-debit notification of an order.
+    NotificationId = "notification_";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{AccountId, EventId, OrderId};
+
+    #[test]
+    fn an_id_without_prefix_gets_its_own_and_a_foreign_one_is_refused() {
+        assert_eq!(
+            OrderId::parse("QflczVVaNJciLq").unwrap().as_str(),
+            "order_QflczVVaNJciLq"
+        );
+        assert_eq!(OrderId::parse("order_1").unwrap().as_str(), "order_1");
+        assert_eq!(AccountId::parse("acc_1").unwrap().as_str(), "acc_1");
+        for bad in ["", "order_", "pay_1"] {
+            assert!(OrderId::parse(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_strange_reference_is_kept_as_sent() {
+        assert_eq!(OrderId::reference("pay_1").unwrap().as_str(), "pay_1");
+        assert_eq!(OrderId::reference(""), None);
+    }
+
+    #[test]
+    fn a_header_that_is_no_id_is_ignored() {
+        assert_eq!(EventId::from_header(" abc ").unwrap().as_str(), "abc");
+        for bad in ["", "  ", "a b", "é", "a\u{7f}", &"x".repeat(129)] {
+            assert_eq!(EventId::from_header(bad), None, "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,253 @@
+//! Lanes: the four priorities, each a stream of its own.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+
+use crate::catalogue::{self, EVENTS};
+
+/// A priority. Higher lanes are claimed first; none starves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Lane {
+    /// Disputes and downtimes.
+    Critical,
+    /// Accounts and fund accounts.
+    Medium,
+    /// Invoices and payment links.
+    Normal,
+    /// Payments, orders, refunds and all others.
+    Default,
+}
+
+/// Number of lanes.
+pub const LANES: usize = 4;
+
+/// The consumer group that workers share on every lane's stream.
+pub const CONSUMER_GROUP: &str = "harkara";
+
+impl Lane {
+    /// Every lane, highest first.
+    pub const ALL: [Self; LANES] = [Self::Critical, Self::Medium, Self::Normal, Self::Default];
+
+    /// The lane's name, as it stands in stream keys, settings and listings.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Critical => "critical",
+            Self::Medium => "medium",
+            Self::Normal => "normal",
+            Self::Default => "default",
+        }
+    }
+
+    /// Reads a lane's name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|lane| lane.as_str() == name)
+    }
+
+    /// The key of the lane's stream; the braces keep a partition's lanes in one cluster slot.
+    #[must_use]
+    pub fn stream_key(self, partition: u16) -> String {
+        format!("harkara:{{{partition}}}:{}", self.as_str())
+    }
+
+    /// The lane's place in [`Lane::ALL`].
+    #[must_use]
+    pub fn index(self) -> usize {
+        match self {
+            Self::Critical => 0,
+            Self::Medium => 1,
+            Self::Normal => 2,
+            Self::Default => 3,
+        }
+    }
+
+    /// The lane that a family has unless settings say otherwise.
+    #[must_use]
+    pub fn of_family(family: &str) -> Self {
+        match family {
+            "payment.dispute" | "payment.downtime" | "payout.downtime" => Self::Critical,
+            "account"
+            | "account.app"
+            | "account.payment_methods"
+            | "account.product"
+            | "fund_account.validation" => Self::Medium,
+            "invoice" | "payment_link" => Self::Normal,
+            _ => Self::Default,
+        }
+    }
+}
+
+impl fmt::Display for Lane {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Which lane each event name goes to.
+#[derive(Clone, Debug)]
+pub struct LaneTable(HashMap<String, Lane>);
+
+/// A lane assignment that cannot be kept.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidAssignment {
+    /// The key is neither an event nor a family of the catalogue.
+    #[error("{0:?} is neither an event nor a family in the catalogue (docs/events.md lists them)")]
+    UnknownKey(String),
+    /// The value is not a lane.
+    #[error(
+        "{key:?} is assigned to {lane:?}, which is not a lane (critical, medium, normal, default)"
+    )]
+    UnknownLane {
+        /// The event or family.
+        key: String,
+        /// What it was assigned to.
+        lane: String,
+    },
+}
+
+impl LaneTable {
+    /// The built-in assignment with overrides, each from a family or an event name to a lane; an
+    /// event's own assignment goes before its family's. All faults are returned together.
+    pub fn new(overrides: &BTreeMap<String, String>) -> Result<Self, Vec<InvalidAssignment>> {
+        let mut faults = Vec::new();
+        let mut chosen = HashMap::new();
+        let families = catalogue::families();
+        for (key, lane) in overrides {
+            if catalogue::find(key).is_none() && !families.contains(&key.as_str()) {
+                faults.push(InvalidAssignment::UnknownKey(key.clone()));
+            }
+            match Lane::parse(lane) {
+                Some(lane) => {
+                    chosen.insert(key.as_str(), lane);
+                }
+                None => faults.push(InvalidAssignment::UnknownLane {
+                    key: key.clone(),
+                    lane: lane.clone(),
+                }),
+            }
+        }
+        if !faults.is_empty() {
+            return Err(faults);
+        }
+        let lane_of = |event: &catalogue::Known| {
+            *chosen
+                .get(event.name)
+                .or_else(|| chosen.get(event.family))
+                .unwrap_or(&Lane::of_family(event.family))
+        };
+        Ok(Self(
+            EVENTS
+                .iter()
+                .map(|event| (event.name.to_owned(), lane_of(event)))
+                .collect(),
+        ))
+    }
+
+    /// The lane of an event. Unknown names, and bodies without one, go to [`Lane::Default`].
+    #[must_use]
+    pub fn lane_of(&self, event_name: Option<&str>) -> Lane {
+        event_name
+            .and_then(|name| self.0.get(name))
+            .copied()
+            .unwrap_or(Lane::Default)
+    }
+}
+
+/// How a batch of at most `entries_max` is shared among lanes with `waiting` entries.
+///
+/// Every waiting lane first gets its share by weight, at least one entry; what a lane does not need
+/// goes to the others, highest first. So higher lanes go first, none starves while `entries_max` is
+/// at least the number of lanes, and a lone busy lane gets the whole batch.
+#[must_use]
+pub fn shares(
+    entries_max: usize,
+    waiting: [usize; LANES],
+    weights: [usize; LANES],
+) -> [usize; LANES] {
+    let busy_weight: usize = (0..LANES)
+        .filter(|&i| waiting[i] > 0)
+        .map(|i| weights[i])
+        .sum();
+    let mut left = entries_max;
+    let mut shares = [0; LANES];
+    for i in (0..LANES).filter(|&i| waiting[i] > 0) {
+        let by_weight = (entries_max * weights[i] / busy_weight.max(1)).max(1);
+        shares[i] = by_weight.min(waiting[i]).min(left);
+        left -= shares[i];
+    }
+    for i in 0..LANES {
+        let more = (waiting[i] - shares[i]).min(left);
+        shares[i] += more;
+        left -= more;
+    }
+    shares
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::{InvalidAssignment, Lane, LaneTable, shares};
+
+    fn table(overrides: &[(&str, &str)]) -> Result<LaneTable, Vec<InvalidAssignment>> {
+        let overrides: BTreeMap<_, _> = overrides
+            .iter()
+            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+            .collect();
+        LaneTable::new(&overrides)
+    }
+
+    #[test]
+    fn families_go_to_their_lanes_and_unknown_names_to_the_default_one() {
+        let table = table(&[]).unwrap();
+        for (name, lane) in [
+            ("payment.dispute.created", Lane::Critical),
+            ("payment.downtime.started", Lane::Critical),
+            ("account.instantly_activated", Lane::Medium),
+            ("fund_account.validation.failed", Lane::Medium),
+            ("invoice.paid", Lane::Normal),
+            ("payment_link.expired", Lane::Normal),
+            ("payment.captured", Lane::Default),
+            ("nobody.heard.of.it", Lane::Default),
+        ] {
+            assert_eq!(table.lane_of(Some(name)), lane, "{name}");
+        }
+        assert_eq!(table.lane_of(None), Lane::Default);
+    }
+
+    #[test]
+    fn an_events_own_assignment_goes_before_its_familys() {
+        let table = table(&[("payment", "normal"), ("payment.failed", "critical")]).unwrap();
+        assert_eq!(table.lane_of(Some("payment.failed")), Lane::Critical);
+        assert_eq!(table.lane_of(Some("payment.captured")), Lane::Normal);
+    }
+
+    #[test]
+    fn all_wrong_assignments_are_told_together() {
+        assert_eq!(
+            table(&[("paymnt", "critical"), ("payment", "urgent")])
+                .unwrap_err()
+                .len(),
+            2
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn shares_fill_the_batch_and_starve_no_lane(
+            entries_max in 4usize..500,
+            waiting in prop::array::uniform4(0usize..500),
+            weights in prop::array::uniform4(1usize..20),
+        ) {
+            let shares = shares(entries_max, waiting, weights);
+            prop_assert_eq!(shares.iter().sum::<usize>(), entries_max.min(waiting.iter().sum()));
+            for i in 0..4 {
+                prop_assert!(shares[i] <= waiting[i]);
+                prop_assert_eq!(shares[i] > 0, waiting[i] > 0);
+            }
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! Money as Razorpay sends it.
+
+/// An amount in the currency's smallest unit: paise for INR (₹1.00 is 100), yen for JPY, a thousandth
+/// of a dinar for KWD. The currency stands beside it in the entity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MinorUnits(pub i64);
+
+/// A currency code as Razorpay sends it (ISO 4217, three letters).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Currency(String);
+
+impl Currency {
+    /// Keeps the code as sent, in capitals.
+    #[must_use]
+    pub fn new(code: &str) -> Self {
+        Self(code.to_ascii_uppercase())
+    }
+
+    /// The code as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}

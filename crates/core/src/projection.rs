@@ -1,0 +1,257 @@
+//! From events to rows: one merged snapshot for each entity that has a state, one row for each event
+//! of the families that keep a history.
+//!
+//! The law: merging snapshots of one entity is commutative, associative and idempotent, so the same
+//! set of events gives the same rows in every order, with every repetition, batched in any way. The
+//! store merges with what it holds by the same law (`harkara-storage` states it once, in SQL).
+
+mod merge;
+
+pub use merge::{Merge, merge};
+
+use std::collections::BTreeMap;
+
+use crate::entity::{
+    Account, Dispute, Downtime, Entity, GenericEntity, Invoice, Notification, Order, Payment,
+    PaymentLink, Refund, Validation,
+};
+use crate::event::Event;
+use crate::ids::{AccountId, EventId, PaymentId};
+use crate::money::{Currency, MinorUnits};
+use crate::precedence::Precedence;
+use crate::time::EventTime;
+
+/// An entity as one event showed it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Snapshot<T> {
+    /// The event that showed it.
+    pub event_id: EventId,
+    /// That event's name.
+    pub event_type: String,
+    /// The account that the event belongs to.
+    pub account_id: Option<AccountId>,
+    /// When the event happened.
+    pub occurred_at: Option<EventTime>,
+    /// The snapshot's place among all of this entity.
+    pub precedence: Precedence,
+    /// What was shown.
+    pub entity: T,
+}
+
+/// The state of an entity that has no merged table of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields say it")]
+pub struct EntityState {
+    /// The payload key, such as `subscription` or `invoice`.
+    pub kind: String,
+    pub id: String,
+    pub status: Option<String>,
+    pub amount: Option<MinorUnits>,
+    pub currency: Option<Currency>,
+    pub created_at: Option<EventTime>,
+}
+
+/// A payment link with the payment that the same event contains: the link itself does not name it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PaymentLinkEvent {
+    /// The link.
+    pub link: PaymentLink,
+    /// The payment that paid it.
+    pub payment_id: Option<PaymentId>,
+}
+
+/// Everything that a set of events changes. Merged rows are in order of their ids, so that two
+/// workers that commit at once take their locks in the same order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each field is its type's rows")]
+pub struct Projection {
+    pub orders: Vec<Snapshot<Order>>,
+    pub payments: Vec<Snapshot<Payment>>,
+    pub refunds: Vec<Snapshot<Refund>>,
+    pub disputes: Vec<Snapshot<Dispute>>,
+    pub states: Vec<Snapshot<EntityState>>,
+
+    pub downtimes: Vec<Snapshot<Downtime>>,
+    pub invoices: Vec<Snapshot<Invoice>>,
+    pub validations: Vec<Snapshot<Validation>>,
+    pub accounts: Vec<Snapshot<Account>>,
+    pub payment_links: Vec<Snapshot<PaymentLinkEvent>>,
+    pub notifications: Vec<Snapshot<Notification>>,
+}
+
+/// Folds events into the rows that they change.
+#[must_use]
+pub fn project<'a>(events: impl IntoIterator<Item = (&'a EventId, &'a Event)>) -> Projection {
+    let mut fold = Fold::default();
+    for (id, event) in events {
+        for (precedence, entity) in &event.entities {
+            fold.add(id, event, *precedence, entity);
+        }
+    }
+    Projection {
+        orders: fold.orders.into_values().collect(),
+        payments: fold.payments.into_values().collect(),
+        refunds: fold.refunds.into_values().collect(),
+        disputes: fold.disputes.into_values().collect(),
+        states: fold.states.into_values().collect(),
+        ..fold.history
+    }
+}
+
+#[derive(Default)]
+struct Fold {
+    orders: BTreeMap<String, Snapshot<Order>>,
+    payments: BTreeMap<String, Snapshot<Payment>>,
+    refunds: BTreeMap<String, Snapshot<Refund>>,
+    disputes: BTreeMap<String, Snapshot<Dispute>>,
+    states: BTreeMap<(String, String), Snapshot<EntityState>>,
+    history: Projection,
+}
+
+impl Fold {
+    fn add(&mut self, id: &EventId, event: &Event, precedence: Precedence, entity: &Entity) {
+        let of = Source {
+            id,
+            event,
+            precedence,
+        };
+        match entity {
+            Entity::Payment(e) => {
+                keep(&mut self.payments, e.id.as_str().to_owned(), of.snapshot(e));
+            }
+            Entity::Order(e) => keep(&mut self.orders, e.id.as_str().to_owned(), of.snapshot(e)),
+            Entity::Refund(e) => keep(&mut self.refunds, e.id.as_str().to_owned(), of.snapshot(e)),
+            Entity::Dispute(e) => {
+                keep(&mut self.disputes, e.id.as_str().to_owned(), of.snapshot(e));
+            }
+            Entity::Downtime(e) => {
+                self.history.downtimes.push(of.snapshot(e));
+                self.state(of, Downtime::KIND, e.id.as_str(), Some(&e.status), None);
+            }
+            Entity::Invoice(e) => {
+                self.history.invoices.push(of.snapshot(e));
+                self.state(
+                    of,
+                    Invoice::KIND,
+                    e.id.as_str(),
+                    Some(&e.status),
+                    Some((e.amount, &e.currency)),
+                );
+            }
+            Entity::Validation(e) => {
+                self.history.validations.push(of.snapshot(e));
+                self.state(
+                    of,
+                    Validation::KIND,
+                    e.id.as_str(),
+                    Some(&e.status),
+                    Some((e.amount, &e.currency)),
+                );
+            }
+            Entity::Account(e) => {
+                self.history.accounts.push(of.snapshot(e));
+                self.state(of, Account::KIND, e.id.as_str(), e.status.as_deref(), None);
+            }
+            Entity::PaymentLink(e) => {
+                let payment_id = event.entities.iter().find_map(|(_, other)| match other {
+                    Entity::Payment(payment) => Some(payment.id.clone()),
+                    _ => None,
+                });
+                self.history
+                    .payment_links
+                    .push(of.snapshot(&PaymentLinkEvent {
+                        link: e.clone(),
+                        payment_id,
+                    }));
+                self.state(
+                    of,
+                    PaymentLink::KIND,
+                    e.id.as_str(),
+                    Some(&e.status),
+                    Some((e.amount, &e.currency)),
+                );
+            }
+            Entity::Notification(e) => {
+                self.history.notifications.push(of.snapshot(e));
+                self.state(of, Notification::KIND, e.id.as_str(), Some(&e.status), None);
+            }
+            Entity::Generic(GenericEntity {
+                kind,
+                id,
+                status,
+                amount,
+                currency,
+                created_at,
+            }) => {
+                let state = EntityState {
+                    kind: kind.clone(),
+                    id: id.clone(),
+                    status: status.clone(),
+                    amount: *amount,
+                    currency: currency.clone(),
+                    created_at: *created_at,
+                };
+                keep(
+                    &mut self.states,
+                    (kind.clone(), id.clone()),
+                    of.snapshot(&state),
+                );
+            }
+        }
+    }
+
+    /// Keeps the present state of an entity whose table is a history.
+    fn state(
+        &mut self,
+        of: Source<'_>,
+        kind: &str,
+        id: &str,
+        status: Option<&str>,
+        money: Option<(Option<MinorUnits>, &Option<Currency>)>,
+    ) {
+        let state = EntityState {
+            kind: kind.to_owned(),
+            id: id.to_owned(),
+            status: status.map(str::to_owned),
+            amount: money.and_then(|(amount, _)| amount),
+            currency: money.and_then(|(_, currency)| currency.clone()),
+            created_at: None,
+        };
+        keep(
+            &mut self.states,
+            (kind.to_owned(), id.to_owned()),
+            of.snapshot(&state),
+        );
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Source<'a> {
+    id: &'a EventId,
+    event: &'a Event,
+    precedence: Precedence,
+}
+
+impl Source<'_> {
+    fn snapshot<T: Clone>(self, entity: &T) -> Snapshot<T> {
+        Snapshot {
+            event_id: self.id.clone(),
+            event_type: self.event.head.name.clone(),
+            account_id: self.event.head.account_id.clone(),
+            occurred_at: self.event.head.occurred_at,
+            precedence: self.precedence,
+            entity: entity.clone(),
+        }
+    }
+}
+
+fn keep<K: Ord, T: Merge>(rows: &mut BTreeMap<K, Snapshot<T>>, key: K, snapshot: Snapshot<T>) {
+    let merged = match rows.remove(&key) {
+        Some(held) => merge(held, snapshot),
+        None => snapshot,
+    };
+    rows.insert(key, merged);
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,65 @@
+//! The merge of two snapshots of one entity.
+
+use super::{EntityState, Snapshot};
+use crate::entity::{Dispute, Order, Payment, Refund};
+
+/// An entity whose snapshots merge into one row.
+pub trait Merge: Sized {
+    /// Takes over from the snapshot that did not prevail what only ever grows.
+    ///
+    /// Each such field is the maximum (or minimum) of both, an absent value counting for nothing.
+    fn absorb(&mut self, other: Self);
+}
+
+/// Merges two snapshots of one entity, whichever came first.
+///
+/// The one with the greater precedence prevails, or of equal ones the one with the greater event id,
+/// and gives every descriptive field: a captured payment does not keep the error of its failed
+/// attempt. Only what can but grow is taken from both.
+#[must_use]
+pub fn merge<T: Merge>(a: Snapshot<T>, b: Snapshot<T>) -> Snapshot<T> {
+    let a_prevails = (a.precedence, &a.event_id) >= (b.precedence, &b.event_id);
+    let (mut prevailing, other) = if a_prevails { (a, b) } else { (b, a) };
+    prevailing.entity.absorb(other.entity);
+    prevailing
+}
+
+impl Merge for Payment {
+    fn absorb(&mut self, other: Self) {
+        self.amount_refunded = self.amount_refunded.max(other.amount_refunded);
+        self.refund_status = greatest_refund_status(self.refund_status.take(), other.refund_status);
+    }
+}
+
+impl Merge for Order {
+    fn absorb(&mut self, other: Self) {
+        self.amount_paid = self.amount_paid.max(other.amount_paid);
+        self.amount_due = least(self.amount_due, other.amount_due);
+        self.attempts = self.attempts.max(other.attempts);
+    }
+}
+
+impl Merge for Refund {
+    fn absorb(&mut self, _: Self) {}
+}
+
+impl Merge for Dispute {
+    fn absorb(&mut self, _: Self) {}
+}
+
+impl Merge for EntityState {
+    fn absorb(&mut self, _: Self) {}
+}
+
+/// `full` is last; among others the bytewise greater.
+fn greatest_refund_status(a: Option<String>, b: Option<String>) -> Option<String> {
+    let key = |status: &Option<String>| status.as_deref() == Some("full");
+    if (key(&a), &a) >= (key(&b), &b) { a } else { b }
+}
+
+fn least<T: Ord>(a: Option<T>, b: Option<T>) -> Option<T> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    }
+}

@@ -1,0 +1,46 @@
+//! Two clocks that must not be mixed: Razorpay's, in whole seconds, and ours, in milliseconds.
+
+/// An instant by Razorpay's clock, in whole seconds since 1970. Never the receipt time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EventTime(i64);
+
+/// When a delivery reached us, by our clock, in milliseconds since 1970.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ReceivedAt(i64);
+
+/// The first second of the year 2100: anything later is not a Unix time in seconds.
+const EVENT_TIME_SECONDS_MAX: i64 = 4_102_444_800;
+
+/// Milliseconds of the same instant, the bound of [`ReceivedAt`].
+const RECEIVED_AT_MILLIS_MAX: i64 = EVENT_TIME_SECONDS_MAX * 1000;
+
+impl EventTime {
+    /// An instant, or `None` for what Razorpay sends in place of one: 0 stands for "unset" in payment
+    /// links, and a number outside 1970 to 2100 is not a time in seconds.
+    #[must_use]
+    pub fn from_seconds(seconds: i64) -> Option<Self> {
+        (1..EVENT_TIME_SECONDS_MAX)
+            .contains(&seconds)
+            .then_some(Self(seconds))
+    }
+
+    /// Seconds since 1970.
+    #[must_use]
+    pub fn seconds(self) -> i64 {
+        self.0
+    }
+}
+
+impl ReceivedAt {
+    /// An instant from milliseconds since 1970, held within 1970 to 2100 so that every store takes it.
+    #[must_use]
+    pub fn from_millis(millis: i64) -> Self {
+        Self(millis.clamp(0, RECEIVED_AT_MILLIS_MAX))
+    }
+
+    /// Milliseconds since 1970.
+    #[must_use]
+    pub fn millis(self) -> i64 {
+        self.0
+    }
+}

@@ -1,0 +1,98 @@
+//! The W3C trace context that travels with a delivery from the request to the ledger row.
+
+/// Longest `tracestate` kept, in bytes. The W3C recommendation asks receivers to carry at least 512.
+pub const TRACESTATE_BYTES_MAX: usize = 512;
+
+/// A `traceparent` and, where the caller sent one, its `tracestate`.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct TraceContext {
+    /// `00-<32 hex>-<16 hex>-<2 hex>`; empty when a delivery has none.
+    pub traceparent: String,
+    /// Vendor data, unchanged; empty when there is none.
+    pub tracestate: String,
+}
+
+impl TraceContext {
+    /// Keeps what is valid by W3C Trace Context level 1; `None` when the `traceparent` is not.
+    ///
+    /// A `tracestate` that is too long or not visible ASCII is dropped alone: the link matters more.
+    #[must_use]
+    pub fn parse(traceparent: &str, tracestate: Option<&str>) -> Option<Self> {
+        if !is_traceparent(traceparent) {
+            return None;
+        }
+        let tracestate = tracestate
+            .filter(|s| s.len() <= TRACESTATE_BYTES_MAX)
+            .filter(|s| s.bytes().all(|b| (0x20..0x7f).contains(&b)))
+            .unwrap_or_default();
+        Some(Self {
+            traceparent: traceparent.to_owned(),
+            tracestate: tracestate.to_owned(),
+        })
+    }
+
+    /// A new, unsampled context from random bits that the caller drew.
+    #[must_use]
+    pub fn generated(trace_id: u128, span_id: u64) -> Self {
+        // All zeros means "invalid" in the standard.
+        let (trace_id, span_id) = (trace_id.max(1), span_id.max(1));
+        Self {
+            traceparent: format!("00-{trace_id:032x}-{span_id:016x}-00"),
+            tracestate: String::new(),
+        }
+    }
+}
+
+fn is_traceparent(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let hex = |range: std::ops::Range<usize>| {
+        bytes[range]
+            .iter()
+            .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(b))
+    };
+    let zero = |range: std::ops::Range<usize>| bytes[range].iter().all(|b| *b == b'0');
+    bytes.len() == 55
+        && [2, 35, 52].iter().all(|&at| bytes[at] == b'-')
+        && hex(0..2)
+        && &bytes[0..2] != b"ff"
+        && hex(3..35)
+        && !zero(3..35)
+        && hex(36..52)
+        && !zero(36..52)
+        && hex(53..55)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::TraceContext;
+
+    const GOOD: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+    #[test]
+    fn a_valid_context_is_kept_and_an_invalid_one_is_not() {
+        assert_eq!(
+            TraceContext::parse(GOOD, Some("a=1")).unwrap().tracestate,
+            "a=1"
+        );
+        for bad in [
+            "",
+            "00-zz",
+            &GOOD.to_uppercase(),
+            &GOOD.replace("4bf9", "4bg9"),
+            &GOOD.replacen("00", "ff", 1),
+        ] {
+            assert!(TraceContext::parse(bad, None).is_none(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_generated_context_is_valid() {
+        for (trace, span) in [(0, 0), (u128::MAX, u64::MAX), (7, 9)] {
+            let context = TraceContext::generated(trace, span);
+            assert!(
+                TraceContext::parse(&context.traceparent, None).is_some(),
+                "{context:?}"
+            );
+        }
+    }
+}
