@@ -1,1 +1,17 @@
-//! Harkara simulator.
+//! Plays Razorpay: builds event bodies as they come over the wire, signs them and sends them.
+//!
+//! Everything but [`send`] is a pure function of a seed and a time, so a run can be repeated exactly.
+//! The modules stand in the order in which a simulated event meets them.
+
+mod json;
+mod random;
+
+pub mod bodies;
+pub mod oddities;
+pub mod stories;
+
+pub mod delivery;
+pub mod plan;
+pub mod send;
+
+pub use bodies::{Bodies, SimulatedEvent};

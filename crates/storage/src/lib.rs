@@ -1,1 +1,19 @@
-//! Harkara storage.
+//! The one door to PostgreSQL. SQL lives here and nowhere else; only this crate names diesel.
+//!
+//! The modules stand in the order in which they are needed: connect, bring the schema up to date,
+//! commit a batch, ask the ledger.
+
+mod error;
+mod pool;
+mod statement;
+
+pub mod migrations;
+
+mod projections;
+pub mod record;
+
+pub mod commit;
+pub mod ledger;
+
+pub use error::StorageError;
+pub use pool::{Pool, PoolSettings};

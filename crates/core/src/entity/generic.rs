@@ -3,7 +3,7 @@
 use serde_json::value::RawValue;
 
 use super::fields::{currency, latest};
-use crate::event::{Head, object, raw_fields};
+use crate::event::{Head, Scalar, object, raw_fields};
 use crate::money::{Currency, MinorUnits};
 use crate::time::EventTime;
 
@@ -34,13 +34,14 @@ impl GenericEntity {
         // An array in place of an object, or an object without an id, has nothing to keep a row under.
         let raw: Raw<'_> = object(raw)?;
         let id = raw.id.text()?;
+        let kind = Scalar::Text(key.into()).text()?;
         let of_name = || {
             is_primary
                 .then(|| head.name.rsplit('.').next().map(str::to_owned))
                 .flatten()
         };
         let entity = Self {
-            kind: key.replace('\0', "\u{fffd}"),
+            kind,
             id,
             status: raw
                 .status

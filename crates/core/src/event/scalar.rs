@@ -25,21 +25,27 @@ pub(crate) enum Scalar<'a> {
     Compound,
 }
 
+/// Longest text taken over into a column, in bytes; PostgreSQL's indexes take values up to 2,704. What
+/// is cut off stays in the body.
+const TEXT_BYTES_MAX: usize = 1000;
+
 /// Largest float that still counts whole numbers exactly: 2^53.
 const WHOLE_FLOAT_MAX: f64 = 9_007_199_254_740_992.0;
 
 impl Scalar<'_> {
     /// The value as text; `None` when absent or empty. Numbers and booleans are written out.
     ///
-    /// PostgreSQL's text cannot hold NUL, so one is replaced; the exact bytes stay in the ledger.
+    /// PostgreSQL's text cannot hold NUL, so one is replaced, and a text longer than
+    /// [`TEXT_BYTES_MAX`] is cut; the exact bytes stay in the ledger.
     pub(crate) fn text(&self) -> Option<String> {
-        let text = match self {
+        let mut text = match self {
             Self::Null | Self::Compound => return None,
             Self::Bool(value) => value.to_string(),
             Self::Integer(value) => value.to_string(),
             Self::Float(value) => value.to_string(),
             Self::Text(value) => value.replace('\0', "\u{fffd}"),
         };
+        text.truncate(text.floor_char_boundary(TEXT_BYTES_MAX));
         (!text.is_empty()).then_some(text)
     }
 

@@ -1,0 +1,95 @@
+//! Validations of fund accounts.
+
+use super::customer::Customer;
+use super::notes::notes;
+use super::{Bodies, Envelope, verb};
+use crate::json::{Json, object};
+use crate::random::Random;
+
+/// What Razorpay sends to a bank account to see whether it is there, in paise.
+const PENNY_PAISE: i64 = 100;
+
+/// Where the money would go.
+struct FundAccount {
+    id: String,
+    kind: &'static str,
+    details: Json,
+    holder: &'static str,
+}
+
+impl FundAccount {
+    fn bank_account(random: &mut Random) -> Self {
+        let holder = Customer::new(random).name;
+        let (bank, ifsc) = random.pick(&[("Axis Bank", "UTIB0000"), ("Federal Bank", "FDRL0001")]);
+        let details = object! {
+            "name": holder, "bank_name": bank, "ifsc": format!("{ifsc}{}", random.digits(3)),
+            "account_number": random.digits(14),
+        };
+        Self {
+            id: random.id("fa_"),
+            kind: "bank_account",
+            details: object! { "bank_account": details },
+            holder,
+        }
+    }
+
+    fn vpa(random: &mut Random) -> Self {
+        let customer = Customer::new(random);
+        let username = random.digits(10);
+        let details = object! { "username": &username, "handle": "okexample", "address": format!("{username}@okexample") };
+        Self {
+            id: random.id("fa_"),
+            kind: "vpa",
+            details: object! { "vpa": details },
+            holder: customer.name,
+        }
+    }
+
+    fn json(&self, random: &mut Random, created_at: i64) -> Json {
+        object! {
+            "id": &self.id, "entity": "fund_account", "contact_id": random.id("cont_"), "account_type": self.kind,
+        }
+        .and(self.details.clone())
+        .and(object! { "batch_id": Json::Null, "active": true, "created_at": created_at })
+    }
+}
+
+pub(super) fn envelope(bodies: &mut Bodies, name: &str) -> Envelope {
+    let now = bodies.now_seconds();
+    let random = bodies.random();
+    let completed = verb(name) == "completed";
+    let account = if completed && random.once_in(3) {
+        FundAccount::vpa(random)
+    } else {
+        FundAccount::bank_account(random)
+    };
+    let banked = account.kind == "bank_account";
+    // Completed says that there is an answer, not that it is a good one.
+    let active = completed && !random.once_in(4);
+    let results = if completed {
+        object! {
+            "account_status": if active { "active" } else { "invalid" },
+            "registered_name": if active { account.holder } else { "" },
+            "details": if active { "The account exists and takes money." } else { "There is no such account." },
+            "name_match_score": (active && banked).then(|| random.between(60, 100)),
+        }
+    } else {
+        object! { "account_status": "", "registered_name": "", "details": "null", "name_match_score": Json::Null }
+    };
+    let validation = object! {
+        "id": random.id("fav_"),
+        "entity": "fund_account.validation",
+        "fund_account": account.json(random, now - 60),
+        "status": if completed { "completed" } else { "failed" },
+        // Nothing is sent to a VPA, so there is no amount.
+        "amount": banked.then_some(PENNY_PAISE),
+        "currency": banked.then_some("INR"),
+        "notes": notes(random),
+        "results": results,
+        "created_at": now - 2,
+        "utr": (banked && completed).then(|| random.digits(12)),
+    };
+    bodies
+        .envelope(name, now)
+        .with("fund_account.validation", validation)
+}

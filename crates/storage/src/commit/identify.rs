@@ -1,0 +1,245 @@
+//! Which stream entries carry events that the ledger does not know, and the rows of those that do.
+
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::LazyLock;
+
+use diesel::sql_types::{BigInt, Binary, Text};
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+
+use crate::StorageError;
+use crate::record::{EventRecord, Origin};
+use crate::statement::{Bind, SqlText, Statement};
+
+/// What identification found.
+pub(super) struct Identified {
+    /// Positions of the records that are new; their ledger rows are written.
+    pub(super) fresh: Vec<usize>,
+    /// Deliveries whose event was known before them.
+    pub(super) duplicates: usize,
+}
+
+/// An event that was known before.
+struct Known {
+    event_id: String,
+    created_at_micros: i64,
+}
+
+type Digest = [u8; 32];
+
+/// Writes the identities and ledger rows of new events and counts the deliveries of known ones.
+///
+/// The body's digest decides: the same body is the same event, whatever id it came under. The id
+/// header is not signed, so a second body under a known id is an event of its own and is stored
+/// under a contested id (see [`harkara_core::ids::EventId::contested`]); neither is lost.
+pub(super) async fn fresh(
+    connection: &mut AsyncPgConnection,
+    records: &mut [EventRecord],
+) -> Result<Identified, StorageError> {
+    // In order of digest, so that two commits with common events wait for each other in one order.
+    let mut first_of: BTreeMap<Digest, usize> = BTreeMap::new();
+    let mut repeated = Vec::new();
+    for (at, record) in records.iter().enumerate().filter(|(_, record)| is_stream(record)) {
+        match first_of.entry(record.body_sha256) {
+            Entry::Vacant(vacant) => {
+                vacant.insert(at);
+            }
+            Entry::Occupied(_) => repeated.push(at),
+        }
+    }
+    if first_of.is_empty() {
+        return Ok(Identified { fresh: Vec::new(), duplicates: 0 });
+    }
+    let candidates: Vec<usize> = first_of.into_values().collect();
+    let new = insert_identities(connection, records, &candidates).await?;
+    let mut known = Vec::new();
+    let mut fresh = Vec::new();
+    for at in candidates {
+        if new.contains(&records[at].body_sha256) { fresh.push(at) } else { known.push(at) }
+    }
+
+    let mut held = HashMap::new();
+    if !known.is_empty() {
+        held = find_known(connection, records, &known).await?;
+        let contested: Vec<usize> =
+            known.iter().copied().filter(|&at| !held.contains_key(&records[at].body_sha256)).collect();
+        if !contested.is_empty() {
+            for &at in &contested {
+                records[at].event_id = records[at].event_id.contested(&records[at].body_sha256);
+            }
+            let new = insert_identities(connection, records, &contested).await?;
+            let (won, lost): (Vec<usize>, Vec<usize>) =
+                contested.into_iter().partition(|&at| new.contains(&records[at].body_sha256));
+            fresh.extend(&won);
+            known.retain(|at| !won.contains(at));
+            held.extend(find_known(connection, records, &lost).await?);
+        }
+    }
+    fresh.sort_unstable();
+    insert_rows(connection, records, &fresh).await?;
+
+    for &at in &fresh {
+        let record = &records[at];
+        held.insert(record.body_sha256, Known {
+            event_id: record.event_id.as_str().to_owned(),
+            created_at_micros: record.received_at.millis() * 1000,
+        });
+    }
+    let duplicates: Vec<usize> = known.into_iter().chain(repeated).collect();
+    count_duplicates(connection, records, &duplicates, &held).await?;
+    Ok(Identified { fresh, duplicates: duplicates.len() })
+}
+
+fn is_stream(record: &EventRecord) -> bool {
+    matches!(record.origin, Origin::Stream(_))
+}
+
+/// Inserts identities; gives the digests of those that were not there. Waits for a concurrent commit
+/// that holds the same one.
+async fn insert_identities(
+    connection: &mut AsyncPgConnection,
+    records: &[EventRecord],
+    at: &[usize],
+) -> Result<HashSet<Digest>, StorageError> {
+    static TEXT: LazyLock<SqlText> = LazyLock::new(|| {
+        SqlText::cut(
+            "INSERT INTO event_identities (razorpay_event_id, body_sha256, created_at) \
+             SELECT id, sha, to_timestamp(ms / 1000.0) FROM unnest({}) AS i (id, sha, ms) \
+             ON CONFLICT DO NOTHING RETURNING body_sha256",
+        )
+    });
+    let binds = vec![
+        Bind::Text(at.iter().map(|&at| Some(records[at].event_id.as_str())).collect()),
+        Bind::Bytes(at.iter().map(|&at| records[at].body_sha256.as_slice()).collect()),
+        Bind::BigInt(at.iter().map(|&at| Some(records[at].received_at.millis())).collect()),
+    ];
+    let digests: Vec<Vec<u8>> = Statement::<Binary>::new(&TEXT, binds)
+        .load(connection)
+        .await
+        .map_err(StorageError::statement("insert event identities"))?;
+    Ok(digests.into_iter().filter_map(|digest| digest.try_into().ok()).collect())
+}
+
+/// The events that hold the digests of some records.
+async fn find_known(
+    connection: &mut AsyncPgConnection,
+    records: &[EventRecord],
+    at: &[usize],
+) -> Result<HashMap<Digest, Known>, StorageError> {
+    static TEXT: LazyLock<SqlText> = LazyLock::new(|| {
+        SqlText::cut(
+            "SELECT body_sha256, razorpay_event_id, (extract(epoch FROM created_at) * 1000000)::bigint \
+             FROM event_identities WHERE body_sha256 = ANY ({})",
+        )
+    });
+    let binds = vec![Bind::Bytes(at.iter().map(|&at| records[at].body_sha256.as_slice()).collect())];
+    let rows: Vec<(Vec<u8>, String, i64)> = Statement::<(Binary, Text, BigInt)>::new(&TEXT, binds)
+        .load(connection)
+        .await
+        .map_err(StorageError::statement("find event identities"))?;
+    Ok(rows
+        .into_iter()
+        .filter_map(|(digest, event_id, created_at_micros)| {
+            Some((digest.try_into().ok()?, Known { event_id, created_at_micros }))
+        })
+        .collect())
+}
+
+/// Writes the ledger rows of new events.
+async fn insert_rows(
+    connection: &mut AsyncPgConnection,
+    records: &[EventRecord],
+    at: &[usize],
+) -> Result<(), StorageError> {
+    static TEXT: LazyLock<SqlText> = LazyLock::new(|| {
+        SqlText::cut(
+            "INSERT INTO webhook_events (razorpay_event_id, event_type, account_id, endpoint, lane, status, body, \
+               body_sha256, signature, occurred_at, created_at, processed_at, next_attempt_at, error, traceparent, \
+               tracestate) \
+             SELECT id, event_type, account_id, endpoint, lane, status, body, sha, signature, \
+               to_timestamp(occurred_at), to_timestamp(ms / 1000.0), \
+               CASE WHEN status = 'processed' THEN clock_timestamp() END, \
+               now() + retry_ms * interval '1 millisecond', error, traceparent, tracestate \
+             FROM unnest({}) AS i (id, event_type, account_id, endpoint, lane, status, signature, error, traceparent, \
+               tracestate, body, sha, occurred_at, ms, retry_ms)",
+        )
+    });
+    if at.is_empty() {
+        return Ok(());
+    }
+    let rows = || at.iter().map(|&at| &records[at]);
+    let not_empty = |text: &'_ str| -> bool { !text.is_empty() };
+    let binds = vec![
+        Bind::Text(rows().map(|r| Some(r.event_id.as_str())).collect()),
+        Bind::Text(rows().map(|r| Some(r.event_type.as_str())).collect()),
+        Bind::Text(rows().map(|r| r.account_id.as_ref().map(harkara_core::ids::AccountId::as_str)).collect()),
+        Bind::Text(rows().map(|r| Some(r.endpoint.as_str())).collect()),
+        Bind::Text(rows().map(|r| Some(r.lane.as_str())).collect()),
+        Bind::Text(rows().map(|r| Some(r.verdict.status())).collect()),
+        Bind::Text(rows().map(|r| Some(r.signature.as_str())).collect()),
+        Bind::Text(rows().map(|r| r.verdict.error()).collect()),
+        Bind::Text(rows().map(|r| Some(r.trace.traceparent.as_str()).filter(|t| not_empty(t))).collect()),
+        Bind::Text(rows().map(|r| Some(r.trace.tracestate.as_str()).filter(|t| not_empty(t))).collect()),
+        Bind::Bytes(rows().map(|r| r.body.as_ref()).collect()),
+        Bind::Bytes(rows().map(|r| r.body_sha256.as_slice()).collect()),
+        Bind::BigInt(rows().map(|r| r.occurred_at.map(harkara_core::time::EventTime::seconds)).collect()),
+        Bind::BigInt(rows().map(|r| Some(r.received_at.millis())).collect()),
+        Bind::BigInt(rows().map(|r| r.verdict.retry_after_millis()).collect()),
+    ];
+    Statement::<()>::new(&TEXT, binds)
+        .execute(connection)
+        .await
+        .map_err(StorageError::statement("insert ledger rows"))?;
+    Ok(())
+}
+
+/// Counts further deliveries on the rows of the events that they repeat. Rows are locked in order of
+/// their keys. A row that retention has removed is passed over.
+async fn count_duplicates(
+    connection: &mut AsyncPgConnection,
+    records: &[EventRecord],
+    at: &[usize],
+    held: &HashMap<Digest, Known>,
+) -> Result<(), StorageError> {
+    static TEXT: LazyLock<SqlText> = LazyLock::new(|| {
+        SqlText::cut(
+            "WITH counted AS (\
+               SELECT id, 'epoch'::timestamptz + us * interval '1 microsecond' AS at, same_id, other_id \
+               FROM unnest({}) AS i (id, us, same_id, other_id)\
+             ), locked AS MATERIALIZED (\
+               SELECT e.razorpay_event_id, e.created_at FROM webhook_events e \
+               JOIN counted c ON e.razorpay_event_id = c.id AND e.created_at = c.at \
+               ORDER BY e.razorpay_event_id FOR UPDATE OF e\
+             ) UPDATE webhook_events e \
+             SET duplicates = e.duplicates + c.same_id, other_id_duplicates = e.other_id_duplicates + c.other_id \
+             FROM counted c JOIN locked l ON l.razorpay_event_id = c.id AND l.created_at = c.at \
+             WHERE e.razorpay_event_id = c.id AND e.created_at = c.at",
+        )
+    });
+    let mut counts: BTreeMap<(&str, i64), (i64, i64)> = BTreeMap::new();
+    for &at in at {
+        let record = &records[at];
+        let Some(known) = held.get(&record.body_sha256) else { continue };
+        let (same_id, other_id) = counts.entry((&known.event_id, known.created_at_micros)).or_default();
+        if is_same_id(record.event_id.as_str(), &known.event_id) { *same_id += 1 } else { *other_id += 1 }
+    }
+    if counts.is_empty() {
+        return Ok(());
+    }
+    let binds = vec![
+        Bind::Text(counts.keys().map(|(id, _)| Some(*id)).collect()),
+        Bind::BigInt(counts.keys().map(|(_, micros)| Some(*micros)).collect()),
+        Bind::BigInt(counts.values().map(|(same_id, _)| Some(*same_id)).collect()),
+        Bind::BigInt(counts.values().map(|(_, other_id)| Some(*other_id)).collect()),
+    ];
+    Statement::<()>::new(&TEXT, binds)
+        .execute(connection)
+        .await
+        .map_err(StorageError::statement("count duplicates"))?;
+    Ok(())
+}
+
+/// Whether a delivery's id is the known event's, which may be held under a contested form of it.
+fn is_same_id(delivered: &str, known: &str) -> bool {
+    known == delivered || known.strip_prefix(delivered).is_some_and(|rest| rest.starts_with('~'))
+}

@@ -1,0 +1,72 @@
+//! The end of a retry or a replay: a pending ledger row becomes what its verdict says.
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use diesel::sql_types::Text;
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+
+use crate::StorageError;
+use crate::record::{EventRecord, Origin};
+use crate::statement::{Bind, SqlText, Statement};
+
+/// Settles the batch's ledger rows; gives the positions of those that were still this lease's.
+///
+/// A row that was settled, replayed or leased again since is left alone: a late commit changes nothing.
+pub(super) async fn pending(
+    connection: &mut AsyncPgConnection,
+    records: &[EventRecord],
+) -> Result<Vec<usize>, StorageError> {
+    static TEXT: LazyLock<SqlText> = LazyLock::new(|| {
+        SqlText::cut(
+            "WITH verdict AS (\
+               SELECT id, 'epoch'::timestamptz + us * interval '1 microsecond' AS at, attempts, status, error, retry_ms, \
+                 account_id, to_timestamp(occurred_at) AS occurred_at \
+               FROM unnest({}) AS i (id, status, error, account_id, us, attempts, retry_ms, occurred_at)\
+             ), locked AS MATERIALIZED (\
+               SELECT e.razorpay_event_id, e.created_at FROM webhook_events e \
+               JOIN verdict v ON e.razorpay_event_id = v.id AND e.created_at = v.at \
+               WHERE e.status = 'pending' AND e.attempts = v.attempts \
+               ORDER BY e.razorpay_event_id FOR UPDATE OF e\
+             ) UPDATE webhook_events e \
+             SET status = v.status, error = v.error, \
+               processed_at = CASE WHEN v.status = 'processed' THEN clock_timestamp() END, \
+               next_attempt_at = now() + v.retry_ms * interval '1 millisecond', \
+               account_id = coalesce(v.account_id, e.account_id), occurred_at = coalesce(v.occurred_at, e.occurred_at) \
+             FROM verdict v JOIN locked l ON l.razorpay_event_id = v.id AND l.created_at = v.at \
+             WHERE e.razorpay_event_id = v.id AND e.created_at = v.at \
+             RETURNING e.razorpay_event_id",
+        )
+    });
+    let leased: Vec<(usize, &EventRecord, i64, i64)> = records
+        .iter()
+        .enumerate()
+        .filter_map(|(at, record)| match record.origin {
+            Origin::Ledger { attempts, created_at_micros } => {
+                Some((at, record, i64::from(attempts), created_at_micros))
+            }
+            Origin::Stream(_) => None,
+        })
+        .collect();
+    if leased.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows = || leased.iter().map(|(_, record, _, _)| *record);
+    let binds = vec![
+        Bind::Text(rows().map(|r| Some(r.event_id.as_str())).collect()),
+        Bind::Text(rows().map(|r| Some(r.verdict.status())).collect()),
+        Bind::Text(rows().map(|r| r.verdict.error()).collect()),
+        Bind::Text(rows().map(|r| r.account_id.as_ref().map(harkara_core::ids::AccountId::as_str)).collect()),
+        Bind::BigInt(leased.iter().map(|(_, _, _, micros)| Some(*micros)).collect()),
+        Bind::BigInt(leased.iter().map(|(_, _, attempts, _)| Some(*attempts)).collect()),
+        Bind::BigInt(rows().map(|r| r.verdict.retry_after_millis()).collect()),
+        Bind::BigInt(rows().map(|r| r.occurred_at.map(harkara_core::time::EventTime::seconds)).collect()),
+    ];
+    let settled: Vec<String> = Statement::<Text>::new(&TEXT, binds)
+        .load(connection)
+        .await
+        .map_err(StorageError::statement("settle ledger rows"))?;
+    let positions: HashMap<&str, usize> =
+        leased.iter().map(|(at, record, _, _)| (record.event_id.as_str(), *at)).collect();
+    Ok(settled.iter().filter_map(|id| positions.get(id.as_str()).copied()).collect())
+}

@@ -1,0 +1,9 @@
+//! Questions to the ledger and what operators do with it.
+
+mod due;
+mod events;
+mod replay;
+
+pub use due::{LeasedEvent, lease_due};
+pub use events::{Change, EventDetail, EventFilter, EventRow, changes, find, list};
+pub use replay::{ReplaySelection, ReplayCount, count_replayable, replay};

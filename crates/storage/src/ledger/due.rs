@@ -1,0 +1,111 @@
+//! Pending rows whose time has come.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use diesel::sql_types::{BigInt, Binary, Integer, Nullable, Text};
+use diesel::{QueryableByName, sql_query};
+use diesel_async::RunQueryDsl;
+use harkara_core::ids::EventId;
+use harkara_core::lane::Lane;
+use harkara_core::time::ReceivedAt;
+use harkara_core::trace::TraceContext;
+
+use crate::record::Origin;
+use crate::{Pool, StorageError};
+
+/// A pending event that this worker may process until its lease ends.
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "the fields are the ledger's columns")]
+pub struct LeasedEvent {
+    pub origin: Origin,
+    pub event_id: EventId,
+    pub event_type: String,
+    pub endpoint: String,
+    pub lane: Lane,
+    pub signature: String,
+    pub trace: TraceContext,
+    pub received_at: ReceivedAt,
+    pub body: Bytes,
+    pub body_sha256: [u8; 32],
+    /// Attempts including this one.
+    pub attempts: u32,
+}
+
+#[derive(QueryableByName)]
+struct Row {
+    #[diesel(sql_type = Text)]
+    razorpay_event_id: String,
+    #[diesel(sql_type = Text)]
+    event_type: String,
+    #[diesel(sql_type = Text)]
+    endpoint: String,
+    #[diesel(sql_type = Text)]
+    lane: String,
+    #[diesel(sql_type = Text)]
+    signature: String,
+    #[diesel(sql_type = Nullable<Text>)]
+    traceparent: Option<String>,
+    #[diesel(sql_type = Nullable<Text>)]
+    tracestate: Option<String>,
+    #[diesel(sql_type = BigInt)]
+    created_at_micros: i64,
+    #[diesel(sql_type = Binary)]
+    body: Vec<u8>,
+    #[diesel(sql_type = Binary)]
+    body_sha256: Vec<u8>,
+    #[diesel(sql_type = Integer)]
+    attempts: i32,
+}
+
+/// Leases up to `rows_max` pending rows whose time has come, oldest first, each for one more attempt.
+///
+/// Rows that another worker is leasing are passed over. A worker that dies with a lease leaves its
+/// rows pending: they come due again when the lease ends. Relies on the index `webhook_events_due`.
+pub async fn lease_due(pool: &Pool, rows_max: usize, lease: Duration) -> Result<Vec<LeasedEvent>, StorageError> {
+    pool.within("lease due events", async {
+        let mut connection = pool.get().await?;
+        let rows: Vec<Row> = sql_query(
+            "WITH due AS (\
+               SELECT razorpay_event_id, created_at FROM webhook_events \
+               WHERE status = 'pending' AND next_attempt_at <= now() \
+               ORDER BY next_attempt_at LIMIT $1 FOR UPDATE SKIP LOCKED\
+             ) UPDATE webhook_events e \
+             SET attempts = e.attempts + 1, next_attempt_at = now() + $2 * interval '1 millisecond' \
+             FROM due WHERE e.razorpay_event_id = due.razorpay_event_id AND e.created_at = due.created_at \
+             RETURNING e.razorpay_event_id, e.event_type, e.endpoint, e.lane, e.signature, e.traceparent, e.tracestate, \
+               (extract(epoch FROM e.created_at) * 1000000)::bigint AS created_at_micros, e.body, e.body_sha256, e.attempts",
+        )
+        .bind::<BigInt, _>(i64::try_from(rows_max).unwrap_or(i64::MAX))
+        .bind::<BigInt, _>(i64::try_from(lease.as_millis()).unwrap_or(i64::MAX))
+        .load(&mut connection)
+        .await
+        .map_err(StorageError::statement("lease due events"))?;
+        Ok(rows.into_iter().map(LeasedEvent::from).collect())
+    })
+    .await
+}
+
+impl From<Row> for LeasedEvent {
+    fn from(row: Row) -> Self {
+        let attempts = u32::try_from(row.attempts).unwrap_or(u32::MAX);
+        let body_sha256 =
+            row.body_sha256.try_into().unwrap_or_else(|_| harkara_core::delivery::body_sha256(&row.body));
+        Self {
+            origin: Origin::Ledger { attempts, created_at_micros: row.created_at_micros },
+            event_id: EventId::stored(row.razorpay_event_id),
+            event_type: row.event_type,
+            endpoint: row.endpoint,
+            lane: Lane::parse(&row.lane).unwrap_or(Lane::Default),
+            signature: row.signature,
+            trace: TraceContext {
+                traceparent: row.traceparent.unwrap_or_default(),
+                tracestate: row.tracestate.unwrap_or_default(),
+            },
+            received_at: ReceivedAt::from_millis(row.created_at_micros / 1000),
+            body: Bytes::from(row.body),
+            body_sha256,
+            attempts,
+        }
+    }
+}

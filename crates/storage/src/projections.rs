@@ -1,0 +1,59 @@
+//! From merged snapshots to rows. Each table is described once, as its columns; the statements are
+//! made from that.
+
+mod account_events;
+mod column;
+mod downtime_events;
+mod entity_snapshots;
+mod fund_account_events;
+mod history_table;
+mod invoice_events;
+mod merged_table;
+mod order_notifications;
+mod payment_disputes;
+mod payment_link_events;
+mod payment_orders;
+mod payment_refunds;
+mod payment_transactions;
+
+use diesel_async::AsyncPgConnection;
+use harkara_core::projection::Projection;
+
+use crate::StorageError;
+
+/// How the snapshots of a batch fared against what the tables held.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Applied {
+    /// Merged rows that were inserted or changed.
+    pub changed: usize,
+    /// Snapshots that came late, or again, and changed nothing.
+    pub unchanged: usize,
+}
+
+/// Writes a projection. Tables are taken in one fixed order, and rows within a table in order of
+/// their keys, so that concurrent commits cannot lock each other out.
+pub(crate) async fn write(
+    connection: &mut AsyncPgConnection,
+    projection: &Projection,
+) -> Result<Applied, StorageError> {
+    let mut applied = Applied::default();
+    applied += payment_orders::TABLE.upsert(connection, &projection.orders).await?;
+    applied += payment_transactions::TABLE.upsert(connection, &projection.payments).await?;
+    applied += payment_refunds::TABLE.upsert(connection, &projection.refunds).await?;
+    applied += payment_disputes::TABLE.upsert(connection, &projection.disputes).await?;
+    applied += entity_snapshots::TABLE.upsert(connection, &projection.states).await?;
+    downtime_events::TABLE.insert(connection, &projection.downtimes).await?;
+    invoice_events::TABLE.insert(connection, &projection.invoices).await?;
+    fund_account_events::TABLE.insert(connection, &projection.validations).await?;
+    account_events::TABLE.insert(connection, &projection.accounts).await?;
+    payment_link_events::TABLE.insert(connection, &projection.payment_links).await?;
+    order_notifications::TABLE.insert(connection, &projection.notifications).await?;
+    Ok(applied)
+}
+
+impl std::ops::AddAssign for Applied {
+    fn add_assign(&mut self, more: Self) {
+        self.changed += more.changed;
+        self.unchanged += more.unchanged;
+    }
+}

@@ -1,0 +1,129 @@
+//! A table with one row for each entity. The law of merging, stated once in SQL.
+
+use std::sync::OnceLock;
+
+use diesel::sql_types::BigInt;
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use harkara_core::projection::Snapshot;
+
+use super::Applied;
+use super::column::{Column, Growth, account_id, event_id, occurred_at, precedence};
+use crate::StorageError;
+use crate::statement::{Bind, SqlText, Statement};
+
+/// A table that merges snapshots by `precedence` and `last_event_id`.
+pub(super) struct MergedTable<T: 'static> {
+    pub(super) name: &'static str,
+    /// The name of its kind of entity in the audit: a constant, or a column of the key.
+    pub(super) entity_type: EntityType,
+    /// Key columns; the last is the entity's id.
+    pub(super) key: fn() -> Vec<Column<T>>,
+    /// Columns besides the key and those that every merged table has. One is `status`.
+    pub(super) columns: fn() -> Vec<Column<T>>,
+    pub(super) made: OnceLock<Made<T>>,
+}
+
+pub(super) enum EntityType {
+    Constant(&'static str),
+    Column(&'static str),
+}
+
+pub(super) struct Made<T: 'static> {
+    columns: Vec<Column<T>>,
+    text: SqlText,
+}
+
+impl<T> MergedTable<T> {
+    /// Merges snapshots, at most one for each entity, into the table, and writes an audit row for
+    /// every entity whose status changed. Uses the primary key.
+    pub(super) async fn upsert(
+        &self,
+        connection: &mut AsyncPgConnection,
+        rows: &[Snapshot<T>],
+    ) -> Result<Applied, StorageError> {
+        if rows.is_empty() {
+            return Ok(Applied::default());
+        }
+        let made = self.made();
+        let binds: Vec<Bind<'_>> = made.columns.iter().map(|column| column.bind(rows)).collect();
+        let changed: i64 = Statement::<BigInt>::new(&made.text, binds)
+            .get_result(connection)
+            .await
+            .map_err(StorageError::statement(self.name))?;
+        let changed = usize::try_from(changed).unwrap_or(rows.len());
+        Ok(Applied { changed, unchanged: rows.len().saturating_sub(changed) })
+    }
+
+    fn made(&self) -> &Made<T> {
+        self.made.get_or_init(|| {
+            let mut columns = (self.key)();
+            let keys: Vec<&'static str> = columns.iter().map(|column| column.name).collect();
+            columns.push(account_id());
+            columns.extend((self.columns)());
+            columns.extend([occurred_at(), precedence(), event_id("last_event_id")]);
+            let text = SqlText::cut(&self.sql(&keys, &columns));
+            Made { columns, text }
+        })
+    }
+
+    fn sql(&self, keys: &[&'static str], columns: &[Column<T>]) -> String {
+        const PREVAILS: &str = "(excluded.precedence, excluded.last_event_id) > (t.precedence, t.last_event_id)";
+        let names: Vec<_> = columns.iter().map(|column| column.name).collect();
+        let names = names.join(", ");
+        let expressions: Vec<_> = columns.iter().map(Column::expression).collect();
+        let expressions = expressions.join(", ");
+        let growing: Vec<_> = columns.iter().filter(|column| column.growth != Growth::Prevailing).collect();
+
+        let merged = |column: &&Column<T>| {
+            let name = column.name;
+            let value = match column.growth {
+                // Without growing columns nothing is updated unless the new snapshot prevails.
+                Growth::Prevailing if growing.is_empty() => format!("excluded.{name}"),
+                Growth::Prevailing => format!("CASE WHEN {PREVAILS} THEN excluded.{name} ELSE t.{name} END"),
+                _ => grown(column),
+            };
+            format!("{name} = {value}")
+        };
+        let assignments: Vec<_> =
+            columns.iter().filter(|column| !keys.contains(&column.name)).map(|c| merged(&c)).collect();
+        let grows: String = growing
+            .iter()
+            .map(|column| format!(" OR {} IS DISTINCT FROM t.{}", grown(column), column.name))
+            .collect();
+
+        let entity_type = match self.entity_type {
+            EntityType::Constant(name) => format!("'{name}'"),
+            EntityType::Column(name) => name.to_owned(),
+        };
+        format!(
+            "WITH changed AS (\
+               INSERT INTO {table} AS t ({names}) \
+               SELECT {expressions} FROM unnest({{}}) AS i ({names}) \
+               ON CONFLICT ({key}) DO UPDATE SET {assignments}, status_before = t.status, updated_at = now() \
+               WHERE {PREVAILS}{grows} \
+               RETURNING {key}, status, status_before, last_event_id\
+             ), audited AS (\
+               INSERT INTO audit_logs (actor, action, entity_type, entity_id, razorpay_event_id, from_status, to_status) \
+               SELECT 'worker', 'status_changed', {entity_type}, {id}, last_event_id, status_before, status \
+               FROM changed WHERE status_before IS DISTINCT FROM status\
+             ) SELECT count(*) FROM changed",
+            table = self.name,
+            key = keys.join(", "),
+            id = keys[keys.len() - 1],
+            assignments = assignments.join(", "),
+        )
+    }
+}
+
+/// The value of a growing column after a merge; absent values count for nothing.
+fn grown<T>(column: &Column<T>) -> String {
+    let name = column.name;
+    match column.growth {
+        Growth::Prevailing => format!("excluded.{name}"),
+        Growth::Greatest => format!("greatest(t.{name}, excluded.{name})"),
+        Growth::Least => format!("least(t.{name}, excluded.{name})"),
+        Growth::RefundStatus => format!(
+            "CASE WHEN 'full' IN (t.{name}, excluded.{name}) THEN 'full' ELSE greatest(t.{name}, excluded.{name}) END"
+        ),
+    }
+}

@@ -1,0 +1,107 @@
+//! A claimed event on its way into the ledger: where it came from, what it holds, what became of it.
+
+use bytes::Bytes;
+use std::time::Duration;
+
+use harkara_core::event::Event;
+use harkara_core::ids::{AccountId, EventId};
+use harkara_core::lane::Lane;
+use harkara_core::time::{EventTime, ReceivedAt};
+use harkara_core::trace::TraceContext;
+
+/// An event with everything that its ledger row keeps.
+#[derive(Clone, Debug)]
+pub struct EventRecord {
+    /// Where it was claimed.
+    pub origin: Origin,
+    /// The endpoint that took the delivery.
+    pub endpoint: String,
+    /// The lane it came by.
+    pub lane: Lane,
+    /// Its id.
+    pub event_id: EventId,
+    /// Its name, or `unknown`.
+    pub event_type: String,
+    /// The account that it belongs to, where the body tells.
+    pub account_id: Option<AccountId>,
+    /// When it happened, where the body tells.
+    pub occurred_at: Option<EventTime>,
+    /// When its delivery was received.
+    pub received_at: ReceivedAt,
+    /// The signature that was verified, in hex.
+    pub signature: String,
+    /// The delivery's trace context.
+    pub trace: TraceContext,
+    /// The exact body.
+    pub body: Bytes,
+    /// The body's digest.
+    pub body_sha256: [u8; 32],
+    /// What is to be done about it.
+    pub verdict: Verdict,
+}
+
+/// Where an event was claimed: two sources, one road.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// A stream entry: a fresh delivery, acknowledged after the commit.
+    Stream(EntryRef),
+    /// A pending ledger row: a retry or a replay.
+    Ledger {
+        /// Its attempts including this one; a row leased again since has more, and is left alone.
+        attempts: u32,
+        /// `created_at` of the row in microseconds since 1970, which with the event id is its key.
+        created_at_micros: i64,
+    },
+}
+
+/// The stream entry that a delivery came in.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EntryRef {
+    /// The lane whose stream holds it.
+    pub lane: Lane,
+    /// Its id in that stream, such as `1732357800000-0`.
+    pub id: String,
+}
+
+/// What is to be done about an event.
+#[derive(Clone, Debug)]
+pub enum Verdict {
+    /// Apply it to the tables.
+    Project(Event),
+    /// Keep it as a dead letter.
+    Fail {
+        /// What is wrong with it, for the operator.
+        error: String,
+    },
+    /// Keep it pending and try again.
+    Retry {
+        /// What went wrong, for the operator.
+        error: String,
+        /// How long to wait.
+        after: Duration,
+    },
+}
+
+impl Verdict {
+    pub(crate) fn status(&self) -> &'static str {
+        match self {
+            Self::Project(_) => "processed",
+            Self::Fail { .. } => "failed",
+            Self::Retry { .. } => "pending",
+        }
+    }
+
+    pub(crate) fn error(&self) -> Option<&str> {
+        match self {
+            Self::Project(_) => None,
+            Self::Fail { error } | Self::Retry { error, .. } => Some(error),
+        }
+    }
+
+    pub(crate) fn retry_after_millis(&self) -> Option<i64> {
+        match self {
+            Self::Project(_) | Self::Fail { .. } => None,
+            Self::Retry { after, .. } => Some(i64::try_from(after.as_millis()).unwrap_or(i64::MAX / 2)),
+        }
+    }
+}

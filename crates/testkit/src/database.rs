@@ -1,0 +1,132 @@
+//! A PostgreSQL database of one's own.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, SystemTime};
+
+use harkara_core::secret::Secret;
+use harkara_storage::{Pool, PoolSettings, migrations};
+use tokio_postgres::types::{FromSqlOwned, ToSql};
+use tokio_postgres::{Client, NoTls};
+
+use crate::servers::postgres_url;
+
+/// The migrated database that others are copied from.
+const TEMPLATE: &str = "harkara_template";
+
+/// Held while the template is made.
+const TEMPLATE_LOCK: i64 = 0x7465_6d70;
+
+/// A database that no other test uses, with a connection for looking into it.
+pub struct TestDatabase {
+    /// Its URL.
+    pub url: String,
+    client: Client,
+}
+
+impl TestDatabase {
+    /// A database with the current schema.
+    pub async fn migrated() -> Self {
+        let server = connect(&postgres_url()).await;
+        ensure_template(&server).await;
+        Self::create(&server, &format!("TEMPLATE {TEMPLATE}")).await
+    }
+
+    /// A database without any table.
+    pub async fn empty() -> Self {
+        let server = connect(&postgres_url()).await;
+        Self::create(&server, "").await
+    }
+
+    async fn create(server: &Client, options: &str) -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let name = format!(
+            "test_{}_{}_{}",
+            std::process::id(),
+            since_epoch.as_nanos(),
+            NEXT.fetch_add(1, Ordering::Relaxed)
+        );
+        server.batch_execute(&format!("CREATE DATABASE {name} {options}")).await.expect("CREATE DATABASE");
+        let url = url_of(&name);
+        let client = connect(&url).await;
+        Self { url, client }
+    }
+
+    /// A pool on this database, with bounds that suit a test.
+    #[must_use]
+    pub fn pool(&self) -> Pool {
+        Pool::new(&PoolSettings {
+            url: Secret::new(&self.url),
+            application: "harkara-test",
+            connections_max: 4,
+            connect_timeout: Duration::from_secs(5),
+            statement_timeout: Duration::from_secs(10),
+        })
+        .expect("the settings make a pool")
+    }
+
+    /// The one value that a query gives.
+    pub async fn value<T: FromSqlOwned>(&self, sql: &str) -> T {
+        self.value_of(sql, &[]).await
+    }
+
+    /// The one value that a query with parameters gives.
+    pub async fn value_of<T: FromSqlOwned>(&self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> T {
+        let row = self.client.query_one(sql, parameters).await;
+        row.unwrap_or_else(|e| panic!("{sql}: {e:?}")).get(0)
+    }
+
+    /// The first column of every row that a query gives.
+    pub async fn column<T: FromSqlOwned>(&self, sql: &str) -> Vec<T> {
+        let rows = self.client.query(sql, &[]).await;
+        rows.unwrap_or_else(|e| panic!("{sql}: {e:?}")).iter().map(|row| row.get(0)).collect()
+    }
+
+    /// Every row that a query gives, written as JSON objects, for comparing whole tables.
+    pub async fn rows(&self, query: &str) -> Vec<String> {
+        self.column(&format!("SELECT row_to_json(q)::text FROM ({query}) q")).await
+    }
+
+    /// Runs statements.
+    pub async fn execute(&self, sql: &str) {
+        self.client.batch_execute(sql).await.unwrap_or_else(|e| panic!("{sql}: {e:?}"));
+    }
+}
+
+/// Makes the template once for a server; tests in other processes wait for the one that does.
+async fn ensure_template(server: &Client) {
+    let lock = |function: &str| format!("SELECT {function}({TEMPLATE_LOCK})");
+    server.batch_execute(&lock("pg_advisory_lock")).await.expect("the template lock");
+    let exists = server
+        .query_opt("SELECT 1 FROM pg_database WHERE datname = $1 AND datistemplate", &[&TEMPLATE])
+        .await
+        .expect("pg_database");
+    if exists.is_none() {
+        server.batch_execute(&format!("DROP DATABASE IF EXISTS {TEMPLATE}")).await.expect("DROP DATABASE");
+        server.batch_execute(&format!("CREATE DATABASE {TEMPLATE}")).await.expect("CREATE DATABASE");
+        migrations::migrate(&Secret::new(url_of(TEMPLATE))).await.expect("the migrations run");
+        // Only now is it whole.
+        server.batch_execute(&format!("ALTER DATABASE {TEMPLATE} IS_TEMPLATE true")).await.expect("ALTER DATABASE");
+    }
+    server.batch_execute(&lock("pg_advisory_unlock")).await.expect("the template unlock");
+}
+
+async fn connect(url: &str) -> Client {
+    let (client, connection) = tokio_postgres::connect(url, NoTls).await.expect("the test PostgreSQL answers");
+    // The task ends with the client.
+    tokio::spawn(async move {
+        if let Err(error) = connection.await {
+            eprintln!("test connection: {error}");
+        }
+    });
+    client
+}
+
+/// The URL of another database on the test server.
+fn url_of(database: &str) -> String {
+    let server = postgres_url();
+    let (base, parameters) = server.split_once('?').map_or((server.as_str(), ""), |(base, p)| (base, p));
+    let (base, _) = base.rsplit_once('/').expect("the test PostgreSQL URL names a database");
+    let parameters = if parameters.is_empty() { String::new() } else { format!("?{parameters}") };
+    format!("{base}/{database}{parameters}")
+}
