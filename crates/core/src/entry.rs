@@ -3,12 +3,14 @@
 //! The field names are short because Redis keeps them with every entry.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use bytes::Bytes;
 use serde::Deserialize;
 
 use crate::delivery::VerifiedDelivery;
 use crate::ids::EventId;
+use crate::lane::Lane;
 use crate::time::ReceivedAt;
 use crate::trace::TraceContext;
 
@@ -35,6 +37,37 @@ pub mod field {
     pub const TRACESTATE: &str = "ts";
     /// The body, byte for byte.
     pub const BODY: &str = "body";
+}
+
+/// The id that Redis gave an entry: milliseconds and a sequence number, growing within a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EntryId {
+    millis: u64,
+    sequence: u64,
+}
+
+impl EntryId {
+    /// Reads `1732357800000-0`; `None` for anything else.
+    #[must_use]
+    pub fn parse(id: &str) -> Option<Self> {
+        let (millis, sequence) = id.split_once('-')?;
+        Some(Self { millis: millis.parse().ok()?, sequence: sequence.parse().ok()? })
+    }
+}
+
+impl fmt::Display for EntryId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.millis, self.sequence)
+    }
+}
+
+/// The stream entry that a delivery came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EntryRef {
+    /// The lane whose stream holds it.
+    pub lane: Lane,
+    /// Its id in that stream.
+    pub id: EntryId,
 }
 
 /// An entry as a worker reads it back.

@@ -6,10 +6,11 @@ mod settle;
 use std::collections::HashSet;
 
 use diesel_async::{AsyncConnection, AsyncPgConnection};
+use harkara_core::entry::EntryRef;
 use harkara_core::projection::project;
 
 use crate::projections::{self, Applied};
-use crate::record::{EntryRef, EventRecord, Origin, Verdict};
+use crate::record::{EventRecord, Origin, Verdict};
 use crate::{Pool, StorageError};
 
 /// A batch whose transaction has committed.
@@ -60,11 +61,14 @@ impl CommittedBatch {
 /// pending ledger rows are settled unless someone settled them meanwhile. What is left of both is
 /// folded to one row for each entity and merged into the tables. On an error nothing has happened,
 /// except that a commit whose answer was lost may have; committing the same batch again is harmless.
-pub async fn commit(pool: &Pool, mut records: Vec<EventRecord>) -> Result<CommittedBatch, StorageError> {
+pub async fn commit(
+    pool: &Pool,
+    records: &mut [EventRecord],
+) -> Result<CommittedBatch, StorageError> {
     let entries = records
         .iter()
-        .filter_map(|record| match &record.origin {
-            Origin::Stream(entry) => Some(entry.clone()),
+        .filter_map(|record| match record.origin {
+            Origin::Stream(entry) => Some(entry),
             Origin::Ledger { .. } => None,
         })
         .collect();
@@ -72,20 +76,28 @@ pub async fn commit(pool: &Pool, mut records: Vec<EventRecord>) -> Result<Commit
         .within("commit", async {
             let mut connection = pool.get().await?;
             connection
-                .transaction::<_, StorageError, _>(async |connection| apply(connection, &mut records).await)
+                .transaction::<_, StorageError, _>(async |connection| {
+                    apply(connection, records).await
+                })
                 .await
         })
         .await?;
     Ok(CommittedBatch { entries, outcome })
 }
 
-async fn apply(connection: &mut AsyncPgConnection, records: &mut [EventRecord]) -> Result<Outcome, StorageError> {
+async fn apply(
+    connection: &mut AsyncPgConnection,
+    records: &mut [EventRecord],
+) -> Result<Outcome, StorageError> {
     let is_fresh = |record: &EventRecord| matches!(record.origin, Origin::Stream(_));
     let identified = identify::fresh(connection, records).await?;
     let settled = settle::pending(connection, records).await?;
     let mine: HashSet<usize> = identified.fresh.iter().chain(&settled).copied().collect();
 
-    let mut outcome = Outcome { duplicates: identified.duplicates, ..Outcome::default() };
+    let mut outcome = Outcome {
+        duplicates: identified.duplicates,
+        ..Outcome::default()
+    };
     for (at, record) in records.iter().enumerate() {
         if !mine.contains(&at) {
             outcome.superseded += usize::from(!is_fresh(record));
@@ -97,12 +109,14 @@ async fn apply(connection: &mut AsyncPgConnection, records: &mut [EventRecord]) 
             Verdict::Retry { .. } => outcome.retried += 1,
         }
     }
-    let to_project = records.iter().enumerate().filter(|(at, _)| mine.contains(at)).filter_map(|(_, record)| {
-        match &record.verdict {
+    let to_project = records
+        .iter()
+        .enumerate()
+        .filter(|(at, _)| mine.contains(at))
+        .filter_map(|(_, record)| match &record.verdict {
             Verdict::Project(event) => Some((&record.event_id, event)),
             Verdict::Fail { .. } | Verdict::Retry { .. } => None,
-        }
-    });
+        });
     outcome.applied = projections::write(connection, &project(to_project)).await?;
     Ok(outcome)
 }

@@ -86,6 +86,9 @@ fn remedy_of(error: &DieselError) -> Remedy {
 /// Inside a transaction diesel wants its own errors converted without a name for the operation.
 impl From<DieselError> for StorageError {
     fn from(source: DieselError) -> Self {
-        Self::Statement { operation: "transaction", source }
+        Self::Statement {
+            operation: "transaction",
+            source,
+        }
     }
 }

@@ -6,4 +6,4 @@ mod replay;
 
 pub use due::{LeasedEvent, lease_due};
 pub use events::{Change, EventDetail, EventFilter, EventRow, changes, find, list};
-pub use replay::{ReplaySelection, ReplayCount, count_replayable, replay};
+pub use replay::{ReplayCount, ReplaySelection, count_replayable, replay};

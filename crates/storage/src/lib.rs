@@ -15,5 +15,5 @@ pub mod record;
 pub mod commit;
 pub mod ledger;
 
-pub use error::StorageError;
+pub use error::{Remedy, StorageError};
 pub use pool::{Pool, PoolSettings};

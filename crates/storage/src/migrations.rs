@@ -13,7 +13,7 @@ use crate::{Pool, StorageError};
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations");
 
 /// Held while migrating, so that of many `harkara migrate` at once one works and the others wait.
-const ADVISORY_LOCK: i64 = 0x6861_726b_6172_61;
+const ADVISORY_LOCK: i64 = 0x0068_6172_6b61_7261;
 
 /// Months for which partitions are kept ready ahead of time.
 pub const PARTITION_MONTHS_AHEAD: i32 = 2;
@@ -72,7 +72,8 @@ pub async fn migrate(url: &Secret) -> Result<Vec<String>, StorageError> {
             .map_err(|e| StorageError::Migration(e.to_string()))?;
         Ok(applied.iter().map(ToString::to_string).collect())
     });
-    task.await.map_err(|e| StorageError::Migration(e.to_string()))?
+    task.await
+        .map_err(|e| StorageError::Migration(e.to_string()))?
 }
 
 /// Compares the database with what this binary contains.
@@ -92,14 +93,18 @@ pub async fn check(pool: &Pool) -> Result<SchemaState, StorageError> {
     } else {
         Vec::new()
     };
-    let missing: Vec<String> = versions().into_iter().filter(|version| !applied.contains(version)).collect();
+    let missing: Vec<String> = versions()
+        .into_iter()
+        .filter(|version| !applied.contains(version))
+        .collect();
     if !missing.is_empty() {
         return Ok(SchemaState::Behind { missing });
     }
-    let compatible_from: String = diesel::dsl::sql::<Text>("SELECT compatible_from FROM harkara_schema")
-        .get_result(&mut connection)
-        .await
-        .map_err(StorageError::statement("read schema compatibility"))?;
+    let compatible_from: String =
+        diesel::dsl::sql::<Text>("SELECT compatible_from FROM harkara_schema")
+            .get_result(&mut connection)
+            .await
+            .map_err(StorageError::statement("read schema compatibility"))?;
     if compatible_from > newest() {
         return Ok(SchemaState::Ahead { compatible_from });
     }
@@ -110,7 +115,9 @@ pub async fn check(pool: &Pool) -> Result<SchemaState, StorageError> {
 pub async fn ensure_partitions(pool: &Pool) -> Result<(), StorageError> {
     let mut connection = pool.get().await?;
     connection
-        .batch_execute(&format!("SELECT harkara_ensure_partitions({PARTITION_MONTHS_AHEAD})"))
+        .batch_execute(&format!(
+            "SELECT harkara_ensure_partitions({PARTITION_MONTHS_AHEAD})"
+        ))
         .await
         .map_err(StorageError::statement("ensure partitions"))
 }
@@ -119,8 +126,10 @@ pub async fn ensure_partitions(pool: &Pool) -> Result<(), StorageError> {
 fn versions() -> Vec<String> {
     use diesel::migration::{Migration, MigrationSource};
     let migrations: Vec<Box<dyn Migration<Pg>>> = MIGRATIONS.migrations().unwrap_or_default();
-    let mut versions: Vec<String> =
-        migrations.iter().map(|migration| migration.name().version().to_string()).collect();
+    let mut versions: Vec<String> = migrations
+        .iter()
+        .map(|migration| migration.name().version().to_string())
+        .collect();
     versions.sort_unstable();
     versions
 }

@@ -64,12 +64,18 @@ impl Pool {
             .recycle_timeout(Some(settings.connect_timeout))
             .build()
             .map_err(|e| StorageError::Connect(e.to_string()))?;
-        Ok(Self { inner, transaction_timeout: settings.statement_timeout * TRANSACTION_STATEMENTS })
+        Ok(Self {
+            inner,
+            transaction_timeout: settings.statement_timeout * TRANSACTION_STATEMENTS,
+        })
     }
 
     /// A connection, waited for within the pool's bound.
     pub(crate) async fn get(&self) -> Result<Object<AsyncPgConnection>, StorageError> {
-        self.inner.get().await.map_err(|e| StorageError::Connect(reason(&e)))
+        self.inner
+            .get()
+            .await
+            .map_err(|e| StorageError::Connect(reason(&e)))
     }
 
     /// Runs one operation within the transaction bound. When it is cut off its connection is dropped,
@@ -81,20 +87,28 @@ impl Pool {
     ) -> Result<T, StorageError> {
         match tokio::time::timeout(self.transaction_timeout, future).await {
             Ok(result) => result,
-            Err(_) => Err(StorageError::TimedOut { operation, seconds: self.transaction_timeout.as_secs() }),
+            Err(_) => Err(StorageError::TimedOut {
+                operation,
+                seconds: self.transaction_timeout.as_secs(),
+            }),
         }
     }
 
     /// Asks the server for an answer, for readiness.
     pub async fn ping(&self) -> Result<(), StorageError> {
         let mut connection = self.get().await?;
-        connection.batch_execute("SELECT 1").await.map_err(StorageError::statement("ping"))
+        connection
+            .batch_execute("SELECT 1")
+            .await
+            .map_err(StorageError::statement("ping"))
     }
 }
 
 impl fmt::Debug for Pool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pool").field("size", &self.inner.status().size).finish_non_exhaustive()
+        f.debug_struct("Pool")
+            .field("size", &self.inner.status().size)
+            .finish_non_exhaustive()
     }
 }
 

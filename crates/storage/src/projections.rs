@@ -37,17 +37,39 @@ pub(crate) async fn write(
     projection: &Projection,
 ) -> Result<Applied, StorageError> {
     let mut applied = Applied::default();
-    applied += payment_orders::TABLE.upsert(connection, &projection.orders).await?;
-    applied += payment_transactions::TABLE.upsert(connection, &projection.payments).await?;
-    applied += payment_refunds::TABLE.upsert(connection, &projection.refunds).await?;
-    applied += payment_disputes::TABLE.upsert(connection, &projection.disputes).await?;
-    applied += entity_snapshots::TABLE.upsert(connection, &projection.states).await?;
-    downtime_events::TABLE.insert(connection, &projection.downtimes).await?;
-    invoice_events::TABLE.insert(connection, &projection.invoices).await?;
-    fund_account_events::TABLE.insert(connection, &projection.validations).await?;
-    account_events::TABLE.insert(connection, &projection.accounts).await?;
-    payment_link_events::TABLE.insert(connection, &projection.payment_links).await?;
-    order_notifications::TABLE.insert(connection, &projection.notifications).await?;
+    applied += payment_orders::TABLE
+        .upsert(connection, &projection.orders)
+        .await?;
+    applied += payment_transactions::TABLE
+        .upsert(connection, &projection.payments)
+        .await?;
+    applied += payment_refunds::TABLE
+        .upsert(connection, &projection.refunds)
+        .await?;
+    applied += payment_disputes::TABLE
+        .upsert(connection, &projection.disputes)
+        .await?;
+    applied += entity_snapshots::TABLE
+        .upsert(connection, &projection.states)
+        .await?;
+    downtime_events::TABLE
+        .insert(connection, &projection.downtimes)
+        .await?;
+    invoice_events::TABLE
+        .insert(connection, &projection.invoices)
+        .await?;
+    fund_account_events::TABLE
+        .insert(connection, &projection.validations)
+        .await?;
+    account_events::TABLE
+        .insert(connection, &projection.accounts)
+        .await?;
+    payment_link_events::TABLE
+        .insert(connection, &projection.payment_links)
+        .await?;
+    order_notifications::TABLE
+        .insert(connection, &projection.notifications)
+        .await?;
     Ok(applied)
 }
 

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use std::time::Duration;
 
+use harkara_core::entry::EntryRef;
 use harkara_core::event::Event;
 use harkara_core::ids::{AccountId, EventId};
 use harkara_core::lane::Lane;
@@ -54,15 +55,6 @@ pub enum Origin {
     },
 }
 
-/// The stream entry that a delivery came in.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct EntryRef {
-    /// The lane whose stream holds it.
-    pub lane: Lane,
-    /// Its id in that stream, such as `1732357800000-0`.
-    pub id: String,
-}
-
 /// What is to be done about an event.
 #[derive(Clone, Debug)]
 pub enum Verdict {
@@ -101,7 +93,9 @@ impl Verdict {
     pub(crate) fn retry_after_millis(&self) -> Option<i64> {
         match self {
             Self::Project(_) | Self::Fail { .. } => None,
-            Self::Retry { after, .. } => Some(i64::try_from(after.as_millis()).unwrap_or(i64::MAX / 2)),
+            Self::Retry { after, .. } => {
+                Some(i64::try_from(after.as_millis()).unwrap_or(i64::MAX / 2))
+            }
         }
     }
 }

@@ -19,8 +19,13 @@ pub(crate) struct SqlText {
 impl SqlText {
     /// Cuts a statement at `{}`, where its list of parameters belongs.
     pub(crate) fn cut(text: &str) -> Self {
-        let (before, after) = text.split_once("{}").expect("the statement has a place for its parameters");
-        Self { before: before.to_owned(), after: after.to_owned() }
+        let (before, after) = text
+            .split_once("{}")
+            .expect("the statement has a place for its parameters");
+        Self {
+            before: before.to_owned(),
+            after: after.to_owned(),
+        }
     }
 }
 
@@ -42,7 +47,11 @@ pub(crate) struct Statement<'a, Row> {
 
 impl<'a, Row> Statement<'a, Row> {
     pub(crate) fn new(text: &'a SqlText, binds: Vec<Bind<'a>>) -> Self {
-        Self { text, binds, row: PhantomData }
+        Self {
+            text,
+            binds,
+            row: PhantomData,
+        }
     }
 }
 

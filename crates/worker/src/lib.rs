@@ -1,1 +1,22 @@
-//! Harkara worker.
+//! The worker: claims deliveries, commits what they change, acknowledges. The modules stand in the
+//! order of a delivery's way.
+
+mod app;
+mod error;
+mod metrics;
+
+mod group;
+
+mod claim;
+mod due;
+mod take_over;
+
+mod decode;
+mod road;
+
+mod acknowledge;
+
+mod held;
+mod janitor;
+
+pub use app::{App, StartError};

@@ -39,7 +39,11 @@ pub(super) async fn fresh(
     // In order of digest, so that two commits with common events wait for each other in one order.
     let mut first_of: BTreeMap<Digest, usize> = BTreeMap::new();
     let mut repeated = Vec::new();
-    for (at, record) in records.iter().enumerate().filter(|(_, record)| is_stream(record)) {
+    for (at, record) in records
+        .iter()
+        .enumerate()
+        .filter(|(_, record)| is_stream(record))
+    {
         match first_of.entry(record.body_sha256) {
             Entry::Vacant(vacant) => {
                 vacant.insert(at);
@@ -48,28 +52,39 @@ pub(super) async fn fresh(
         }
     }
     if first_of.is_empty() {
-        return Ok(Identified { fresh: Vec::new(), duplicates: 0 });
+        return Ok(Identified {
+            fresh: Vec::new(),
+            duplicates: 0,
+        });
     }
     let candidates: Vec<usize> = first_of.into_values().collect();
     let new = insert_identities(connection, records, &candidates).await?;
     let mut known = Vec::new();
     let mut fresh = Vec::new();
     for at in candidates {
-        if new.contains(&records[at].body_sha256) { fresh.push(at) } else { known.push(at) }
+        if new.contains(&records[at].body_sha256) {
+            fresh.push(at)
+        } else {
+            known.push(at)
+        }
     }
 
     let mut held = HashMap::new();
     if !known.is_empty() {
         held = find_known(connection, records, &known).await?;
-        let contested: Vec<usize> =
-            known.iter().copied().filter(|&at| !held.contains_key(&records[at].body_sha256)).collect();
+        let contested: Vec<usize> = known
+            .iter()
+            .copied()
+            .filter(|&at| !held.contains_key(&records[at].body_sha256))
+            .collect();
         if !contested.is_empty() {
             for &at in &contested {
                 records[at].event_id = records[at].event_id.contested(&records[at].body_sha256);
             }
             let new = insert_identities(connection, records, &contested).await?;
-            let (won, lost): (Vec<usize>, Vec<usize>) =
-                contested.into_iter().partition(|&at| new.contains(&records[at].body_sha256));
+            let (won, lost): (Vec<usize>, Vec<usize>) = contested
+                .into_iter()
+                .partition(|&at| new.contains(&records[at].body_sha256));
             fresh.extend(&won);
             known.retain(|at| !won.contains(at));
             held.extend(find_known(connection, records, &lost).await?);
@@ -80,14 +95,20 @@ pub(super) async fn fresh(
 
     for &at in &fresh {
         let record = &records[at];
-        held.insert(record.body_sha256, Known {
-            event_id: record.event_id.as_str().to_owned(),
-            created_at_micros: record.received_at.millis() * 1000,
-        });
+        held.insert(
+            record.body_sha256,
+            Known {
+                event_id: record.event_id.as_str().to_owned(),
+                created_at_micros: record.received_at.millis() * 1000,
+            },
+        );
     }
     let duplicates: Vec<usize> = known.into_iter().chain(repeated).collect();
     count_duplicates(connection, records, &duplicates, &held).await?;
-    Ok(Identified { fresh, duplicates: duplicates.len() })
+    Ok(Identified {
+        fresh,
+        duplicates: duplicates.len(),
+    })
 }
 
 fn is_stream(record: &EventRecord) -> bool {
@@ -109,15 +130,30 @@ async fn insert_identities(
         )
     });
     let binds = vec![
-        Bind::Text(at.iter().map(|&at| Some(records[at].event_id.as_str())).collect()),
-        Bind::Bytes(at.iter().map(|&at| records[at].body_sha256.as_slice()).collect()),
-        Bind::BigInt(at.iter().map(|&at| Some(records[at].received_at.millis())).collect()),
+        Bind::Text(
+            at.iter()
+                .map(|&at| Some(records[at].event_id.as_str()))
+                .collect(),
+        ),
+        Bind::Bytes(
+            at.iter()
+                .map(|&at| records[at].body_sha256.as_slice())
+                .collect(),
+        ),
+        Bind::BigInt(
+            at.iter()
+                .map(|&at| Some(records[at].received_at.millis()))
+                .collect(),
+        ),
     ];
     let digests: Vec<Vec<u8>> = Statement::<Binary>::new(&TEXT, binds)
         .load(connection)
         .await
         .map_err(StorageError::statement("insert event identities"))?;
-    Ok(digests.into_iter().filter_map(|digest| digest.try_into().ok()).collect())
+    Ok(digests
+        .into_iter()
+        .filter_map(|digest| digest.try_into().ok())
+        .collect())
 }
 
 /// The events that hold the digests of some records.
@@ -132,7 +168,11 @@ async fn find_known(
              FROM event_identities WHERE body_sha256 = ANY ({})",
         )
     });
-    let binds = vec![Bind::Bytes(at.iter().map(|&at| records[at].body_sha256.as_slice()).collect())];
+    let binds = vec![Bind::Bytes(
+        at.iter()
+            .map(|&at| records[at].body_sha256.as_slice())
+            .collect(),
+    )];
     let rows: Vec<(Vec<u8>, String, i64)> = Statement::<(Binary, Text, BigInt)>::new(&TEXT, binds)
         .load(connection)
         .await
@@ -140,7 +180,13 @@ async fn find_known(
     Ok(rows
         .into_iter()
         .filter_map(|(digest, event_id, created_at_micros)| {
-            Some((digest.try_into().ok()?, Known { event_id, created_at_micros }))
+            Some((
+                digest.try_into().ok()?,
+                Known {
+                    event_id,
+                    created_at_micros,
+                },
+            ))
         })
         .collect())
 }
@@ -172,17 +218,37 @@ async fn insert_rows(
     let binds = vec![
         Bind::Text(rows().map(|r| Some(r.event_id.as_str())).collect()),
         Bind::Text(rows().map(|r| Some(r.event_type.as_str())).collect()),
-        Bind::Text(rows().map(|r| r.account_id.as_ref().map(harkara_core::ids::AccountId::as_str)).collect()),
+        Bind::Text(
+            rows()
+                .map(|r| {
+                    r.account_id
+                        .as_ref()
+                        .map(harkara_core::ids::AccountId::as_str)
+                })
+                .collect(),
+        ),
         Bind::Text(rows().map(|r| Some(r.endpoint.as_str())).collect()),
         Bind::Text(rows().map(|r| Some(r.lane.as_str())).collect()),
         Bind::Text(rows().map(|r| Some(r.verdict.status())).collect()),
         Bind::Text(rows().map(|r| Some(r.signature.as_str())).collect()),
         Bind::Text(rows().map(|r| r.verdict.error()).collect()),
-        Bind::Text(rows().map(|r| Some(r.trace.traceparent.as_str()).filter(|t| not_empty(t))).collect()),
-        Bind::Text(rows().map(|r| Some(r.trace.tracestate.as_str()).filter(|t| not_empty(t))).collect()),
+        Bind::Text(
+            rows()
+                .map(|r| Some(r.trace.traceparent.as_str()).filter(|t| not_empty(t)))
+                .collect(),
+        ),
+        Bind::Text(
+            rows()
+                .map(|r| Some(r.trace.tracestate.as_str()).filter(|t| not_empty(t)))
+                .collect(),
+        ),
         Bind::Bytes(rows().map(|r| r.body.as_ref()).collect()),
         Bind::Bytes(rows().map(|r| r.body_sha256.as_slice()).collect()),
-        Bind::BigInt(rows().map(|r| r.occurred_at.map(harkara_core::time::EventTime::seconds)).collect()),
+        Bind::BigInt(
+            rows()
+                .map(|r| r.occurred_at.map(harkara_core::time::EventTime::seconds))
+                .collect(),
+        ),
         Bind::BigInt(rows().map(|r| Some(r.received_at.millis())).collect()),
         Bind::BigInt(rows().map(|r| r.verdict.retry_after_millis()).collect()),
     ];
@@ -219,9 +285,17 @@ async fn count_duplicates(
     let mut counts: BTreeMap<(&str, i64), (i64, i64)> = BTreeMap::new();
     for &at in at {
         let record = &records[at];
-        let Some(known) = held.get(&record.body_sha256) else { continue };
-        let (same_id, other_id) = counts.entry((&known.event_id, known.created_at_micros)).or_default();
-        if is_same_id(record.event_id.as_str(), &known.event_id) { *same_id += 1 } else { *other_id += 1 }
+        let Some(known) = held.get(&record.body_sha256) else {
+            continue;
+        };
+        let (same_id, other_id) = counts
+            .entry((&known.event_id, known.created_at_micros))
+            .or_default();
+        if is_same_id(record.event_id.as_str(), &known.event_id) {
+            *same_id += 1
+        } else {
+            *other_id += 1
+        }
     }
     if counts.is_empty() {
         return Ok(());
@@ -230,7 +304,12 @@ async fn count_duplicates(
         Bind::Text(counts.keys().map(|(id, _)| Some(*id)).collect()),
         Bind::BigInt(counts.keys().map(|(_, micros)| Some(*micros)).collect()),
         Bind::BigInt(counts.values().map(|(same_id, _)| Some(*same_id)).collect()),
-        Bind::BigInt(counts.values().map(|(_, other_id)| Some(*other_id)).collect()),
+        Bind::BigInt(
+            counts
+                .values()
+                .map(|(_, other_id)| Some(*other_id))
+                .collect(),
+        ),
     ];
     Statement::<()>::new(&TEXT, binds)
         .execute(connection)
@@ -241,5 +320,8 @@ async fn count_duplicates(
 
 /// Whether a delivery's id is the known event's, which may be held under a contested form of it.
 fn is_same_id(delivered: &str, known: &str) -> bool {
-    known == delivered || known.strip_prefix(delivered).is_some_and(|rest| rest.starts_with('~'))
+    known == delivered
+        || known
+            .strip_prefix(delivered)
+            .is_some_and(|rest| rest.starts_with('~'))
 }

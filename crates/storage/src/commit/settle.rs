@@ -42,9 +42,10 @@ pub(super) async fn pending(
         .iter()
         .enumerate()
         .filter_map(|(at, record)| match record.origin {
-            Origin::Ledger { attempts, created_at_micros } => {
-                Some((at, record, i64::from(attempts), created_at_micros))
-            }
+            Origin::Ledger {
+                attempts,
+                created_at_micros,
+            } => Some((at, record, i64::from(attempts), created_at_micros)),
             Origin::Stream(_) => None,
         })
         .collect();
@@ -56,17 +57,44 @@ pub(super) async fn pending(
         Bind::Text(rows().map(|r| Some(r.event_id.as_str())).collect()),
         Bind::Text(rows().map(|r| Some(r.verdict.status())).collect()),
         Bind::Text(rows().map(|r| r.verdict.error()).collect()),
-        Bind::Text(rows().map(|r| r.account_id.as_ref().map(harkara_core::ids::AccountId::as_str)).collect()),
-        Bind::BigInt(leased.iter().map(|(_, _, _, micros)| Some(*micros)).collect()),
-        Bind::BigInt(leased.iter().map(|(_, _, attempts, _)| Some(*attempts)).collect()),
+        Bind::Text(
+            rows()
+                .map(|r| {
+                    r.account_id
+                        .as_ref()
+                        .map(harkara_core::ids::AccountId::as_str)
+                })
+                .collect(),
+        ),
+        Bind::BigInt(
+            leased
+                .iter()
+                .map(|(_, _, _, micros)| Some(*micros))
+                .collect(),
+        ),
+        Bind::BigInt(
+            leased
+                .iter()
+                .map(|(_, _, attempts, _)| Some(*attempts))
+                .collect(),
+        ),
         Bind::BigInt(rows().map(|r| r.verdict.retry_after_millis()).collect()),
-        Bind::BigInt(rows().map(|r| r.occurred_at.map(harkara_core::time::EventTime::seconds)).collect()),
+        Bind::BigInt(
+            rows()
+                .map(|r| r.occurred_at.map(harkara_core::time::EventTime::seconds))
+                .collect(),
+        ),
     ];
     let settled: Vec<String> = Statement::<Text>::new(&TEXT, binds)
         .load(connection)
         .await
         .map_err(StorageError::statement("settle ledger rows"))?;
-    let positions: HashMap<&str, usize> =
-        leased.iter().map(|(at, record, _, _)| (record.event_id.as_str(), *at)).collect();
-    Ok(settled.iter().filter_map(|id| positions.get(id.as_str()).copied()).collect())
+    let positions: HashMap<&str, usize> = leased
+        .iter()
+        .map(|(at, record, _, _)| (record.event_id.as_str(), *at))
+        .collect();
+    Ok(settled
+        .iter()
+        .filter_map(|id| positions.get(id.as_str()).copied())
+        .collect())
 }

@@ -62,7 +62,11 @@ struct Row {
 ///
 /// Rows that another worker is leasing are passed over. A worker that dies with a lease leaves its
 /// rows pending: they come due again when the lease ends. Relies on the index `webhook_events_due`.
-pub async fn lease_due(pool: &Pool, rows_max: usize, lease: Duration) -> Result<Vec<LeasedEvent>, StorageError> {
+pub async fn lease_due(
+    pool: &Pool,
+    rows_max: usize,
+    lease: Duration,
+) -> Result<Vec<LeasedEvent>, StorageError> {
     pool.within("lease due events", async {
         let mut connection = pool.get().await?;
         let rows: Vec<Row> = sql_query(
@@ -89,10 +93,15 @@ pub async fn lease_due(pool: &Pool, rows_max: usize, lease: Duration) -> Result<
 impl From<Row> for LeasedEvent {
     fn from(row: Row) -> Self {
         let attempts = u32::try_from(row.attempts).unwrap_or(u32::MAX);
-        let body_sha256 =
-            row.body_sha256.try_into().unwrap_or_else(|_| harkara_core::delivery::body_sha256(&row.body));
+        let body_sha256 = row
+            .body_sha256
+            .try_into()
+            .unwrap_or_else(|_| harkara_core::delivery::body_sha256(&row.body));
         Self {
-            origin: Origin::Ledger { attempts, created_at_micros: row.created_at_micros },
+            origin: Origin::Ledger {
+                attempts,
+                created_at_micros: row.created_at_micros,
+            },
             event_id: EventId::stored(row.razorpay_event_id),
             event_type: row.event_type,
             endpoint: row.endpoint,

@@ -100,7 +100,11 @@ const COLUMNS: &str = "razorpay_event_id, event_type, account_id, endpoint, lane
     octet_length(body) AS body_bytes";
 
 /// Lists events, newest first. Relies on the index `webhook_events_created_at`.
-pub async fn list(pool: &Pool, filter: &EventFilter, rows_max: u32) -> Result<Vec<EventRow>, StorageError> {
+pub async fn list(
+    pool: &Pool,
+    filter: &EventFilter,
+    rows_max: u32,
+) -> Result<Vec<EventRow>, StorageError> {
     let mut connection = pool.get().await?;
     sql_query(format!(
         "SELECT {COLUMNS} FROM webhook_events e WHERE ($1::text IS NULL OR status = $1) \
@@ -148,7 +152,12 @@ pub async fn find(pool: &Pool, event_ids: &[String]) -> Result<Vec<EventDetail>,
     .map_err(StorageError::statement("find events"))?;
     Ok(found
         .into_iter()
-        .map(|e| EventDetail { row: e.event, body: e.body, body_sha256: e.body_sha256, signature: e.signature })
+        .map(|e| EventDetail {
+            row: e.event,
+            body: e.body,
+            body_sha256: e.body_sha256,
+            signature: e.signature,
+        })
         .collect())
 }
 

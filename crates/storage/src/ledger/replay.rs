@@ -41,7 +41,10 @@ struct Counted {
 }
 
 /// Counts what [`replay`] would do, and changes nothing.
-pub async fn count_replayable(pool: &Pool, selection: &ReplaySelection) -> Result<ReplayCount, StorageError> {
+pub async fn count_replayable(
+    pool: &Pool,
+    selection: &ReplaySelection,
+) -> Result<ReplayCount, StorageError> {
     let mut connection = pool.get().await?;
     let counted: Counted = sql_query(format!(
         "SELECT count(*) FILTER (WHERE status <> 'pending') AS replayable, \
@@ -68,7 +71,11 @@ struct Replayed {
 
 /// Puts rows back to pending, due at once and with their attempts counted anew, and writes an audit
 /// row for each, in one transaction. Gives the number of rows. The worker's ordinary road does the rest.
-pub async fn replay(pool: &Pool, selection: &ReplaySelection, actor: &str) -> Result<u64, StorageError> {
+pub async fn replay(
+    pool: &Pool,
+    selection: &ReplaySelection,
+    actor: &str,
+) -> Result<u64, StorageError> {
     let mut connection = pool.get().await?;
     let replayed: Replayed = connection
         .transaction::<_, StorageError, _>(async |connection| {

@@ -37,7 +37,11 @@ enum Get<T: 'static> {
 
 impl<T> Column<T> {
     const fn new(name: &'static str, get: Get<T>) -> Self {
-        Self { name, growth: Growth::Prevailing, get }
+        Self {
+            name,
+            growth: Growth::Prevailing,
+            get,
+        }
     }
 
     pub(super) const fn text(name: &'static str, get: fn(&Snapshot<T>) -> Option<&str>) -> Self {
@@ -49,8 +53,16 @@ impl<T> Column<T> {
     }
 
     /// A number that grows in its own way, whichever snapshot prevails.
-    pub(super) const fn growing_bigint(name: &'static str, growth: Growth, get: From<T, Option<i64>>) -> Self {
-        Self { name, growth, get: Get::BigInt(get) }
+    pub(super) const fn growing_bigint(
+        name: &'static str,
+        growth: Growth,
+        get: From<T, Option<i64>>,
+    ) -> Self {
+        Self {
+            name,
+            growth,
+            get: Get::BigInt(get),
+        }
     }
 
     /// A text that grows in its own way, whichever snapshot prevails.
@@ -59,7 +71,11 @@ impl<T> Column<T> {
         growth: Growth,
         get: fn(&Snapshot<T>) -> Option<&str>,
     ) -> Self {
-        Self { name, growth, get: Get::Text(get) }
+        Self {
+            name,
+            growth,
+            get: Get::Text(get),
+        }
     }
 
     pub(super) const fn bool(name: &'static str, get: From<T, Option<bool>>) -> Self {
@@ -85,14 +101,22 @@ impl<T> Column<T> {
             Get::Text(get) => Bind::Text(rows.iter().map(get).collect()),
             Get::BigInt(get) => Bind::BigInt(rows.iter().map(get).collect()),
             Get::Bool(get) => Bind::Bool(rows.iter().map(get).collect()),
-            Get::Time(get) => Bind::BigInt(rows.iter().map(|row| get(row).map(EventTime::seconds)).collect()),
+            Get::Time(get) => Bind::BigInt(
+                rows.iter()
+                    .map(|row| get(row).map(EventTime::seconds))
+                    .collect(),
+            ),
         }
     }
 }
 
 /// The columns that every table of snapshots has.
 pub(super) fn account_id<T>() -> Column<T> {
-    Column::text("account_id", |s| s.account_id.as_ref().map(harkara_core::ids::AccountId::as_str))
+    Column::text("account_id", |s| {
+        s.account_id
+            .as_ref()
+            .map(harkara_core::ids::AccountId::as_str)
+    })
 }
 
 pub(super) fn event_type<T>() -> Column<T> {

@@ -20,10 +20,18 @@ pub(super) static TABLE: HistoryTable<Downtime> = HistoryTable {
             Column::time("begin_at", |s| s.entity.begin_at),
             Column::time("end_at", |s| s.entity.end_at),
             Column::text("instrument_bank", |s| s.entity.instrument.bank.as_deref()),
-            Column::text("instrument_network", |s| s.entity.instrument.network.as_deref()),
-            Column::text("instrument_issuer", |s| s.entity.instrument.issuer.as_deref()),
-            Column::text("instrument_card_type", |s| s.entity.instrument.card_type.as_deref()),
-            Column::text("instrument_vpa_handle", |s| s.entity.instrument.vpa_handle.as_deref()),
+            Column::text("instrument_network", |s| {
+                s.entity.instrument.network.as_deref()
+            }),
+            Column::text("instrument_issuer", |s| {
+                s.entity.instrument.issuer.as_deref()
+            }),
+            Column::text("instrument_card_type", |s| {
+                s.entity.instrument.card_type.as_deref()
+            }),
+            Column::text("instrument_vpa_handle", |s| {
+                s.entity.instrument.vpa_handle.as_deref()
+            }),
             Column::text("instrument_psp", |s| s.entity.instrument.psp.as_deref()),
             Column::text("instrument_flow", |s| s.entity.instrument.flow.as_deref()),
         ]

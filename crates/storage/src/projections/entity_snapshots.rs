@@ -10,7 +10,12 @@ use super::merged_table::{EntityType, MergedTable};
 pub(super) static TABLE: MergedTable<EntityState> = MergedTable {
     name: "entity_snapshots",
     entity_type: EntityType::Column("entity_type"),
-    key: || vec![Column::text("entity_type", |s| Some(&s.entity.kind)), Column::text("entity_id", |s| Some(&s.entity.id))],
+    key: || {
+        vec![
+            Column::text("entity_type", |s| Some(&s.entity.kind)),
+            Column::text("entity_id", |s| Some(&s.entity.id)),
+        ]
+    },
     columns: || {
         vec![
             Column::text("status", |s| s.entity.status.as_deref()),

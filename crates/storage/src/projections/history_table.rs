@@ -33,7 +33,11 @@ impl<T> HistoryTable<T> {
             return Ok(());
         }
         let made = self.made();
-        let binds: Vec<Bind<'_>> = made.columns.iter().map(|column| column.bind(rows)).collect();
+        let binds: Vec<Bind<'_>> = made
+            .columns
+            .iter()
+            .map(|column| column.bind(rows))
+            .collect();
         Statement::<()>::new(&made.text, binds)
             .execute(connection)
             .await
@@ -55,7 +59,10 @@ impl<T> HistoryTable<T> {
                 self.name,
                 expressions.join(", "),
             );
-            Made { columns, text: SqlText::cut(&text) }
+            Made {
+                columns,
+                text: SqlText::cut(&text),
+            }
         })
     }
 }

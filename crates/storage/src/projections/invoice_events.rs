@@ -14,8 +14,12 @@ pub(super) static TABLE: HistoryTable<Invoice> = HistoryTable {
         vec![
             account_id(),
             Column::text("invoice_id", |s| Some(s.entity.id.as_str())),
-            Column::text("order_id", |s| s.entity.order_id.as_ref().map(OrderId::as_str)),
-            Column::text("payment_id", |s| s.entity.payment_id.as_ref().map(PaymentId::as_str)),
+            Column::text("order_id", |s| {
+                s.entity.order_id.as_ref().map(OrderId::as_str)
+            }),
+            Column::text("payment_id", |s| {
+                s.entity.payment_id.as_ref().map(PaymentId::as_str)
+            }),
             Column::text("customer_id", |s| s.entity.customer_id.as_deref()),
             Column::text("status", |s| Some(&s.entity.status)),
             Column::text("invoice_type", |s| s.entity.invoice_type.as_deref()),

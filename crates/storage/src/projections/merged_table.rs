@@ -45,13 +45,20 @@ impl<T> MergedTable<T> {
             return Ok(Applied::default());
         }
         let made = self.made();
-        let binds: Vec<Bind<'_>> = made.columns.iter().map(|column| column.bind(rows)).collect();
+        let binds: Vec<Bind<'_>> = made
+            .columns
+            .iter()
+            .map(|column| column.bind(rows))
+            .collect();
         let changed: i64 = Statement::<BigInt>::new(&made.text, binds)
             .get_result(connection)
             .await
             .map_err(StorageError::statement(self.name))?;
         let changed = usize::try_from(changed).unwrap_or(rows.len());
-        Ok(Applied { changed, unchanged: rows.len().saturating_sub(changed) })
+        Ok(Applied {
+            changed,
+            unchanged: rows.len().saturating_sub(changed),
+        })
     }
 
     fn made(&self) -> &Made<T> {
@@ -67,29 +74,39 @@ impl<T> MergedTable<T> {
     }
 
     fn sql(&self, keys: &[&'static str], columns: &[Column<T>]) -> String {
-        const PREVAILS: &str = "(excluded.precedence, excluded.last_event_id) > (t.precedence, t.last_event_id)";
+        const PREVAILS: &str =
+            "(excluded.precedence, excluded.last_event_id) > (t.precedence, t.last_event_id)";
         let names: Vec<_> = columns.iter().map(|column| column.name).collect();
         let names = names.join(", ");
         let expressions: Vec<_> = columns.iter().map(Column::expression).collect();
         let expressions = expressions.join(", ");
-        let growing: Vec<_> = columns.iter().filter(|column| column.growth != Growth::Prevailing).collect();
+        let growing: Vec<_> = columns
+            .iter()
+            .filter(|column| column.growth != Growth::Prevailing)
+            .collect();
 
         let merged = |column: &&Column<T>| {
             let name = column.name;
             let value = match column.growth {
                 // Without growing columns nothing is updated unless the new snapshot prevails.
                 Growth::Prevailing if growing.is_empty() => format!("excluded.{name}"),
-                Growth::Prevailing => format!("CASE WHEN {PREVAILS} THEN excluded.{name} ELSE t.{name} END"),
+                Growth::Prevailing => {
+                    format!("CASE WHEN {PREVAILS} THEN excluded.{name} ELSE t.{name} END")
+                }
                 _ => grown(column),
             };
             format!("{name} = {value}")
         };
-        let assignments: Vec<_> =
-            columns.iter().filter(|column| !keys.contains(&column.name)).map(|c| merged(&c)).collect();
-        let grows: String = growing
+        let assignments: Vec<_> = columns
+            .iter()
+            .filter(|column| !keys.contains(&column.name))
+            .map(|c| merged(&c))
+            .collect();
+        let grows: Vec<_> = growing
             .iter()
             .map(|column| format!(" OR {} IS DISTINCT FROM t.{}", grown(column), column.name))
             .collect();
+        let grows = grows.concat();
 
         let entity_type = match self.entity_type {
             EntityType::Constant(name) => format!("'{name}'"),

@@ -14,7 +14,9 @@ pub(super) static TABLE: HistoryTable<Notification> = HistoryTable {
         vec![
             account_id(),
             Column::text("notification_id", |s| Some(s.entity.id.as_str())),
-            Column::text("order_id", |s| s.entity.order_id.as_ref().map(OrderId::as_str)),
+            Column::text("order_id", |s| {
+                s.entity.order_id.as_ref().map(OrderId::as_str)
+            }),
             Column::text("token_id", |s| s.entity.token_id.as_deref()),
             Column::text("status", |s| Some(&s.entity.status)),
             Column::time("delivered_at", |s| s.entity.delivered_at),

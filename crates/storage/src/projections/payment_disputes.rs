@@ -14,7 +14,9 @@ pub(super) static TABLE: MergedTable<Dispute> = MergedTable {
     key: || vec![Column::text("dispute_id", |s| Some(s.entity.id.as_str()))],
     columns: || {
         vec![
-            Column::text("payment_id", |s| s.entity.payment_id.as_ref().map(PaymentId::as_str)),
+            Column::text("payment_id", |s| {
+                s.entity.payment_id.as_ref().map(PaymentId::as_str)
+            }),
             Column::text("status", |s| Some(&s.entity.status)),
             Column::text("phase", |s| s.entity.phase.as_deref()),
             Column::text("reason_code", |s| s.entity.reason_code.as_deref()),

@@ -14,8 +14,12 @@ pub(super) static TABLE: HistoryTable<PaymentLinkEvent> = HistoryTable {
         vec![
             account_id(),
             Column::text("payment_link_id", |s| Some(s.entity.link.id.as_str())),
-            Column::text("order_id", |s| s.entity.link.order_id.as_ref().map(OrderId::as_str)),
-            Column::text("payment_id", |s| s.entity.payment_id.as_ref().map(PaymentId::as_str)),
+            Column::text("order_id", |s| {
+                s.entity.link.order_id.as_ref().map(OrderId::as_str)
+            }),
+            Column::text("payment_id", |s| {
+                s.entity.payment_id.as_ref().map(PaymentId::as_str)
+            }),
             Column::text("status", |s| Some(&s.entity.link.status)),
             Column::text("reference_id", |s| s.entity.link.reference_id.as_deref()),
             Column::bigint("amount", |s| minor(s.entity.link.amount)),

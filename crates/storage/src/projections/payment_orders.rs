@@ -15,7 +15,9 @@ pub(super) static TABLE: MergedTable<Order> = MergedTable {
         vec![
             Column::text("status", |s| Some(&s.entity.status)),
             Column::bigint("amount", |s| minor(s.entity.amount)),
-            Column::growing_bigint("amount_paid", Growth::Greatest, |s| minor(s.entity.amount_paid)),
+            Column::growing_bigint("amount_paid", Growth::Greatest, |s| {
+                minor(s.entity.amount_paid)
+            }),
             Column::growing_bigint("amount_due", Growth::Least, |s| minor(s.entity.amount_due)),
             Column::text("currency", |s| code(s.entity.currency.as_ref())),
             Column::text("receipt", |s| s.entity.receipt.as_deref()),

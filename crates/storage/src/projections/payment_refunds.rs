@@ -14,7 +14,9 @@ pub(super) static TABLE: MergedTable<Refund> = MergedTable {
     key: || vec![Column::text("refund_id", |s| Some(s.entity.id.as_str()))],
     columns: || {
         vec![
-            Column::text("payment_id", |s| s.entity.payment_id.as_ref().map(PaymentId::as_str)),
+            Column::text("payment_id", |s| {
+                s.entity.payment_id.as_ref().map(PaymentId::as_str)
+            }),
             Column::text("status", |s| Some(&s.entity.status)),
             Column::bigint("amount", |s| minor(s.entity.amount)),
             Column::text("currency", |s| code(s.entity.currency.as_ref())),

@@ -1,0 +1,149 @@
+//! The admin port of a process: `/livez`, `/readyz` and `/metrics`.
+
+mod liveness;
+mod probe;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::dev::ServerHandle;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{ContentType, HeaderValue};
+use actix_web::{App, HttpResponse, HttpServer, web};
+use prometheus_client::encoding::text::encode;
+use prometheus_client::registry::Registry;
+use serde_json::{Map, Value, json};
+use tokio::task::JoinHandle;
+
+use crate::stop::Stop;
+
+pub use liveness::{Liveness, Progress};
+pub use probe::Probe;
+
+/// How long one dependency may take to answer a readiness probe before it counts as down.
+pub const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How long requests in flight may delay the end of the admin server.
+const STOP_WAIT_S: u64 = 1;
+
+/// The media type of the Prometheus text that `prometheus-client` writes.
+const METRICS_TYPE: HeaderValue =
+    HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
+
+/// What the admin port tells about a process.
+pub struct Admin {
+    /// The dependencies that must be up for the process to be ready.
+    pub probes: Vec<Probe>,
+    /// The loops that must move for the process to be alive.
+    pub liveness: Liveness,
+    /// The metrics.
+    pub registry: Registry,
+    /// From the request to stop on, the process is not ready.
+    pub stop: Stop,
+}
+
+/// A running admin server. It outlives the request to stop, so that readiness can tell of it, and
+/// ends with [`AdminServer::close`].
+pub struct AdminServer {
+    address: SocketAddr,
+    handle: ServerHandle,
+    task: JoinHandle<io::Result<()>>,
+}
+
+/// Why the admin port could not be opened.
+#[derive(Debug, thiserror::Error)]
+#[error("the admin address {address} cannot be listened on; is another process using it?")]
+pub struct AdminError {
+    /// The address asked for.
+    pub address: SocketAddr,
+    /// What the operating system said.
+    #[source]
+    pub source: io::Error,
+}
+
+impl Admin {
+    /// Listens on `address` (port 0 takes a free one) and serves until closed. Must be called
+    /// within a tokio runtime.
+    pub fn serve(self, address: SocketAddr) -> Result<AdminServer, AdminError> {
+        let shared = web::Data::from(Arc::new(self));
+        let server = HttpServer::new(move || {
+            App::new()
+                .app_data(shared.clone())
+                .route("/livez", web::get().to(live))
+                .route("/readyz", web::get().to(ready))
+                .route("/metrics", web::get().to(metrics))
+        })
+        .workers(1)
+        .disable_signals()
+        .shutdown_timeout(STOP_WAIT_S)
+        .bind(address)
+        .map_err(|source| AdminError { address, source })?;
+        let bound = *server.addrs().first().expect("one address was bound");
+        let server = server.run();
+        Ok(AdminServer {
+            address: bound,
+            handle: server.handle(),
+            task: tokio::spawn(server),
+        })
+    }
+}
+
+impl AdminServer {
+    /// The address that is listened on.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Stops serving.
+    pub async fn close(self) {
+        self.handle.stop(true).await;
+        match self.task.await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "The admin server ended with an error."),
+            Err(error) => tracing::warn!(%error, "The admin server panicked."),
+        }
+    }
+}
+
+async fn live(admin: web::Data<Admin>) -> HttpResponse {
+    let stale = admin.liveness.stale();
+    let (status, word) = if stale.is_empty() {
+        (StatusCode::OK, "alive")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "stuck")
+    };
+    HttpResponse::build(status).json(json!({ "status": word, "stuck": stale }))
+}
+
+async fn ready(admin: web::Data<Admin>) -> HttpResponse {
+    let stopping = admin.stop.is_requested();
+    let outcomes = probe::run_all(&admin.probes, PROBE_TIMEOUT).await;
+    let ready = !stopping && outcomes.iter().all(|(_, outcome)| outcome.result.is_ok());
+    let dependencies: Map<String, Value> = outcomes
+        .into_iter()
+        .map(|(name, outcome)| (name.to_owned(), outcome.to_json()))
+        .collect();
+    let (status, word) = if ready {
+        (StatusCode::OK, "ready")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "not_ready")
+    };
+    HttpResponse::build(status)
+        .json(json!({ "status": word, "stopping": stopping, "dependencies": dependencies }))
+}
+
+async fn metrics(admin: web::Data<Admin>) -> HttpResponse {
+    let mut text = String::new();
+    match encode(&mut text, &admin.registry) {
+        Ok(()) => HttpResponse::Ok().content_type(METRICS_TYPE).body(text),
+        Err(error) => {
+            tracing::error!(%error, "Metrics could not be written.");
+            HttpResponse::InternalServerError()
+                .content_type(ContentType::plaintext())
+                .finish()
+        }
+    }
+}

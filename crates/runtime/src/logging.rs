@@ -1,0 +1,123 @@
+//! Logging: one subscriber for the process, to standard error.
+
+use std::env;
+use std::io::{self, IsTerminal};
+
+use tracing_subscriber::filter::ParseError;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
+use tracing_subscriber::{EnvFilter, Layer, fmt};
+
+use crate::settings::{LogFormat, LogSettings};
+
+/// Goes before every filter, so that a filter that names these targets changes it. `actix_http` logs
+/// an error for each malformed request, which lets any caller fill the log; the answer and the
+/// counters tell of those.
+const QUIET: &str = "actix_http=off,actix_server=warn";
+
+/// Why logging could not be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum LoggingError {
+    /// `RUST_LOG` is set to something that is not a filter.
+    #[error("RUST_LOG is not a log filter such as info or warn,harkara_ingress=debug")]
+    RustLog(#[source] ParseError),
+    /// `log.level` is not a filter; settings that were loaded always hold one.
+    #[error("log.level is not a log filter")]
+    Level(#[source] ParseError),
+    /// The process has a subscriber already.
+    #[error("logging was set up twice in one process")]
+    Twice(#[source] TryInitError),
+}
+
+/// Sets up logging for the whole process. `RUST_LOG` goes before `log.level`.
+pub fn init(settings: &LogSettings) -> Result<(), LoggingError> {
+    let filter = filter(settings, env::var("RUST_LOG").ok())?;
+    let json = match settings.format {
+        LogFormat::Json => true,
+        LogFormat::Pretty => false,
+        LogFormat::Auto => !io::stderr().is_terminal(),
+    };
+    tracing_subscriber::registry()
+        .with(lines(json, io::stderr().is_terminal(), io::stderr))
+        .with(filter)
+        .try_init()
+        .map_err(LoggingError::Twice)?;
+    if env::var_os("OTEL_EXPORTER_OTLP_ENDPOINT").is_some_and(|endpoint| !endpoint.is_empty()) {
+        tracing::warn!(
+            "OTEL_EXPORTER_OTLP_ENDPOINT is set, but this version does not export telemetry yet."
+        );
+    }
+    Ok(())
+}
+
+fn filter(settings: &LogSettings, rust_log: Option<String>) -> Result<EnvFilter, LoggingError> {
+    match rust_log.filter(|text| !text.is_empty()) {
+        Some(text) => parse_filter(&text).map_err(LoggingError::RustLog),
+        None => parse_filter(&settings.level).map_err(LoggingError::Level),
+    }
+}
+
+/// Reads a filter in the syntax of `RUST_LOG`.
+pub(crate) fn parse_filter(text: &str) -> Result<EnvFilter, ParseError> {
+    EnvFilter::builder().parse(format!("{QUIET},{text}"))
+}
+
+fn lines<S, W>(json: bool, colours: bool, writer: W) -> Box<dyn Layer<S> + Send + Sync>
+where
+    S: tracing::Subscriber + for<'a> tracing_subscriber::registry::LookupSpan<'a>,
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    let layer = fmt::layer().with_writer(writer);
+    if json {
+        layer
+            .json()
+            .flatten_event(true)
+            .with_current_span(false)
+            .boxed()
+    } else {
+        layer.with_ansi(colours).boxed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LoggingError, filter, init};
+    use crate::settings::{LogFormat, LogSettings};
+
+    fn settings() -> LogSettings {
+        LogSettings {
+            format: LogFormat::Json,
+            level: "warn".to_owned(),
+        }
+    }
+
+    fn directives(rust_log: Option<&str>) -> Vec<String> {
+        let filter = filter(&settings(), rust_log.map(str::to_owned))
+            .unwrap()
+            .to_string();
+        let mut directives: Vec<String> = filter.split(',').map(str::to_owned).collect();
+        directives.sort();
+        directives
+    }
+
+    #[test]
+    fn rust_log_goes_before_the_settings_and_both_before_what_is_quiet() {
+        assert_eq!(
+            directives(None),
+            ["actix_http=off", "actix_server=warn", "warn"]
+        );
+        assert_eq!(
+            directives(Some("debug,actix_http=info")),
+            ["actix_http=info", "actix_server=warn", "debug"]
+        );
+        let bad = filter(&settings(), Some("a=b=c".to_owned()));
+        assert!(matches!(bad, Err(LoggingError::RustLog(_))));
+    }
+
+    #[test]
+    fn a_second_set_up_is_an_error_and_no_panic() {
+        init(&settings()).unwrap();
+        assert!(matches!(init(&settings()), Err(LoggingError::Twice(_))));
+    }
+}

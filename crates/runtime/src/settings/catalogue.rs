@@ -1,0 +1,208 @@
+//! The table of all settings: what may be set, its default, its bounds and its meaning.
+//!
+//! Reading, checking and the generated reference all go by this table, so none can forget one.
+
+/// One setting, or (with a `<name>` in its key) a family of them.
+pub(super) struct Setting {
+    /// `section.key` as in the TOML file.
+    pub(super) key: &'static str,
+    /// What holds when nobody sets it, written as one would write it in the environment.
+    pub(super) default: &'static str,
+    /// One or two sentences for the reference.
+    pub(super) meaning: &'static str,
+    pub(super) kind: Kind,
+}
+
+/// What values a setting takes.
+#[derive(Clone, Copy)]
+pub(super) enum Kind {
+    /// A URL with one of these schemes. It may hold a password, so it is a secret.
+    Url(&'static [&'static str]),
+    /// An address and port to listen on.
+    Address,
+    /// Any text.
+    Text,
+    /// A whole number between two bounds, in a unit (which may be empty).
+    Whole {
+        min: u64,
+        max: u64,
+        unit: &'static str,
+    },
+    /// One of a few words.
+    Choice(&'static [&'static str]),
+    /// Four positive whole numbers, separated by commas.
+    Weights,
+    /// A filter in the syntax of `RUST_LOG`.
+    LogFilter,
+    /// Secrets, newest first.
+    Secrets,
+}
+
+/// The largest weight of a lane: beyond this the lowest lane would in effect starve.
+pub(super) const LANE_WEIGHT_MAX: u32 = 1000;
+
+/// The names of the lanes, highest first.
+pub(super) const LANE_NAMES: &[&str] = &["critical", "medium", "normal", "default"];
+
+const DAY_MS: u64 = 86_400_000;
+const HOUR_MS: u64 = 3_600_000;
+const MINUTE_MS: u64 = 60_000;
+
+const fn millis(min: u64, max: u64) -> Kind {
+    Kind::Whole {
+        min,
+        max,
+        unit: "milliseconds",
+    }
+}
+
+const fn count(min: u64, max: u64) -> Kind {
+    Kind::Whole { min, max, unit: "" }
+}
+
+const fn bytes(min: u64, max: u64) -> Kind {
+    Kind::Whole {
+        min,
+        max,
+        unit: "bytes",
+    }
+}
+
+const fn setting(
+    key: &'static str,
+    default: &'static str,
+    kind: Kind,
+    meaning: &'static str,
+) -> Setting {
+    Setting {
+        key,
+        default,
+        meaning,
+        kind,
+    }
+}
+
+/// Every setting, in the order of the reference.
+#[rustfmt::skip]
+pub(super) const SETTINGS: &[Setting] = &[
+    setting("redis.url", "redis://127.0.0.1:16379", Kind::Url(&["redis://"]),
+        "The Redis server that holds the lanes, with user, password and database where needed: `redis://user:password@host:port/database`."),
+    setting("redis.partition", "0", count(0, 16_383),
+        "The partition whose streams this process uses: the N in `harkara:{N}:critical`."),
+    setting("redis.connect_timeout_ms", "2000", millis(1, MINUTE_MS),
+        "How long a connection attempt to Redis may take."),
+    setting("redis.response_timeout_ms", "2000", millis(1, MINUTE_MS),
+        "How long Redis may take to answer a command. An append that takes longer, waiting for a connection included, is answered 503."),
+
+    setting("postgres.url", "postgres://harkara@127.0.0.1:15432/harkara", Kind::Url(&["postgres://", "postgresql://"]),
+        "The PostgreSQL database that holds the ledger and the projections."),
+    setting("postgres.pool_max", "8", count(1, 1000),
+        "Most connections to PostgreSQL that one process opens."),
+    setting("postgres.connect_timeout_ms", "3000", millis(1, MINUTE_MS),
+        "How long a connection attempt to PostgreSQL, or the wait for a free one, may take."),
+    setting("postgres.statement_timeout_ms", "30000", millis(1, HOUR_MS),
+        "How long one statement may run before PostgreSQL ends it."),
+
+    setting("ingress.bind", "0.0.0.0:8080", Kind::Address,
+        "Where webhooks are received. Port 0 takes a free port."),
+    setting("ingress.admin_bind", "0.0.0.0:9080", Kind::Address,
+        "Where the ingress serves `/livez`, `/readyz` and `/metrics`. Port 0 takes a free port."),
+    setting("ingress.threads", "0", count(0, 1024),
+        "Server threads. 0 is one for each core."),
+    setting("ingress.body_bytes_max", "1048576", bytes(1, 67_108_864),
+        "Largest body taken; a larger one is answered 413."),
+    setting("ingress.header_bytes_max", "16384", bytes(1024, 131_072),
+        "Most bytes of header names and values taken together; more is answered 431."),
+    setting("ingress.header_read_timeout_ms", "5000", millis(1, MINUTE_MS),
+        "How long a client may take to send its request line and headers; longer is answered 408."),
+    setting("ingress.body_read_timeout_ms", "4000", millis(1, MINUTE_MS),
+        "How long a client may take to send its whole body; longer is answered 408. Razorpay gives up after 5 seconds."),
+    setting("ingress.connections_max", "10000", count(1, 1_000_000),
+        "Most connections held open at once by the process; further ones wait to be accepted."),
+    setting("ingress.keep_alive_ms", "75000", millis(1, HOUR_MS),
+        "How long an idle connection is kept open."),
+    setting("ingress.retry_after_s", "5", Kind::Whole { min: 0, max: 86_400, unit: "seconds" },
+        "The `Retry-After` of a 503."),
+    setting("ingress.stop_deadline_ms", "20000", millis(0, HOUR_MS),
+        "How long requests in flight may take to finish once the ingress was asked to stop. Rounded up to whole seconds."),
+
+    setting("worker.admin_bind", "0.0.0.0:9081", Kind::Address,
+        "Where the worker serves `/livez`, `/readyz` and `/metrics`. Port 0 takes a free port."),
+    setting("worker.consumer", "", Kind::Text,
+        "The worker's consumer name, unique among the processes of the group. Empty derives `<host name>-<process id>`."),
+    setting("worker.batch_entries_max", "200", count(1, 10_000),
+        "Most entries committed in one transaction."),
+    setting("worker.batches_in_flight_max", "2", count(1, 64),
+        "Most batches that a worker commits at once."),
+    setting("worker.read_wait_ms", "1000", millis(1, MINUTE_MS),
+        "How long one read waits for new entries before it returns empty."),
+    setting("worker.claim_idle_ms", "60000", millis(1, DAY_MS),
+        "How long an entry may stay pending before another worker takes it over. At least three times `worker.read_wait_ms`."),
+    setting("worker.take_over_every_ms", "5000", millis(1, HOUR_MS),
+        "How often a worker looks for entries to take over."),
+    setting("worker.deliveries_max", "5", count(1, 1000),
+        "Deliveries of one entry to workers after which it is taken for one that kills them, and is set aside."),
+    setting("worker.attempts_max", "10", count(1, 1000),
+        "Attempts to project one event from the ledger before it becomes a dead letter."),
+    setting("worker.backoff_first_ms", "1000", millis(1, DAY_MS),
+        "The wait before the second attempt; it doubles with each further one."),
+    setting("worker.backoff_max_ms", "3600000", millis(1, 30 * DAY_MS),
+        "The longest wait between two attempts. At least `worker.backoff_first_ms`."),
+    setting("worker.ledger_poll_ms", "1000", millis(1, HOUR_MS),
+        "How often a worker looks for pending rows in the ledger."),
+    setting("worker.lease_ms", "60000", millis(1, DAY_MS),
+        "How long a worker may hold a row of the ledger before another takes it."),
+    setting("worker.consumer_idle_ms", "3600000", millis(1, 30 * DAY_MS),
+        "How long a consumer with nothing pending may be idle before it is removed. More than `worker.claim_idle_ms`."),
+    setting("worker.lane_weights", "8,4,2,1", Kind::Weights,
+        "Shares of the lanes critical, medium, normal and default when all have entries waiting."),
+    setting("worker.stop_deadline_ms", "25000", millis(0, HOUR_MS),
+        "How long batches in flight may take to finish once the worker was asked to stop."),
+
+    setting("lanes.<name>", "", Kind::Choice(LANE_NAMES),
+        "The lane of an event (`payment.captured`) or of a family of events (`payment.dispute`), in place of the built-in one. In the file the name is quoted, since it holds dots; in the environment a dot is written as two underscores."),
+
+    setting("endpoints.<name>.secrets", "", Kind::Secrets,
+        "The webhook secrets of the endpoint `/webhooks/razorpay/<name>`, newest first; the endpoint `default` is `/webhooks/razorpay` too. A name is 1 to 64 of a-z, 0-9, - and _. Keep the previous secret for at least 24 hours after a rotation: retries of older events still carry its signature."),
+
+    setting("log.format", "auto", Kind::Choice(&["auto", "json", "pretty"]),
+        "How log lines are written to standard error. `auto` is `pretty` on a terminal and `json` elsewhere."),
+    setting("log.level", "info", Kind::LogFilter,
+        "What is logged, in the syntax of `RUST_LOG` (which wins where it is set): `info`, `warn,harkara_ingress=debug`."),
+];
+
+impl Kind {
+    /// Whether a value of this kind must never be shown.
+    pub(super) fn is_secret(self) -> bool {
+        matches!(self, Self::Url(_) | Self::Secrets)
+    }
+
+    /// What a value must be, for a fault and for the reference.
+    pub(super) fn expected(self) -> String {
+        match self {
+            Self::Url(schemes) => format!("a URL that begins with {}", schemes.join(" or ")),
+            Self::Address => "an IP address and port such as 0.0.0.0:8080 or [::1]:8080".to_owned(),
+            Self::Text => "a text".to_owned(),
+            Self::Whole { min, max, unit } => {
+                let of = if unit.is_empty() {
+                    String::new()
+                } else {
+                    format!(" of {unit}")
+                };
+                format!("a whole number{of} from {min} to {max}")
+            }
+            Self::Choice(words) => format!("one of {}", words.join(", ")),
+            Self::Weights => format!(
+                "four whole numbers from 1 to {LANE_WEIGHT_MAX} separated by commas, for the lanes {}",
+                LANE_NAMES.join(", ")
+            ),
+            Self::LogFilter => "a log filter such as info or warn,harkara_ingress=debug".to_owned(),
+            Self::Secrets => "secrets separated by commas, or a list of them".to_owned(),
+        }
+    }
+}
+
+/// The setting with exactly this key.
+pub(super) fn find(key: &str) -> Option<&'static Setting> {
+    SETTINGS.iter().find(|setting| setting.key == key)
+}

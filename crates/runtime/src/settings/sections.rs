@@ -1,0 +1,294 @@
+//! The sections of settings, each a struct that cannot hold a wrong value, and how it is read.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use ::redis::IntoConnectionInfo;
+use harkara_core::lane::LANES;
+use harkara_core::secret::Secret;
+
+use super::catalogue::{self, Kind, LANE_WEIGHT_MAX};
+use super::reader::Reader;
+use crate::logging::parse_filter;
+
+/// Section `redis`.
+#[derive(Clone, Debug)]
+pub struct RedisSettings {
+    /// A valid `redis://` URL, perhaps with a password.
+    pub url: Secret,
+    /// The partition whose streams are used.
+    pub partition: u16,
+    /// Bound of one connection attempt.
+    pub connect_timeout: Duration,
+    /// Bound of one command.
+    pub response_timeout: Duration,
+}
+
+/// Section `postgres`.
+#[derive(Clone, Debug)]
+pub struct PostgresSettings {
+    /// A `postgres://` URL, perhaps with a password.
+    pub url: Secret,
+    /// Most connections of one process.
+    pub pool_max: usize,
+    /// Bound of one connection attempt and of the wait for a free connection.
+    pub connect_timeout: Duration,
+    /// Bound of one statement.
+    pub statement_timeout: Duration,
+}
+
+/// Section `ingress`.
+#[derive(Clone, Debug)]
+pub struct IngressSettings {
+    /// Where webhooks are received.
+    pub bind: SocketAddr,
+    /// Where probes and metrics are served.
+    pub admin_bind: SocketAddr,
+    /// Server threads, at least 1.
+    pub threads: usize,
+    /// Largest body taken.
+    pub body_bytes_max: usize,
+    /// Most bytes of header names and values together.
+    pub header_bytes_max: usize,
+    /// Bound of reading a request's head.
+    pub header_read_timeout: Duration,
+    /// Bound of reading a whole body.
+    pub body_read_timeout: Duration,
+    /// Most connections of the process.
+    pub connections_max: usize,
+    /// How long an idle connection is kept.
+    pub keep_alive: Duration,
+    /// `Retry-After` of a 503, in seconds.
+    pub retry_after_s: u32,
+    /// Bound of a graceful stop.
+    pub stop_deadline: Duration,
+}
+
+/// Section `worker`.
+#[derive(Clone, Debug)]
+pub struct WorkerSettings {
+    /// Where probes and metrics are served.
+    pub admin_bind: SocketAddr,
+    /// The consumer name, never empty.
+    pub consumer: String,
+    /// Most entries in one transaction.
+    pub batch_entries_max: usize,
+    /// Most batches committed at once.
+    pub batches_in_flight_max: usize,
+    /// How long one read blocks.
+    pub read_wait: Duration,
+    /// Idle time after which a pending entry is taken over.
+    pub claim_idle: Duration,
+    /// Time between two looks for entries to take over.
+    pub take_over_every: Duration,
+    /// Deliveries after which an entry is set aside.
+    pub deliveries_max: u32,
+    /// Attempts after which an event is a dead letter.
+    pub attempts_max: u32,
+    /// Wait before the second attempt.
+    pub backoff_first: Duration,
+    /// Longest wait between attempts.
+    pub backoff_max: Duration,
+    /// Time between two looks at the ledger.
+    pub ledger_poll: Duration,
+    /// How long a ledger row may be held.
+    pub lease: Duration,
+    /// Idle time after which an empty consumer is removed.
+    pub consumer_idle: Duration,
+    /// Shares of the lanes, in the order of `Lane::ALL`, each at least 1.
+    pub lane_weights: [usize; LANES],
+    /// Bound of a graceful stop.
+    pub stop_deadline: Duration,
+}
+
+/// Section `log`.
+#[derive(Clone, Debug)]
+pub struct LogSettings {
+    /// How lines are written.
+    pub format: LogFormat,
+    /// A valid filter in the syntax of `RUST_LOG`.
+    pub level: String,
+}
+
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Pretty on a terminal, JSON elsewhere.
+    Auto,
+    /// One JSON object a line.
+    Json,
+    /// For people.
+    Pretty,
+}
+
+impl RedisSettings {
+    pub(super) fn read(r: &mut Reader) -> Self {
+        Self {
+            url: r.value_or("redis.url", redis_url),
+            partition: r.whole("redis.partition"),
+            connect_timeout: r.millis("redis.connect_timeout_ms"),
+            response_timeout: r.millis("redis.response_timeout_ms"),
+        }
+    }
+}
+
+impl PostgresSettings {
+    pub(super) fn read(r: &mut Reader) -> Self {
+        Self {
+            url: r.value("postgres.url", |text| with_scheme("postgres.url", text)),
+            pool_max: r.whole("postgres.pool_max"),
+            connect_timeout: r.millis("postgres.connect_timeout_ms"),
+            statement_timeout: r.millis("postgres.statement_timeout_ms"),
+        }
+    }
+}
+
+impl IngressSettings {
+    pub(super) fn read(r: &mut Reader) -> Self {
+        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+        let threads: usize = r.whole("ingress.threads");
+        Self {
+            bind: r.address("ingress.bind"),
+            admin_bind: r.address("ingress.admin_bind"),
+            threads: if threads == 0 { cores() } else { threads },
+            body_bytes_max: r.whole("ingress.body_bytes_max"),
+            header_bytes_max: r.whole("ingress.header_bytes_max"),
+            header_read_timeout: r.millis("ingress.header_read_timeout_ms"),
+            body_read_timeout: r.millis("ingress.body_read_timeout_ms"),
+            connections_max: r.whole("ingress.connections_max"),
+            keep_alive: r.millis("ingress.keep_alive_ms"),
+            retry_after_s: r.whole("ingress.retry_after_s"),
+            stop_deadline: r.millis("ingress.stop_deadline_ms"),
+        }
+    }
+}
+
+/// A pending entry is taken over only after this many read waits, so that a worker that merely
+/// waits for entries is never taken for a dead one.
+const READ_WAITS_PER_CLAIM_IDLE_MIN: u32 = 3;
+
+impl WorkerSettings {
+    pub(super) fn read(r: &mut Reader) -> Self {
+        let worker = Self {
+            admin_bind: r.address("worker.admin_bind"),
+            consumer: r.value("worker.consumer", |text| Some(consumer_name(text))),
+            batch_entries_max: r.whole("worker.batch_entries_max"),
+            batches_in_flight_max: r.whole("worker.batches_in_flight_max"),
+            read_wait: r.millis("worker.read_wait_ms"),
+            claim_idle: r.millis("worker.claim_idle_ms"),
+            take_over_every: r.millis("worker.take_over_every_ms"),
+            deliveries_max: r.whole("worker.deliveries_max"),
+            attempts_max: r.whole("worker.attempts_max"),
+            backoff_first: r.millis("worker.backoff_first_ms"),
+            backoff_max: r.millis("worker.backoff_max_ms"),
+            ledger_poll: r.millis("worker.ledger_poll_ms"),
+            lease: r.millis("worker.lease_ms"),
+            consumer_idle: r.millis("worker.consumer_idle_ms"),
+            lane_weights: r.value("worker.lane_weights", lane_weights),
+            stop_deadline: r.millis("worker.stop_deadline_ms"),
+        };
+        worker.check_relations(r);
+        worker
+    }
+
+    fn check_relations(&self, r: &mut Reader) {
+        r.relation(
+            &["worker.claim_idle_ms", "worker.read_wait_ms"],
+            self.claim_idle >= self.read_wait * READ_WAITS_PER_CLAIM_IDLE_MIN,
+            "must be at least three times worker.read_wait_ms, or live workers lose entries to others",
+        );
+        r.relation(
+            &["worker.backoff_max_ms", "worker.backoff_first_ms"],
+            self.backoff_max >= self.backoff_first,
+            "must be at least worker.backoff_first_ms",
+        );
+        r.relation(
+            &["worker.consumer_idle_ms", "worker.claim_idle_ms"],
+            self.consumer_idle > self.claim_idle,
+            "must be more than worker.claim_idle_ms, so that entries are taken over before their consumer goes",
+        );
+        r.relation(
+            &["worker.batch_entries_max"],
+            self.batch_entries_max >= LANES,
+            "must be at least 4, the number of lanes, or the lowest lane could starve",
+        );
+    }
+}
+
+impl LogSettings {
+    pub(super) fn read(r: &mut Reader) -> Self {
+        let format = |text: &str| match text {
+            "auto" => Some(LogFormat::Auto),
+            "json" => Some(LogFormat::Json),
+            "pretty" => Some(LogFormat::Pretty),
+            _ => None,
+        };
+        let level = |text: &str| {
+            parse_filter(text)
+                .ok()
+                .filter(|_| !text.is_empty())
+                .map(|_| text.to_owned())
+        };
+        Self {
+            format: r.value("log.format", format),
+            level: r.value("log.level", level),
+        }
+    }
+}
+
+fn redis_url(text: &str) -> Result<Secret, String> {
+    if text.starts_with("rediss://") {
+        return Err(
+            "TLS to Redis is not built into this version; use redis:// inside a private \
+                    network, or a local proxy that adds TLS"
+                .to_owned(),
+        );
+    }
+    let url = with_scheme("redis.url", text)
+        .ok_or("expected a URL that begins with redis://".to_owned())?;
+    // The library's message may quote a part of the URL, and a part may be the password.
+    url.expose().into_connection_info().map_err(|_| {
+        "is not a valid URL; expected redis://user:password@host:port/database, with special \
+         characters of the password percent-encoded"
+            .to_owned()
+    })?;
+    Ok(url)
+}
+
+fn with_scheme(key: &str, text: &str) -> Option<Secret> {
+    let Kind::Url(schemes) = catalogue::find(key)?.kind else {
+        return None;
+    };
+    schemes
+        .iter()
+        .any(|scheme| {
+            text.strip_prefix(scheme)
+                .is_some_and(|rest| !rest.is_empty())
+        })
+        .then(|| Secret::new(text))
+}
+
+fn lane_weights(text: &str) -> Option<[usize; LANES]> {
+    let weights: Option<Vec<usize>> = text
+        .split(',')
+        .map(|weight| weight.trim().parse::<u32>().ok())
+        .map(|weight| {
+            weight
+                .filter(|w| (1..=LANE_WEIGHT_MAX).contains(w))
+                .map(|w| w as usize)
+        })
+        .collect();
+    weights?.try_into().ok()
+}
+
+fn consumer_name(text: &str) -> String {
+    if text.is_empty() {
+        let host = rustix::system::uname()
+            .nodename()
+            .to_string_lossy()
+            .into_owned();
+        format!("{host}-{}", std::process::id())
+    } else {
+        text.to_owned()
+    }
+}

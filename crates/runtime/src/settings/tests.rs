@@ -1,0 +1,359 @@
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use harkara_core::endpoint::EndpointName;
+use harkara_core::lane::Lane;
+use harkara_core::secret::Secret;
+
+use super::fault::{Fault, Origin};
+use super::reader::Reader;
+use super::{LogFormat, Settings, SettingsFaults, layers, reference_markdown, reference_toml};
+
+fn from(pairs: &[(&str, &str)]) -> Result<Settings, SettingsFaults> {
+    Settings::from_map(
+        pairs
+            .iter()
+            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+            .collect(),
+    )
+}
+
+fn faults_of(pairs: &[(&str, &str)]) -> Vec<Fault> {
+    from(pairs)
+        .expect_err("these settings are faulty")
+        .faults()
+        .to_vec()
+}
+
+/// A file that is gone when the test is.
+struct TextFile(PathBuf);
+
+impl TextFile {
+    fn new(name: &str, text: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("harkara-{}-{name}", std::process::id()));
+        std::fs::write(&path, text).unwrap();
+        Self(path)
+    }
+
+    fn path(&self) -> &str {
+        self.0.to_str().unwrap()
+    }
+}
+
+impl Drop for TextFile {
+    fn drop(&mut self) {
+        std::fs::remove_file(&self.0).unwrap();
+    }
+}
+
+fn from_toml(name: &str, text: &str) -> Result<Settings, SettingsFaults> {
+    let file = TextFile::new(name, text);
+    let mut faults = Vec::new();
+    let given = layers::from_file(&file.0, &mut faults);
+    Settings::parse(Reader::new(given, faults))
+}
+
+#[test]
+fn defaults_are_complete_and_sound() {
+    let settings = from(&[]).unwrap();
+    assert_eq!(settings.redis.url.expose(), "redis://127.0.0.1:16379");
+    assert_eq!(settings.ingress.bind.port(), 8080);
+    assert_eq!(settings.ingress.body_bytes_max, 1024 * 1024);
+    assert!(settings.ingress.threads >= 1);
+    assert_eq!(settings.worker.claim_idle, Duration::from_mins(1));
+    assert_eq!(settings.worker.lane_weights, [8, 4, 2, 1]);
+    assert!(
+        settings
+            .worker
+            .consumer
+            .ends_with(&format!("-{}", std::process::id()))
+    );
+    assert_eq!(settings.log.format, LogFormat::Auto);
+    assert!(settings.endpoints.is_empty());
+}
+
+#[test]
+fn every_setting_of_the_catalogue_is_read() {
+    for setting in super::catalogue::SETTINGS
+        .iter()
+        .filter(|s| !s.key.contains('<'))
+    {
+        let value = if setting.default.is_empty() {
+            "x"
+        } else {
+            setting.default
+        };
+        from(&[(setting.key, value)]).unwrap_or_else(|faults| panic!("{faults}"));
+    }
+}
+
+#[test]
+fn all_faults_are_told_at_once() {
+    let faults = faults_of(&[
+        ("ingress.bind", "somewhere"),
+        ("ingress.body_bytes_max", "1 MiB"),
+        ("redis.partition", "70000"),
+        ("worker.lane_weights", "8,4,2,0"),
+        ("log.format", "xml"),
+        ("redis.urll", "redis://x"),
+        ("lanes.paymnt", "critical"),
+    ]);
+    let keys: Vec<&str> = faults.iter().map(|fault| fault.key.as_str()).collect();
+    for key in [
+        "ingress.bind",
+        "ingress.body_bytes_max",
+        "redis.partition",
+        "worker.lane_weights",
+        "log.format",
+        "redis.urll",
+        "lanes.paymnt",
+    ] {
+        assert!(keys.contains(&key), "{key} not in {keys:?}");
+    }
+    assert_eq!(keys.len(), 7);
+}
+
+#[test]
+fn a_fault_names_key_origin_value_and_what_is_expected() {
+    let fault = &faults_of(&[("log.format", "xml")])[0];
+    let told = fault.to_string();
+    assert_eq!(
+        told,
+        "log.format (set by the program): \"xml\" is not one of auto, json, pretty"
+    );
+}
+
+#[test]
+fn an_unknown_key_is_answered_with_the_nearest_one() {
+    let fault = &faults_of(&[("ingress.bnd", "0.0.0.0:1")])[0];
+    assert!(
+        fault.problem.contains("did you mean ingress.bind?"),
+        "{fault}"
+    );
+}
+
+#[test]
+fn secrets_are_never_in_a_fault_nor_in_debug_output() {
+    let faults = from(&[
+        ("redis.url", "http://user:hunter2@host"),
+        ("postgres.url", "mysql://user:hunter2@host"),
+        ("endpoints.default.secrets", "hunter2,,"),
+    ])
+    .expect_err("these settings are faulty");
+    assert_eq!(faults.faults().len(), 3);
+    assert!(!format!("{faults} {faults:?}").contains("hunter2"));
+
+    let settings = from(&[
+        ("redis.url", "redis://user:hunter2@host"),
+        ("postgres.url", "postgres://user:hunter2@host/db"),
+        ("endpoints.default.secrets", "hunter2"),
+    ])
+    .unwrap();
+    assert!(!format!("{settings:?}").contains("hunter2"));
+}
+
+#[test]
+fn tls_to_redis_is_answered_with_what_to_do() {
+    let fault = &faults_of(&[("redis.url", "rediss://host")])[0];
+    assert!(fault.problem.contains("TLS"), "{fault}");
+}
+
+#[test]
+fn relations_between_settings_are_checked() {
+    for (pairs, key) in [
+        (
+            &[("worker.claim_idle_ms", "2000")][..],
+            "worker.claim_idle_ms",
+        ),
+        (
+            &[("worker.backoff_max_ms", "10")][..],
+            "worker.backoff_max_ms",
+        ),
+        (
+            &[("worker.consumer_idle_ms", "60000")][..],
+            "worker.consumer_idle_ms",
+        ),
+        (
+            &[("worker.batch_entries_max", "3")][..],
+            "worker.batch_entries_max",
+        ),
+    ] {
+        let faults = faults_of(pairs);
+        assert_eq!(faults.len(), 1, "{faults:?}");
+        assert_eq!(faults[0].key, key);
+    }
+}
+
+#[test]
+fn endpoints_have_names_and_secrets() {
+    let settings = from(&[
+        ("endpoints.default.secrets", "new, old"),
+        ("endpoints.live-2_a.secrets", "only"),
+    ])
+    .unwrap();
+    let secrets = |name: &str| -> Vec<&str> {
+        settings.endpoints[&EndpointName::parse(name).unwrap()]
+            .iter()
+            .map(Secret::expose)
+            .collect()
+    };
+    assert_eq!(secrets("default"), ["new", "old"]);
+    assert_eq!(secrets("live-2_a"), ["only"]);
+
+    for (key, value) in [
+        ("endpoints.Live.secrets", "x"),
+        ("endpoints.a.b.secrets", "x"),
+        ("endpoints.live.secret", "x"),
+        ("endpoints.live.secrets", ""),
+        ("endpoints.live", "x"),
+    ] {
+        assert_eq!(faults_of(&[(key, value)]).len(), 1, "{key}");
+    }
+}
+
+#[test]
+fn a_secret_may_stand_in_a_file() {
+    let url = TextFile::new("url", "redis://:pass@host:1/2\n");
+    let secrets = TextFile::new("secrets", "new\nold, older\n\n");
+    let settings = from(&[
+        ("redis.url_file", url.path()),
+        ("endpoints.default.secrets_file", secrets.path()),
+    ])
+    .unwrap();
+    assert_eq!(settings.redis.url.expose(), "redis://:pass@host:1/2");
+    let secrets = &settings.endpoints[&EndpointName::default_name()];
+    assert_eq!(
+        secrets.iter().map(Secret::expose).collect::<Vec<_>>(),
+        ["new", "old", "older"]
+    );
+}
+
+#[test]
+fn a_missing_secret_file_and_a_secret_given_twice_are_faults() {
+    let faults = faults_of(&[("redis.url_file", "/nowhere/at/all")]);
+    assert!(
+        faults[0].to_string().contains("/nowhere/at/all"),
+        "{faults:?}"
+    );
+    let faults = faults_of(&[
+        ("redis.url", "redis://host"),
+        ("redis.url_file", "/nowhere"),
+    ]);
+    assert!(faults[0].problem.contains("only one"), "{faults:?}");
+}
+
+#[test]
+fn the_file_gives_numbers_lists_and_dotted_lane_names() {
+    let settings = from_toml(
+        "full.toml",
+        r#"
+            [ingress]
+            body_bytes_max = 2048
+            [worker]
+            lane_weights = [4, 3, 2, 1]
+            [lanes]
+            "payment" = "normal"
+            "payment.failed" = "critical"
+            [endpoints.default]
+            secrets = ["new", "old"]
+        "#,
+    )
+    .unwrap();
+    assert_eq!(settings.ingress.body_bytes_max, 2048);
+    assert_eq!(settings.worker.lane_weights, [4, 3, 2, 1]);
+    assert_eq!(
+        settings.lanes.lane_of(Some("payment.failed")),
+        Lane::Critical
+    );
+    assert_eq!(
+        settings.lanes.lane_of(Some("payment.captured")),
+        Lane::Normal
+    );
+    assert_eq!(settings.endpoints[&EndpointName::default_name()].len(), 2);
+}
+
+#[test]
+fn an_endpoint_without_secrets_in_the_file_is_a_fault() {
+    let faults =
+        from_toml("no-secrets.toml", "[endpoints.live]\n[redis]\n").expect_err("no secrets");
+    assert_eq!(faults.faults().len(), 1, "{faults}");
+    assert_eq!(faults.faults()[0].key, "endpoints.live");
+}
+
+#[test]
+fn a_broken_file_is_named_without_quoting_its_lines() {
+    let faults =
+        from_toml("broken.toml", "[endpoints.live]\nsecrets = [\"hunter2\n").expect_err("broken");
+    let told = faults.to_string();
+    assert!(told.contains("broken.toml"), "{told}");
+    assert!(told.contains("line 2"), "{told}");
+    assert!(!told.contains("hunter2"), "{told}");
+}
+
+#[test]
+fn a_missing_file_is_a_fault() {
+    let faults =
+        Settings::load(Some("/nowhere/harkara.toml".as_ref())).expect_err("there is no file");
+    assert!(
+        faults.to_string().contains("/nowhere/harkara.toml"),
+        "{faults}"
+    );
+}
+
+#[test]
+fn a_later_layer_wins_and_a_variable_is_named_in_its_fault() {
+    let variable = |key: &str| Origin::Environment(layers::variable_of(key));
+    let mut given = layers::from_map(
+        BTreeMap::from([
+            ("log.level".to_owned(), "debug".to_owned()),
+            ("log.format".to_owned(), "json".to_owned()),
+        ]),
+        &mut Vec::new(),
+    );
+    given.insert(
+        "log.format".to_owned(),
+        layers::Given {
+            form: layers::Form::Text("xml".to_owned()),
+            origin: variable("log.format"),
+        },
+    );
+    let faults = Settings::parse(Reader::new(given, Vec::new())).expect_err("xml is no format");
+    assert_eq!(
+        faults.faults()[0].origin.to_string(),
+        "HARKARA__LOG__FORMAT"
+    );
+}
+
+#[test]
+fn the_checked_in_reference_is_up_to_date() {
+    let root = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
+    for (file, text) in [
+        ("docs/configuration.md", reference_markdown()),
+        ("deploy/harkara.toml", reference_toml()),
+    ] {
+        let path = root.join(file);
+        if std::env::var_os("UPDATE_REFERENCES").is_some() {
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(&path, &text).unwrap();
+        }
+        let checked_in = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(
+            checked_in == text,
+            "{file} differs; run the tests once with UPDATE_REFERENCES=1"
+        );
+    }
+}
+
+#[test]
+fn the_reference_file_is_itself_valid() {
+    from_toml("reference.toml", &reference_toml()).unwrap_or_else(|faults| panic!("{faults}"));
+    let uncommented: String = reference_toml()
+        .lines()
+        .filter_map(|line| {
+            let line = line.strip_prefix("# ").unwrap_or(line);
+            (line.starts_with('[') || line.contains(" = ")).then(|| format!("{line}\n"))
+        })
+        .collect();
+    from_toml("uncommented.toml", &uncommented).unwrap_or_else(|faults| panic!("{faults}"));
+}

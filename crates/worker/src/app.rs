@@ -1,0 +1,248 @@
+//! The worker as an application: built from settings, run until told to stop.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use harkara_core::retry::RetryPolicy;
+use harkara_runtime::admin::{Admin, AdminError, AdminServer, Liveness, Probe};
+use harkara_runtime::redis::{self, ServerProblem, check_server};
+use harkara_runtime::settings::Settings;
+use harkara_runtime::stop::Stop;
+use harkara_storage::migrations::{self, SchemaState};
+use harkara_storage::{Pool, PoolSettings, StorageError};
+use prometheus_client::registry::Registry;
+use tokio::sync::Semaphore;
+use tokio::task::{JoinError, JoinSet};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::claim::Claimer;
+use crate::due::DueSource;
+use crate::error::GroupError;
+use crate::group::Group;
+use crate::held::Held;
+use crate::janitor;
+use crate::metrics::Counters;
+use crate::road::{Retries, Road};
+use crate::take_over::{TakeOver, keep_claims};
+
+/// A reader that was silent for this long is stuck. It shows life every second, and a read takes no
+/// longer than its wait and the response timeout.
+const READER_QUIET_MAX: Duration = Duration::from_secs(30);
+
+/// A worker whose dependencies answer and whose admin port is open.
+pub struct App {
+    settings: Settings,
+    road: Arc<Road>,
+    liveness: Liveness,
+    stopping: Stop,
+    admin: AdminServer,
+}
+
+/// Why the worker did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Redis cannot be used.
+    #[error(transparent)]
+    Redis(#[from] ServerProblem),
+    /// The consumer groups could not be created.
+    #[error("the consumer groups cannot be created: {0}")]
+    Group(String),
+    /// PostgreSQL cannot be used.
+    #[error(
+        "PostgreSQL cannot be used; start it, or correct postgres.url (HARKARA__POSTGRES__URL)"
+    )]
+    Postgres(#[from] StorageError),
+    /// The schema is not one that this binary knows.
+    #[error("{0}")]
+    Schema(String),
+    /// The admin address is not free or not ours.
+    #[error(
+        "the admin port cannot be opened; worker.admin_bind (HARKARA__WORKER__ADMIN_BIND) changes it"
+    )]
+    Admin(#[source] AdminError),
+}
+
+/// Why a running worker ended other than by being stopped.
+#[derive(Debug, thiserror::Error)]
+#[error("one of the worker's loops ended: {0}")]
+pub struct RunError(String);
+
+impl RunError {
+    fn of(ended: Option<Result<(), JoinError>>) -> Self {
+        Self(match ended {
+            Some(Err(error)) => error.to_string(),
+            Some(Ok(())) | None => "without being told to".to_owned(),
+        })
+    }
+}
+
+impl From<GroupError> for StartError {
+    fn from(error: GroupError) -> Self {
+        Self::Group(error.to_string())
+    }
+}
+
+impl App {
+    /// Checks what the worker depends on, creates the consumer groups and opens the admin port. Must be
+    /// called within a tokio runtime.
+    pub async fn build(settings: &Settings) -> Result<Self, StartError> {
+        check_server(&settings.redis).await?.log();
+        let store = Pool::new(&PoolSettings {
+            url: settings.postgres.url.clone(),
+            application: "harkara-worker",
+            connections_max: settings.postgres.pool_max,
+            connect_timeout: settings.postgres.connect_timeout,
+            statement_timeout: settings.postgres.statement_timeout,
+        })?;
+        let state: SchemaState = migrations::check(&store).await?;
+        if let Some(fault) = state.fault() {
+            return Err(StartError::Schema(fault));
+        }
+        let redis_pool = redis::pool(&settings.redis);
+        let group = Group::new(
+            redis_pool.clone(),
+            settings.redis.partition,
+            settings.worker.consumer.clone(),
+        );
+        group.ensure().await?;
+
+        let mut registry = Registry::default();
+        let counters = Counters::register(&mut registry);
+        let worker = &settings.worker;
+        let road = Arc::new(Road {
+            store: store.clone(),
+            group: Arc::new(group),
+            held: Arc::new(Held::new()),
+            retries: Retries(RetryPolicy {
+                first: worker.backoff_first,
+                max: worker.backoff_max,
+                attempts_max: worker.attempts_max,
+            }),
+            counters,
+            abandon: CancellationToken::new(),
+        });
+        let liveness = Liveness::default();
+        let stopping = Stop::by_hand();
+        let admin = Admin {
+            probes: vec![redis_probe(redis_pool), postgres_probe(store)],
+            liveness: liveness.clone(),
+            registry,
+            stop: stopping.clone(),
+        };
+        let admin = admin.serve(worker.admin_bind).map_err(StartError::Admin)?;
+        Ok(Self {
+            settings: settings.clone(),
+            road,
+            liveness,
+            stopping,
+            admin,
+        })
+    }
+
+    /// Where probes and metrics are served.
+    #[must_use]
+    pub fn admin_addr(&self) -> SocketAddr {
+        self.admin.address()
+    }
+
+    /// Works until `stop` is requested; then claims nothing more, finishes what is in flight within
+    /// `worker.stop_deadline`, leaves the consumer group and returns. What could not be finished stays
+    /// pending, for another worker to take over.
+    pub async fn run_until_stopped(self, stop: Stop) -> Result<(), RunError> {
+        let worker = self.settings.worker.clone();
+        tracing::info!(consumer = worker.consumer, admin.address = %self.admin.address(), "Working.");
+        let permits = Arc::new(Semaphore::new(worker.batches_in_flight_max));
+        let in_flight = TaskTracker::new();
+        let claimer = Claimer {
+            road: self.road.clone(),
+            redis: self.settings.redis.clone(),
+            settings: worker.clone(),
+            permits: permits.clone(),
+            in_flight: in_flight.clone(),
+            progress: self
+                .liveness
+                .watch("reader", READER_QUIET_MAX + worker.read_wait),
+        };
+        let take_over = TakeOver {
+            road: self.road.clone(),
+            permits: permits.clone(),
+            entries_max: worker.batch_entries_max,
+            claim_idle: worker.claim_idle,
+            every: worker.take_over_every,
+            deliveries_max: u64::from(worker.deliveries_max),
+        };
+        let due = DueSource {
+            road: self.road.clone(),
+            permits,
+            rows_max: worker.batch_entries_max,
+            lease: worker.lease,
+            poll_every: worker.ledger_poll,
+        };
+        let mut loops = JoinSet::new();
+        let claiming = stop.clone();
+        loops.spawn(async move {
+            take_over.take_back(&claiming).await;
+            tokio::join!(claimer.run(claiming.clone()), take_over.run(claiming));
+        });
+        loops.spawn(due.run(stop.clone()));
+        loops.spawn(janitor::run(
+            self.road.clone(),
+            worker.consumer_idle,
+            stop.clone(),
+        ));
+        let renewals = tokio::spawn(keep_claims(self.road.clone(), worker.claim_idle));
+
+        // The loops end when told to stop, and not before.
+        let ended = tokio::select! {
+            () = stop.requested() => Ok(()),
+            ended = loops.join_next() => Err(RunError::of(ended)),
+        };
+        stop.request();
+        self.stopping.request();
+        tracing::info!("Stopping: no more entries are claimed.");
+        let finished = async {
+            while loops.join_next().await.is_some() {}
+            in_flight.close();
+            in_flight.wait().await;
+        };
+        if tokio::time::timeout(worker.stop_deadline, finished)
+            .await
+            .is_err()
+        {
+            tracing::warn!(
+                "Not everything in flight was finished in time; it stays pending for other workers."
+            );
+            self.road.abandon.cancel();
+            loops.shutdown().await;
+        }
+        renewals.abort();
+        if let Err(error) = self.road.group.deregister().await {
+            tracing::warn!(%error, "The consumer could not be removed from its group; another worker will.");
+        }
+        self.admin.close().await;
+        tracing::info!("Stopped.");
+        ended
+    }
+}
+
+fn redis_probe(pool: redis::Pool) -> Probe {
+    Probe::new("redis", move || {
+        let pool = pool.clone();
+        async move {
+            let mut connection = pool.get().await.map_err(|e| e.to_string())?;
+            ::redis::cmd("PING")
+                .query_async::<()>(&mut connection)
+                .await
+                .map_err(|e| e.to_string())
+        }
+    })
+}
+
+fn postgres_probe(store: Pool) -> Probe {
+    Probe::new("postgres", move || {
+        let store = store.clone();
+        async move { store.ping().await.map_err(|e| e.full()) }
+    })
+}

@@ -1,0 +1,64 @@
+//! The other source: ledger rows that are pending and due (retries, replays).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use harkara_runtime::stop::Stop;
+use harkara_storage::ledger::lease_due;
+
+use crate::claim::Permits;
+use crate::decode;
+use crate::road::Road;
+
+/// Leases due rows and takes them down the road that fresh deliveries take.
+pub(crate) struct DueSource {
+    pub(crate) road: Arc<Road>,
+    pub(crate) permits: Permits,
+    pub(crate) rows_max: usize,
+    pub(crate) lease: Duration,
+    pub(crate) poll_every: Duration,
+}
+
+impl DueSource {
+    /// Runs until told to stop. Looks again at once as long as there was a full batch.
+    pub(crate) async fn run(self, stop: Stop) {
+        while !stop.is_requested() {
+            if self.take_due().await < self.rows_max {
+                tokio::select! {
+                    () = tokio::time::sleep(self.poll_every) => {}
+                    () = stop.requested() => {}
+                }
+            }
+        }
+    }
+
+    /// Gives how many rows were taken.
+    async fn take_due(&self) -> usize {
+        let permit = self
+            .permits
+            .clone()
+            .acquire_owned()
+            .await
+            .expect("the semaphore is never closed");
+        let leased = match lease_due(&self.road.store, self.rows_max, self.lease).await {
+            Ok(leased) => leased,
+            Err(error) => {
+                tracing::warn!(
+                    error = error.full(),
+                    "The ledger could not be looked at for due events."
+                );
+                return 0;
+            }
+        };
+        let taken = leased.len();
+        if taken > 0 {
+            let records = leased
+                .into_iter()
+                .map(|row| decode::leased(row, &self.road.retries))
+                .collect();
+            self.road.take(records).await;
+        }
+        drop(permit);
+        taken
+    }
+}

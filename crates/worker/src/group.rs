@@ -1,0 +1,329 @@
+//! The consumer group on the four lanes: every command that the worker sends to Redis.
+
+mod reply;
+mod scripts;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use deadpool_redis::Connection;
+use harkara_core::entry::{EntryId, EntryRef};
+use harkara_core::lane::{CONSUMER_GROUP, LANES, Lane};
+use harkara_runtime::redis::Pool;
+use redis::aio::MultiplexedConnection;
+use redis::{Cmd, Value, cmd};
+
+use crate::error::GroupError;
+
+/// The group as one consumer sees it. Cheap to share; everything but reading goes over the pool.
+pub(crate) struct Group {
+    pool: Pool,
+    keys: [String; LANES],
+    consumer: String,
+}
+
+/// An entry that this consumer has claimed.
+#[derive(Debug)]
+pub(crate) struct ClaimedEntry {
+    pub(crate) entry: EntryRef,
+    pub(crate) fields: Vec<(String, Bytes)>,
+}
+
+/// A pending entry, and how often it was delivered.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PendingEntry {
+    pub(crate) id: EntryId,
+    pub(crate) deliveries: u64,
+}
+
+impl Group {
+    pub(crate) fn new(pool: Pool, partition: u16, consumer: String) -> Self {
+        Self {
+            pool,
+            keys: Lane::ALL.map(|lane| lane.stream_key(partition)),
+            consumer,
+        }
+    }
+
+    /// Creates the streams and groups that are missing, from the first entry on: what was appended
+    /// before a group existed must be read too. Gives how many groups were created.
+    pub(crate) async fn ensure(&self) -> Result<u64, GroupError> {
+        let mut connection = self.connection().await?;
+        let mut created = 0;
+        for key in &self.keys {
+            let mut create = cmd("XGROUP");
+            create
+                .arg("CREATE")
+                .arg(key)
+                .arg(CONSUMER_GROUP)
+                .arg("0")
+                .arg("MKSTREAM");
+            match create.query_async::<()>(&mut connection).await {
+                Ok(()) => created += 1,
+                Err(error) if error.code() == Some("BUSYGROUP") => {}
+                Err(error) => return Err(GroupError::of("XGROUP CREATE")(error)),
+            }
+        }
+        Ok(created)
+    }
+
+    /// Claims up to `entries_max` new entries of each lane, waiting up to `block` for the first.
+    ///
+    /// `connection` is the reader's own: a blocking command holds up everyone else on it.
+    pub(crate) async fn read(
+        &self,
+        connection: &mut MultiplexedConnection,
+        lanes: &[Lane],
+        entries_max: usize,
+        block: Option<Duration>,
+    ) -> Result<Vec<ClaimedEntry>, GroupError> {
+        let mut read = cmd("XREADGROUP");
+        read.arg("GROUP")
+            .arg(CONSUMER_GROUP)
+            .arg(&self.consumer)
+            .arg("COUNT")
+            .arg(entries_max);
+        if let Some(block) = block {
+            // 0 would block for ever.
+            read.arg("BLOCK").arg(block.as_millis().max(1).to_string());
+        }
+        read.arg("STREAMS");
+        for lane in lanes {
+            read.arg(self.key(*lane));
+        }
+        for _ in lanes {
+            read.arg(">");
+        }
+        let answer: Value = read
+            .query_async(connection)
+            .await
+            .map_err(GroupError::of("XREADGROUP"))?;
+        let streams = reply::streams(answer).ok_or(GroupError::Unexpected {
+            operation: "XREADGROUP",
+        })?;
+        let mut claimed = Vec::new();
+        for (key, entries) in streams {
+            let lane = self.lane(&key).ok_or(GroupError::Unexpected {
+                operation: "XREADGROUP",
+            })?;
+            claimed.extend(
+                entries
+                    .into_iter()
+                    .map(|(id, fields)| claimed_entry(lane, id, fields)),
+            );
+        }
+        Ok(claimed)
+    }
+
+    /// Moves up to `entries_max` entries that were idle for `idle` to this consumer, without counting
+    /// that as a delivery. Gives them and where to go on looking; `0-0` means from the start.
+    pub(crate) async fn take_over_idle(
+        &self,
+        lane: Lane,
+        idle: Duration,
+        cursor: &str,
+        entries_max: usize,
+    ) -> Result<(String, Vec<EntryId>), GroupError> {
+        let mut claim = cmd("XAUTOCLAIM");
+        claim
+            .arg(self.key(lane))
+            .arg(CONSUMER_GROUP)
+            .arg(&self.consumer)
+            .arg(millis(idle))
+            .arg(cursor);
+        claim.arg("COUNT").arg(entries_max).arg("JUSTID");
+        // Redis 7 adds the entries that had been deleted; it has dropped them from the pending list.
+        let answer: Value = self.ask(&claim, "XAUTOCLAIM").await?;
+        reply::autoclaimed(&answer).ok_or(GroupError::Unexpected {
+            operation: "XAUTOCLAIM",
+        })
+    }
+
+    /// This consumer's own pending entries from `from` on.
+    pub(crate) async fn own_pending(
+        &self,
+        lane: Lane,
+        from: &str,
+        entries_max: usize,
+    ) -> Result<Vec<PendingEntry>, GroupError> {
+        let mut pending = cmd("XPENDING");
+        pending
+            .arg(self.key(lane))
+            .arg(CONSUMER_GROUP)
+            .arg(from)
+            .arg("+")
+            .arg(entries_max)
+            .arg(&self.consumer);
+        let rows: Vec<(String, String, u64, u64)> = self.ask(&pending, "XPENDING").await?;
+        Ok(rows
+            .into_iter()
+            .filter_map(|(id, _, _, deliveries)| {
+                Some(PendingEntry {
+                    id: EntryId::parse(&id)?,
+                    deliveries,
+                })
+            })
+            .collect())
+    }
+
+    /// Counts one more delivery of pending entries and gives their fields. Entries that are no longer
+    /// in the stream are missing from the answer and are dropped from the pending list.
+    pub(crate) async fn deliver_again(
+        &self,
+        lane: Lane,
+        ids: &[EntryId],
+    ) -> Result<Vec<ClaimedEntry>, GroupError> {
+        let mut claim = cmd("XCLAIM");
+        claim
+            .arg(self.key(lane))
+            .arg(CONSUMER_GROUP)
+            .arg(&self.consumer)
+            .arg(0);
+        for id in ids {
+            claim.arg(id.to_string());
+        }
+        let answer: Value = self.ask(&claim, "XCLAIM").await?;
+        let entries = reply::entries(answer).ok_or(GroupError::Unexpected {
+            operation: "XCLAIM",
+        })?;
+        let claimed: Vec<ClaimedEntry> = entries
+            .into_iter()
+            .map(|(id, fields)| claimed_entry(lane, id, fields))
+            .collect();
+        // Redis before 7 leaves the pending entry of a deleted one behind.
+        let vanished: Vec<EntryId> = ids
+            .iter()
+            .copied()
+            .filter(|id| !claimed.iter().any(|c| c.entry.id == *id))
+            .collect();
+        if !vanished.is_empty() {
+            tracing::warn!(lane = %lane, entries = vanished.len(), "Pending entries are no longer in the stream.");
+            self.remove(lane, &vanished).await?;
+        }
+        Ok(claimed)
+    }
+
+    /// Resets the idle time of entries that this consumer holds.
+    pub(crate) async fn renew(&self, lane: Lane, ids: &[EntryId]) -> Result<(), GroupError> {
+        let mut claim = cmd("XCLAIM");
+        claim
+            .arg(self.key(lane))
+            .arg(CONSUMER_GROUP)
+            .arg(&self.consumer)
+            .arg(0);
+        for id in ids {
+            claim.arg(id.to_string());
+        }
+        claim.arg("JUSTID");
+        let _: Value = self.ask(&claim, "XCLAIM JUSTID").await?;
+        Ok(())
+    }
+
+    /// Acknowledges entries and deletes them from their streams, all lanes in one round trip.
+    ///
+    /// Deleted first: should only half of it be done, a pending entry without content is left, which
+    /// the next take-over drops; the other way round content would stay that nobody is given again.
+    ///
+    /// Only [`crate::acknowledge`] calls it for entries with content.
+    pub(crate) async fn remove_all(&self, entries: &[EntryRef]) -> Result<(), GroupError> {
+        let mut pipeline = redis::pipe();
+        for lane in Lane::ALL {
+            let ids: Vec<String> = entries
+                .iter()
+                .filter(|entry| entry.lane == lane)
+                .map(|entry| entry.id.to_string())
+                .collect();
+            if !ids.is_empty() {
+                pipeline.cmd("XDEL").arg(self.key(lane)).arg(&ids).ignore();
+                pipeline
+                    .cmd("XACK")
+                    .arg(self.key(lane))
+                    .arg(CONSUMER_GROUP)
+                    .arg(&ids)
+                    .ignore();
+            }
+        }
+        let mut connection = self.connection().await?;
+        pipeline
+            .query_async(&mut connection)
+            .await
+            .map_err(GroupError::of("XACK"))
+    }
+
+    async fn remove(&self, lane: Lane, ids: &[EntryId]) -> Result<(), GroupError> {
+        let entries: Vec<EntryRef> = ids.iter().map(|&id| EntryRef { lane, id }).collect();
+        self.remove_all(&entries).await
+    }
+
+    /// Removes other consumers that have nothing pending and were idle for `idle`. Checking and
+    /// removing is one step in Redis, so no consumer loses an entry that it claims meanwhile.
+    pub(crate) async fn retire_idle_consumers(&self, idle: Duration) -> Result<u64, GroupError> {
+        let mut connection = self.connection().await?;
+        let mut retired = 0;
+        for key in &self.keys {
+            let removed: u64 = scripts::RETIRE_IDLE
+                .key(key)
+                .arg(CONSUMER_GROUP)
+                .arg(&self.consumer)
+                .arg(millis(idle))
+                .invoke_async(&mut connection)
+                .await
+                .map_err(GroupError::of("retire idle consumers"))?;
+            retired += removed;
+        }
+        Ok(retired)
+    }
+
+    /// Removes this consumer from the lanes on which it has nothing pending.
+    pub(crate) async fn deregister(&self) -> Result<(), GroupError> {
+        let mut connection = self.connection().await?;
+        for key in &self.keys {
+            let _: u64 = scripts::DEREGISTER
+                .key(key)
+                .arg(CONSUMER_GROUP)
+                .arg(&self.consumer)
+                .invoke_async(&mut connection)
+                .await
+                .map_err(GroupError::of("deregister"))?;
+        }
+        Ok(())
+    }
+
+    async fn ask<T: redis::FromRedisValue>(
+        &self,
+        command: &Cmd,
+        operation: &'static str,
+    ) -> Result<T, GroupError> {
+        let mut connection = self.connection().await?;
+        command
+            .query_async(&mut connection)
+            .await
+            .map_err(GroupError::of(operation))
+    }
+
+    async fn connection(&self) -> Result<Connection, GroupError> {
+        self.pool
+            .get()
+            .await
+            .map_err(|e| GroupError::Connect(e.to_string()))
+    }
+
+    fn key(&self, lane: Lane) -> &str {
+        &self.keys[lane.index()]
+    }
+
+    fn lane(&self, key: &str) -> Option<Lane> {
+        Lane::ALL.into_iter().find(|lane| self.key(*lane) == key)
+    }
+}
+
+fn claimed_entry(lane: Lane, id: EntryId, fields: Vec<(String, Bytes)>) -> ClaimedEntry {
+    ClaimedEntry {
+        entry: EntryRef { lane, id },
+        fields,
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,95 @@
+//! Reading the answers of stream commands without copying bodies.
+
+use bytes::Bytes;
+use harkara_core::entry::EntryId;
+use redis::Value;
+
+type Fields = Vec<(String, Bytes)>;
+type Entries = Vec<(EntryId, Fields)>;
+
+/// `XREADGROUP`: entries by stream key; nothing for a wait that ended empty.
+pub(super) fn streams(answer: Value) -> Option<Vec<(String, Entries)>> {
+    match answer {
+        Value::Nil => Some(Vec::new()),
+        Value::Array(streams) => streams
+            .into_iter()
+            .map(|stream| {
+                let [key, found] = pair(stream)?;
+                Some((text(key)?, entries(found)?))
+            })
+            .collect(),
+        _ => None,
+    }
+}
+
+/// `XCLAIM`: entries; those that were deleted from the stream are passed over.
+pub(super) fn entries(answer: Value) -> Option<Entries> {
+    let Value::Array(entries) = answer else {
+        return None;
+    };
+    entries
+        .into_iter()
+        .filter(|entry| !matches!(entry, Value::Nil))
+        .filter_map(|entry| {
+            let read =
+                pair(entry).and_then(|[id, fields]| Some((EntryId::parse(&text(id)?)?, fields)));
+            match read {
+                // Deleted entries of one's own pending list come back with their id alone.
+                Some((_, Value::Nil)) => None,
+                Some((id, fields)) => Some(pairs(fields).map(|fields| (id, fields))),
+                None => Some(None),
+            }
+        })
+        .collect()
+}
+
+/// `XAUTOCLAIM … JUSTID`: where to go on, and the ids.
+pub(super) fn autoclaimed(answer: &Value) -> Option<(String, Vec<EntryId>)> {
+    let Value::Array(parts) = answer else {
+        return None;
+    };
+    let (Some(cursor), Some(Value::Array(ids))) = (parts.first(), parts.get(1)) else {
+        return None;
+    };
+    let ids = ids
+        .iter()
+        .map(|id| EntryId::parse(&text(id.clone())?))
+        .collect::<Option<Vec<_>>>()?;
+    Some((text(cursor.clone())?, ids))
+}
+
+fn pairs(fields: Value) -> Option<Fields> {
+    let Value::Array(flat) = fields else {
+        return None;
+    };
+    let mut flat = flat.into_iter();
+    let mut fields = Vec::with_capacity(flat.len() / 2);
+    while let (Some(name), Some(value)) = (flat.next(), flat.next()) {
+        fields.push((lossy(name)?, bytes(value)?));
+    }
+    Some(fields)
+}
+
+fn pair(value: Value) -> Option<[Value; 2]> {
+    match value {
+        Value::Array(items) => items.try_into().ok(),
+        _ => None,
+    }
+}
+
+fn text(value: Value) -> Option<String> {
+    String::from_utf8(bytes(value)?.into()).ok()
+}
+
+/// A field's name: one that is not UTF-8 is nobody's of ours, but must not hide its entry.
+fn lossy(value: Value) -> Option<String> {
+    Some(String::from_utf8_lossy(&bytes(value)?).into_owned())
+}
+
+fn bytes(value: Value) -> Option<Bytes> {
+    match value {
+        Value::BulkString(bytes) => Some(Bytes::from(bytes)),
+        Value::SimpleString(text) => Some(Bytes::from(text)),
+        _ => None,
+    }
+}

@@ -1,0 +1,33 @@
+//! The process that brings deliveries from Redis to PostgreSQL.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::Parser;
+use harkara_runtime::settings::Settings;
+use harkara_runtime::stop::Stop;
+use harkara_runtime::{failure, logging};
+use harkara_worker::App;
+
+/// Claims deliveries from Redis, applies them to PostgreSQL and acknowledges them.
+#[derive(Parser)]
+#[command(name = "harkara-worker", version)]
+struct Arguments {
+    /// A TOML file of settings; the environment goes before it.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    failure::exit_code("harkara-worker", run(&Arguments::parse()).await)
+}
+
+async fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let settings = Settings::load(arguments.config.as_deref())?;
+    logging::init(&settings.log)?;
+    let stop = Stop::on_signals().context("signals cannot be listened for")?;
+    App::build(&settings).await?.run_until_stopped(stop).await?;
+    Ok(())
+}

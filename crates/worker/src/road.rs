@@ -1,0 +1,198 @@
+//! The one road that every record takes, wherever it was claimed: commit, acknowledge; wait while a
+//! store is away; find the one that is at fault.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use harkara_core::retry::{AfterFailure, RetryPolicy, backoff};
+use harkara_storage::commit::{CommittedBatch, commit};
+use harkara_storage::record::{EventRecord, Origin, Verdict};
+use harkara_storage::{Pool, Remedy};
+use tokio_util::sync::CancellationToken;
+
+use crate::acknowledge::acknowledge;
+use crate::decode::told;
+use crate::group::Group;
+use crate::held::Held;
+use crate::metrics::Counters;
+
+/// Wait before a batch is tried again while a store is away, and the longest such wait.
+const WAIT_FIRST: Duration = Duration::from_millis(100);
+const WAIT_MAX: Duration = Duration::from_secs(5);
+
+/// Waits in a row after which the trouble is logged as an error rather than a warning.
+const WAITS_UNTIL_ERROR: u32 = 5;
+
+/// What the road leads through.
+pub(crate) struct Road {
+    pub(crate) store: Pool,
+    pub(crate) group: Arc<Group>,
+    pub(crate) held: Arc<Held>,
+    pub(crate) retries: Retries,
+    pub(crate) counters: Counters,
+    /// Cancelled when a stop may wait no longer: what is on the road is then left pending.
+    pub(crate) abandon: CancellationToken,
+}
+
+/// The bounds of an event's own retries.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Retries(pub(crate) RetryPolicy);
+
+impl Retries {
+    pub(crate) fn attempts_max(&self) -> u32 {
+        self.0.attempts_max
+    }
+
+    /// The verdict on an event whose `attempts`-th attempt failed unexpectedly.
+    pub(crate) fn after(&self, attempts: u32, error: String) -> Verdict {
+        match self.0.after_failure(attempts, rand::random()) {
+            AfterFailure::RetryIn(after) => Verdict::Retry { error, after },
+            AfterFailure::GiveUp => Verdict::Fail {
+                error: format!("given up after {attempts} attempts: {error}"),
+            },
+        }
+    }
+}
+
+/// Why a batch did not commit.
+enum Failure {
+    /// The store is away: nothing is wrong with the batch.
+    Away(String),
+    /// One of the events may be at fault.
+    AtFault(String),
+}
+
+impl Road {
+    /// Takes records to their commit and acknowledges them. Returns only when all of them are, or when
+    /// the road is abandoned: a batch is kept for as long as the stores are away, and meanwhile holds
+    /// one of the worker's permits, which is what stops it from claiming more.
+    pub(crate) async fn take(&self, records: Vec<EventRecord>) {
+        // Whatever this cuts off is rolled back by the server or had committed; both are safe to repeat.
+        let _abandoned = self
+            .abandon
+            .run_until_cancelled(self.take_all(records))
+            .await;
+    }
+
+    async fn take_all(&self, records: Vec<EventRecord>) {
+        let mut batches = vec![records];
+        while let Some(mut records) = batches.pop() {
+            if records.is_empty() {
+                continue;
+            }
+            match self.commit_patiently(&mut records).await {
+                Ok(committed) => self.finish(committed).await,
+                Err(error) if records.len() > 1 => {
+                    tracing::warn!(
+                        events = records.len(),
+                        error,
+                        "A batch did not commit; splitting it to find the event at fault."
+                    );
+                    let rest = records.split_off(records.len() / 2);
+                    batches.push(rest);
+                    batches.push(records);
+                }
+                Err(error) => {
+                    for record in &mut records {
+                        self.blame(record, &error);
+                    }
+                    self.store_blamed(&mut records).await;
+                }
+            }
+        }
+    }
+
+    async fn finish(&self, committed: CommittedBatch) {
+        self.counters.committed(committed.outcome());
+        acknowledge(&self.group, &self.held, &self.counters, committed).await;
+    }
+
+    /// Commits, waiting while the store is away. `Err` only where one of the events may be at fault.
+    async fn commit_patiently(
+        &self,
+        records: &mut [EventRecord],
+    ) -> Result<CommittedBatch, String> {
+        let mut waits = 0;
+        // What looks like an event's fault may be a deadlock or a server that is going down: once more.
+        let mut suspected = false;
+        loop {
+            match self.try_commit(records).await {
+                Ok(committed) => return Ok(committed),
+                Err(Failure::AtFault(_)) if !suspected => suspected = true,
+                Err(Failure::AtFault(error)) => return Err(error),
+                Err(Failure::Away(error)) => self.wait(&mut waits, records.len(), &error).await,
+            }
+        }
+    }
+
+    /// Stores an event that is held to be at fault, by its ledger row alone. Where even that row is
+    /// refused, the event is not to blame: the store is, and the event waits for it.
+    async fn store_blamed(&self, records: &mut [EventRecord]) {
+        let mut waits = 0;
+        loop {
+            match self.try_commit(records).await {
+                Ok(committed) => return self.finish(committed).await,
+                Err(Failure::Away(error) | Failure::AtFault(error)) => {
+                    self.wait(&mut waits, records.len(), &error).await;
+                }
+            }
+        }
+    }
+
+    async fn try_commit(&self, records: &mut [EventRecord]) -> Result<CommittedBatch, Failure> {
+        match AssertUnwindSafe(commit(&self.store, records))
+            .catch_unwind()
+            .await
+        {
+            Ok(Ok(committed)) => Ok(committed),
+            Ok(Err(error)) => Err(match error.remedy() {
+                Remedy::Wait => Failure::Away(error.full()),
+                Remedy::Split => Failure::AtFault(error.full()),
+            }),
+            Err(panic) => Err(Failure::AtFault(format!(
+                "panicked while projecting: {}",
+                told(&*panic)
+            ))),
+        }
+    }
+
+    async fn wait(&self, waits: &mut u32, events: usize, error: &str) {
+        *waits = waits.saturating_add(1);
+        self.counters.waits.inc();
+        let pause = backoff(WAIT_FIRST, WAIT_MAX, *waits, rand::random());
+        if *waits == WAITS_UNTIL_ERROR {
+            tracing::error!(
+                events,
+                error,
+                "The store has been away for a while; keeping the batch."
+            );
+        } else {
+            tracing::warn!(
+                events,
+                error,
+                waits = *waits,
+                "The store is away; keeping the batch."
+            );
+        }
+        tokio::time::sleep(pause).await;
+    }
+
+    fn blame(&self, record: &mut EventRecord, error: &str) {
+        let attempts = match record.origin {
+            Origin::Stream(_) => 1,
+            Origin::Ledger { attempts, .. } => attempts,
+        };
+        record.verdict = self.retries.after(attempts, error.to_owned());
+        tracing::warn!(
+            event.id = %record.event_id,
+            event.r#type = record.event_type,
+            lane = %record.lane,
+            attempts,
+            error,
+            will_retry = matches!(record.verdict, Verdict::Retry { .. }),
+            "An event could not be applied."
+        );
+    }
+}

@@ -1,0 +1,231 @@
+//! Entries whose consumer is gone, and the signs of life that keep our own.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use harkara_core::entry::{EntryId, EntryRef};
+use harkara_core::lane::Lane;
+use harkara_core::retry::{Suspicion, suspicion};
+use harkara_runtime::clock;
+use harkara_runtime::stop::Stop;
+
+use crate::claim::Permits;
+use crate::decode;
+use crate::error::GroupError;
+use crate::group::PendingEntry;
+use crate::road::Road;
+
+/// Renewals within one claim time: two may fail before an entry looks abandoned.
+const RENEWALS_PER_CLAIM_TIME: u32 = 3;
+
+/// Where looking for idle entries begins.
+const FROM_START: &str = "0-0";
+
+/// Takes over what others left pending.
+pub(crate) struct TakeOver {
+    pub(crate) road: Arc<Road>,
+    pub(crate) permits: Permits,
+    pub(crate) entries_max: usize,
+    pub(crate) claim_idle: Duration,
+    pub(crate) every: Duration,
+    pub(crate) deliveries_max: u64,
+}
+
+impl TakeOver {
+    /// Takes back this consumer's own pending entries, which a predecessor of the same name left. To
+    /// be called before anything is read: what is being read just now is pending too.
+    pub(crate) async fn take_back(&self, stop: &Stop) {
+        for lane in Lane::ALL {
+            if let Err(error) = self.take_back_own(lane, stop).await {
+                tracing::warn!(%lane, %error, "Own pending entries could not be taken back; they will be when idle.");
+            }
+        }
+    }
+
+    /// Takes over the entries of dead consumers, again and again until told to stop.
+    pub(crate) async fn run(self, stop: Stop) {
+        while !stop.is_requested() {
+            for lane in Lane::ALL {
+                if let Err(error) = self.take_over_idle(lane, &stop).await {
+                    // The reader logs what is wrong with Redis; here it only means: later.
+                    tracing::debug!(%lane, %error, "Idle entries could not be taken over.");
+                }
+            }
+            tokio::select! {
+                () = tokio::time::sleep(self.every) => {}
+                () = stop.requested() => {}
+            }
+        }
+    }
+
+    async fn take_back_own(&self, lane: Lane, stop: &Stop) -> Result<(), GroupError> {
+        let mut from = "-".to_owned();
+        while !stop.is_requested() {
+            let pending = self
+                .road
+                .group
+                .own_pending(lane, &from, self.entries_max)
+                .await?;
+            let Some(last) = pending.last() else {
+                return Ok(());
+            };
+            from = format!("({}", last.id);
+            tracing::info!(%lane, entries = pending.len(), "Taking back entries that a predecessor left pending.");
+            self.process(lane, pending, stop).await?;
+        }
+        Ok(())
+    }
+
+    async fn take_over_idle(&self, lane: Lane, stop: &Stop) -> Result<(), GroupError> {
+        let mut cursor = FROM_START.to_owned();
+        while !stop.is_requested() {
+            let (next, mut ids) = self
+                .road
+                .group
+                .take_over_idle(lane, self.claim_idle, &cursor, self.entries_max)
+                .await?;
+            // Our own on their way, whose renewal failed: they are alive.
+            ids.retain(|&id| !self.road.held.holds(EntryRef { lane, id }));
+            if let (Some(first), Some(last)) = (ids.first(), ids.last()) {
+                tracing::info!(%lane, entries = ids.len(), "Taking over entries of consumers that show no life.");
+                self.road
+                    .counters
+                    .taken_over
+                    .inc_by(u64::try_from(ids.len()).unwrap_or(u64::MAX));
+                let deliveries = self.deliveries_of(lane, *first, *last, &ids).await?;
+                self.process(lane, deliveries, stop).await?;
+            }
+            if next == FROM_START {
+                return Ok(());
+            }
+            cursor = next;
+        }
+        Ok(())
+    }
+
+    /// How often each of our pending entries from `first` to `last` was delivered.
+    async fn deliveries_of(
+        &self,
+        lane: Lane,
+        first: EntryId,
+        last: EntryId,
+        ids: &[EntryId],
+    ) -> Result<Vec<PendingEntry>, GroupError> {
+        let mut found = Vec::with_capacity(ids.len());
+        let mut from = first.to_string();
+        loop {
+            let pending = self
+                .road
+                .group
+                .own_pending(lane, &from, self.entries_max)
+                .await?;
+            let Some(furthest) = pending.last().map(|entry| entry.id) else {
+                break;
+            };
+            found.extend(pending.into_iter().filter(|entry| ids.contains(&entry.id)));
+            if furthest >= last {
+                break;
+            }
+            from = format!("({furthest}");
+        }
+        Ok(found)
+    }
+
+    /// Sends entries down the road: together, alone, or aside, by how often they were delivered.
+    async fn process(
+        &self,
+        lane: Lane,
+        entries: Vec<PendingEntry>,
+        stop: &Stop,
+    ) -> Result<(), GroupError> {
+        let judged = |wanted: Suspicion| -> Vec<PendingEntry> {
+            let of = |entry: &PendingEntry| suspicion(entry.deliveries, self.deliveries_max);
+            entries
+                .iter()
+                .copied()
+                .filter(|entry| of(entry) == wanted)
+                .collect()
+        };
+        for entry in judged(Suspicion::SetAside) {
+            self.set_aside(lane, entry).await?;
+        }
+        self.deliver(lane, &judged(Suspicion::None)).await?;
+        // One at a time: an entry that ends this worker must not take others with it again. The rest
+        // was not counted as delivered, and goes to the next worker as it is.
+        for entry in judged(Suspicion::Alone) {
+            if stop.is_requested() {
+                break;
+            }
+            self.deliver(lane, &[entry]).await?;
+        }
+        Ok(())
+    }
+
+    async fn deliver(&self, lane: Lane, entries: &[PendingEntry]) -> Result<(), GroupError> {
+        if entries.is_empty() {
+            return Ok(());
+        }
+        let permit = self
+            .permits
+            .clone()
+            .acquire_owned()
+            .await
+            .expect("the semaphore is never closed");
+        let ids: Vec<EntryId> = entries.iter().map(|entry| entry.id).collect();
+        let claimed = self.road.group.deliver_again(lane, &ids).await?;
+        self.road
+            .held
+            .add(claimed.iter().map(|claimed| claimed.entry));
+        let now = clock::now();
+        let records = claimed
+            .into_iter()
+            .map(|entry| decode::entry(entry, &self.road.retries, now))
+            .collect();
+        self.road.take(records).await;
+        drop(permit);
+        Ok(())
+    }
+
+    async fn set_aside(&self, lane: Lane, entry: PendingEntry) -> Result<(), GroupError> {
+        let permit = self
+            .permits
+            .clone()
+            .acquire_owned()
+            .await
+            .expect("the semaphore is never closed");
+        let claimed = self.road.group.deliver_again(lane, &[entry.id]).await?;
+        self.road
+            .held
+            .add(claimed.iter().map(|claimed| claimed.entry));
+        for claimed in claimed {
+            tracing::error!(
+                %lane,
+                entry = %entry.id,
+                deliveries = entry.deliveries,
+                "An entry that may end its workers is set aside as a dead letter."
+            );
+            self.road.counters.set_aside.inc();
+            let record = decode::set_aside(claimed, entry.deliveries, clock::now());
+            self.road.take(vec![record]).await;
+        }
+        drop(permit);
+        Ok(())
+    }
+}
+
+/// Renews the claims of everything that this process holds, until told to stop for good.
+pub(crate) async fn keep_claims(road: Arc<Road>, claim_idle: Duration) {
+    loop {
+        tokio::time::sleep(claim_idle / RENEWALS_PER_CLAIM_TIME).await;
+        for (lane, ids) in road.held.to_renew(claim_idle) {
+            for some in ids.chunks(IDS_PER_RENEWAL) {
+                if let Err(error) = road.group.renew(lane, some).await {
+                    tracing::debug!(%lane, %error, "Claims could not be renewed.");
+                }
+            }
+        }
+    }
+}
+
+/// Most ids in one renewal command.
+const IDS_PER_RENEWAL: usize = 1000;
