@@ -1,0 +1,239 @@
+//! The ingress as an application: built from settings, run until told to stop.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::dev::Server;
+use actix_web::http::header::HeaderValue;
+use actix_web::{HttpServer, web};
+use harkara_core::signature::EndpointSecrets;
+use harkara_runtime::admin::{Admin, AdminError, AdminServer, Liveness};
+use harkara_runtime::redis::{ServerProblem, check_server};
+use harkara_runtime::settings::{IngressSettings, RedisSettings, Settings};
+use harkara_runtime::stop::Stop;
+use prometheus_client::registry::Registry;
+
+use crate::append::{AppendHealth, Appender};
+use crate::metrics::Counters;
+use crate::readiness;
+use crate::receive::{Endpoint, Receiver, Rules, routes};
+
+/// How often each server thread shows that it moves.
+const TICK: Duration = Duration::from_secs(1);
+
+/// A server thread that was silent for this long is stuck: nothing it does may take a tenth of it.
+const THREAD_QUIET_MAX: Duration = Duration::from_secs(15);
+
+/// How long a connection is still read, and what comes thrown away, after an answer to a request
+/// whose body was not read: closing at once could destroy the answer on its way.
+const CLOSE_WAIT: Duration = Duration::from_secs(1);
+
+/// An ingress whose ports are open and which serves once it is run.
+pub struct App {
+    public_addr: SocketAddr,
+    server: Server,
+    stopping: Stop,
+    admin: AdminServer,
+}
+
+/// Why the ingress did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Nothing could be verified.
+    #[error(
+        "no endpoint is configured, so no delivery could be verified; give the webhook's secret as HARKARA__ENDPOINTS__DEFAULT__SECRETS or in the section [endpoints.default] of the settings file"
+    )]
+    NoEndpoints,
+    /// Redis cannot hold deliveries.
+    #[error(transparent)]
+    Redis(#[from] ServerProblem),
+    /// The public address is not free or not ours.
+    #[error(
+        "the address {address} cannot be listened on; is another process using it? ingress.bind (HARKARA__INGRESS__BIND) changes it"
+    )]
+    Bind {
+        /// The address asked for.
+        address: SocketAddr,
+        /// What the operating system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The admin address is not free or not ours.
+    #[error(
+        "the admin port cannot be opened; ingress.admin_bind (HARKARA__INGRESS__ADMIN_BIND) changes it"
+    )]
+    Admin(#[source] AdminError),
+}
+
+/// Why a running ingress ended other than by being stopped.
+#[derive(Debug, thiserror::Error)]
+#[error("the server failed")]
+pub struct RunError(#[source] io::Error);
+
+/// What the server threads share.
+struct Shared {
+    rules: Arc<Rules>,
+    redis: RedisSettings,
+    health: Arc<AppendHealth>,
+    counters: Counters,
+    liveness: Liveness,
+}
+
+impl App {
+    /// Checks what the ingress depends on and opens its ports. Must be called within a tokio runtime.
+    pub async fn build(settings: &Settings) -> Result<Self, StartError> {
+        let rules = Arc::new(rules(settings)?);
+        check_server(&settings.redis).await?.log();
+        readiness::check_permission(&settings.redis).await?;
+
+        let mut registry = Registry::default();
+        let shared = Arc::new(Shared {
+            rules,
+            redis: settings.redis.clone(),
+            health: Arc::default(),
+            counters: Counters::register(&mut registry),
+            liveness: Liveness::default(),
+        });
+        let stopping = Stop::by_hand();
+        let (public_addr, server) = listen(&settings.ingress, &shared, &stopping)?;
+        let admin = Admin {
+            probes: vec![readiness::probe(&settings.redis, shared.health.clone())],
+            liveness: shared.liveness.clone(),
+            registry,
+            stop: stopping.clone(),
+        };
+        let admin = admin
+            .serve(settings.ingress.admin_bind)
+            .map_err(StartError::Admin)?;
+        Ok(Self {
+            public_addr,
+            server,
+            stopping,
+            admin,
+        })
+    }
+
+    /// Where webhooks are received.
+    #[must_use]
+    pub fn public_addr(&self) -> SocketAddr {
+        self.public_addr
+    }
+
+    /// Where probes and metrics are served.
+    #[must_use]
+    pub fn admin_addr(&self) -> SocketAddr {
+        self.admin.address()
+    }
+
+    /// Serves until `stop` is requested, then turns unready, takes no more connections, finishes the
+    /// requests in flight within `ingress.stop_deadline`, and returns.
+    pub async fn run_until_stopped(self, stop: Stop) -> Result<(), RunError> {
+        tracing::info!(
+            ingress.address = %self.public_addr,
+            admin.address = %self.admin.address(),
+            "Receiving webhooks."
+        );
+        let stopping = self.stopping;
+        let pass_on = tokio::spawn(async move {
+            stop.requested().await;
+            stopping.request();
+        });
+        let served = self.server.await;
+        pass_on.abort();
+        self.admin.close().await;
+        tracing::info!("Stopped.");
+        served.map_err(RunError)
+    }
+}
+
+fn rules(settings: &Settings) -> Result<Rules, StartError> {
+    if settings.endpoints.is_empty() {
+        return Err(StartError::NoEndpoints);
+    }
+    let endpoints: HashMap<String, Endpoint> = settings
+        .endpoints
+        .iter()
+        .map(|(name, secrets)| {
+            let secrets =
+                EndpointSecrets::new(secrets).expect("secrets were checked with the settings");
+            (
+                name.as_str().to_owned(),
+                Endpoint {
+                    name: name.clone(),
+                    secrets,
+                },
+            )
+        })
+        .collect();
+    let ingress = &settings.ingress;
+    Ok(Rules {
+        endpoints,
+        lanes: settings.lanes.clone(),
+        body_bytes_max: ingress.body_bytes_max,
+        header_bytes_max: ingress.header_bytes_max,
+        body_read_timeout: ingress.body_read_timeout,
+        retry_after: HeaderValue::from(ingress.retry_after_s),
+    })
+}
+
+fn listen(
+    settings: &IngressSettings,
+    shared: &Arc<Shared>,
+    stopping: &Stop,
+) -> Result<(SocketAddr, Server), StartError> {
+    let address = settings.bind;
+    let on_thread = shared.clone();
+    let stopping = stopping.clone();
+    // The closure runs once on each server thread.
+    let server = HttpServer::new(move || {
+        let receiver = web::Data::new(on_thread.receiver());
+        on_thread.tick();
+        actix_web::App::new().app_data(receiver).configure(routes)
+    })
+    .workers(settings.threads)
+    .max_connections(settings.connections_max.div_ceil(settings.threads))
+    .keep_alive(settings.keep_alive)
+    .client_request_timeout(settings.header_read_timeout)
+    .client_disconnect_timeout(CLOSE_WAIT)
+    .shutdown_timeout(whole_seconds(settings.stop_deadline))
+    .shutdown_signal(async move { stopping.requested().await })
+    .tcp_nodelay(true)
+    .bind(address)
+    .map_err(|source| StartError::Bind { address, source })?;
+    let bound = *server.addrs().first().expect("one address was bound");
+    Ok((bound, server.run()))
+}
+
+/// The server counts its deadline in whole seconds; a part of one is rounded up.
+fn whole_seconds(deadline: Duration) -> u64 {
+    deadline.as_secs() + u64::from(deadline.subsec_nanos() > 0)
+}
+
+impl Shared {
+    fn receiver(&self) -> Receiver {
+        Receiver {
+            rules: self.rules.clone(),
+            appender: Appender::new(&self.redis, self.health.clone()),
+            counters: self.counters.clone(),
+        }
+    }
+
+    /// Shows on `/livez` that this server thread moves, for as long as the thread lives.
+    fn tick(&self) {
+        let name = std::thread::current()
+            .name()
+            .unwrap_or("server thread")
+            .to_owned();
+        let progress = self.liveness.watch(name, THREAD_QUIET_MAX);
+        actix_web::rt::spawn(async move {
+            let mut ticks = tokio::time::interval(TICK);
+            loop {
+                ticks.tick().await;
+                progress.touch();
+            }
+        });
+    }
+}

@@ -1,0 +1,158 @@
+//! Counters of the ingress.
+
+use harkara_core::signature::Refusal;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::registry::{Registry, Unit};
+
+/// What became of a delivery. One for each answer of the webhook routes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Accepted,
+    InvalidSignature,
+    UnknownEndpoint,
+    TooLarge,
+    HeadersTooLarge,
+    Timeout,
+    Incomplete,
+    Unavailable,
+}
+
+type Label = [(&'static str, &'static str); 1];
+
+/// Counters resolved once, so that counting on the hot path is one atomic addition.
+#[derive(Clone)]
+pub(crate) struct Counters {
+    outcomes: [Counter; Outcome::ALL.len()],
+    refusals: [Counter; REFUSALS.len()],
+    accepted_bytes: Counter,
+}
+
+const REFUSALS: [Refusal; 4] = [
+    Refusal::Missing,
+    Refusal::WrongLength,
+    Refusal::NotHex,
+    Refusal::NoMatch,
+];
+
+impl Outcome {
+    const ALL: [Self; 8] = [
+        Self::Accepted,
+        Self::InvalidSignature,
+        Self::UnknownEndpoint,
+        Self::TooLarge,
+        Self::HeadersTooLarge,
+        Self::Timeout,
+        Self::Incomplete,
+        Self::Unavailable,
+    ];
+
+    fn code(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::InvalidSignature => "invalid_signature",
+            Self::UnknownEndpoint => "unknown_endpoint",
+            Self::TooLarge => "too_large",
+            Self::HeadersTooLarge => "headers_too_large",
+            Self::Timeout => "timeout",
+            Self::Incomplete => "incomplete",
+            Self::Unavailable => "unavailable",
+        }
+    }
+}
+
+impl Counters {
+    /// Registers the counters; all start at 0, so that a rate is known from the first scrape on.
+    pub(crate) fn register(registry: &mut Registry) -> Self {
+        let outcomes = Family::<Label, Counter>::default();
+        registry.register(
+            "harkara_ingress_deliveries",
+            "Requests to webhook endpoints by what became of them",
+            outcomes.clone(),
+        );
+        let refusals = Family::<Label, Counter>::default();
+        registry.register(
+            "harkara_ingress_invalid_signatures",
+            "Deliveries refused for their signature, by reason",
+            refusals.clone(),
+        );
+        let accepted_bytes = Counter::default();
+        registry.register_with_unit(
+            "harkara_ingress_accepted",
+            "Body bytes of accepted deliveries",
+            Unit::Bytes,
+            accepted_bytes.clone(),
+        );
+        Self {
+            outcomes: Outcome::ALL
+                .map(|outcome| outcomes.get_or_create_owned(&[("outcome", outcome.code())])),
+            refusals: REFUSALS
+                .map(|refusal| refusals.get_or_create_owned(&[("reason", refusal.code())])),
+            accepted_bytes,
+        }
+    }
+
+    /// Counts a delivery that came to its end.
+    pub(crate) fn count(&self, outcome: Outcome) {
+        self.outcomes[outcome as usize].inc();
+    }
+
+    /// Counts an accepted delivery and the bytes of its body.
+    pub(crate) fn accepted(&self, body_bytes: usize) {
+        self.count(Outcome::Accepted);
+        self.accepted_bytes.inc_by(body_bytes as u64);
+    }
+
+    /// Counts a delivery refused for its signature.
+    pub(crate) fn refused(&self, refusal: Refusal) {
+        self.count(Outcome::InvalidSignature);
+        let position = match refusal {
+            Refusal::Missing => 0,
+            Refusal::WrongLength => 1,
+            Refusal::NotHex => 2,
+            Refusal::NoMatch => 3,
+        };
+        self.refusals[position].inc();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use prometheus_client::encoding::text::encode;
+    use prometheus_client::registry::Registry;
+
+    use super::{Counters, Outcome, REFUSALS};
+
+    #[test]
+    fn every_outcome_and_refusal_counts_under_its_own_label() {
+        let mut registry = Registry::default();
+        let counters = Counters::register(&mut registry);
+        for outcome in Outcome::ALL {
+            counters.count(outcome);
+        }
+        for refusal in REFUSALS {
+            counters.refused(refusal);
+        }
+        let mut text = String::new();
+        encode(&mut text, &registry).unwrap();
+        for outcome in Outcome::ALL {
+            let n = if outcome == Outcome::InvalidSignature {
+                5
+            } else {
+                1
+            };
+            let line = format!(
+                "harkara_ingress_deliveries_total{{outcome=\"{}\"}} {n}",
+                outcome.code()
+            );
+            assert!(text.contains(&line), "{line} not in\n{text}");
+        }
+        for refusal in REFUSALS {
+            let line = format!(
+                "harkara_ingress_invalid_signatures_total{{reason=\"{}\"}} 1",
+                refusal.code()
+            );
+            assert!(text.contains(&line), "{line} not in\n{text}");
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! What is accepted, and what then stands in the stream.
+
+use harkara_core::delivery::body_sha256;
+use harkara_core::lane::Lane;
+use harkara_core::secret::Secret;
+use harkara_core::signature::{encode_hex, sign};
+use harkara_core::trace::TraceContext;
+use harkara_runtime::clock;
+
+use crate::http::Request;
+use crate::ingress::{Ingress, PATH, SECRET};
+
+const CAPTURED: &str = r#"{"entity":"event","event":"payment.captured","payload":{"payment":{"entity":{"id":"pay_1","notes":{"é":"✓ \/"}}}}}"#;
+
+#[tokio::test]
+async fn a_signed_delivery_stands_in_its_lane_byte_for_byte() {
+    let ingress = Ingress::start().await;
+    let before = clock::now();
+    let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let response = Request::signed(PATH, SECRET, CAPTURED)
+        .header("X-Razorpay-Event-Id", " TUouniJth9WtQ2 ")
+        .header("traceparent", trace)
+        .header("tracestate", "vendor=1")
+        .send(ingress.public)
+        .await;
+    assert_eq!(
+        (response.status, response.body.as_str()),
+        (200, r#"{"status":"accepted"}"#)
+    );
+    assert_eq!(response.headers["content-type"], "application/json");
+
+    let entries = ingress.entries(Lane::Default).await;
+    assert_eq!(entries.len(), 1);
+    let entry = &entries[0];
+    assert_eq!(entry.body, CAPTURED.as_bytes());
+    assert_eq!(entry.endpoint, "default");
+    assert_eq!(entry.event_id.as_str(), "TUouniJth9WtQ2");
+    assert_eq!(entry.event_name, "payment.captured");
+    assert_eq!(
+        entry.signature,
+        sign(&Secret::new(SECRET), CAPTURED.as_bytes())
+    );
+    assert_eq!(entry.trace.traceparent, trace);
+    assert_eq!(entry.trace.tracestate, "vendor=1");
+    assert!((before..=clock::now()).contains(&entry.received_at));
+    ingress.stop().await;
+}
+
+#[tokio::test]
+async fn each_family_goes_to_its_lane_and_settings_move_it() {
+    let ingress = Ingress::start_with(&[("lanes.payment.failed", "critical")]).await;
+    for (event, lane) in [
+        ("payment.dispute.created", Lane::Critical),
+        ("fund_account.validation.completed", Lane::Medium),
+        ("invoice.paid", Lane::Normal),
+        ("refund.processed", Lane::Default),
+        ("payment.failed", Lane::Critical),
+    ] {
+        assert_eq!(
+            ingress
+                .deliver(format!(r#"{{"event":"{event}"}}"#))
+                .await
+                .status,
+            200
+        );
+        let entries = ingress.entries(lane).await;
+        assert_eq!(entries.last().unwrap().event_name, event);
+    }
+    ingress.stop().await;
+}
+
+#[tokio::test]
+async fn unknown_events_and_bodies_that_are_not_json_go_to_the_default_lane() {
+    let ingress = Ingress::start().await;
+    let bodies: [&[u8]; 5] = [
+        br#"{"event":"never.heard.of"}"#,
+        b"not json",
+        b"",
+        b"\xff\x00\x01",
+        b"[1]",
+    ];
+    for body in bodies {
+        assert_eq!(ingress.deliver(body).await.status, 200, "{body:?}");
+    }
+    let entries = ingress.entries(Lane::Default).await;
+    let stored: Vec<&[u8]> = entries.iter().map(|entry| entry.body.as_ref()).collect();
+    assert_eq!(stored, bodies);
+    assert_eq!(entries[0].event_name, "never.heard.of");
+    assert!(entries[1..].iter().all(|entry| entry.event_name.is_empty()));
+    ingress.stop().await;
+}
+
+#[tokio::test]
+async fn an_absent_or_malformed_event_id_is_derived_from_the_body() {
+    let ingress = Ingress::start().await;
+    let too_long = "x".repeat(129);
+    for event_id in [None, Some(""), Some("a b"), Some("é"), Some(&*too_long)] {
+        let mut request = Request::signed(PATH, SECRET, CAPTURED);
+        if let Some(event_id) = event_id {
+            request = request.header("x-razorpay-event-id", event_id);
+        }
+        assert_eq!(
+            request.send(ingress.public).await.status,
+            200,
+            "{event_id:?}"
+        );
+    }
+    let derived = format!("sha256:{}", encode_hex(&body_sha256(CAPTURED.as_bytes())));
+    let entries = ingress.entries(Lane::Default).await;
+    assert_eq!(entries.len(), 5);
+    assert!(
+        entries
+            .iter()
+            .all(|entry| entry.event_id.as_str() == derived)
+    );
+    ingress.stop().await;
+}
+
+#[tokio::test]
+async fn a_delivery_without_a_valid_trace_gets_a_new_one_of_its_own() {
+    let ingress = Ingress::start().await;
+    assert_eq!(ingress.deliver("{}").await.status, 200);
+    let request = Request::signed(PATH, SECRET, "{}").header("traceparent", "00-nonsense");
+    assert_eq!(request.send(ingress.public).await.status, 200);
+    let entries = ingress.entries(Lane::Default).await;
+    let traces: Vec<&str> = entries
+        .iter()
+        .map(|e| e.trace.traceparent.as_str())
+        .collect();
+    assert!(
+        traces
+            .iter()
+            .all(|trace| TraceContext::parse(trace, None).is_some()),
+        "{traces:?}"
+    );
+    assert_ne!(traces[0], traces[1]);
+    ingress.stop().await;
+}
+
+#[tokio::test]
+async fn each_endpoint_has_its_own_secrets_and_an_old_one_holds_until_it_is_removed() {
+    let ingress = Ingress::start_with(&[("endpoints.live-1.secrets", "new,old")]).await;
+    let live = "/webhooks/razorpay/live-1";
+    for (path, secret, status) in [
+        (live, "new", 200),
+        (live, "old", 200),
+        (live, SECRET, 401),
+        ("/webhooks/razorpay/default", SECRET, 200),
+        (PATH, "new", 401),
+    ] {
+        let response = Request::signed(path, secret, "{}")
+            .send(ingress.public)
+            .await;
+        assert_eq!(response.status, status, "{path} {secret}");
+    }
+    let endpoints: Vec<String> = ingress
+        .entries(Lane::Default)
+        .await
+        .into_iter()
+        .map(|entry| entry.endpoint)
+        .collect();
+    assert_eq!(endpoints, ["live-1", "live-1", "default"]);
+    ingress.stop().await;
+
+    let rotated = Ingress::start_with(&[("endpoints.live-1.secrets", "new")]).await;
+    assert_eq!(
+        Request::signed(live, "old", "{}")
+            .send(rotated.public)
+            .await
+            .status,
+        401
+    );
+    rotated.stop().await;
+}
+
+#[tokio::test]
+async fn the_same_delivery_again_is_accepted_again() {
+    let ingress = Ingress::start().await;
+    for _ in 0..2 {
+        assert_eq!(ingress.deliver(CAPTURED).await.status, 200);
+    }
+    assert_eq!(ingress.entries(Lane::Default).await.len(), 2);
+    ingress.stop().await;
+}
+
+#[tokio::test]
+async fn a_chunked_body_is_read_whole() {
+    let ingress = Ingress::start().await;
+    let request = Request::new("POST", PATH)
+        .header(
+            "x-razorpay-signature",
+            &sign(&Secret::new(SECRET), b"{\"event\":\"x\"}"),
+        )
+        .header("transfer-encoding", "chunked");
+    let mut bytes = request.head_bytes();
+    bytes.extend_from_slice(b"5\r\n{\"eve\r\n8\r\nnt\":\"x\"}\r\n0\r\n\r\n");
+    let mut stream = tokio::net::TcpStream::connect(ingress.public)
+        .await
+        .unwrap();
+    tokio::io::AsyncWriteExt::write_all(&mut stream, &bytes)
+        .await
+        .unwrap();
+    let response = crate::http::read_response(&mut stream).await.unwrap();
+    assert_eq!(response.status, 200);
+    assert_eq!(
+        ingress.entries(Lane::Default).await[0].body,
+        &b"{\"event\":\"x\"}"[..]
+    );
+    ingress.stop().await;
+}

@@ -1,0 +1,141 @@
+//! A running ingress and the streams it writes.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use harkara_core::entry::StreamEntry;
+use harkara_core::lane::Lane;
+use harkara_ingress::{App, RunError, StartError};
+use harkara_runtime::settings::Settings;
+use harkara_runtime::stop::Stop;
+use harkara_testkit::redis_database;
+use redis::aio::MultiplexedConnection;
+use redis::streams::StreamRangeReply;
+use redis::{AsyncCommands, Client, FromRedisValue};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use crate::http::{Request, Response};
+
+/// The secret of the endpoint `default`.
+pub(crate) const SECRET: &str = "whsec-of-the-tests";
+
+/// The path of the endpoint `default`.
+pub(crate) const PATH: &str = "/webhooks/razorpay";
+
+pub(crate) struct Ingress {
+    pub(crate) public: SocketAddr,
+    pub(crate) admin: SocketAddr,
+    pub(crate) stop: Stop,
+    redis_url: String,
+    task: JoinHandle<Result<(), RunError>>,
+}
+
+impl Ingress {
+    /// An ingress on a logical database of its own.
+    pub(crate) async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// The same with some settings changed.
+    pub(crate) async fn start_with(changed: &[(&str, &str)]) -> Self {
+        Self::start_on(&redis_database().await, changed).await
+    }
+
+    /// An ingress on a given Redis.
+    pub(crate) async fn start_on(redis_url: &str, changed: &[(&str, &str)]) -> Self {
+        let app = build(redis_url, changed)
+            .await
+            .unwrap_or_else(|error| panic!("{error:?}"));
+        let (public, admin) = (app.public_addr(), app.admin_addr());
+        let stop = Stop::by_hand();
+        let task = tokio::spawn(app.run_until_stopped(stop.clone()));
+        Self {
+            public,
+            admin,
+            stop,
+            redis_url: redis_url.to_owned(),
+            task,
+        }
+    }
+
+    /// Sends a delivery to the endpoint `default`, rightly signed.
+    pub(crate) async fn deliver(&self, body: impl Into<Vec<u8>>) -> Response {
+        Request::signed(PATH, SECRET, body).send(self.public).await
+    }
+
+    /// All entries of a lane, oldest first.
+    pub(crate) async fn entries(&self, lane: Lane) -> Vec<StreamEntry> {
+        let mut connection = connect(&self.redis_url).await;
+        let reply: StreamRangeReply = connection.xrange_all(lane.stream_key(0)).await.unwrap();
+        reply
+            .ids
+            .into_iter()
+            .map(|entry| {
+                let fields = entry.map.into_iter().map(|(name, value)| {
+                    (
+                        name,
+                        Bytes::from(Vec::<u8>::from_redis_value(value).unwrap()),
+                    )
+                });
+                StreamEntry::from_fields(fields).unwrap()
+            })
+            .collect()
+    }
+
+    /// Asserts that nothing at all was stored.
+    pub(crate) async fn assert_nothing_stored(&self) {
+        let mut connection = connect(&self.redis_url).await;
+        let n_keys: usize = redis::cmd("DBSIZE")
+            .query_async(&mut connection)
+            .await
+            .unwrap();
+        assert_eq!(n_keys, 0);
+    }
+
+    /// Waits for the ingress to end after a stop was requested, and gives how long it took.
+    pub(crate) async fn ended(self) -> Duration {
+        let asked_at = Instant::now();
+        let ended = timeout(Duration::from_secs(30), self.task).await;
+        ended.expect("the ingress ends in time").unwrap().unwrap();
+        asked_at.elapsed()
+    }
+
+    pub(crate) async fn stop(self) {
+        self.stop.request();
+        self.ended().await;
+    }
+}
+
+/// An ingress that may refuse to start.
+pub(crate) async fn build(redis_url: &str, changed: &[(&str, &str)]) -> Result<App, StartError> {
+    let mut map = BTreeMap::from([
+        ("redis.url", redis_url),
+        ("redis.response_timeout_ms", "1000"),
+        ("redis.connect_timeout_ms", "1000"),
+        ("ingress.bind", "127.0.0.1:0"),
+        ("ingress.admin_bind", "127.0.0.1:0"),
+        ("ingress.threads", "2"),
+        ("endpoints.default.secrets", SECRET),
+    ]);
+    map.extend(changed.iter().copied());
+    map.retain(|_, value| *value != UNSET);
+    let map = map
+        .into_iter()
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .collect();
+    App::build(&Settings::from_map(map).unwrap_or_else(|faults| panic!("{faults}"))).await
+}
+
+/// As the value of a setting: leave it out.
+pub(crate) const UNSET: &str = "\u{0}";
+
+async fn connect(url: &str) -> MultiplexedConnection {
+    Client::open(url)
+        .unwrap()
+        .get_multiplexed_async_connection()
+        .await
+        .unwrap()
+}

@@ -1,0 +1,22 @@
+//! The ingress as a whole, over HTTP and with a real Redis.
+//!
+//! `HARKARA_TEST_REDIS_URL` names a test server with many logical databases; `cargo dev test` gives
+//! one. Tests that harm Redis start a server of their own.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "what a test cannot go on without ends it"
+)]
+
+mod http;
+mod ingress;
+mod redis_server;
+
+mod accepts;
+mod faults;
+mod limits;
+mod process;
+mod readiness;
+mod refuses;
+mod starts;
+mod stops;

@@ -1,0 +1,136 @@
+//! A Redis server of a test's own, which it may stop, starve or misconfigure.
+
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::Duration;
+
+use harkara_testkit::wait_until;
+use redis::Client;
+use redis::aio::MultiplexedConnection;
+use tokio::net::TcpStream;
+use tokio::process::{Child, Command};
+
+const START_BOUND: Duration = Duration::from_secs(20);
+
+pub(crate) struct RedisServer {
+    pub(crate) port: u16,
+    arguments: Vec<String>,
+    directory: PathBuf,
+    process: Option<Child>,
+}
+
+impl RedisServer {
+    /// Starts a server on a free port, append-only unless `arguments` say otherwise.
+    pub(crate) async fn start(arguments: &[&str]) -> Self {
+        let port = free_port();
+        let directory =
+            std::env::temp_dir().join(format!("harkara-it-{}-{port}", std::process::id()));
+        std::fs::create_dir_all(&directory).unwrap();
+        let arguments = arguments.iter().map(|a| (*a).to_owned()).collect();
+        let mut server = Self {
+            port,
+            arguments,
+            directory,
+            process: None,
+        };
+        server.resume().await;
+        server
+    }
+
+    /// Starts the server again, with the data it had.
+    pub(crate) async fn resume(&mut self) {
+        let process = Command::new("redis-server")
+            .args([
+                "--port",
+                &self.port.to_string(),
+                "--bind",
+                "127.0.0.1",
+                "--save",
+                "",
+            ])
+            .args(["--appendonly", "yes", "--dir"])
+            .arg(&self.directory)
+            .args(&self.arguments)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("redis-server is on the PATH");
+        self.process = Some(process);
+        wait_until(
+            "redis-server accepts connections",
+            START_BOUND,
+            async || TcpStream::connect(("127.0.0.1", self.port)).await.is_ok(),
+        )
+        .await;
+    }
+
+    /// Ends the server at once.
+    pub(crate) async fn kill(&mut self) {
+        self.process
+            .take()
+            .expect("the server runs")
+            .kill()
+            .await
+            .unwrap();
+    }
+
+    /// Sends the server a signal such as `STOP` or `CONT`.
+    pub(crate) async fn signal(&self, name: &str) {
+        let id = self
+            .process
+            .as_ref()
+            .and_then(Child::id)
+            .expect("the server runs");
+        let sent = Command::new("kill")
+            .args([&format!("-{name}"), &id.to_string()])
+            .status()
+            .await;
+        assert!(sent.unwrap().success());
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    pub(crate) async fn connection(&self) -> MultiplexedConnection {
+        Client::open(self.url())
+            .unwrap()
+            .get_multiplexed_async_connection()
+            .await
+            .unwrap()
+    }
+
+    pub(crate) async fn configure(&self, name: &str, value: &str) {
+        let mut connection = self.connection().await;
+        redis::cmd("CONFIG")
+            .arg(&["SET", name, value])
+            .exec_async(&mut connection)
+            .await
+            .unwrap();
+    }
+}
+
+impl Drop for RedisServer {
+    fn drop(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            process.start_kill().ok();
+        }
+        std::fs::remove_dir_all(&self.directory).ok();
+    }
+}
+
+/// A port below the range from which the system takes ports itself, and given out only once, so that
+/// nothing else takes it between two starts of a server.
+fn free_port() -> u16 {
+    static GIVEN_OUT: AtomicU16 = AtomicU16::new(0);
+    let first = 20_000 + u16::try_from(std::process::id() % 100).unwrap() * 100;
+    let next = || first + GIVEN_OUT.fetch_add(1, Ordering::Relaxed);
+    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    std::iter::repeat_with(next)
+        .take(100)
+        .find(is_free)
+        .expect("one of a hundred ports is free")
+}

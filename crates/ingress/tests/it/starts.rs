@@ -1,0 +1,185 @@
+//! What keeps the ingress from starting, and what it says.
+
+use std::net::TcpListener;
+
+use harkara_ingress::StartError;
+use harkara_runtime::failure::with_causes;
+use harkara_runtime::redis::{Note, ServerProblem, check_server};
+use harkara_runtime::settings::Settings;
+use harkara_testkit::redis_database;
+
+use crate::ingress::{Ingress, UNSET, build};
+use crate::redis_server::RedisServer;
+
+/// The refusal to start, as an operator would read it.
+async fn refusal(redis_url: &str, changed: &[(&str, &str)]) -> (StartError, String) {
+    let error = build(redis_url, changed)
+        .await
+        .err()
+        .expect("the ingress refuses to start");
+    let told = with_causes(&error);
+    (error, told)
+}
+
+#[tokio::test]
+async fn port_0_takes_free_ports() {
+    let (one, other) = (Ingress::start().await, Ingress::start().await);
+    let ports = [one.public, one.admin, other.public, other.admin].map(|a| a.port());
+    assert!(ports.iter().all(|port| *port != 0));
+    one.stop().await;
+    other.stop().await;
+}
+
+#[tokio::test]
+async fn no_endpoint_refuses_the_start_with_the_remedy() {
+    let changed = [("endpoints.default.secrets", UNSET)];
+    let (error, told) = refusal("redis://127.0.0.1:1", &changed).await;
+    assert!(matches!(error, StartError::NoEndpoints));
+    assert!(
+        told.contains("HARKARA__ENDPOINTS__DEFAULT__SECRETS"),
+        "{told}"
+    );
+}
+
+#[tokio::test]
+async fn an_unreachable_redis_refuses_the_start() {
+    let closed = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let (error, told) = refusal(&format!("redis://{closed}"), &[]).await;
+    assert!(
+        matches!(error, StartError::Redis(ServerProblem::Unreachable { .. })),
+        "{error:?}"
+    );
+    assert!(told.contains(&closed.to_string()), "{told}");
+    assert!(told.contains("refused"), "{told}");
+    assert!(told.contains("HARKARA__REDIS__URL"), "{told}");
+}
+
+#[tokio::test]
+async fn a_redis_that_does_not_answer_refuses_the_start_in_time() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("redis://{}", silent.local_addr().unwrap());
+    let (error, _) = refusal(&url, &[("redis.connect_timeout_ms", "200")]).await;
+    assert!(
+        matches!(error, StartError::Redis(ServerProblem::Unreachable { .. })),
+        "{error:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_wrong_or_missing_password_refuses_the_start_without_showing_it() {
+    let redis = RedisServer::start(&["--requirepass", "right"]).await;
+    let with = |credentials: &str| format!("redis://{credentials}127.0.0.1:{}", redis.port);
+
+    let (error, told) = refusal(&with(":hunter2@"), &[]).await;
+    assert!(
+        matches!(
+            error,
+            StartError::Redis(ServerProblem::WrongPassword { .. })
+        ),
+        "{error:?}"
+    );
+    assert!(
+        !format!("{told} {error:?}").contains("hunter2"),
+        "{told} {error:?}"
+    );
+
+    let (error, _) = refusal(&with(""), &[]).await;
+    assert!(
+        matches!(
+            error,
+            StartError::Redis(ServerProblem::PasswordRequired { .. })
+        ),
+        "{error:?}"
+    );
+
+    let ingress = Ingress::start_on(&with(":right@"), &[]).await;
+    assert_eq!(ingress.deliver("{}").await.status, 200);
+    ingress.stop().await;
+}
+
+#[tokio::test]
+async fn an_evicting_redis_refuses_the_start_with_the_remedy() {
+    let redis = RedisServer::start(&["--maxmemory-policy", "allkeys-lru"]).await;
+    let (error, told) = refusal(&redis.url(), &[]).await;
+    assert!(
+        matches!(
+            error,
+            StartError::Redis(ServerProblem::EvictsEntries { .. })
+        ),
+        "{error:?}"
+    );
+    assert!(
+        told.contains("allkeys-lru") && told.contains("noeviction"),
+        "{told}"
+    );
+}
+
+#[tokio::test]
+async fn a_replica_refuses_the_start() {
+    let redis = RedisServer::start(&["--replicaof", "127.0.0.1 1"]).await;
+    let (error, _) = refusal(&redis.url(), &[]).await;
+    assert!(
+        matches!(
+            error,
+            StartError::Redis(ServerProblem::ReadOnlyReplica { .. })
+        ),
+        "{error:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_user_who_may_not_ask_or_append_refuses_the_start() {
+    let redis = RedisServer::start(&[]).await;
+    let mut connection = redis.connection().await;
+    for (user, may_not) in [("cannot-ask", "-info"), ("cannot-append", "-xadd")] {
+        let mut setuser = redis::cmd("ACL");
+        setuser.arg(&["SETUSER", user, "on", ">pass", "~*", "+@all", may_not]);
+        setuser.exec_async(&mut connection).await.unwrap();
+        let url = format!("redis://{user}:pass@127.0.0.1:{}", redis.port);
+        let (error, told) = refusal(&url, &[]).await;
+        let problem = matches!(error, StartError::Redis(ServerProblem::NotPermitted { .. }));
+        assert!(problem, "{error:?}");
+        assert!(told.contains(&may_not[1..]), "{told}");
+    }
+}
+
+#[tokio::test]
+async fn missing_persistence_and_hidden_configuration_are_notes_and_no_refusal() {
+    let redis = RedisServer::start(&["--appendonly", "no"]).await;
+    let settings = |url: String| {
+        Settings::from_map([("redis.url".to_owned(), url)].into())
+            .unwrap()
+            .redis
+    };
+    let report = check_server(&settings(redis.url())).await.unwrap();
+    assert_eq!(report.notes, [Note::PersistenceOff]);
+
+    let mut connection = redis.connection().await;
+    let mut setuser = redis::cmd("ACL");
+    setuser.arg(&[
+        "SETUSER", "managed", "on", ">pass", "~*", "+@all", "-config",
+    ]);
+    setuser.exec_async(&mut connection).await.unwrap();
+    let url = format!("redis://managed:pass@127.0.0.1:{}", redis.port);
+    let report = check_server(&settings(url)).await.unwrap();
+    assert_eq!(report.notes, [Note::PersistenceOff, Note::ConfigHidden]);
+}
+
+#[tokio::test]
+async fn a_taken_port_refuses_the_start_and_names_the_setting() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let redis_url = redis_database().await;
+    let (error, told) = refusal(&redis_url, &[("ingress.bind", &address)]).await;
+    assert!(matches!(error, StartError::Bind { .. }), "{error:?}");
+    assert!(
+        told.contains(&address) && told.contains("HARKARA__INGRESS__BIND"),
+        "{told}"
+    );
+    let (error, told) = refusal(&redis_url, &[("ingress.admin_bind", &address)]).await;
+    assert!(matches!(error, StartError::Admin(_)), "{error:?}");
+    assert!(told.contains("HARKARA__INGRESS__ADMIN_BIND"), "{told}");
+}
