@@ -20,6 +20,7 @@ use crate::append::{AppendHealth, Appender};
 use crate::metrics::Counters;
 use crate::readiness;
 use crate::receive::{Endpoint, Receiver, Rules, routes};
+use crate::schema::{self, UnknownSchema};
 
 /// How often each server thread shows that it moves.
 const TICK: Duration = Duration::from_secs(1);
@@ -50,6 +51,9 @@ pub enum StartError {
     /// Redis cannot hold deliveries.
     #[error(transparent)]
     Redis(#[from] ServerProblem),
+    /// The database schema is not one that this binary knows.
+    #[error(transparent)]
+    Schema(#[from] UnknownSchema),
     /// The public address is not free or not ours.
     #[error(
         "the address {address} cannot be listened on; is another process using it? ingress.bind (HARKARA__INGRESS__BIND) changes it"
@@ -87,6 +91,7 @@ impl App {
     pub async fn build(settings: &Settings) -> Result<Self, StartError> {
         let rules = Arc::new(rules(settings)?);
         check_server(&settings.redis).await?.log();
+        schema::check(&settings.postgres).await?;
         readiness::check_permission(&settings.redis).await?;
 
         let mut registry = Registry::default();

@@ -1,5 +1,6 @@
 //! The ingress: receives Razorpay's webhooks, verifies them, appends them to Redis, and answers 200
-//! once they are durable. It parses no more than the event's name, and touches no database.
+//! once they are durable. It parses no more than the event's name, and asks a database for nothing
+//! but its schema, once.
 
 mod app;
 
@@ -15,4 +16,7 @@ mod metrics;
 
 mod readiness;
 
+mod schema;
+
 pub use app::{App, RunError, StartError};
+pub use schema::UnknownSchema;

@@ -39,14 +39,19 @@ impl TestDatabase {
 
     async fn create(server: &Client, options: &str) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
-        let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let since_epoch = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default();
         let name = format!(
             "test_{}_{}_{}",
             std::process::id(),
             since_epoch.as_nanos(),
             NEXT.fetch_add(1, Ordering::Relaxed)
         );
-        server.batch_execute(&format!("CREATE DATABASE {name} {options}")).await.expect("CREATE DATABASE");
+        server
+            .batch_execute(&format!("CREATE DATABASE {name} {options}"))
+            .await
+            .expect("CREATE DATABASE");
         let url = url_of(&name);
         let client = connect(&url).await;
         Self { url, client }
@@ -71,7 +76,11 @@ impl TestDatabase {
     }
 
     /// The one value that a query with parameters gives.
-    pub async fn value_of<T: FromSqlOwned>(&self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> T {
+    pub async fn value_of<T: FromSqlOwned>(
+        &self,
+        sql: &str,
+        parameters: &[&(dyn ToSql + Sync)],
+    ) -> T {
         let row = self.client.query_one(sql, parameters).await;
         row.unwrap_or_else(|e| panic!("{sql}: {e:?}")).get(0)
     }
@@ -79,40 +88,87 @@ impl TestDatabase {
     /// The first column of every row that a query gives.
     pub async fn column<T: FromSqlOwned>(&self, sql: &str) -> Vec<T> {
         let rows = self.client.query(sql, &[]).await;
-        rows.unwrap_or_else(|e| panic!("{sql}: {e:?}")).iter().map(|row| row.get(0)).collect()
+        rows.unwrap_or_else(|e| panic!("{sql}: {e:?}"))
+            .iter()
+            .map(|row| row.get(0))
+            .collect()
     }
 
     /// Every row that a query gives, written as JSON objects, for comparing whole tables.
     pub async fn rows(&self, query: &str) -> Vec<String> {
-        self.column(&format!("SELECT row_to_json(q)::text FROM ({query}) q")).await
+        self.column(&format!("SELECT row_to_json(q)::text FROM ({query}) q"))
+            .await
+    }
+
+    /// Puts the database out of reach: every connection but this value's own is ended, new ones are
+    /// refused. What the server looks like to others when it is down.
+    pub async fn shut(&self) {
+        let name: String = self.value("SELECT current_database()::text").await;
+        self.execute(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS false")).await;
+        self.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+             WHERE datname = current_database() AND pid <> pg_backend_pid()",
+        )
+        .await;
+    }
+
+    /// Undoes [`TestDatabase::shut`].
+    pub async fn reopen(&self) {
+        let name: String = self.value("SELECT current_database()::text").await;
+        self.execute(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS true")).await;
     }
 
     /// Runs statements.
     pub async fn execute(&self, sql: &str) {
-        self.client.batch_execute(sql).await.unwrap_or_else(|e| panic!("{sql}: {e:?}"));
+        self.client
+            .batch_execute(sql)
+            .await
+            .unwrap_or_else(|e| panic!("{sql}: {e:?}"));
     }
 }
 
 /// Makes the template once for a server; tests in other processes wait for the one that does.
 async fn ensure_template(server: &Client) {
     let lock = |function: &str| format!("SELECT {function}({TEMPLATE_LOCK})");
-    server.batch_execute(&lock("pg_advisory_lock")).await.expect("the template lock");
+    server
+        .batch_execute(&lock("pg_advisory_lock"))
+        .await
+        .expect("the template lock");
     let exists = server
-        .query_opt("SELECT 1 FROM pg_database WHERE datname = $1 AND datistemplate", &[&TEMPLATE])
+        .query_opt(
+            "SELECT 1 FROM pg_database WHERE datname = $1 AND datistemplate",
+            &[&TEMPLATE],
+        )
         .await
         .expect("pg_database");
     if exists.is_none() {
-        server.batch_execute(&format!("DROP DATABASE IF EXISTS {TEMPLATE}")).await.expect("DROP DATABASE");
-        server.batch_execute(&format!("CREATE DATABASE {TEMPLATE}")).await.expect("CREATE DATABASE");
-        migrations::migrate(&Secret::new(url_of(TEMPLATE))).await.expect("the migrations run");
+        server
+            .batch_execute(&format!("DROP DATABASE IF EXISTS {TEMPLATE}"))
+            .await
+            .expect("DROP DATABASE");
+        server
+            .batch_execute(&format!("CREATE DATABASE {TEMPLATE}"))
+            .await
+            .expect("CREATE DATABASE");
+        migrations::migrate(&Secret::new(url_of(TEMPLATE)))
+            .await
+            .expect("the migrations run");
         // Only now is it whole.
-        server.batch_execute(&format!("ALTER DATABASE {TEMPLATE} IS_TEMPLATE true")).await.expect("ALTER DATABASE");
+        server
+            .batch_execute(&format!("ALTER DATABASE {TEMPLATE} IS_TEMPLATE true"))
+            .await
+            .expect("ALTER DATABASE");
     }
-    server.batch_execute(&lock("pg_advisory_unlock")).await.expect("the template unlock");
+    server
+        .batch_execute(&lock("pg_advisory_unlock"))
+        .await
+        .expect("the template unlock");
 }
 
 async fn connect(url: &str) -> Client {
-    let (client, connection) = tokio_postgres::connect(url, NoTls).await.expect("the test PostgreSQL answers");
+    let (client, connection) = tokio_postgres::connect(url, NoTls)
+        .await
+        .expect("the test PostgreSQL answers");
     // The task ends with the client.
     tokio::spawn(async move {
         if let Err(error) = connection.await {
@@ -125,8 +181,16 @@ async fn connect(url: &str) -> Client {
 /// The URL of another database on the test server.
 fn url_of(database: &str) -> String {
     let server = postgres_url();
-    let (base, parameters) = server.split_once('?').map_or((server.as_str(), ""), |(base, p)| (base, p));
-    let (base, _) = base.rsplit_once('/').expect("the test PostgreSQL URL names a database");
-    let parameters = if parameters.is_empty() { String::new() } else { format!("?{parameters}") };
+    let (base, parameters) = server
+        .split_once('?')
+        .map_or((server.as_str(), ""), |(base, p)| (base, p));
+    let (base, _) = base
+        .rsplit_once('/')
+        .expect("the test PostgreSQL URL names a database");
+    let parameters = if parameters.is_empty() {
+        String::new()
+    } else {
+        format!("?{parameters}")
+    };
     format!("{base}/{database}{parameters}")
 }

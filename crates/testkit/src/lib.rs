@@ -1,13 +1,18 @@
 //! Support for tests against real servers: each test gets a PostgreSQL database and a logical Redis
 //! database of its own on the servers that `cargo dev test` starts. Only for tests; nothing ships it.
 
-#![expect(clippy::missing_panics_doc, reason = "a test that cannot get its servers must fail")]
+#![expect(
+    clippy::missing_panics_doc,
+    reason = "a test that cannot get its servers must fail"
+)]
 
 mod database;
 mod redis_database;
+mod redis_server;
 mod servers;
 mod wait;
 
 pub use database::TestDatabase;
 pub use redis_database::redis_database;
+pub use redis_server::RedisServer;
 pub use wait::wait_until;

@@ -9,7 +9,10 @@ const LOOK_EVERY: Duration = Duration::from_millis(10);
 pub async fn wait_until<F: AsyncFnMut() -> bool>(what: &str, limit: Duration, mut condition: F) {
     let started = Instant::now();
     while !condition().await {
-        assert!(started.elapsed() < limit, "waited {limit:?} in vain until {what}");
+        assert!(
+            started.elapsed() < limit,
+            "waited {limit:?} in vain until {what}"
+        );
         tokio::time::sleep(LOOK_EVERY).await;
     }
 }

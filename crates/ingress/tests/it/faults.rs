@@ -3,12 +3,11 @@
 use std::time::{Duration, Instant};
 
 use harkara_core::lane::Lane;
-use harkara_testkit::wait_until;
+use harkara_testkit::{RedisServer, wait_until};
 use redis::aio::MultiplexedConnection;
 
 use crate::http::get;
 use crate::ingress::Ingress;
-use crate::redis_server::RedisServer;
 
 const RECOVERY_BOUND: Duration = Duration::from_secs(15);
 

@@ -115,6 +115,8 @@ pub(crate) async fn build(redis_url: &str, changed: &[(&str, &str)]) -> Result<A
         ("redis.url", redis_url),
         ("redis.response_timeout_ms", "1000"),
         ("redis.connect_timeout_ms", "1000"),
+        // Nobody listens there: the ingress must not need a database.
+        ("postgres.url", "postgres://harkara@127.0.0.1:1/harkara"),
         ("ingress.bind", "127.0.0.1:0"),
         ("ingress.admin_bind", "127.0.0.1:0"),
         ("ingress.threads", "2"),

@@ -10,7 +10,6 @@
 
 mod http;
 mod ingress;
-mod redis_server;
 
 mod accepts;
 mod faults;

@@ -8,8 +8,9 @@ use harkara_runtime::redis::{Note, ServerProblem, check_server};
 use harkara_runtime::settings::Settings;
 use harkara_testkit::redis_database;
 
+use harkara_testkit::RedisServer;
+
 use crate::ingress::{Ingress, UNSET, build};
-use crate::redis_server::RedisServer;
 
 /// The refusal to start, as an operator would read it.
 async fn refusal(redis_url: &str, changed: &[(&str, &str)]) -> (StartError, String) {

@@ -1,1 +1,16 @@
-//! End to end.
+//! The whole way: a signed request to the real ingress, real Redis, the real worker, real PostgreSQL.
+
+#![expect(clippy::unwrap_used, reason = "what a test cannot go on without ends it")]
+
+mod lanes;
+mod pipeline;
+
+mod delivers;
+mod disorder;
+mod duplicates;
+mod fails;
+mod retries;
+mod starts;
+mod stops;
+mod takes_over;
+mod waits;

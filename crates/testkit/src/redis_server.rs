@@ -6,16 +6,20 @@ use std::process::Stdio;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
-use harkara_testkit::wait_until;
+
 use redis::Client;
 use redis::aio::MultiplexedConnection;
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 
+use crate::wait_until;
+
 const START_BOUND: Duration = Duration::from_secs(20);
 
-pub(crate) struct RedisServer {
-    pub(crate) port: u16,
+/// A server process with a folder of its own; both end with this value.
+pub struct RedisServer {
+    /// Where it listens, on 127.0.0.1.
+    pub port: u16,
     arguments: Vec<String>,
     directory: PathBuf,
     process: Option<Child>,
@@ -23,11 +27,11 @@ pub(crate) struct RedisServer {
 
 impl RedisServer {
     /// Starts a server on a free port, append-only unless `arguments` say otherwise.
-    pub(crate) async fn start(arguments: &[&str]) -> Self {
+    pub async fn start(arguments: &[&str]) -> Self {
         let port = free_port();
         let directory =
             std::env::temp_dir().join(format!("harkara-it-{}-{port}", std::process::id()));
-        std::fs::create_dir_all(&directory).unwrap();
+        std::fs::create_dir_all(&directory).expect("the test Redis server answers");
         let arguments = arguments.iter().map(|a| (*a).to_owned()).collect();
         let mut server = Self {
             port,
@@ -40,7 +44,7 @@ impl RedisServer {
     }
 
     /// Starts the server again, with the data it had.
-    pub(crate) async fn resume(&mut self) {
+    pub async fn resume(&mut self) {
         let process = Command::new("redis-server")
             .args([
                 "--port",
@@ -68,17 +72,17 @@ impl RedisServer {
     }
 
     /// Ends the server at once.
-    pub(crate) async fn kill(&mut self) {
+    pub async fn kill(&mut self) {
         self.process
             .take()
             .expect("the server runs")
             .kill()
             .await
-            .unwrap();
+            .expect("the test Redis server answers");
     }
 
     /// Sends the server a signal such as `STOP` or `CONT`.
-    pub(crate) async fn signal(&self, name: &str) {
+    pub async fn signal(&self, name: &str) {
         let id = self
             .process
             .as_ref()
@@ -88,28 +92,32 @@ impl RedisServer {
             .args([&format!("-{name}"), &id.to_string()])
             .status()
             .await;
-        assert!(sent.unwrap().success());
+        assert!(sent.expect("the test Redis server answers").success());
     }
 
-    pub(crate) fn url(&self) -> String {
+    /// Its URL.
+    #[must_use]
+    pub fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
-    pub(crate) async fn connection(&self) -> MultiplexedConnection {
+    /// A connection to it.
+    pub async fn connection(&self) -> MultiplexedConnection {
         Client::open(self.url())
-            .unwrap()
+            .expect("the test Redis server answers")
             .get_multiplexed_async_connection()
             .await
-            .unwrap()
+            .expect("the test Redis server answers")
     }
 
-    pub(crate) async fn configure(&self, name: &str, value: &str) {
+    /// Changes its configuration while it runs.
+    pub async fn configure(&self, name: &str, value: &str) {
         let mut connection = self.connection().await;
         redis::cmd("CONFIG")
             .arg(&["SET", name, value])
             .exec_async(&mut connection)
             .await
-            .unwrap();
+            .expect("the test Redis server answers");
     }
 }
 
@@ -126,7 +134,7 @@ impl Drop for RedisServer {
 /// nothing else takes it between two starts of a server.
 fn free_port() -> u16 {
     static GIVEN_OUT: AtomicU16 = AtomicU16::new(0);
-    let first = 20_000 + u16::try_from(std::process::id() % 100).unwrap() * 100;
+    let first = 20_000 + u16::try_from(std::process::id() % 100).expect("the test Redis server answers") * 100;
     let next = || first + GIVEN_OUT.fetch_add(1, Ordering::Relaxed);
     let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
     std::iter::repeat_with(next)

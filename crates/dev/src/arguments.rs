@@ -1,0 +1,229 @@
+//! What the words on the command line ask for, and the text that teaches them.
+
+/// A whole command line, understood.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Request {
+    /// Print this text.
+    Help(&'static str),
+    /// Bring the product up.
+    Up(UpOptions),
+    /// Stop it.
+    Down,
+    /// Tell what is running.
+    Status,
+    /// Run the tests.
+    Test(TestOptions),
+}
+
+/// The options of `up`.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct UpOptions {
+    /// Return once all is ready, and leave it running.
+    pub(crate) detach: bool,
+    /// Begin with empty servers.
+    pub(crate) fresh: bool,
+    /// Whether missing servers may be installed.
+    pub(crate) install: bool,
+}
+
+/// The options of `test`.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct TestOptions {
+    /// Whether missing servers may be installed.
+    pub(crate) install: bool,
+    /// Start the servers, say where they are, and wait.
+    pub(crate) servers_only: bool,
+    /// Words for the test runner.
+    pub(crate) runner: Vec<String>,
+}
+
+const HELP: &str = "\
+cargo dev: Harkara on this machine, from nothing but Rust and a C compiler
+
+  cargo dev up       build, start private servers, ingress and worker, deliver one signed example
+                     of each event and show what became of it; Ctrl-C stops everything
+  cargo dev down     stop what `cargo dev up` started
+  cargo dev status   tell what is running
+  cargo dev test     run every test against private servers of its own
+
+`cargo dev up --help` and `cargo dev test --help` tell more. `just` lists all other tasks.";
+
+const HELP_UP: &str = "\
+cargo dev up [--detach] [--fresh] [--no-install]
+
+Builds the three binaries; starts a private Redis and a private PostgreSQL whose data and logs are
+under .dev/; migrates; starts ingress and worker; delivers one signed example of each event through
+them and shows what became of it. Redis and PostgreSQL are installed with the system's package
+manager where they are missing. A second `up` finds the data of the first.
+
+  --detach       return when all is ready and leave it running; `cargo dev down` stops it
+  --fresh        throw the data of earlier runs away first
+  --no-install   install nothing: say what to install instead
+
+Where it listens, and the setting that changes it:
+  127.0.0.1:8080    ingress            HARKARA__INGRESS__BIND
+  127.0.0.1:9080    ingress, admin     HARKARA__INGRESS__ADMIN_BIND
+  127.0.0.1:9081    worker, admin      HARKARA__WORKER__ADMIN_BIND
+  127.0.0.1:16379   Redis              the port in HARKARA__REDIS__URL
+  127.0.0.1:15432   PostgreSQL         the port in HARKARA__POSTGRES__URL
+
+The endpoint `default` has the secret harkara-dev-secret, unless HARKARA__ENDPOINTS__DEFAULT__SECRETS
+says otherwise. Every other HARKARA__* setting reaches the processes as it is.";
+
+const HELP_TEST: &str = "\
+cargo dev test [--no-install] [--servers-only] [-- ARGUMENTS FOR THE RUNNER]
+
+Starts a Redis and a PostgreSQL of its own on free ports in a temporary folder, builds, runs every
+test of the workspace (with cargo-nextest where it is installed, else with cargo test), and stops
+and removes the servers whatever happens. No setting of yours (HARKARA_*, OTEL_*) reaches the tests.
+
+  --no-install     install nothing: say what to install instead
+  --servers-only   start the servers, print where they are, and keep them until Ctrl-C
+
+Examples:
+  cargo dev test                                     everything
+  cargo dev test -- --package harkara-core           one crate
+  cargo dev test -- late_capture                     the tests whose name contains this
+  cargo dev test --servers-only                      then, in another terminal, paste the two
+                                                     `export` lines and run single tests at will";
+
+/// Understands a command line, given without the program's name. The error is a sentence without
+/// its full stop.
+pub(crate) fn parse(words: impl IntoIterator<Item = String>) -> Result<Request, String> {
+    let mut words = words.into_iter();
+    let Some(command) = words.next() else {
+        return Ok(Request::Help(HELP));
+    };
+    match command.as_str() {
+        "help" | "--help" | "-h" => Ok(Request::Help(HELP)),
+        "up" => parse_up(words),
+        "test" => parse_test(words),
+        "down" => parse_plain(words, "down", Request::Down),
+        "status" => parse_plain(words, "status", Request::Status),
+        other => Err(format!("there is no command `{other}`")),
+    }
+}
+
+fn parse_up(words: impl Iterator<Item = String>) -> Result<Request, String> {
+    let mut options = UpOptions {
+        detach: false,
+        fresh: false,
+        install: true,
+    };
+    for word in words {
+        match word.as_str() {
+            "--detach" | "-d" => options.detach = true,
+            "--fresh" => options.fresh = true,
+            "--no-install" => options.install = false,
+            "--help" | "-h" => return Ok(Request::Help(HELP_UP)),
+            other => return Err(format!("`cargo dev up` does not know `{other}`")),
+        }
+    }
+    Ok(Request::Up(options))
+}
+
+fn parse_test(mut words: impl Iterator<Item = String>) -> Result<Request, String> {
+    let mut options = TestOptions {
+        install: true,
+        servers_only: false,
+        runner: Vec::new(),
+    };
+    while let Some(word) = words.next() {
+        match word.as_str() {
+            "--no-install" => options.install = false,
+            "--servers-only" => options.servers_only = true,
+            "--help" | "-h" => return Ok(Request::Help(HELP_TEST)),
+            "--" => options.runner = words.by_ref().collect(),
+            other => {
+                return Err(format!(
+                    "`cargo dev test` does not know `{other}` (words for the test runner go after `--`)"
+                ));
+            }
+        }
+    }
+    if options.servers_only && !options.runner.is_empty() {
+        return Err(
+            "`--servers-only` runs no tests, so it takes no words for the test runner".to_owned(),
+        );
+    }
+    Ok(Request::Test(options))
+}
+
+fn parse_plain(
+    mut words: impl Iterator<Item = String>,
+    command: &str,
+    request: Request,
+) -> Result<Request, String> {
+    match words.next().as_deref() {
+        None => Ok(request),
+        Some("--help" | "-h") => Ok(Request::Help(HELP)),
+        Some(other) => Err(format!("`cargo dev {command}` does not know `{other}`")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(line: &str) -> Result<Request, String> {
+        parse(line.split_whitespace().map(str::to_owned))
+    }
+
+    #[test]
+    fn no_words_ask_for_help() {
+        assert_eq!(parsed(""), Ok(Request::Help(HELP)));
+    }
+
+    #[test]
+    fn up_takes_its_options_in_any_order() {
+        let expected = Request::Up(UpOptions {
+            detach: true,
+            fresh: true,
+            install: false,
+        });
+        assert_eq!(parsed("up --no-install --fresh --detach"), Ok(expected));
+    }
+
+    #[test]
+    fn words_after_two_dashes_are_the_runners() {
+        let expected = Request::Test(TestOptions {
+            install: false,
+            servers_only: false,
+            runner: vec![
+                "--package".to_owned(),
+                "harkara-core".to_owned(),
+                "--no-install".to_owned(),
+            ],
+        });
+        assert_eq!(
+            parsed("test --no-install -- --package harkara-core --no-install"),
+            Ok(expected)
+        );
+    }
+
+    #[test]
+    fn unknown_words_are_misuse() {
+        for line in [
+            "upp",
+            "up --detatch",
+            "down now",
+            "test late_capture",
+            "test --servers-only -- x",
+        ] {
+            assert!(parsed(line).is_err(), "{line}");
+        }
+    }
+
+    #[test]
+    fn every_command_teaches() {
+        for line in [
+            "help",
+            "up --help",
+            "test -h",
+            "down --help",
+            "status --help",
+        ] {
+            assert!(matches!(parsed(line), Ok(Request::Help(_))), "{line}");
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! The private Redis: every write in the append-only file, nothing evicted, reachable from this
+//! machine only.
+
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use crate::failure::{Result, While as _};
+use crate::readiness;
+use crate::service::{Kind, Places, Service};
+
+/// Loading a large append-only file takes a while; an empty one takes none.
+const READY_WITHIN: Duration = Duration::from_mins(1);
+
+/// How many logical databases Redis has unless told otherwise.
+pub(crate) const DATABASES_USUAL: u32 = 16;
+
+/// Starts Redis on a port of 127.0.0.1 with its data in a folder, which is made.
+pub(crate) fn start(
+    program: &Path,
+    data: &Path,
+    port: u16,
+    databases: u32,
+    places: &Places<'_>,
+) -> Result<Service> {
+    fs::create_dir_all(data).or_cannot(|| format!("make the folder {}", data.display()))?;
+    let mut command = Command::new(program);
+    command
+        .current_dir(data)
+        // A language of the terminal that this machine does not have stops Redis 7.
+        .env("LC_ALL", "C")
+        .args([
+            "--bind",
+            "127.0.0.1",
+            "--protected-mode",
+            "yes",
+            "--daemonize",
+            "no",
+        ])
+        .args([
+            "--appendonly",
+            "yes",
+            "--appendfsync",
+            "everysec",
+            "--save",
+            "",
+        ])
+        .args(["--maxmemory-policy", "noeviction"])
+        .arg("--dir")
+        .arg(data)
+        .args([
+            "--port",
+            &port.to_string(),
+            "--databases",
+            &databases.to_string(),
+        ]);
+    // Redis rewrites its command line to `redis-server 127.0.0.1:16379`.
+    let marks = ["redis-server".to_owned(), port.to_string()];
+    Service::start(Kind::Redis, command, places, &marks)
+}
+
+/// Waits until it answers.
+pub(crate) fn wait_until_ready(service: &mut Service, port: u16) -> Result<()> {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    service.wait_until(READY_WITHIN, |_| readiness::redis_answers(address))
+}
+
+/// The URL of the private Redis.
+pub(crate) fn url(port: u16) -> String {
+    format!("redis://127.0.0.1:{port}")
+}

@@ -1,0 +1,136 @@
+//! `cargo dev test`: every test against servers of its own, ending with the runner's summary.
+
+use std::process::{Command, ExitCode};
+
+use crate::arguments::TestOptions;
+use crate::checkout::Checkout;
+use crate::failure::Result;
+use crate::report::Step;
+use crate::sandbox::{Sandbox, TestServers};
+use crate::task::Task;
+use crate::{cargo, install, interrupt, programs, report};
+
+/// Runs the command.
+pub(crate) fn run(options: &TestOptions) -> Result<ExitCode> {
+    let checkout = Checkout::find()?;
+    let sandbox = Sandbox::make()?;
+    if options.servers_only {
+        let servers = start_servers(&checkout, options, &sandbox)?;
+        return keep(servers);
+    }
+    let runner = Runner::find(&checkout);
+    let with_words = !options.runner.is_empty();
+    // Building takes longest, so it begins first. Words for the runner may ask for another build.
+    let build = if with_words {
+        None
+    } else {
+        Some(Task::start(&mut runner.build())?)
+    };
+    let servers = start_servers(&checkout, options, &sandbox)?;
+    if let Some(mut build) = build {
+        let status = build.wait()?;
+        if !status.success() {
+            return Ok(exit_code(status.code()));
+        }
+        // The summary of the last runner is the last that is printed, so the shorter goes first.
+        if let Some(mut examples) = runner.documentation_examples() {
+            let status = Task::start(isolated(&mut examples, &servers))?.wait()?;
+            if !status.success() {
+                return Ok(exit_code(status.code()));
+            }
+        }
+    }
+    let mut tests = runner.tests();
+    tests.args(&options.runner);
+    let status = Task::start_with_keyboard(isolated(&mut tests, &servers))?.wait()?;
+    Ok(exit_code(status.code()))
+}
+
+fn start_servers(
+    checkout: &Checkout,
+    options: &TestOptions,
+    sandbox: &Sandbox,
+) -> Result<TestServers> {
+    let programs = install::find_or_install(options.install, &checkout.logs()?)?;
+    let step = Step::start();
+    let servers = sandbox.start(&programs)?;
+    step.done("Redis and PostgreSQL for the tests are ready");
+    Ok(servers)
+}
+
+/// Keeps the servers until Ctrl-C.
+fn keep(mut servers: TestServers) -> Result<ExitCode> {
+    report::say("\nIn another terminal:\n");
+    for (name, value) in servers.variables() {
+        report::say(format!("export {name}={value}"));
+    }
+    report::say("\nThey hold nothing that lasts; Ctrl-C ends them.");
+    while !interrupt::requested() {
+        servers.services.check_alive()?;
+        interrupt::pause_regardless();
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A test runner.
+struct Runner<'a> {
+    checkout: &'a Checkout,
+    is_nextest: bool,
+}
+
+impl<'a> Runner<'a> {
+    /// cargo-nextest where it is installed, else cargo's own.
+    fn find(checkout: &'a Checkout) -> Self {
+        Self {
+            checkout,
+            is_nextest: programs::has_nextest(),
+        }
+    }
+
+    fn tests(&self) -> Command {
+        let mut command = cargo::command(self.checkout);
+        command
+            .args(if self.is_nextest {
+                &["nextest", "run"][..]
+            } else {
+                &["test"][..]
+            })
+            .arg("--workspace");
+        if !self.is_nextest {
+            command.arg("--no-fail-fast");
+        }
+        command
+    }
+
+    fn build(&self) -> Command {
+        let mut command = self.tests();
+        command.arg("--no-run");
+        command
+    }
+
+    /// The examples in the documentation, which nextest leaves out.
+    fn documentation_examples(&self) -> Option<Command> {
+        self.is_nextest.then(|| {
+            let mut command = cargo::command(self.checkout);
+            command.args(["test", "--workspace", "--doc", "--quiet"]);
+            command
+        })
+    }
+}
+
+/// Gives the runner the servers, and none of the developer's settings.
+fn isolated<'a>(command: &'a mut Command, servers: &TestServers) -> &'a mut Command {
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("HARKARA_") || text.starts_with("OTEL_") {
+            command.env_remove(&name);
+        }
+    }
+    command.envs(servers.variables())
+}
+
+/// The runner's own exit code; 1 when a signal ended it.
+fn exit_code(code: Option<i32>) -> ExitCode {
+    code.and_then(|code| u8::try_from(code).ok())
+        .map_or(ExitCode::FAILURE, ExitCode::from)
+}

@@ -1,0 +1,55 @@
+//! The same set of deliveries gives the same tables in every order.
+
+use harkara_simulator::{Bodies, SimulatedEvent};
+
+use crate::pipeline::Pipeline;
+
+/// Merged tables, without what tells how rather than what.
+const MERGED: [(&str, &str); 5] = [
+    ("payment_transactions", "payment_id"),
+    ("payment_orders", "order_id"),
+    ("payment_refunds", "refund_id"),
+    ("payment_disputes", "dispute_id"),
+    ("entity_snapshots", "entity_id"),
+];
+
+#[tokio::test]
+async fn reordered_and_repeated_stories_give_the_rows_of_the_orderly_ones() {
+    let stories: Vec<SimulatedEvent> = {
+        let mut bodies = Bodies::new(11, 1_764_000_000);
+        (0..3).flat_map(|_| bodies.stories()).flat_map(|(_, events)| events).collect()
+    };
+    let orderly = rows_after(&stories, 1).await;
+
+    let mut disorderly: Vec<SimulatedEvent> = stories.iter().chain(&stories).cloned().collect();
+    // Backwards, and then every other one from the front: far from any natural order.
+    disorderly.reverse();
+    let (even, odd): (Vec<_>, Vec<_>) = disorderly.into_iter().enumerate().partition(|(at, _)| at % 2 == 0);
+    let disorderly: Vec<_> = odd.into_iter().rev().chain(even).map(|(_, event)| event).collect();
+    assert_eq!(rows_after(&disorderly, 2).await, orderly);
+}
+
+/// The rows after these deliveries were processed by some workers at once.
+async fn rows_after(events: &[SimulatedEvent], n_workers: usize) -> Vec<Vec<String>> {
+    let pipeline = Pipeline::start().await;
+    for event in events {
+        pipeline.deliver(event).await;
+    }
+    let mut workers = Vec::new();
+    for name in ["one", "two"].iter().take(n_workers) {
+        workers.push(pipeline.worker(&[("worker.batch_entries_max", "10"), ("worker.consumer", name)]).await);
+    }
+    pipeline.until_drained().await;
+    assert_eq!(pipeline.events("failed").await + pipeline.events("pending").await, 0);
+    for worker in workers {
+        worker.stop().await;
+    }
+    let mut tables = Vec::new();
+    for (table, key) in MERGED {
+        let query = format!(
+            "SELECT to_jsonb(t) - 'updated_at' - 'status_before' AS r FROM {table} t ORDER BY {key}"
+        );
+        tables.push(pipeline.database.rows(&query).await);
+    }
+    tables
+}

@@ -1,0 +1,65 @@
+//! While a store is away nothing is lost, nothing is blamed, and work resumes by itself.
+
+use harkara_core::lane::Lane;
+use harkara_testkit::{RedisServer, wait_until};
+use redis::cmd;
+
+use crate::pipeline::{BOUND, Pipeline};
+
+#[tokio::test]
+async fn a_database_that_goes_away_and_returns_costs_no_attempt() {
+    let mut pipeline = Pipeline::start().await;
+    let worker = pipeline.worker(&[("worker.batch_entries_max", "5")]).await;
+    let event = pipeline.bodies.event("payment.captured");
+    pipeline.deliver(&event).await;
+    pipeline.until_events("processed", 1).await;
+
+    pipeline.database.shut().await;
+    for _ in 0..30 {
+        let event = pipeline.bodies.event("payment.captured");
+        pipeline.deliver(&event).await;
+    }
+    wait_until("batches are held", BOUND, async || pipeline.pending(Lane::Default).await > 0).await;
+    // No more is claimed than the batches in flight and what was read with them.
+    assert!(pipeline.pending(Lane::Default).await < 30);
+
+    pipeline.database.reopen().await;
+    pipeline.until_events("processed", 31).await;
+    pipeline.until_drained().await;
+    let blamed = "SELECT count(*) FROM webhook_events WHERE attempts > 1 OR error IS NOT NULL OR duplicates > 0";
+    assert_eq!(pipeline.database.value::<i64>(blamed).await, 0);
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_redis_that_restarts_is_read_on_from() {
+    let mut redis = RedisServer::start(&["--appendfsync", "always"]).await;
+    let mut pipeline = Pipeline::start_on(redis.url()).await;
+    let worker = pipeline.worker(&[]).await;
+    let event = pipeline.bodies.event("payment.captured");
+    pipeline.deliver(&event).await;
+    pipeline.until_events("processed", 1).await;
+    redis.kill().await;
+    redis.resume().await;
+    // The ingress reconnects by itself too; until then Razorpay would be answered 503 and retry.
+    let event = pipeline.bodies.event("payment.captured");
+    wait_until("a delivery is accepted again", BOUND, async || pipeline.try_deliver(&event).await == 200).await;
+    pipeline.until_events("processed", 2).await;
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_group_that_disappears_is_created_anew_from_the_first_entry() {
+    let mut pipeline = Pipeline::start().await;
+    let worker = pipeline.worker(&[]).await;
+    let event = pipeline.bodies.event("payment.captured");
+    pipeline.deliver(&event).await;
+    pipeline.until_events("processed", 1).await;
+    let mut redis = pipeline.redis().await;
+    let () = cmd("DEL").arg(&Lane::ALL.map(|lane| lane.stream_key(0))).query_async(&mut redis).await.unwrap();
+    let event = pipeline.bodies.event("payment.captured");
+    pipeline.deliver(&event).await;
+    pipeline.until_events("processed", 2).await;
+    pipeline.until_drained().await;
+    worker.stop().await;
+}

@@ -1,0 +1,98 @@
+# Everything one can do here. `just` lists it; CI runs nothing else.
+
+set shell := ["bash", "-euo", "pipefail", "-c"]
+# Words keep their spaces: `just psql -c "select 1"`.
+set positional-arguments
+
+# The private servers of `cargo dev up`, unless the settings say otherwise.
+postgres_url := env("HARKARA__POSTGRES__URL", "postgres://harkara@127.0.0.1:15432/harkara")
+redis_url := env("HARKARA__REDIS__URL", "redis://127.0.0.1:16379")
+
+# List what one can do here
+[private]
+default:
+    @just --list --unsorted
+
+# Build and start everything, deliver one example of each event (--detach, --fresh, --no-install)
+[group('run')]
+up *ARGUMENTS:
+    cargo dev up "$@"
+
+# Stop what `up` started
+[group('run')]
+down:
+    cargo dev down
+
+# Tell what is running
+[group('run')]
+status:
+    cargo dev status
+
+# Deliver signed examples: `just trigger payment.failed --count 100`
+[group('run')]
+trigger *ARGUMENTS:
+    cargo run --quiet --package harkara-cli --bin harkara -- trigger "$@"
+
+# Open psql on the database of `up`
+[group('run')]
+psql *ARGUMENTS:
+    psql "{{ postgres_url }}" "$@"
+
+# Open redis-cli on the Redis of `up`
+[group('run')]
+redis-cli *ARGUMENTS:
+    redis-cli -u "{{ redis_url }}" "$@"
+
+# Run every test against private servers; words for the runner go after `--`
+[group('change')]
+test *ARGUMENTS:
+    cargo dev test "$@"
+
+# Start private servers for tests and keep them, to run single tests from another terminal
+[group('change')]
+test-servers:
+    cargo dev test --servers-only
+
+# Format the code
+[group('change')]
+fmt:
+    cargo fmt --all
+
+# Write the generated references in docs/ anew
+[group('change')]
+docs:
+    @echo 'nothing in docs/ is generated yet'
+
+# Check format, lints and documentation
+[group('check')]
+check: check-format check-lints check-docs
+
+# Check that the code is formatted
+[group('check')]
+check-format:
+    cargo fmt --all --check
+
+# Check with clippy; every warning is an error
+[group('check')]
+check-lints:
+    cargo clippy --workspace --all-targets --locked -- --deny warnings
+
+# Check that the documentation builds without a warning
+[group('check')]
+check-docs:
+    RUSTDOCFLAGS='--deny warnings' cargo doc --workspace --no-deps --document-private-items --locked
+
+# Check the dependencies' advisories, licences and sources (needs cargo-deny)
+[group('check')]
+audit:
+    cargo deny --all-features check
+
+# Check the workflows (needs actionlint and zizmor)
+[group('check')]
+lint-workflows:
+    actionlint
+    zizmor --persona pedantic .github
+
+# Everything a change must pass, ending with the tests' summary
+[group('check')]
+ci: check test
