@@ -1,13 +1,18 @@
 //! Connections to PostgreSQL.
 
 use std::fmt;
+use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
 use diesel::ConnectionError;
 use diesel_async::pooled_connection::deadpool::{Object, Pool as DeadPool};
-use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig};
-use diesel_async::{AsyncConnection, AsyncPgConnection, SimpleAsyncConnection};
+use diesel_async::pooled_connection::{
+    AsyncDieselConnectionManager, ManagerConfig, PoolableConnection,
+};
+use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
 use harkara_core::secret::Secret;
+use tokio_postgres::config::Host;
+use tokio_postgres::{Config, NoTls};
 
 use crate::StorageError;
 
@@ -22,7 +27,8 @@ pub struct PoolSettings {
     pub connections_max: usize,
     /// Longest wait for a connection, new or returned.
     pub connect_timeout: Duration,
-    /// Longest time the server may spend on one statement.
+    /// Longest time the server may spend on one statement, and wait for the next one of a transaction:
+    /// a worker that stands still must not hold its locks for ever.
     pub statement_timeout: Duration,
 }
 
@@ -45,10 +51,12 @@ impl Pool {
         let application = settings.application;
         config.custom_setup = Box::new(move |url| {
             Box::pin(async move {
-                let mut connection = AsyncPgConnection::establish(url).await?;
+                let mut connection = connect(url).await.map_err(ConnectionError::BadConnection)?;
                 connection
                     .batch_execute(&format!(
-                        "SET statement_timeout = {timeout_ms}; SET application_name = '{application}'; SET timezone = 'UTC'"
+                        "SET statement_timeout = {timeout_ms}; \
+                         SET idle_in_transaction_session_timeout = {timeout_ms}; \
+                         SET application_name = '{application}'; SET timezone = 'UTC'"
                     ))
                     .await
                     .map_err(ConnectionError::CouldntSetupConfiguration)?;
@@ -71,10 +79,10 @@ impl Pool {
     }
 
     /// A connection, waited for within the pool's bound.
-    pub(crate) async fn get(&self) -> Result<Object<AsyncPgConnection>, StorageError> {
-        self.inner
-            .get()
-            .await
+    pub(crate) async fn get(&self) -> Result<Lent, StorageError> {
+        let connection = self.inner.get().await;
+        connection
+            .map(|connection| Lent(Some(connection)))
             .map_err(|e| StorageError::Connect(reason(&e)))
     }
 
@@ -104,12 +112,84 @@ impl Pool {
     }
 }
 
+/// A connection on loan from the pool.
+///
+/// Work that is cut off or given up leaves its transaction open. Such a connection is not given back
+/// but closed, so that the server rolls back and frees the locks at once: the pool itself would look
+/// at it only when it lends it again.
+pub(crate) struct Lent(Option<Object<AsyncPgConnection>>);
+
+impl Deref for Lent {
+    type Target = AsyncPgConnection;
+
+    fn deref(&self) -> &AsyncPgConnection {
+        self.0.as_ref().expect("it is taken only when dropped")
+    }
+}
+
+impl DerefMut for Lent {
+    fn deref_mut(&mut self) -> &mut AsyncPgConnection {
+        self.0.as_mut().expect("it is taken only when dropped")
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        if let Some(mut connection) = self.0.take()
+            && connection.is_broken()
+        {
+            drop(Object::take(connection));
+        }
+    }
+}
+
 impl fmt::Debug for Pool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pool")
             .field("size", &self.inner.status().size)
             .finish_non_exhaustive()
     }
+}
+
+/// Connects; the error names the address and every cause, which diesel's own would leave out.
+async fn connect(url: &str) -> Result<AsyncPgConnection, String> {
+    // The parser's message could quote the URL, and with it the password.
+    let config: Config = url
+        .parse()
+        .map_err(|_| "postgres.url is not a valid URL".to_owned())?;
+    let (client, connection) = config
+        .connect(NoTls)
+        .await
+        .map_err(|error| format!("{}: {}", address(&config), causes(&error)))?;
+    AsyncPgConnection::try_from_client_and_connection(client, connection)
+        .await
+        .map_err(|error| format!("{}: {error}", address(&config)))
+}
+
+fn address(config: &Config) -> String {
+    let hosts = config.get_hosts().iter().map(|host| match host {
+        Host::Tcp(name) => name.clone(),
+        Host::Unix(path) => path.display().to_string(),
+    });
+    let port = config.get_ports().first().copied().unwrap_or(POSTGRES_PORT);
+    let hosts: Vec<_> = hosts.map(|host| format!("{host}:{port}")).collect();
+    hosts.join(", ")
+}
+
+/// The port where a URL names none.
+const POSTGRES_PORT: u16 = 5432;
+
+fn causes(error: &dyn std::error::Error) -> String {
+    let mut told = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let text = error.to_string();
+        if !told.ends_with(&text) {
+            told = format!("{told}: {text}");
+        }
+        cause = error.source();
+    }
+    told
 }
 
 /// The innermost reason: the outer ones say only that a connection could not be made.

@@ -103,8 +103,7 @@ impl TestDatabase {
     /// Puts the database out of reach: every connection but this value's own is ended, new ones are
     /// refused. What the server looks like to others when it is down.
     pub async fn shut(&self) {
-        let name: String = self.value("SELECT current_database()::text").await;
-        self.execute(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS false")).await;
+        self.allow_connections(false).await;
         self.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
              WHERE datname = current_database() AND pid <> pg_backend_pid()",
@@ -114,8 +113,19 @@ impl TestDatabase {
 
     /// Undoes [`TestDatabase::shut`].
     pub async fn reopen(&self) {
+        self.allow_connections(true).await;
+    }
+
+    async fn allow_connections(&self, allowed: bool) {
         let name: String = self.value("SELECT current_database()::text").await;
-        self.execute(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS true")).await;
+        // A connection cannot shut its own database.
+        let server = connect(&postgres_url()).await;
+        server
+            .batch_execute(&format!(
+                "ALTER DATABASE {name} ALLOW_CONNECTIONS {allowed}"
+            ))
+            .await
+            .expect("ALTER DATABASE");
     }
 
     /// Runs statements.

@@ -6,7 +6,6 @@ use std::process::Stdio;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
-
 use redis::Client;
 use redis::aio::MultiplexedConnection;
 use tokio::net::TcpStream;
@@ -134,7 +133,8 @@ impl Drop for RedisServer {
 /// nothing else takes it between two starts of a server.
 fn free_port() -> u16 {
     static GIVEN_OUT: AtomicU16 = AtomicU16::new(0);
-    let first = 20_000 + u16::try_from(std::process::id() % 100).expect("the test Redis server answers") * 100;
+    let first = 20_000
+        + u16::try_from(std::process::id() % 100).expect("the test Redis server answers") * 100;
     let next = || first + GIVEN_OUT.fetch_add(1, Ordering::Relaxed);
     let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
     std::iter::repeat_with(next)

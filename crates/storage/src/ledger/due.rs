@@ -71,14 +71,17 @@ pub async fn lease_due(
         let mut connection = pool.get().await?;
         let rows: Vec<Row> = sql_query(
             "WITH due AS (\
-               SELECT razorpay_event_id, created_at FROM webhook_events \
+               SELECT razorpay_event_id, created_at, next_attempt_at FROM webhook_events \
                WHERE status = 'pending' AND next_attempt_at <= now() \
                ORDER BY next_attempt_at LIMIT $1 FOR UPDATE SKIP LOCKED\
-             ) UPDATE webhook_events e \
-             SET attempts = e.attempts + 1, next_attempt_at = now() + $2 * interval '1 millisecond' \
-             FROM due WHERE e.razorpay_event_id = due.razorpay_event_id AND e.created_at = due.created_at \
-             RETURNING e.razorpay_event_id, e.event_type, e.endpoint, e.lane, e.signature, e.traceparent, e.tracestate, \
-               (extract(epoch FROM e.created_at) * 1000000)::bigint AS created_at_micros, e.body, e.body_sha256, e.attempts",
+             ), leased AS (\
+               UPDATE webhook_events e \
+               SET attempts = e.attempts + 1, next_attempt_at = now() + $2 * interval '1 millisecond' \
+               FROM due WHERE e.razorpay_event_id = due.razorpay_event_id AND e.created_at = due.created_at \
+               RETURNING due.next_attempt_at AS was_due, e.razorpay_event_id, e.event_type, e.endpoint, e.lane, \
+                 e.signature, e.traceparent, e.tracestate, e.body, e.body_sha256, e.attempts, \
+                 (extract(epoch FROM e.created_at) * 1000000)::bigint AS created_at_micros\
+             ) SELECT * FROM leased ORDER BY was_due",
         )
         .bind::<BigInt, _>(i64::try_from(rows_max).unwrap_or(i64::MAX))
         .bind::<BigInt, _>(i64::try_from(lease.as_millis()).unwrap_or(i64::MAX))

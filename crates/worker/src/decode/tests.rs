@@ -19,7 +19,10 @@ const RETRIES: Retries = Retries(RetryPolicy {
 
 fn claimed(fields: &[(&str, &str)]) -> ClaimedEntry {
     ClaimedEntry {
-        entry: EntryRef { lane: Lane::Normal, id: EntryId::parse("5-1").unwrap() },
+        entry: EntryRef {
+            lane: Lane::Normal,
+            id: EntryId::parse("5-1").unwrap(),
+        },
         fields: fields
             .iter()
             .map(|(name, value)| ((*name).to_owned(), Bytes::copy_from_slice(value.as_bytes())))
@@ -35,7 +38,10 @@ fn whole<'a>(changed: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
         (field::EVENT_NAME, "moon.landed"),
         (field::RECEIVED_AT, "1700000000000"),
         (field::SIGNATURE, "ab"),
-        (field::BODY, r#"{"event":"moon.landed","account_id":"acc_1","created_at":9}"#),
+        (
+            field::BODY,
+            r#"{"event":"moon.landed","account_id":"acc_1","created_at":9}"#,
+        ),
     ];
     for (name, value) in changed {
         fields.retain(|(held, _)| held != name);
@@ -51,8 +57,14 @@ fn record(fields: &[(&str, &str)]) -> EventRecord {
 #[test]
 fn an_entry_becomes_a_record_with_its_event() {
     let record = record(&whole(&[]));
-    assert_eq!((record.endpoint.as_str(), record.event_id.as_str()), ("live", "evt1"));
-    assert_eq!((record.lane, record.received_at.millis()), (Lane::Normal, 1_700_000_000_000));
+    assert_eq!(
+        (record.endpoint.as_str(), record.event_id.as_str()),
+        ("live", "evt1")
+    );
+    assert_eq!(
+        (record.lane, record.received_at.millis()),
+        (Lane::Normal, 1_700_000_000_000)
+    );
     assert_eq!(record.account_id.unwrap().as_str(), "acc_1");
     assert!(matches!(record.verdict, Verdict::Project(event) if event.head.name == "moon.landed"));
 }
@@ -61,7 +73,9 @@ fn an_entry_becomes_a_record_with_its_event() {
 fn a_body_that_is_no_event_keeps_the_name_that_the_ingress_saw() {
     let record = record(&whole(&[(field::BODY, "{}")]));
     assert_eq!(record.event_type, "moon.landed");
-    assert!(matches!(record.verdict, Verdict::Fail { error } if error == "the body has no event name"));
+    assert!(
+        matches!(record.verdict, Verdict::Fail { error } if error == "the body has no event name")
+    );
 }
 
 #[test]
@@ -74,16 +88,25 @@ fn what_the_ledger_cannot_hold_is_replaced_and_the_body_kept() {
         (field::TRACEPARENT, "nonsense\0"),
         (field::BODY, "\0"),
     ]));
-    assert_eq!((record.endpoint.as_str(), record.event_type.as_str()), ("unknown", "unknown"));
+    assert_eq!(
+        (record.endpoint.as_str(), record.event_type.as_str()),
+        ("unknown", "unknown")
+    );
     assert!(record.event_id.as_str().starts_with("sha256:"));
-    assert_eq!((record.signature.as_str(), record.trace.traceparent.as_str()), ("", ""));
+    assert_eq!(
+        (record.signature.as_str(), record.trace.traceparent.as_str()),
+        ("", "")
+    );
     assert_eq!(record.body.as_ref(), b"\0");
 }
 
 #[test]
 fn an_entry_without_a_body_keeps_its_fields_as_evidence() {
     let record = record(&[("hello", "world")]);
-    assert_eq!(record.body.as_ref(), b"stream entry normal 5-1: hello=world");
+    assert_eq!(
+        record.body.as_ref(),
+        b"stream entry normal 5-1: hello=world"
+    );
     assert!(matches!(record.verdict, Verdict::Fail { .. }));
 }
 
@@ -91,5 +114,7 @@ fn an_entry_without_a_body_keeps_its_fields_as_evidence() {
 fn an_entry_set_aside_is_not_read() {
     let record = set_aside(claimed(&whole(&[])), 6, ReceivedAt::from_millis(7));
     assert_eq!(record.event_id.as_str(), "evt1");
-    assert!(matches!(record.verdict, Verdict::Fail { error } if error.contains("delivered 6 times")));
+    assert!(
+        matches!(record.verdict, Verdict::Fail { error } if error.contains("delivered 6 times"))
+    );
 }

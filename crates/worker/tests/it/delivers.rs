@@ -12,7 +12,9 @@ use crate::pipeline::{Pipeline, SECRET};
 async fn every_demanded_event_is_processed_and_leaves_the_stream() {
     let mut pipeline = Pipeline::start().await;
     let worker = pipeline.worker(&[]).await;
-    let events: Vec<_> = catalogue::demanded().map(|known| pipeline.bodies.event(known.name)).collect();
+    let events: Vec<_> = catalogue::demanded()
+        .map(|known| pipeline.bodies.event(known.name))
+        .collect();
     for event in &events {
         pipeline.deliver(event).await;
     }
@@ -21,14 +23,23 @@ async fn every_demanded_event_is_processed_and_leaves_the_stream() {
 
     let pool = pipeline.database.pool();
     for event in &events {
-        let found = ledger::find(&pool, &[event.event_id.clone()]).await.unwrap();
-        let [found] = found.as_slice() else { panic!("{}: {} rows", event.name, found.len()) };
+        let found = ledger::find(&pool, &[event.event_id.clone()])
+            .await
+            .unwrap();
+        let [found] = found.as_slice() else {
+            panic!("{}: {} rows", event.name, found.len())
+        };
         assert_eq!(found.row.event_type, event.name);
-        assert_eq!(found.row.lane, Lane::of_family(catalogue::find(&event.name).unwrap().family).as_str());
+        assert_eq!(
+            found.row.lane,
+            Lane::of_family(catalogue::find(&event.name).unwrap().family).as_str()
+        );
         assert_eq!(found.body, event.body, "{} keeps its bytes", event.name);
         assert_eq!(found.signature, sign(&Secret::new(SECRET), &event.body));
         assert!(found.row.traceparent.is_some());
-        let changes = ledger::changes(&pool, &[event.event_id.clone()]).await.unwrap();
+        let changes = ledger::changes(&pool, &[event.event_id.clone()])
+            .await
+            .unwrap();
         assert!(!changes.is_empty(), "{} changed no row", event.name);
     }
     worker.stop().await;
@@ -44,7 +55,9 @@ async fn every_catalogued_event_and_an_unheard_of_one_is_processed() {
         pipeline.deliver(&event).await;
         n_events += 1;
     }
-    pipeline.deliver_body("unheard-of", r#"{"event":"moon.landed","payload":{}}"#).await;
+    pipeline
+        .deliver_body("unheard-of", r#"{"event":"moon.landed","payload":{}}"#)
+        .await;
     pipeline.until_events("processed", n_events + 1).await;
     worker.stop().await;
 }
@@ -57,7 +70,9 @@ async fn the_operators_monitoring_query_works_unchanged() {
         let event = pipeline.bodies.event(name);
         pipeline.deliver(&event).await;
     }
-    pipeline.deliver_body("broken", r#"{"event":"payment.captured"}"#).await;
+    pipeline
+        .deliver_body("broken", r#"{"event":"payment.captured"}"#)
+        .await;
     pipeline.until_events("processed", 3).await;
     pipeline.until_events("failed", 1).await;
     let mut rows = pipeline
@@ -95,14 +110,19 @@ async fn a_trace_can_be_followed_from_the_request_to_the_row() {
     let answer = exchange(&pipeline, &request).await;
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     pipeline.until_events("processed", 1).await;
-    let kept: String = pipeline.database.value("SELECT traceparent || ' ' || tracestate FROM webhook_events").await;
+    let kept: String = pipeline
+        .database
+        .value("SELECT traceparent || ' ' || tracestate FROM webhook_events")
+        .await;
     assert_eq!(kept, format!("{traceparent} vendor=1"));
     worker.stop().await;
 }
 
 async fn exchange(pipeline: &Pipeline, request: &str) -> String {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    let mut connection = tokio::net::TcpStream::connect(pipeline.public).await.unwrap();
+    let mut connection = tokio::net::TcpStream::connect(pipeline.public)
+        .await
+        .unwrap();
     connection.write_all(request.as_bytes()).await.unwrap();
     let mut answer = String::new();
     connection.read_to_string(&mut answer).await.unwrap();

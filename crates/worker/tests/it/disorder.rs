@@ -17,15 +17,26 @@ const MERGED: [(&str, &str); 5] = [
 async fn reordered_and_repeated_stories_give_the_rows_of_the_orderly_ones() {
     let stories: Vec<SimulatedEvent> = {
         let mut bodies = Bodies::new(11, 1_764_000_000);
-        (0..3).flat_map(|_| bodies.stories()).flat_map(|(_, events)| events).collect()
+        (0..3)
+            .flat_map(|_| bodies.stories())
+            .flat_map(|(_, events)| events)
+            .collect()
     };
     let orderly = rows_after(&stories, 1).await;
 
     let mut disorderly: Vec<SimulatedEvent> = stories.iter().chain(&stories).cloned().collect();
     // Backwards, and then every other one from the front: far from any natural order.
     disorderly.reverse();
-    let (even, odd): (Vec<_>, Vec<_>) = disorderly.into_iter().enumerate().partition(|(at, _)| at % 2 == 0);
-    let disorderly: Vec<_> = odd.into_iter().rev().chain(even).map(|(_, event)| event).collect();
+    let (even, odd): (Vec<_>, Vec<_>) = disorderly
+        .into_iter()
+        .enumerate()
+        .partition(|(at, _)| at % 2 == 0);
+    let disorderly: Vec<_> = odd
+        .into_iter()
+        .rev()
+        .chain(even)
+        .map(|(_, event)| event)
+        .collect();
     assert_eq!(rows_after(&disorderly, 2).await, orderly);
 }
 
@@ -37,10 +48,20 @@ async fn rows_after(events: &[SimulatedEvent], n_workers: usize) -> Vec<Vec<Stri
     }
     let mut workers = Vec::new();
     for name in ["one", "two"].iter().take(n_workers) {
-        workers.push(pipeline.worker(&[("worker.batch_entries_max", "10"), ("worker.consumer", name)]).await);
+        workers.push(
+            pipeline
+                .worker(&[
+                    ("worker.batch_entries_max", "10"),
+                    ("worker.consumer", name),
+                ])
+                .await,
+        );
     }
     pipeline.until_drained().await;
-    assert_eq!(pipeline.events("failed").await + pipeline.events("pending").await, 0);
+    assert_eq!(
+        pipeline.events("failed").await + pipeline.events("pending").await,
+        0
+    );
     for worker in workers {
         worker.stop().await;
     }

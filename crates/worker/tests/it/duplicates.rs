@@ -14,8 +14,20 @@ async fn a_repeated_delivery_is_counted_and_has_no_second_effect() {
         pipeline.deliver(&event).await;
     }
     pipeline.until_drained().await;
-    assert_eq!(pipeline.database.value::<i64>("SELECT count(*) FROM webhook_events").await, 1);
-    assert_eq!(pipeline.database.value::<i32>("SELECT duplicates FROM webhook_events").await, 3);
+    assert_eq!(
+        pipeline
+            .database
+            .value::<i64>("SELECT count(*) FROM webhook_events")
+            .await,
+        1
+    );
+    assert_eq!(
+        pipeline
+            .database
+            .value::<i32>("SELECT duplicates FROM webhook_events")
+            .await,
+        3
+    );
     assert_eq!(tables(&pipeline).await, before);
     worker.stop().await;
 }
@@ -28,11 +40,31 @@ async fn a_signed_body_replayed_under_another_id_is_recognised() {
     pipeline.deliver(&event).await;
     pipeline.until_events("processed", 1).await;
     let before = tables(&pipeline).await;
-    pipeline.deliver_body("made-up-by-an-attacker", event.body.clone()).await;
+    pipeline
+        .deliver_body("made-up-by-an-attacker", event.body.clone())
+        .await;
     pipeline.until_drained().await;
-    assert_eq!(pipeline.database.value::<i64>("SELECT count(*) FROM webhook_events").await, 1);
-    assert_eq!(pipeline.database.value::<i32>("SELECT other_id_duplicates FROM webhook_events").await, 1);
-    assert_eq!(pipeline.database.value::<i32>("SELECT duplicates FROM webhook_events").await, 0);
+    assert_eq!(
+        pipeline
+            .database
+            .value::<i64>("SELECT count(*) FROM webhook_events")
+            .await,
+        1
+    );
+    assert_eq!(
+        pipeline
+            .database
+            .value::<i32>("SELECT other_id_duplicates FROM webhook_events")
+            .await,
+        1
+    );
+    assert_eq!(
+        pipeline
+            .database
+            .value::<i32>("SELECT duplicates FROM webhook_events")
+            .await,
+        0
+    );
     assert_eq!(tables(&pipeline).await, before);
     worker.stop().await;
 }
@@ -41,27 +73,47 @@ async fn a_signed_body_replayed_under_another_id_is_recognised() {
 async fn a_second_body_under_a_known_id_is_not_lost() {
     let mut pipeline = Pipeline::start().await;
     let worker = pipeline.worker(&[]).await;
-    let (first, second) = (pipeline.bodies.event("payment.captured"), pipeline.bodies.event("payment.captured"));
+    let (first, second) = (
+        pipeline.bodies.event("payment.captured"),
+        pipeline.bodies.event("payment.captured"),
+    );
     pipeline.deliver_body("same-id", first.body).await;
     pipeline.deliver_body("same-id", second.body).await;
     pipeline.until_events("processed", 2).await;
-    assert_eq!(pipeline.database.value::<i64>("SELECT count(*) FROM payment_transactions").await, 2);
+    assert_eq!(
+        pipeline
+            .database
+            .value::<i64>("SELECT count(*) FROM payment_transactions")
+            .await,
+        2
+    );
     worker.stop().await;
 }
 
 #[tokio::test]
 async fn repeated_deliveries_to_several_workers_take_effect_once() {
     let mut pipeline = Pipeline::start().await;
-    let events: Vec<_> = (0..40).map(|_| pipeline.bodies.event("payment.captured")).collect();
+    let events: Vec<_> = (0..40)
+        .map(|_| pipeline.bodies.event("payment.captured"))
+        .collect();
     for event in events.iter().chain(&events).chain(&events) {
         pipeline.deliver(event).await;
     }
     // Small batches, so that copies of one event are committed at the same time by different workers.
     let changed = |name| [("worker.batch_entries_max", "7"), ("worker.consumer", name)];
-    let workers = [pipeline.worker(&changed("one")).await, pipeline.worker(&changed("two")).await];
+    let workers = [
+        pipeline.worker(&changed("one")).await,
+        pipeline.worker(&changed("two")).await,
+    ];
     pipeline.until_drained().await;
     assert_eq!(pipeline.events("processed").await, 40);
-    assert_eq!(pipeline.database.value::<i64>("SELECT sum(duplicates) FROM webhook_events").await, 80);
+    assert_eq!(
+        pipeline
+            .database
+            .value::<i64>("SELECT sum(duplicates) FROM webhook_events")
+            .await,
+        80
+    );
     let audited = "SELECT count(*) FROM audit_logs WHERE entity_type = 'payment'";
     assert_eq!(pipeline.database.value::<i64>(audited).await, 40);
     for worker in workers {
@@ -80,7 +132,10 @@ async fn tables(pipeline: &Pipeline) -> Vec<Vec<String>> {
         "entity_snapshots",
         "audit_logs",
     ] {
-        let mut rows = pipeline.database.rows(&format!("SELECT * FROM {table}")).await;
+        let mut rows = pipeline
+            .database
+            .rows(&format!("SELECT * FROM {table}"))
+            .await;
         rows.sort();
         tables.push(rows);
     }

@@ -11,18 +11,34 @@ async fn what_is_no_event_is_kept_as_a_dead_letter_with_its_reason() {
     let pipeline = Pipeline::start().await;
     let worker = pipeline.worker(&[]).await;
     for (id, body, reason) in [
-        ("not-json", &b"amount=100"[..], "the body is not JSON (column 1)"),
-        ("not-utf8", &b"{\"event\":\"\xff\"}"[..], "the body is not UTF-8"),
+        (
+            "not-json",
+            &b"amount=100"[..],
+            "the body is not JSON (column 1)",
+        ),
+        (
+            "not-utf8",
+            &b"{\"event\":\"\xff\"}"[..],
+            "the body is not UTF-8",
+        ),
         ("array", &b"[1,2]"[..], "the body is not a JSON object"),
         ("nameless", &b"{}"[..], "the body has no event name"),
         ("empty", &b""[..], "the body is not JSON (column 0)"),
-        ("bare", &br#"{"event":"refund.created","payload":{}}"#[..], "payload.refund.entity is missing"),
+        (
+            "bare",
+            &br#"{"event":"refund.created","payload":{}}"#[..],
+            "payload.refund.entity is missing",
+        ),
     ] {
         pipeline.deliver_body(id, body).await;
         let stored = "SELECT count(*) FROM webhook_events WHERE razorpay_event_id = $1 AND body = $2 \
             AND status = 'failed' AND error = $3 AND NOT processed";
         harkara_testkit::wait_until(id, crate::pipeline::BOUND, async || {
-            pipeline.database.value_of::<i64>(stored, &[&id, &body, &reason]).await == 1
+            pipeline
+                .database
+                .value_of::<i64>(stored, &[&id, &body, &reason])
+                .await
+                == 1
         })
         .await;
     }
@@ -37,7 +53,9 @@ async fn a_broken_event_spares_its_neighbours_in_the_batch() {
         let event = pipeline.bodies.event("payment.captured");
         pipeline.deliver(&event).await;
         if at == 10 {
-            pipeline.deliver_body("broken", r#"{"event":"payment.captured"}"#).await;
+            pipeline
+                .deliver_body("broken", r#"{"event":"payment.captured"}"#)
+                .await;
         }
     }
     let worker = pipeline.worker(&[]).await;
@@ -53,9 +71,19 @@ async fn an_entry_that_the_ingress_did_not_write_is_kept_and_stops_nothing() {
     let key = Lane::Critical.stream_key(0);
     for fields in [
         &[("hello", "world\0")][..],
-        &[(field::VERSION, "2"), (field::BODY, "from the future"), (field::EVENT_ID, "future")][..],
+        &[
+            (field::VERSION, "2"),
+            (field::BODY, "from the future"),
+            (field::EVENT_ID, "future"),
+        ][..],
     ] {
-        let () = cmd("XADD").arg(&key).arg("*").arg(fields).query_async(&mut redis).await.unwrap();
+        let () = cmd("XADD")
+            .arg(&key)
+            .arg("*")
+            .arg(fields)
+            .query_async(&mut redis)
+            .await
+            .unwrap();
     }
     let event = pipeline.bodies.event("payment.dispute.created");
     pipeline.deliver(&event).await;

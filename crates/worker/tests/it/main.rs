@@ -1,6 +1,9 @@
 //! The whole way: a signed request to the real ingress, real Redis, the real worker, real PostgreSQL.
 
-#![expect(clippy::unwrap_used, reason = "what a test cannot go on without ends it")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "what a test cannot go on without ends it"
+)]
 
 mod lanes;
 mod pipeline;

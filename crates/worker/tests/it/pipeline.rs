@@ -36,7 +36,6 @@ pub(crate) struct Pipeline {
 
 /// A worker inside the test's process.
 pub(crate) struct Worker {
-    pub(crate) admin: SocketAddr,
     stop: Stop,
     task: JoinHandle<()>,
 }
@@ -54,33 +53,51 @@ impl Pipeline {
         let public = ingress.public_addr();
         let stop_ingress = Stop::by_hand();
         tokio::spawn(ingress.run_until_stopped(stop_ingress.clone()));
-        Self { database, redis_url, bodies: Bodies::new(7, 1_764_000_000), public, sender: Sender::new(), stop_ingress }
+        Self {
+            database,
+            redis_url,
+            bodies: Bodies::new(7, 1_764_000_000),
+            public,
+            sender: Sender::new(),
+            stop_ingress,
+        }
     }
 
     /// Adds a worker.
     pub(crate) async fn worker(&self, changed: &[(&str, &str)]) -> Worker {
         let settings = settings(&self.redis_url, &self.database.url, changed);
-        let app = harkara_worker::App::build(&settings).await.unwrap_or_else(|error| panic!("{error:?}"));
-        let admin = app.admin_addr();
+        let app = harkara_worker::App::build(&settings)
+            .await
+            .unwrap_or_else(|error| panic!("{error:?}"));
         let stop = Stop::by_hand();
         let until = stop.clone();
         let task = tokio::spawn(async move { app.run_until_stopped(until).await.unwrap() });
-        Worker { admin, stop, task }
+        Worker { stop, task }
     }
 
     /// Starts the worker's real binary, to be killed.
     pub(crate) fn worker_process(&self, changed: &[(&str, &str)]) -> Child {
         let mut command = Command::new(env!("CARGO_BIN_EXE_harkara-worker"));
-        let inherited = std::env::vars().map(|(name, _)| name).filter(|name| name.starts_with("HARKARA_"));
+        let inherited = std::env::vars()
+            .map(|(name, _)| name)
+            .filter(|name| name.starts_with("HARKARA_"));
         for name in inherited {
             command.env_remove(name);
         }
         for (key, value) in map(&self.redis_url, &self.database.url, changed) {
             if !key.starts_with("endpoints") {
-                command.env(format!("HARKARA__{}", key.replace('.', "__").to_uppercase()), value);
+                command.env(
+                    format!("HARKARA__{}", key.replace('.', "__").to_uppercase()),
+                    value,
+                );
             }
         }
-        command.stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true).spawn().unwrap()
+        command
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap()
     }
 
     /// Delivers an event, rightly signed, and expects 200.
@@ -90,28 +107,48 @@ impl Pipeline {
 
     /// Delivers a body under an event id, rightly signed, and expects 200.
     pub(crate) async fn deliver_body(&self, event_id: &str, body: impl Into<Vec<u8>>) {
-        let event = SimulatedEvent { event_id: event_id.to_owned(), name: String::new(), body: body.into() };
+        let event = SimulatedEvent {
+            event_id: event_id.to_owned(),
+            name: String::new(),
+            body: body.into(),
+        };
         self.deliver(&event).await;
     }
 
     /// Delivers an event, rightly signed, and gives the status of the answer.
     pub(crate) async fn try_deliver(&self, event: &SimulatedEvent) -> u16 {
-        let destination = Destination::parse(&format!("http://{}/webhooks/razorpay", self.public)).unwrap();
+        let destination =
+            Destination::parse(&format!("http://{}/webhooks/razorpay", self.public)).unwrap();
         let signed = Signed::new(event.clone(), &Secret::new(SECRET));
-        self.sender.send(&destination, &signed).await.unwrap().status
+        self.sender
+            .send(&destination, &signed)
+            .await
+            .unwrap()
+            .status
     }
 
     /// Waits until as many events have this status.
     pub(crate) async fn until_events(&self, status: &str, n_events: i64) {
-        wait_until(&format!("{n_events} events are {status}"), BOUND, async || {
-            self.events(status).await >= n_events
-        })
+        wait_until(
+            &format!("{n_events} events are {status}"),
+            BOUND,
+            async || self.events(status).await >= n_events,
+        )
         .await;
-        assert_eq!(self.events(status).await, n_events, "events that are {status}");
+        assert_eq!(
+            self.events(status).await,
+            n_events,
+            "events that are {status}"
+        );
     }
 
     pub(crate) async fn events(&self, status: &str) -> i64 {
-        self.database.value_of("SELECT count(*) FROM webhook_events WHERE status = $1", &[&status]).await
+        self.database
+            .value_of(
+                "SELECT count(*) FROM webhook_events WHERE status = $1",
+                &[&status],
+            )
+            .await
     }
 
     /// Waits until the streams are empty and nothing is pending.
@@ -128,14 +165,22 @@ impl Pipeline {
 
     pub(crate) async fn length(&self, lane: Lane) -> u64 {
         let mut redis = self.redis().await;
-        cmd("XLEN").arg(lane.stream_key(0)).query_async(&mut redis).await.unwrap()
+        cmd("XLEN")
+            .arg(lane.stream_key(0))
+            .query_async(&mut redis)
+            .await
+            .unwrap()
     }
 
     /// Entries that some consumer has claimed and not acknowledged.
     pub(crate) async fn pending(&self, lane: Lane) -> u64 {
         let mut redis = self.redis().await;
         let summary: redis::RedisResult<(u64, redis::Value, redis::Value, redis::Value)> =
-            cmd("XPENDING").arg(lane.stream_key(0)).arg(CONSUMER_GROUP).query_async(&mut redis).await;
+            cmd("XPENDING")
+                .arg(lane.stream_key(0))
+                .arg(CONSUMER_GROUP)
+                .query_async(&mut redis)
+                .await;
         summary.map_or(0, |summary| summary.0)
     }
 
@@ -147,11 +192,18 @@ impl Pipeline {
             .query_async(&mut redis)
             .await
             .unwrap();
-        told.consumers.into_iter().map(|consumer| consumer.name).collect()
+        told.consumers
+            .into_iter()
+            .map(|consumer| consumer.name)
+            .collect()
     }
 
     pub(crate) async fn redis(&self) -> MultiplexedConnection {
-        redis::Client::open(self.redis_url.as_str()).unwrap().get_multiplexed_async_connection().await.unwrap()
+        redis::Client::open(self.redis_url.as_str())
+            .unwrap()
+            .get_multiplexed_async_connection()
+            .await
+            .unwrap()
     }
 }
 
@@ -165,7 +217,10 @@ impl Worker {
     /// Stops the worker and waits for its end.
     pub(crate) async fn stop(self) {
         self.stop.request();
-        tokio::time::timeout(BOUND, self.task).await.expect("the worker ends in time").unwrap();
+        tokio::time::timeout(BOUND, self.task)
+            .await
+            .expect("the worker ends in time")
+            .unwrap();
     }
 }
 
@@ -192,5 +247,7 @@ fn map(redis: &str, postgres: &str, changed: &[(&str, &str)]) -> BTreeMap<String
         ("endpoints.default.secrets", SECRET),
     ]);
     map.extend(changed.iter().copied());
-    map.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
+    map.into_iter()
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .collect()
 }

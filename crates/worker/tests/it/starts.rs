@@ -6,7 +6,10 @@ use harkara_worker::App;
 use crate::pipeline::{Pipeline, settings};
 
 async fn refusal(redis: &str, postgres: &str) -> String {
-    let error = App::build(&settings(redis, postgres, &[])).await.err().expect("the worker refuses to start");
+    let error = App::build(&settings(redis, postgres, &[]))
+        .await
+        .err()
+        .expect("the worker refuses to start");
     harkara_runtime::failure::with_causes(&error)
 }
 
@@ -20,7 +23,9 @@ async fn an_unmigrated_database_is_refused_with_the_remedy() {
 #[tokio::test]
 async fn a_schema_from_the_future_is_refused_with_the_remedy() {
     let database = TestDatabase::migrated().await;
-    database.execute("UPDATE harkara_schema SET compatible_from = '20990101000000'").await;
+    database
+        .execute("UPDATE harkara_schema SET compatible_from = '20990101000000'")
+        .await;
     let told = refusal(&redis_database().await, &database.url).await;
     assert!(told.contains("install a newer version"), "{told}");
 }
@@ -29,9 +34,19 @@ async fn a_schema_from_the_future_is_refused_with_the_remedy() {
 async fn unreachable_servers_are_named() {
     let database = TestDatabase::migrated().await;
     let told = refusal("redis://127.0.0.1:1", &database.url).await;
-    assert!(told.contains("Redis at 127.0.0.1:1 cannot be reached"), "{told}");
-    let told = refusal(&redis_database().await, "postgres://harkara@127.0.0.1:1/harkara").await;
-    assert!(told.contains("PostgreSQL cannot be used") && told.contains("refused"), "{told}");
+    assert!(
+        told.contains("Redis at 127.0.0.1:1 cannot be reached"),
+        "{told}"
+    );
+    let told = refusal(
+        &redis_database().await,
+        "postgres://harkara@127.0.0.1:1/harkara",
+    )
+    .await;
+    assert!(
+        told.contains("PostgreSQL cannot be used") && told.contains("refused"),
+        "{told}"
+    );
 }
 
 #[tokio::test]

@@ -13,7 +13,10 @@ async fn a_stop_under_load_leaves_nothing_claimed_and_no_consumer() {
         pipeline.deliver(&event).await;
     }
     let worker = pipeline.worker(&[("worker.batch_entries_max", "10")]).await;
-    wait_until("work has begun", BOUND, async || pipeline.events("processed").await > 0).await;
+    wait_until("work has begun", BOUND, async || {
+        pipeline.events("processed").await > 0
+    })
+    .await;
     worker.stop().await;
     for lane in Lane::ALL {
         assert_eq!(pipeline.pending(lane).await, 0, "{lane}");
@@ -24,21 +27,37 @@ async fn a_stop_under_load_leaves_nothing_claimed_and_no_consumer() {
     assert_eq!(pipeline.events("processed").await + left, 300);
     let worker = pipeline.worker(&[]).await;
     pipeline.until_events("processed", 300).await;
-    assert_eq!(pipeline.database.value::<i64>("SELECT sum(duplicates) FROM webhook_events").await, 0);
+    assert_eq!(
+        pipeline
+            .database
+            .value::<i64>("SELECT sum(duplicates) FROM webhook_events")
+            .await,
+        0
+    );
     worker.stop().await;
 }
 
 #[tokio::test]
 async fn a_stop_does_not_wait_beyond_its_deadline_and_leaves_the_rest_pending() {
     let mut pipeline = Pipeline::start().await;
-    pipeline.database.execute("BEGIN; LOCK TABLE event_identities IN ACCESS EXCLUSIVE MODE").await;
+    pipeline
+        .database
+        .execute("BEGIN; LOCK TABLE event_identities IN ACCESS EXCLUSIVE MODE")
+        .await;
     let event = pipeline.bodies.event("payment.captured");
     pipeline.deliver(&event).await;
     let worker = pipeline.worker(&[("worker.stop_deadline_ms", "300")]).await;
-    wait_until("the entry is claimed", BOUND, async || pipeline.pending(Lane::Default).await == 1).await;
+    wait_until("the entry is claimed", BOUND, async || {
+        pipeline.pending(Lane::Default).await == 1
+    })
+    .await;
     worker.stop().await;
     assert_eq!(pipeline.pending(Lane::Default).await, 1);
-    assert_eq!(pipeline.consumers(Lane::Default).await.len(), 1, "its consumer must keep what is pending");
+    assert_eq!(
+        pipeline.consumers(Lane::Default).await.len(),
+        1,
+        "its consumer must keep what is pending"
+    );
 
     pipeline.database.execute("ROLLBACK").await;
     let next = [("worker.consumer", "next"), ("worker.claim_idle_ms", "300")];

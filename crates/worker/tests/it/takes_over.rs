@@ -12,13 +12,19 @@ use crate::pipeline::{BOUND, Pipeline};
 async fn the_entries_of_a_killed_worker_are_taken_over() {
     let mut pipeline = Pipeline::start().await;
     // Holds up every commit, so that the worker dies with entries pending.
-    pipeline.database.execute("BEGIN; LOCK TABLE event_identities IN ACCESS EXCLUSIVE MODE").await;
+    pipeline
+        .database
+        .execute("BEGIN; LOCK TABLE event_identities IN ACCESS EXCLUSIVE MODE")
+        .await;
     for _ in 0..25 {
         let event = pipeline.bodies.event("payment.captured");
         pipeline.deliver(&event).await;
     }
     let mut killed = pipeline.worker_process(&[("worker.consumer", "killed")]);
-    wait_until("the entries are claimed", BOUND, async || pipeline.pending(Lane::Default).await == 25).await;
+    wait_until("the entries are claimed", BOUND, async || {
+        pipeline.pending(Lane::Default).await == 25
+    })
+    .await;
     killed.kill().await.unwrap();
     pipeline.database.execute("ROLLBACK").await;
 
@@ -30,23 +36,41 @@ async fn the_entries_of_a_killed_worker_are_taken_over() {
     let worker = pipeline.worker(&heir).await;
     pipeline.until_events("processed", 25).await;
     pipeline.until_drained().await;
-    assert_eq!(pipeline.database.value::<i64>("SELECT count(*) FROM payment_transactions").await, 25);
+    assert_eq!(
+        pipeline
+            .database
+            .value::<i64>("SELECT count(*) FROM payment_transactions")
+            .await,
+        25
+    );
     worker.stop().await;
 }
 
 #[tokio::test]
 async fn a_worker_takes_back_its_own_entries_at_once() {
     let mut pipeline = Pipeline::start().await;
-    pipeline.database.execute("BEGIN; LOCK TABLE event_identities IN ACCESS EXCLUSIVE MODE").await;
+    pipeline
+        .database
+        .execute("BEGIN; LOCK TABLE event_identities IN ACCESS EXCLUSIVE MODE")
+        .await;
     let event = pipeline.bodies.event("invoice.paid");
     pipeline.deliver(&event).await;
     let mut killed = pipeline.worker_process(&[("worker.consumer", "pod-1")]);
-    wait_until("the entry is claimed", BOUND, async || pipeline.pending(Lane::Normal).await == 1).await;
+    wait_until("the entry is claimed", BOUND, async || {
+        pipeline.pending(Lane::Normal).await == 1
+    })
+    .await;
     killed.kill().await.unwrap();
     pipeline.database.execute("ROLLBACK").await;
 
     // The claim time is far beyond the bound of this test: only its own name lets it have the entry.
-    let worker = pipeline.worker(&[("worker.consumer", "pod-1"), ("worker.claim_idle_ms", "3000000"), ("worker.consumer_idle_ms", "3600000")]).await;
+    let worker = pipeline
+        .worker(&[
+            ("worker.consumer", "pod-1"),
+            ("worker.claim_idle_ms", "3000000"),
+            ("worker.consumer_idle_ms", "3600000"),
+        ])
+        .await;
     pipeline.until_events("processed", 1).await;
     pipeline.until_drained().await;
     worker.stop().await;
@@ -55,14 +79,24 @@ async fn a_worker_takes_back_its_own_entries_at_once() {
 #[tokio::test]
 async fn what_a_live_worker_holds_is_not_taken_from_it() {
     let mut pipeline = Pipeline::start().await;
-    pipeline.database.execute("BEGIN; LOCK TABLE event_identities IN ACCESS EXCLUSIVE MODE").await;
+    pipeline
+        .database
+        .execute("BEGIN; LOCK TABLE event_identities IN ACCESS EXCLUSIVE MODE")
+        .await;
     let event = pipeline.bodies.event("payment.captured");
     pipeline.deliver(&event).await;
     let short = |name| {
-        [("worker.consumer", name), ("worker.claim_idle_ms", "600"), ("worker.consumer_idle_ms", "3600000")]
+        [
+            ("worker.consumer", name),
+            ("worker.claim_idle_ms", "600"),
+            ("worker.consumer_idle_ms", "3600000"),
+        ]
     };
     let holder = pipeline.worker(&short("holder")).await;
-    wait_until("the entry is claimed", BOUND, async || pipeline.pending(Lane::Default).await == 1).await;
+    wait_until("the entry is claimed", BOUND, async || {
+        pipeline.pending(Lane::Default).await == 1
+    })
+    .await;
     let other = pipeline.worker(&short("other")).await;
 
     // Longer than the claim time: the other would have had its chance, were the claim not renewed.
@@ -76,7 +110,13 @@ async fn what_a_live_worker_holds_is_not_taken_from_it() {
     pipeline.database.execute("ROLLBACK").await;
     pipeline.until_events("processed", 1).await;
     pipeline.until_drained().await;
-    assert_eq!(pipeline.database.value::<i32>("SELECT duplicates FROM webhook_events").await, 0);
+    assert_eq!(
+        pipeline
+            .database
+            .value::<i32>("SELECT duplicates FROM webhook_events")
+            .await,
+        0
+    );
     holder.stop().await;
     other.stop().await;
 }
@@ -90,28 +130,56 @@ async fn an_entry_that_ends_its_workers_is_set_aside() {
     pipeline.deliver(&neighbour).await;
     let mut redis = pipeline.redis().await;
     let key = Lane::Default.stream_key(0);
-    let () = cmd("XGROUP").arg(&["CREATE", &key, CONSUMER_GROUP, "0"]).query_async(&mut redis).await.unwrap();
+    let () = cmd("XGROUP")
+        .arg(&["CREATE", &key, CONSUMER_GROUP, "0"])
+        .query_async(&mut redis)
+        .await
+        .unwrap();
     let read: redis::streams::StreamReadReply = cmd("XREADGROUP")
         .arg(&["GROUP", CONSUMER_GROUP, "dead", "STREAMS", &key, ">"])
         .query_async(&mut redis)
         .await
         .unwrap();
-    let ids: Vec<&str> = read.keys[0].ids.iter().map(|entry| entry.id.as_str()).collect();
+    let ids: Vec<&str> = read.keys[0]
+        .ids
+        .iter()
+        .map(|entry| entry.id.as_str())
+        .collect();
     // As if five workers had died with the first, and one with the second.
     for (id, deliveries) in [(ids[0], "5"), (ids[1], "1")] {
         let () = cmd("XCLAIM")
-            .arg(&[&key, CONSUMER_GROUP, "dead", "0", id, "IDLE", "1000", "RETRYCOUNT", deliveries, "JUSTID"])
+            .arg(&[
+                &key,
+                CONSUMER_GROUP,
+                "dead",
+                "0",
+                id,
+                "IDLE",
+                "1000",
+                "RETRYCOUNT",
+                deliveries,
+                "JUSTID",
+            ])
             .query_async(&mut redis)
             .await
             .unwrap();
     }
-    let worker = pipeline.worker(&[("worker.claim_idle_ms", "300"), ("worker.deliveries_max", "5")]).await;
+    let worker = pipeline
+        .worker(&[
+            ("worker.claim_idle_ms", "300"),
+            ("worker.deliveries_max", "5"),
+        ])
+        .await;
     pipeline.until_events("failed", 1).await;
     pipeline.until_events("processed", 1).await;
     pipeline.until_drained().await;
-    let error = "SELECT error FROM webhook_events WHERE razorpay_event_id = $1 AND status = 'failed'";
+    let error =
+        "SELECT error FROM webhook_events WHERE razorpay_event_id = $1 AND status = 'failed'";
     let error: String = pipeline.database.value_of(error, &[&poison.event_id]).await;
-    assert!(error.starts_with("set aside unread: delivered 5 times"), "{error}");
+    assert!(
+        error.starts_with("set aside unread: delivered 5 times"),
+        "{error}"
+    );
     worker.stop().await;
 }
 
@@ -123,24 +191,53 @@ async fn a_consumer_with_nothing_pending_is_removed_and_one_with_something_is_no
     let mut redis = pipeline.redis().await;
     for lane in Lane::ALL {
         let key = lane.stream_key(0);
-        let () = cmd("XGROUP").arg(&["CREATE", &key, CONSUMER_GROUP, "0", "MKSTREAM"]).query_async(&mut redis).await.unwrap();
-        let () = cmd("XGROUP").arg(&["CREATECONSUMER", &key, CONSUMER_GROUP, "gone"]).query_async(&mut redis).await.unwrap();
+        let () = cmd("XGROUP")
+            .arg(&["CREATE", &key, CONSUMER_GROUP, "0", "MKSTREAM"])
+            .query_async(&mut redis)
+            .await
+            .unwrap();
+        let () = cmd("XGROUP")
+            .arg(&["CREATECONSUMER", &key, CONSUMER_GROUP, "gone"])
+            .query_async(&mut redis)
+            .await
+            .unwrap();
     }
     let () = cmd("XREADGROUP")
-        .arg(&["GROUP", CONSUMER_GROUP, "gone", "STREAMS", &Lane::Default.stream_key(0), ">"])
+        .arg(&[
+            "GROUP",
+            CONSUMER_GROUP,
+            "gone",
+            "STREAMS",
+            &Lane::Default.stream_key(0),
+            ">",
+        ])
         .query_async(&mut redis)
         .await
         .unwrap();
-    let patient = [("worker.claim_idle_ms", "300"), ("worker.consumer_idle_ms", "301"), ("worker.take_over_every_ms", "3000")];
-    wait_until("the consumers have been idle for long enough", BOUND, async || {
-        let told: redis::streams::StreamInfoConsumersReply =
-            cmd("XINFO").arg(&["CONSUMERS", &Lane::Default.stream_key(0), CONSUMER_GROUP]).query_async(&mut redis).await.unwrap();
-        told.consumers[0].idle > 301
-    })
+    let patient = [
+        ("worker.claim_idle_ms", "300"),
+        ("worker.consumer_idle_ms", "301"),
+        ("worker.take_over_every_ms", "3000"),
+    ];
+    wait_until(
+        "the consumers have been idle for long enough",
+        BOUND,
+        async || {
+            let told: redis::streams::StreamInfoConsumersReply = cmd("XINFO")
+                .arg(&["CONSUMERS", &Lane::Default.stream_key(0), CONSUMER_GROUP])
+                .query_async(&mut redis)
+                .await
+                .unwrap();
+            told.consumers[0].idle > 301
+        },
+    )
     .await;
     let worker = pipeline.worker(&patient).await;
     wait_until("the empty consumer is gone", BOUND, async || {
-        !pipeline.consumers(Lane::Critical).await.contains(&"gone".to_owned())
+        !pipeline
+            .consumers(Lane::Critical)
+            .await
+            .contains(&"gone".to_owned())
     })
     .await;
     pipeline.until_events("processed", 1).await;
@@ -148,7 +245,10 @@ async fn a_consumer_with_nothing_pending_is_removed_and_one_with_something_is_no
 }
 
 async fn owners(redis: &mut redis::aio::MultiplexedConnection, lane: Lane) -> Vec<String> {
-    let pending: Vec<(String, String, u64, u64)> =
-        cmd("XPENDING").arg(&[&lane.stream_key(0), CONSUMER_GROUP, "-", "+", "10"]).query_async(redis).await.unwrap();
+    let pending: Vec<(String, String, u64, u64)> = cmd("XPENDING")
+        .arg(&[&lane.stream_key(0), CONSUMER_GROUP, "-", "+", "10"])
+        .query_async(redis)
+        .await
+        .unwrap();
     pending.into_iter().map(|(_, owner, _, _)| owner).collect()
 }

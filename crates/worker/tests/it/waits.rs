@@ -19,7 +19,10 @@ async fn a_database_that_goes_away_and_returns_costs_no_attempt() {
         let event = pipeline.bodies.event("payment.captured");
         pipeline.deliver(&event).await;
     }
-    wait_until("batches are held", BOUND, async || pipeline.pending(Lane::Default).await > 0).await;
+    wait_until("batches are held", BOUND, async || {
+        pipeline.pending(Lane::Default).await > 0
+    })
+    .await;
     // No more is claimed than the batches in flight and what was read with them.
     assert!(pipeline.pending(Lane::Default).await < 30);
 
@@ -43,7 +46,10 @@ async fn a_redis_that_restarts_is_read_on_from() {
     redis.resume().await;
     // The ingress reconnects by itself too; until then Razorpay would be answered 503 and retry.
     let event = pipeline.bodies.event("payment.captured");
-    wait_until("a delivery is accepted again", BOUND, async || pipeline.try_deliver(&event).await == 200).await;
+    wait_until("a delivery is accepted again", BOUND, async || {
+        pipeline.try_deliver(&event).await == 200
+    })
+    .await;
     pipeline.until_events("processed", 2).await;
     worker.stop().await;
 }
@@ -56,7 +62,11 @@ async fn a_group_that_disappears_is_created_anew_from_the_first_entry() {
     pipeline.deliver(&event).await;
     pipeline.until_events("processed", 1).await;
     let mut redis = pipeline.redis().await;
-    let () = cmd("DEL").arg(&Lane::ALL.map(|lane| lane.stream_key(0))).query_async(&mut redis).await.unwrap();
+    let () = cmd("DEL")
+        .arg(&Lane::ALL.map(|lane| lane.stream_key(0)))
+        .query_async(&mut redis)
+        .await
+        .unwrap();
     let event = pipeline.bodies.event("payment.captured");
     pipeline.deliver(&event).await;
     pipeline.until_events("processed", 2).await;
