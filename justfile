@@ -61,7 +61,10 @@ fmt:
 # Write the generated references in docs/ anew
 [group('change')]
 docs:
-    @echo 'nothing in docs/ is generated yet'
+    cargo run --quiet --package harkara-cli --bin harkara -- reference events > docs/events.md
+    cargo run --quiet --package harkara-cli --bin harkara -- reference configuration > docs/configuration.md
+    cargo run --quiet --package harkara-cli --bin harkara -- reference settings-file > deploy/harkara.toml
+    cargo run --quiet --package harkara-cli --bin harkara -- reference cli > docs/cli.md
 
 # Check format, lints and documentation
 [group('check')]

@@ -1,0 +1,81 @@
+//! The words of the command line. Each command's own stand with the command.
+
+mod moment;
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+use harkara_runtime::settings::{Settings, SettingsFaults};
+
+use crate::commands::events::EventsOptions;
+use crate::commands::reference::Page;
+use crate::commands::replay::ReplayOptions;
+use crate::commands::trigger::TriggerOptions;
+
+pub(crate) use moment::moment;
+
+/// Operates Harkara, which receives Razorpay webhooks and keeps them in PostgreSQL
+#[derive(Debug, Parser)]
+#[command(name = "harkara", version, after_help = EXAMPLES)]
+pub(crate) struct Arguments {
+    /// A TOML file of settings, in place of the one that `HARKARA_CONFIG` names;
+    /// environment variables such as `HARKARA__POSTGRES__URL` go before it
+    #[arg(long, global = true, value_name = "FILE", verbatim_doc_comment)]
+    config: Option<PathBuf>,
+
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  harkara migrate                                bring the database's schema up to date
+  harkara trigger payment.captured --follow      send a signed example and watch what becomes of it
+  harkara events --status failed --since 1d      the dead letters of the last day
+  harkara events show Qm3VYnYxK1cGtd             one event with everything that is known about it
+  harkara replay --status failed --dry-run       how many events a replay would process again
+
+Exit codes: 0 done, 1 failed, 2 used wrongly.";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Brings the database's schema up to date
+    ///
+    /// Applies the migrations that are missing, under a lock: safe to run from many places at once, and
+    /// again. Also keeps the monthly partitions of the months ahead ready. Ingress and worker refuse to
+    /// start on a schema that they do not know.
+    #[command(verbatim_doc_comment, after_help = MIGRATE_EXAMPLES)]
+    Migrate,
+    Trigger(TriggerOptions),
+    Events(EventsOptions),
+    Replay(ReplayOptions),
+    /// Prints a generated page of the documentation
+    #[command(hide = true)]
+    Reference {
+        /// Which page.
+        page: Page,
+    },
+}
+
+const MIGRATE_EXAMPLES: &str = "\
+Examples:
+  harkara migrate
+  HARKARA__POSTGRES__URL=postgres://harkara@db:5432/harkara harkara migrate";
+
+impl Arguments {
+    pub(crate) fn settings(&self) -> Result<Settings, SettingsFaults> {
+        Settings::load(self.config.as_deref())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::Arguments;
+
+    #[test]
+    fn the_command_line_is_defined_soundly() {
+        Arguments::command().debug_assert();
+    }
+}

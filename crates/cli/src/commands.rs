@@ -1,0 +1,13 @@
+//! The commands, in the order in which a newcomer needs them.
+
+pub(crate) mod migrate;
+
+pub(crate) mod trigger;
+
+pub(crate) mod events;
+
+pub(crate) mod replay;
+
+pub(crate) mod reference;
+
+mod event_json;

@@ -1,0 +1,58 @@
+//! `harkara events`: what was received, and what became of it.
+
+mod list;
+
+mod show;
+
+mod signature_check;
+
+use clap::{Args, Subcommand};
+use harkara_runtime::settings::Settings;
+
+use crate::exit::Ending;
+use list::ListOptions;
+use show::ShowOptions;
+
+/// Lists received events, or shows one
+///
+/// Without a subcommand it lists. Failed events are the dead letters. Bodies hold personal data: only
+/// `show --body` prints one.
+#[derive(Debug, Args)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    disable_help_subcommand = true,
+    verbatim_doc_comment,
+    after_help = EXAMPLES
+)]
+pub(crate) struct EventsOptions {
+    #[command(subcommand)]
+    command: Option<EventsCommand>,
+
+    #[command(flatten)]
+    list: ListOptions,
+}
+
+#[derive(Debug, Subcommand)]
+enum EventsCommand {
+    /// Lists received events, newest first
+    #[command(after_help = EXAMPLES)]
+    List(ListOptions),
+    Show(ShowOptions),
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  harkara events --limit 20
+  harkara events --status failed --since 1d
+  harkara events --type payment.captured --account acc_BFQ7uQEaa7j2z7 --json
+  harkara events --entity pay_DESlfW9H8K9uqM
+  harkara events show Qm3VYnYxK1cGtd";
+
+/// Lists events, or shows one.
+pub(crate) async fn run(settings: &Settings, options: &EventsOptions) -> anyhow::Result<Ending> {
+    match &options.command {
+        None => list::run(settings, &options.list).await,
+        Some(EventsCommand::List(options)) => list::run(settings, options).await,
+        Some(EventsCommand::Show(options)) => show::run(settings, options).await,
+    }
+}

@@ -1,0 +1,65 @@
+//! `harkara reference`: pages of the documentation, generated from what the program does.
+
+use std::fmt::Write;
+
+use clap::{Command, CommandFactory, ValueEnum};
+use harkara_core::catalogue;
+use harkara_runtime::settings;
+
+use crate::arguments::Arguments;
+use crate::exit::Ending;
+use crate::output;
+
+/// A generated page.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Page {
+    /// `docs/events.md`
+    Events,
+    /// `docs/configuration.md`
+    Configuration,
+    /// `deploy/harkara.toml`
+    SettingsFile,
+    /// `docs/cli.md`
+    Cli,
+}
+
+/// Prints a page.
+pub(crate) fn run(page: Page) -> anyhow::Result<Ending> {
+    let text = match page {
+        Page::Events => catalogue::reference_markdown(),
+        Page::Configuration => settings::reference_markdown(),
+        Page::SettingsFile => settings::reference_toml(),
+        Page::Cli => command_line(),
+    };
+    output::bytes(text.as_bytes())?;
+    Ok(Ending::Done)
+}
+
+fn command_line() -> String {
+    let mut page = String::from(
+        "# Command line\n\nGenerated from the program by `harkara reference cli`; do not edit.\n",
+    );
+    let mut root = Arguments::command();
+    root.build();
+    describe(&mut root, "", &mut page);
+    page
+}
+
+/// Writes the help of a command, then of its subcommands.
+fn describe(command: &mut Command, parents: &str, page: &mut String) {
+    let path = format!("{parents}{}", command.get_name());
+    let help = command.render_long_help().to_string();
+    let help: Vec<&str> = help.lines().map(str::trim_end).collect();
+    write!(
+        page,
+        "\n## `{path}`\n\n```text\n{}\n```\n",
+        help.join("\n").trim_end()
+    )
+    .expect("a String takes any text");
+    let parents = format!("{path} ");
+    for subcommand in command.get_subcommands_mut() {
+        if !subcommand.is_hide_set() && subcommand.get_name() != "help" {
+            describe(subcommand, &parents, page);
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! `harkara trigger`: signed example deliveries, as Razorpay would send them.
+
+mod follow;
+
+mod names;
+
+mod report;
+
+mod sending;
+
+mod target;
+
+use clap::Args;
+use harkara_core::endpoint::EndpointName;
+use harkara_core::secret::Secret;
+use harkara_runtime::clock;
+use harkara_runtime::settings::Settings;
+use harkara_simulator::plan::{Options, plan};
+
+use crate::exit::{Ending, UsedWrongly};
+use crate::{database, output};
+use target::Target;
+
+/// The answer to a delivery that was taken.
+const TAKEN: u16 = 200;
+
+/// The answer to a delivery whose signature is wrong.
+const REFUSED: u16 = 401;
+
+/// Sends signed example deliveries, as Razorpay would
+///
+/// Every event is fresh: new ids, linked entities, a valid shape. Succeeds when every answer is the
+/// expected one: 200, or 401 with --bad-signature.
+#[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
+#[command(verbatim_doc_comment, after_help = EXAMPLES)]
+pub(crate) struct TriggerOptions {
+    /// Names of events such as payment.captured, or `all` for one of each demanded event
+    /// (docs/events.md lists all names)
+    #[arg(required = true, value_name = "EVENT", verbatim_doc_comment)]
+    events: Vec<String>,
+
+    /// Where to send [default: this machine's ingress, by its settings]
+    #[arg(long)]
+    url: Option<String>,
+
+    /// The endpoint whose path and secret are used
+    #[arg(long, value_name = "NAME", default_value = "default", value_parser = endpoint)]
+    endpoint: EndpointName,
+
+    /// The secret to sign with [default: the endpoint's newest in the settings]
+    #[arg(long, value_parser = secret)]
+    secret: Option<Secret>,
+
+    /// How many distinct events of each name
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    count: u32,
+
+    /// Sends every delivery twice, as retries are
+    #[arg(long)]
+    duplicate: bool,
+
+    /// Sends the deliveries in any order
+    #[arg(long)]
+    reorder: bool,
+
+    /// Signs wrongly, and expects to be refused
+    #[arg(long)]
+    bad_signature: bool,
+
+    /// Sends also names that nobody has documented
+    #[arg(long)]
+    unlisted: bool,
+
+    /// Chooses ids and contents, so that they can be had again [default: random]
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+
+    /// Waits until every event is processed, and shows the rows that it changed
+    #[arg(long, conflicts_with = "bad_signature")]
+    follow: bool,
+
+    /// Prints one JSON document: an array of deliveries, with --follow of events
+    #[arg(long)]
+    json: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  harkara trigger all --follow
+  harkara trigger payment.failed --count 100
+  harkara trigger order.paid refund.processed --duplicate --reorder
+  harkara trigger payment.captured --bad-signature
+  harkara trigger invoice.paid --endpoint live --url http://10.0.0.7:8080/webhooks/razorpay/live
+  harkara trigger something.new --unlisted";
+
+/// Sends what was asked for, tells the answers, and follows the events where that was asked for.
+pub(crate) async fn run(settings: &Settings, options: &TriggerOptions) -> anyhow::Result<Ending> {
+    let events = names::resolve(&options.events, options.unlisted)?;
+    let target = Target::find(settings, options)?;
+    // Before anything is sent: a follow that cannot succeed must not begin.
+    let pool = if options.follow {
+        Some(database::open(&settings.postgres).await?)
+    } else {
+        None
+    };
+
+    let plan_options = Options {
+        events,
+        count: usize::try_from(options.count)?,
+        duplicate: options.duplicate,
+        reorder: options.reorder,
+        bad_signature: options.bad_signature,
+    };
+    let seed = options.seed.unwrap_or_else(rand::random);
+    let now_seconds = clock::now().millis() / 1000;
+    let deliveries = plan(&plan_options, &target.secret, seed, now_seconds)
+        .map_err(|error| UsedWrongly(format!("{error}; give a lower --count")))?;
+    if target.is_development_secret && !options.json {
+        output::note("No secret is configured; signing with the one of development.");
+    }
+
+    let expected = if options.bad_signature {
+        REFUSED
+    } else {
+        TAKEN
+    };
+    let sent = sending::send_all(&target.destination, &deliveries).await;
+    match (pool, options.json) {
+        (Some(pool), json) => {
+            sent.check(expected)?;
+            if !json {
+                report::summary(&target.url, &deliveries, &sent)?;
+                output::line("")?;
+            }
+            follow::follow(&pool, &deliveries, json).await
+        }
+        (None, true) => {
+            report::json(&deliveries, &sent)?;
+            sent.check(expected)
+        }
+        (None, false) => {
+            report::lines(&deliveries, &sent)?;
+            report::summary(&target.url, &deliveries, &sent)?;
+            sent.check(expected)
+        }
+    }
+}
+
+fn endpoint(name: &str) -> Result<EndpointName, String> {
+    EndpointName::parse(name).map_err(|error| error.to_string())
+}
+
+fn secret(text: &str) -> Result<Secret, String> {
+    if text.is_empty() {
+        return Err("a secret is not empty".to_owned());
+    }
+    Ok(Secret::new(text))
+}

@@ -1,0 +1,270 @@
+//! Waits until sent events are processed, and shows what each did.
+
+mod rows;
+
+use std::collections::{HashMap, HashSet};
+use std::time::{Duration, Instant};
+
+use harkara_core::delivery::body_sha256;
+use harkara_core::ids::EventId;
+use harkara_simulator::delivery::Signed;
+use harkara_storage::ledger::{self, Change, EventRow};
+use harkara_storage::{Pool, StorageError};
+use serde::Serialize;
+
+use super::report::LINES_MAX;
+use crate::commands::event_json::{ChangeJson, EventJson, commit_ms};
+use crate::exit::Ending;
+use crate::output::{self, Align, Table};
+
+/// Longest wait for the events to be processed.
+const WAIT_MAX: Duration = Duration::from_mins(1);
+
+/// Time between two looks at the ledger.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// A wait longer than this is explained.
+const SILENT_MAX: Duration = Duration::from_secs(5);
+
+/// Most events asked for in one question, since their bodies come along.
+const ASKED_AT_ONCE_MAX: usize = 500;
+
+/// Longest line, so that it does not wrap on a usual terminal.
+const LINE_CHARACTERS: usize = 120;
+
+/// An event that was sent, and its ledger row as last seen.
+struct Followed<'a> {
+    name: &'a str,
+    event_id: EventId,
+    body_sha256: [u8; 32],
+    row: Option<EventRow>,
+    changes: Vec<Change>,
+}
+
+/// Waits for the events of the deliveries, and shows each with the rows that it changed.
+pub(super) async fn follow(
+    pool: &Pool,
+    deliveries: &[Signed],
+    json: bool,
+) -> anyhow::Result<Ending> {
+    let mut events = distinct(deliveries);
+    wait(pool, &mut events).await?;
+    add_changes(pool, &mut events).await?;
+    if json {
+        write_json(&events)?;
+    } else {
+        write_table(&events)?;
+    }
+    let all = events.iter().all(Followed::is_processed);
+    Ok(if all {
+        Ending::Done
+    } else {
+        Ending::NotAllDone
+    })
+}
+
+fn distinct(deliveries: &[Signed]) -> Vec<Followed<'_>> {
+    let mut seen = HashSet::new();
+    deliveries
+        .iter()
+        .filter(|delivery| seen.insert(delivery.event_id.as_str()))
+        .map(|delivery| Followed {
+            name: &delivery.name,
+            event_id: EventId::stored(delivery.event_id.clone()),
+            body_sha256: body_sha256(&delivery.body),
+            row: None,
+            changes: Vec::new(),
+        })
+        .collect()
+}
+
+async fn wait(pool: &Pool, events: &mut [Followed<'_>]) -> Result<(), StorageError> {
+    let began = Instant::now();
+    let mut is_explained = false;
+    loop {
+        look(pool, events).await?;
+        let n_open = events.iter().filter(|event| !event.is_settled()).count();
+        if n_open == 0 || began.elapsed() >= WAIT_MAX {
+            return Ok(());
+        }
+        if !is_explained && began.elapsed() >= SILENT_MAX {
+            is_explained = true;
+            output::note(format!(
+                "Waiting for {n_open} of {} events, for at most {} s; is the worker running?",
+                events.len(),
+                WAIT_MAX.as_secs()
+            ));
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+/// Looks once for every event that is not settled yet.
+async fn look(pool: &Pool, events: &mut [Followed<'_>]) -> Result<(), StorageError> {
+    let mut open: Vec<&mut Followed<'_>> = events
+        .iter_mut()
+        .filter(|event| !event.is_settled())
+        .collect();
+    for asked in open.chunks_mut(ASKED_AT_ONCE_MAX) {
+        // Where another body held the id before, as after the same --seed, ours stands under the second.
+        let ids = asked.iter().flat_map(|event| {
+            [
+                event.event_id.as_str().to_owned(),
+                event
+                    .event_id
+                    .contested(&event.body_sha256)
+                    .as_str()
+                    .to_owned(),
+            ]
+        });
+        let ids: Vec<String> = ids.collect();
+        let mut found: HashMap<Vec<u8>, EventRow> = ledger::find(pool, &ids)
+            .await?
+            .into_iter()
+            .map(|detail| (detail.body_sha256, detail.row))
+            .collect();
+        for event in asked {
+            event.row = found.remove(event.body_sha256.as_slice());
+        }
+    }
+    Ok(())
+}
+
+async fn add_changes(pool: &Pool, events: &mut [Followed<'_>]) -> Result<(), StorageError> {
+    for asked in events.chunks_mut(ASKED_AT_ONCE_MAX) {
+        let ids: Vec<String> = asked
+            .iter()
+            .filter_map(|event| Some(event.row.as_ref()?.razorpay_event_id.clone()))
+            .collect();
+        let mut changes: HashMap<String, Vec<Change>> = HashMap::new();
+        for change in ledger::changes(pool, &ids).await? {
+            changes
+                .entry(change.razorpay_event_id.clone())
+                .or_default()
+                .push(change);
+        }
+        for event in asked {
+            let stored = event
+                .row
+                .as_ref()
+                .and_then(|row| changes.remove(&row.razorpay_event_id));
+            event.changes = stored.unwrap_or_default();
+        }
+    }
+    Ok(())
+}
+
+impl Followed<'_> {
+    /// What its status is in a listing; `not stored` while no worker has committed it.
+    fn status(&self) -> &str {
+        self.row
+            .as_ref()
+            .map_or("not stored", |row| row.status.as_str())
+    }
+
+    fn is_processed(&self) -> bool {
+        self.status() == "processed"
+    }
+
+    fn is_settled(&self) -> bool {
+        matches!(self.status(), "processed" | "failed")
+    }
+}
+
+#[derive(Serialize)]
+struct FollowedJson<'a> {
+    event_id: &'a str,
+    status: &'a str,
+    stored: Option<EventJson<'a>>,
+    changes: Vec<ChangeJson<'a>>,
+}
+
+fn write_json(events: &[Followed<'_>]) -> anyhow::Result<()> {
+    let events: Vec<FollowedJson<'_>> = events
+        .iter()
+        .map(|event| FollowedJson {
+            event_id: event.event_id.as_str(),
+            status: event.status(),
+            stored: event.row.as_ref().map(EventJson::from),
+            changes: event.changes.iter().map(ChangeJson::from).collect(),
+        })
+        .collect();
+    Ok(output::json(&events)?)
+}
+
+fn write_table(events: &[Followed<'_>]) -> anyhow::Result<()> {
+    // Of many events only those are worth a line with which something is wrong.
+    let is_shown = |event: &&Followed<'_>| events.len() <= LINES_MAX || !event.is_processed();
+    let shown: Vec<&Followed<'_>> = events.iter().filter(is_shown).take(LINES_MAX).collect();
+    if !shown.is_empty() {
+        table(&shown).print()?;
+        output::line("")?;
+    }
+    let mut times: Vec<i64> = events
+        .iter()
+        .filter_map(|event| commit_ms(event.row.as_ref()?))
+        .collect();
+    times.sort_unstable();
+    let times = match (times.get(times.len() / 2), times.last()) {
+        (Some(median), Some(slowest)) => {
+            format!("; from receipt to commit {median} ms in the median, {slowest} ms at most")
+        }
+        _ => String::new(),
+    };
+    let n_processed = events.iter().filter(|event| event.is_processed()).count();
+    output::line(format!(
+        "{n_processed} of {} processed{times}",
+        events.len()
+    ))?;
+    if n_processed < events.len() {
+        output::note(
+            "harkara: not all events were processed; `harkara events --status failed` lists dead letters, and \
+             events that are not stored wait for a worker, whose /readyz on the admin port tells more",
+        );
+    }
+    Ok(())
+}
+
+fn table(events: &[&Followed<'_>]) -> Table {
+    let columns = [
+        ("EVENT", Align::Left),
+        ("LANE", Align::Left),
+        ("STATUS", Align::Left),
+        ("MS", Align::Right),
+        ("ROWS CHANGED", Align::Left),
+    ];
+    let mut table = Table::new(&columns);
+    let cells: Vec<[String; 4]> = events.iter().map(|event| fixed_cells(event)).collect();
+    let widest = |at: usize| {
+        cells
+            .iter()
+            .map(|cells| cells[at].chars().count())
+            .max()
+            .unwrap_or_default()
+    };
+    let taken: usize = (0..4)
+        .map(|at| widest(at).max(columns[at].0.len()) + 2)
+        .sum();
+    for (event, [name, lane, status, ms]) in events.iter().zip(cells) {
+        let mut rows =
+            rows::lines(&event.changes, LINE_CHARACTERS.saturating_sub(taken)).into_iter();
+        table.row([name, lane, status, ms, rows.next().unwrap_or_default()]);
+        rows.for_each(|row| table.continued(&row));
+        if let Some(error) = event.row.as_ref().and_then(|row| row.error.as_deref()) {
+            table.below(&output::shortened(error, LINE_CHARACTERS - 4));
+        }
+    }
+    table
+}
+
+fn fixed_cells(event: &Followed<'_>) -> [String; 4] {
+    let row = event.row.as_ref();
+    [
+        output::shortened(event.name, 40),
+        row.map(|row| row.lane.clone()).unwrap_or_default(),
+        event.status().to_owned(),
+        row.and_then(commit_ms)
+            .map(|ms| ms.to_string())
+            .unwrap_or_default(),
+    ]
+}

@@ -1,0 +1,99 @@
+//! The names of events on the command line.
+
+use harkara_core::catalogue;
+
+use crate::exit::UsedWrongly;
+
+/// Stands for one of each demanded event.
+const ALL: &str = "all";
+
+/// How alike two names must be, from 0 to 1, to be taken for a slip of the pen.
+const ALIKE_MIN: f64 = 0.75;
+
+/// Most names that are offered in place of one.
+const OFFERED_MAX: usize = 4;
+
+/// The events that are meant. Names outside the catalogue are refused unless `unlisted`.
+pub(super) fn resolve(given: &[String], unlisted: bool) -> Result<Vec<String>, UsedWrongly> {
+    let mut names = Vec::new();
+    for name in given {
+        if name == ALL {
+            names.extend(catalogue::demanded().map(|known| known.name.to_owned()));
+        } else if unlisted || catalogue::find(name).is_some() {
+            names.push(name.clone());
+        } else {
+            return Err(UsedWrongly(unknown(name)));
+        }
+    }
+    Ok(names)
+}
+
+fn unknown(name: &str) -> String {
+    let near = near(name);
+    let offer = if near.is_empty() {
+        String::new()
+    } else {
+        format!("did you mean {}? ", near.join(" or "))
+    };
+    format!(
+        "{name:?} is not an event in the catalogue; {offer}docs/events.md lists all names, and --unlisted sends \
+         this one all the same"
+    )
+}
+
+/// The names that may have been meant, the nearest first: those that differ by a slip, those that
+/// contain this name, and those of the family of this name.
+fn near(name: &str) -> Vec<&'static str> {
+    let name = name.to_lowercase();
+    let mut scored: Vec<(f64, &'static str)> = catalogue::EVENTS
+        .iter()
+        .map(|known| {
+            (
+                strsim::normalized_damerau_levenshtein(&name, known.name),
+                known.name,
+                known.family,
+            )
+        })
+        .filter(|(alike, known, family)| {
+            *alike >= ALIKE_MIN || *family == name || known.contains(&name)
+        })
+        .map(|(alike, known, _)| (alike, known))
+        .collect();
+    scored.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
+    scored.truncate(OFFERED_MAX);
+    scored.into_iter().map(|(_, known)| known).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{near, resolve};
+
+    fn owned(names: &[&str]) -> Vec<String> {
+        names.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    #[test]
+    fn all_stands_for_the_thirty_demanded_events() {
+        assert_eq!(resolve(&owned(&["all"]), false).unwrap().len(), 30);
+    }
+
+    #[test]
+    fn a_slip_of_the_pen_is_answered_with_the_name_that_was_meant() {
+        assert_eq!(near("payment.capture")[0], "payment.captured");
+        assert_eq!(near("Payment.Captured")[0], "payment.captured");
+        assert!(
+            near("payment.dispute")
+                .iter()
+                .all(|name| name.starts_with("payment.dispute."))
+        );
+        assert_eq!(near("captured"), ["payment.captured"]);
+        assert!(near("zzz").is_empty());
+    }
+
+    #[test]
+    fn unlisted_names_are_sent_only_when_asked_for() {
+        let names = owned(&["payment.teleported"]);
+        assert!(resolve(&names, false).unwrap_err().0.contains("--unlisted"));
+        assert_eq!(resolve(&names, true).unwrap(), names);
+    }
+}

@@ -1,0 +1,132 @@
+//! Tells the answers to deliveries.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::time::Duration;
+
+use harkara_runtime::failure::with_causes;
+use harkara_simulator::delivery::Signed;
+use serde::Serialize;
+
+use super::sending::Sent;
+use crate::output::{self, Align, Table, counted};
+
+/// Up to so many deliveries or events each has a line of its own.
+pub(super) const LINES_MAX: usize = 60;
+
+/// Tells each answer, unless there are too many to read.
+pub(super) fn lines(deliveries: &[Signed], sent: &Sent) -> io::Result<()> {
+    if deliveries.len() > LINES_MAX {
+        return Ok(());
+    }
+    let columns = [
+        ("EVENT", Align::Left),
+        ("EVENT ID", Align::Left),
+        ("ANSWER", Align::Left),
+        ("MS", Align::Right),
+    ];
+    let mut table = Table::new(&columns);
+    for (delivery, result) in deliveries.iter().zip(&sent.results) {
+        let (answer, ms) = match result {
+            Some(Ok(answer)) => (
+                answer.status.to_string(),
+                format!("{:.1}", millis(answer.latency)),
+            ),
+            Some(Err(_)) => ("none".to_owned(), String::new()),
+            None => ("not sent".to_owned(), String::new()),
+        };
+        table.row([
+            output::shortened(&delivery.name, 40),
+            delivery.event_id.clone(),
+            answer,
+            ms,
+        ]);
+    }
+    table.print()
+}
+
+/// Tells how many deliveries were sent, and the answers by status.
+pub(super) fn summary(url: &str, deliveries: &[Signed], sent: &Sent) -> io::Result<()> {
+    let n_sent = sent.results.iter().flatten().count();
+    let events: BTreeSet<&str> = deliveries
+        .iter()
+        .map(|delivery| delivery.event_id.as_str())
+        .collect();
+    let mut by_status: BTreeMap<u16, usize> = BTreeMap::new();
+    let mut latencies: Vec<Duration> = Vec::new();
+    for answer in sent.answers() {
+        *by_status.entry(answer.status).or_default() += 1;
+        latencies.push(answer.latency);
+    }
+    latencies.sort_unstable();
+    let mut outcomes: Vec<String> = by_status
+        .iter()
+        .map(|(status, n)| format!("{n} × {status}"))
+        .collect();
+    let n_unanswered = n_sent - latencies.len();
+    if n_unanswered > 0 {
+        outcomes.push(format!("{n_unanswered} without an answer"));
+    }
+    if n_sent < deliveries.len() {
+        outcomes.push(format!("{} not sent", deliveries.len() - n_sent));
+    }
+    let latency = match (latencies.get(latencies.len() / 2), latencies.last()) {
+        (Some(median), Some(slowest)) => {
+            format!(
+                "; median {:.1} ms, slowest {:.1} ms",
+                millis(*median),
+                millis(*slowest)
+            )
+        }
+        _ => String::new(),
+    };
+    let deliveries = match deliveries.len() {
+        1 => "1 delivery".to_owned(),
+        n => format!("{n} deliveries"),
+    };
+    output::line(format!(
+        "{deliveries} of {} to {url}",
+        counted(events.len() as u64, "event")
+    ))?;
+    output::line(format!(
+        "{} in {:.2} s{latency}",
+        outcomes.join(", "),
+        sent.took.as_secs_f64()
+    ))
+}
+
+#[derive(Serialize)]
+struct DeliveryJson<'a> {
+    event_type: &'a str,
+    event_id: &'a str,
+    answer: Option<u16>,
+    latency_ms: Option<f64>,
+    error: Option<String>,
+}
+
+/// Writes an array with an object for each delivery.
+pub(super) fn json(deliveries: &[Signed], sent: &Sent) -> io::Result<()> {
+    let rows: Vec<DeliveryJson<'_>> = deliveries
+        .iter()
+        .zip(&sent.results)
+        .map(|(delivery, result)| {
+            let answer = result.as_ref().and_then(|result| result.as_ref().ok());
+            DeliveryJson {
+                event_type: &delivery.name,
+                event_id: &delivery.event_id,
+                answer: answer.map(|answer| answer.status),
+                latency_ms: answer.map(|answer| millis(answer.latency)),
+                error: match result {
+                    Some(Ok(_)) => None,
+                    Some(Err(error)) => Some(with_causes(error)),
+                    None => Some("not sent, since others had got no answer".to_owned()),
+                },
+            }
+        })
+        .collect();
+    output::json(&rows)
+}
+
+fn millis(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1000.0
+}

@@ -1,0 +1,156 @@
+//! Sends a plan, several deliveries at a time, and keeps every answer.
+
+use std::time::{Duration, Instant};
+
+use anyhow::bail;
+use harkara_runtime::failure::with_causes;
+use harkara_simulator::delivery::Signed;
+use harkara_simulator::send::{Answer, Destination, SendError, Sender};
+use tokio::task::JoinSet;
+
+use super::{REFUSED, TAKEN};
+use crate::exit::Ending;
+
+/// Most deliveries that wait for their answers at once.
+const IN_FLIGHT_MAX: usize = 16;
+
+/// After so many deliveries without an answer the rest is not sent.
+const NO_ANSWERS_MAX: usize = 32;
+
+/// What came back for each delivery of a plan.
+#[derive(Debug)]
+pub(super) struct Sent {
+    /// In the order of the plan; `None` for a delivery that was not sent because sending had stopped.
+    pub(super) results: Vec<Option<Result<Answer, SendError>>>,
+    /// From the first delivery to the last answer.
+    pub(super) took: Duration,
+}
+
+/// Sends every delivery, and stops early only where nobody answers.
+pub(super) async fn send_all(destination: &Destination, deliveries: &[Signed]) -> Sent {
+    let began = Instant::now();
+    let sender = Sender::new();
+    let mut results: Vec<_> = deliveries.iter().map(|_| None).collect();
+    let mut waiting = deliveries.iter().enumerate();
+    let mut in_flight = JoinSet::new();
+    let mut without_answer = 0;
+    loop {
+        while in_flight.len() < IN_FLIGHT_MAX && without_answer < NO_ANSWERS_MAX {
+            let Some((at, delivery)) = waiting.next() else {
+                break;
+            };
+            let (sender, destination, delivery) =
+                (sender.clone(), destination.clone(), delivery.clone());
+            in_flight.spawn(async move { (at, sender.send(&destination, &delivery).await) });
+        }
+        let Some(ended) = in_flight.join_next().await else {
+            break;
+        };
+        let (at, result) = ended.expect("sending neither panics nor is it aborted");
+        match &result {
+            Ok(_) => {}
+            // It refuses the connection: the next attempt would only say so again.
+            Err(SendError::Unreachable { .. }) => without_answer = NO_ANSWERS_MAX,
+            Err(_) => without_answer += 1,
+        }
+        results[at] = Some(result);
+    }
+    Sent {
+        results,
+        took: began.elapsed(),
+    }
+}
+
+impl Sent {
+    /// The answers that came.
+    pub(super) fn answers(&self) -> impl Iterator<Item = Answer> {
+        self.results
+            .iter()
+            .filter_map(|result| result.as_ref()?.as_ref().ok().copied())
+    }
+
+    /// Done where every delivery was answered with `expected`; else an error with the remedy.
+    pub(super) fn check(&self, expected: u16) -> anyhow::Result<Ending> {
+        if let Some(error) = self
+            .results
+            .iter()
+            .flatten()
+            .find_map(|result| result.as_ref().err())
+        {
+            bail!("{}; {}", with_causes(error), remedy(error));
+        }
+        let unexpected: Vec<u16> = self
+            .answers()
+            .map(|answer| answer.status)
+            .filter(|status| *status != expected)
+            .collect();
+        match unexpected.first() {
+            None => Ok(Ending::Done),
+            Some(&first) => bail!(
+                "{} of {} answers were not {expected} as expected; {}",
+                unexpected.len(),
+                self.results.len(),
+                meaning(first)
+            ),
+        }
+    }
+}
+
+fn remedy(error: &SendError) -> &'static str {
+    match error {
+        SendError::Unreachable { .. } => {
+            "is the ingress running there? `cargo dev up` starts one, and --url names another"
+        }
+        SendError::TimedOut { .. } | SendError::Broken { .. } => "the ingress's log tells more",
+        SendError::NoHeader { .. } => "this is a fault of the program",
+    }
+}
+
+/// What an unexpected answer says, and what to do about it.
+fn meaning(status: u16) -> String {
+    let said = match status {
+        TAKEN => "a delivery with a wrong signature was taken: what answers there checks nothing",
+        REFUSED => {
+            "the ingress has another secret for this endpoint: give it by --secret, or use the ingress's settings"
+        }
+        404 => {
+            "the ingress does not know the endpoint: see its settings `endpoints`, and --endpoint or --url here"
+        }
+        413 => "the body is over the ingress's limit ingress.body_bytes_max",
+        429 => "the ingress limits the rate: send less at a time",
+        503 => {
+            "the ingress cannot take deliveries durably now: its /readyz on the admin port tells why"
+        }
+        _ => "is it an ingress that answers there?",
+    };
+    format!("{status}: {said}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Answer, Duration, Ending, Sent};
+
+    fn answered(statuses: &[u16]) -> Sent {
+        let latency = Duration::from_millis(1);
+        let results = statuses
+            .iter()
+            .map(|&status| Some(Ok(Answer { status, latency })))
+            .collect();
+        Sent {
+            results,
+            took: latency,
+        }
+    }
+
+    #[test]
+    fn one_unexpected_answer_is_a_failure_that_says_what_to_do() {
+        assert_eq!(answered(&[200, 200]).check(200).unwrap(), Ending::Done);
+        assert_eq!(answered(&[401]).check(401).unwrap(), Ending::Done);
+        let error = answered(&[200, 401, 200])
+            .check(200)
+            .unwrap_err()
+            .to_string();
+        assert!(error.starts_with("1 of 3 answers"), "{error}");
+        assert!(error.contains("--secret"), "{error}");
+    }
+}

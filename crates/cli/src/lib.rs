@@ -1,1 +1,0 @@
-//! Harkara cli.

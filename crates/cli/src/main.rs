@@ -1,0 +1,38 @@
+//! `harkara`, the operators' command line.
+//!
+//! The modules stand in the order in which a call meets them: its arguments, the command that does
+//! the work, the database and the output that commands share, and how the process ends.
+
+mod arguments;
+
+mod commands;
+
+mod database;
+
+mod output;
+
+mod exit;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::arguments::{Arguments, Command};
+use crate::commands::{events, migrate, reference, replay, trigger};
+use crate::exit::Ending;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    exit::code(run(&arguments).await)
+}
+
+async fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
+    match &arguments.command {
+        Command::Migrate => migrate::run(&arguments.settings()?).await,
+        Command::Trigger(options) => trigger::run(&arguments.settings()?, options).await,
+        Command::Events(options) => events::run(&arguments.settings()?, options).await,
+        Command::Replay(options) => replay::run(&arguments.settings()?, options).await,
+        Command::Reference { page } => reference::run(*page),
+    }
+}

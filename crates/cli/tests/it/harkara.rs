@@ -1,0 +1,99 @@
+//! Runs the binary.
+
+use std::collections::BTreeMap;
+use std::process::{Output, Stdio};
+use std::time::Duration;
+
+use harkara_testkit::TestDatabase;
+use serde_json::Value;
+use tokio::process::Command;
+use tokio::time::timeout;
+
+/// A command that takes longer hangs.
+const BOUND: Duration = Duration::from_mins(1);
+
+/// The binary with an environment that holds nothing but its settings.
+#[derive(Default)]
+pub(crate) struct Harkara {
+    environment: BTreeMap<String, String>,
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) code: i32,
+    pub(crate) stdout: Vec<u8>,
+    pub(crate) stderr: String,
+}
+
+impl Harkara {
+    pub(crate) fn on(database: &TestDatabase) -> Self {
+        Self::default().with("HARKARA__POSTGRES__URL", &database.url)
+    }
+
+    pub(crate) fn with(mut self, variable: &str, value: &str) -> Self {
+        self.environment
+            .insert(variable.to_owned(), value.to_owned());
+        self
+    }
+
+    pub(crate) async fn run(&self, arguments: &[&str]) -> Ran {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_harkara"));
+        command
+            .args(arguments)
+            .env_clear()
+            .envs(&self.environment)
+            .stdin(Stdio::null())
+            .kill_on_drop(true);
+        let Output {
+            status,
+            stdout,
+            stderr,
+        } = timeout(BOUND, command.output())
+            .await
+            .expect("the command ends in time")
+            .unwrap();
+        let code = status.code().expect("no signal ended it");
+        Ran {
+            code,
+            stdout,
+            stderr: String::from_utf8(stderr).unwrap(),
+        }
+    }
+
+    /// The JSON document that a successful run prints.
+    pub(crate) async fn json(&self, arguments: &[&str]) -> Value {
+        let ran = self.run(arguments).await.done();
+        serde_json::from_str(&ran.stdout()).unwrap_or_else(|error| panic!("{error}: {ran:?}"))
+    }
+}
+
+impl Ran {
+    pub(crate) fn stdout(&self) -> String {
+        String::from_utf8(self.stdout.clone()).unwrap()
+    }
+
+    pub(crate) fn done(self) -> Self {
+        self.ended_with(0)
+    }
+
+    pub(crate) fn ended_with(self, code: i32) -> Self {
+        assert_eq!(self.code, code, "{self:?}");
+        self
+    }
+
+    /// Asserts that the run failed with `code` and one line that holds all of `words`.
+    pub(crate) fn complains(self, code: i32, words: &[&str]) {
+        let ran = self.ended_with(code);
+        assert_eq!(ran.stderr.lines().count(), 1, "{ran:?}");
+        for word in words {
+            assert!(ran.stderr.contains(word), "{word:?} is missing in {ran:?}");
+        }
+    }
+}
+
+/// A local port on which nobody listens.
+pub(crate) fn closed_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
+}

@@ -1,0 +1,20 @@
+//! The command line as operators meet it: the real binary against a real database and ingress.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "what a test cannot go on without ends it"
+)]
+
+mod harkara;
+
+mod ledger;
+
+mod receiving;
+
+mod events;
+mod migrate;
+mod reference;
+mod replay;
+mod shows;
+mod trigger;
+mod usage;

@@ -1,0 +1,29 @@
+//! Pages of the documentation that the program generates.
+
+use std::path::Path;
+
+use crate::harkara::Harkara;
+
+#[tokio::test]
+async fn every_generated_page_is_checked_in_as_it_is_generated() {
+    for (page, file) in [
+        ("events", "docs/events.md"),
+        ("configuration", "docs/configuration.md"),
+        ("settings-file", "deploy/harkara.toml"),
+        ("cli", "docs/cli.md"),
+    ] {
+        let generated = Harkara::default()
+            .run(&["reference", page])
+            .await
+            .done()
+            .stdout();
+        let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("../..")
+            .join(file);
+        let checked_in = std::fs::read_to_string(&path).unwrap();
+        assert!(
+            checked_in == generated,
+            "{file} is out of date: `harkara reference {page} > {file}` writes it"
+        );
+    }
+}
