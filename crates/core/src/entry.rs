@@ -51,7 +51,10 @@ impl EntryId {
     #[must_use]
     pub fn parse(id: &str) -> Option<Self> {
         let (millis, sequence) = id.split_once('-')?;
-        Some(Self { millis: millis.parse().ok()?, sequence: sequence.parse().ok()? })
+        Some(Self {
+            millis: millis.parse().ok()?,
+            sequence: sequence.parse().ok()?,
+        })
     }
 }
 

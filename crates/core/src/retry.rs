@@ -43,7 +43,7 @@ pub fn backoff(first: Duration, max: Duration, failures: u32, jitter: f64) -> Du
     full.mul_f64(1.0 - 0.5 * jitter.clamp(0.0, 1.0))
 }
 
-/// How to handle a pending entry taken over from another consumer, by how often it was delivered.
+/// How to handle a pending entry taken over from another consumer, by how often it was claimed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Suspicion {
     /// Its worker died once: most likely not because of it. Processed with others.
@@ -54,15 +54,15 @@ pub enum Suspicion {
     SetAside,
 }
 
-/// Deliveries up to which an entry is processed together with others.
-pub const DELIVERIES_TOGETHER_MAX: u64 = 1;
+/// Claims up to which an entry is processed together with others.
+pub const CLAIMS_TOGETHER_MAX: u64 = 1;
 
-/// Judges an entry by its deliveries so far. `deliveries_max` is the bound from the settings.
+/// Judges an entry by its claims so far. `claims_max` is the bound from the settings.
 #[must_use]
-pub fn suspicion(deliveries: u64, deliveries_max: u64) -> Suspicion {
-    if deliveries >= deliveries_max {
+pub fn suspicion(claims: u64, claims_max: u64) -> Suspicion {
+    if claims >= claims_max {
         Suspicion::SetAside
-    } else if deliveries > DELIVERIES_TOGETHER_MAX {
+    } else if claims > CLAIMS_TOGETHER_MAX {
         Suspicion::Alone
     } else {
         Suspicion::None
@@ -93,7 +93,7 @@ mod tests {
 
     #[test]
     fn an_entry_is_trusted_once_then_handled_alone_then_set_aside() {
-        let judged: Vec<_> = (1..=5).map(|deliveries| suspicion(deliveries, 4)).collect();
+        let judged: Vec<_> = (1..=5).map(|claims| suspicion(claims, 4)).collect();
         assert_eq!(
             judged,
             [

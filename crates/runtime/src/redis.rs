@@ -15,7 +15,7 @@ use deadpool_redis::{Manager, PoolConfig, Runtime, Timeouts};
 
 use crate::settings::RedisSettings;
 
-pub use deadpool_redis::Pool;
+pub use deadpool_redis::{Connection, Pool};
 
 pub use check::{Note, ServerProblem, ServerReport, check_server};
 pub use shared::{SharedConnection, connect_shared};

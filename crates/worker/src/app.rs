@@ -171,7 +171,7 @@ impl App {
             entries_max: worker.batch_entries_max,
             claim_idle: worker.claim_idle,
             every: worker.take_over_every,
-            deliveries_max: u64::from(worker.deliveries_max),
+            claims_max: u64::from(worker.claims_max),
         };
         let due = DueSource {
             road: self.road.clone(),
@@ -196,6 +196,8 @@ impl App {
 
         // The loops end when told to stop, and not before.
         let ended = tokio::select! {
+            // In this order: loops that have ended because of the stop are as they should be.
+            biased;
             () = stop.requested() => Ok(()),
             ended = loops.join_next() => Err(RunError::of(ended)),
         };

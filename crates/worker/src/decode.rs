@@ -29,11 +29,11 @@ pub(crate) fn entry(claimed: ClaimedEntry, retries: &Retries, now: ReceivedAt) -
 }
 
 /// The record of a stream entry that nobody dares to read any more.
-pub(crate) fn set_aside(claimed: ClaimedEntry, deliveries: u64, now: ReceivedAt) -> EventRecord {
+pub(crate) fn set_aside(claimed: ClaimedEntry, claims: u64, now: ReceivedAt) -> EventRecord {
     let mut record = unread(claimed, now);
     record.verdict = Verdict::Fail {
         error: format!(
-            "set aside unread: delivered {deliveries} times without being acknowledged, so it may be what \
+            "set aside unread: claimed {claims} times without being acknowledged, so it may be what \
              ends its workers"
         ),
     };

@@ -6,10 +6,9 @@ mod scripts;
 use std::time::Duration;
 
 use bytes::Bytes;
-use deadpool_redis::Connection;
 use harkara_core::entry::{EntryId, EntryRef};
 use harkara_core::lane::{CONSUMER_GROUP, LANES, Lane};
-use harkara_runtime::redis::Pool;
+use harkara_runtime::redis::{Connection, Pool};
 use redis::aio::MultiplexedConnection;
 use redis::{Cmd, Value, cmd};
 
@@ -29,11 +28,11 @@ pub(crate) struct ClaimedEntry {
     pub(crate) fields: Vec<(String, Bytes)>,
 }
 
-/// A pending entry, and how often it was delivered.
+/// A pending entry, and how often it was claimed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PendingEntry {
     pub(crate) id: EntryId,
-    pub(crate) deliveries: u64,
+    pub(crate) claims: u64,
 }
 
 impl Group {
@@ -116,7 +115,7 @@ impl Group {
     }
 
     /// Moves up to `entries_max` entries that were idle for `idle` to this consumer, without counting
-    /// that as a delivery. Gives them and where to go on looking; `0-0` means from the start.
+    /// that as a claim. Gives them and where to go on looking; `0-0` means from the start.
     pub(crate) async fn take_over_idle(
         &self,
         lane: Lane,
@@ -157,18 +156,18 @@ impl Group {
         let rows: Vec<(String, String, u64, u64)> = self.ask(&pending, "XPENDING").await?;
         Ok(rows
             .into_iter()
-            .filter_map(|(id, _, _, deliveries)| {
+            .filter_map(|(id, _, _, claims)| {
                 Some(PendingEntry {
                     id: EntryId::parse(&id)?,
-                    deliveries,
+                    claims,
                 })
             })
             .collect())
     }
 
-    /// Counts one more delivery of pending entries and gives their fields. Entries that are no longer
+    /// Counts one more claim of pending entries and gives their fields. Entries that are no longer
     /// in the stream are missing from the answer and are dropped from the pending list.
-    pub(crate) async fn deliver_again(
+    pub(crate) async fn claim_again(
         &self,
         lane: Lane,
         ids: &[EntryId],
@@ -327,3 +326,6 @@ fn claimed_entry(lane: Lane, id: EntryId, fields: Vec<(String, Bytes)>) -> Claim
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests;

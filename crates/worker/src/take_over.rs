@@ -28,7 +28,7 @@ pub(crate) struct TakeOver {
     pub(crate) entries_max: usize,
     pub(crate) claim_idle: Duration,
     pub(crate) every: Duration,
-    pub(crate) deliveries_max: u64,
+    pub(crate) claims_max: u64,
 }
 
 impl TakeOver {
@@ -92,8 +92,8 @@ impl TakeOver {
                     .counters
                     .taken_over
                     .inc_by(u64::try_from(ids.len()).unwrap_or(u64::MAX));
-                let deliveries = self.deliveries_of(lane, *first, *last, &ids).await?;
-                self.process(lane, deliveries, stop).await?;
+                let pending = self.claims_of(lane, *first, *last, &ids).await?;
+                self.process(lane, pending, stop).await?;
             }
             if next == FROM_START {
                 return Ok(());
@@ -103,8 +103,8 @@ impl TakeOver {
         Ok(())
     }
 
-    /// How often each of our pending entries from `first` to `last` was delivered.
-    async fn deliveries_of(
+    /// How often each of our pending entries from `first` to `last` was claimed.
+    async fn claims_of(
         &self,
         lane: Lane,
         first: EntryId,
@@ -131,7 +131,7 @@ impl TakeOver {
         Ok(found)
     }
 
-    /// Sends entries down the road: together, alone, or aside, by how often they were delivered.
+    /// Sends entries down the road: together, alone, or aside, by how often they were claimed.
     async fn process(
         &self,
         lane: Lane,
@@ -139,7 +139,7 @@ impl TakeOver {
         stop: &Stop,
     ) -> Result<(), GroupError> {
         let judged = |wanted: Suspicion| -> Vec<PendingEntry> {
-            let of = |entry: &PendingEntry| suspicion(entry.deliveries, self.deliveries_max);
+            let of = |entry: &PendingEntry| suspicion(entry.claims, self.claims_max);
             entries
                 .iter()
                 .copied()
@@ -149,19 +149,19 @@ impl TakeOver {
         for entry in judged(Suspicion::SetAside) {
             self.set_aside(lane, entry).await?;
         }
-        self.deliver(lane, &judged(Suspicion::None)).await?;
+        self.claim(lane, &judged(Suspicion::None)).await?;
         // One at a time: an entry that ends this worker must not take others with it again. The rest
-        // was not counted as delivered, and goes to the next worker as it is.
+        // was not counted as claimed, and goes to the next worker as it is.
         for entry in judged(Suspicion::Alone) {
             if stop.is_requested() {
                 break;
             }
-            self.deliver(lane, &[entry]).await?;
+            self.claim(lane, &[entry]).await?;
         }
         Ok(())
     }
 
-    async fn deliver(&self, lane: Lane, entries: &[PendingEntry]) -> Result<(), GroupError> {
+    async fn claim(&self, lane: Lane, entries: &[PendingEntry]) -> Result<(), GroupError> {
         if entries.is_empty() {
             return Ok(());
         }
@@ -172,7 +172,7 @@ impl TakeOver {
             .await
             .expect("the semaphore is never closed");
         let ids: Vec<EntryId> = entries.iter().map(|entry| entry.id).collect();
-        let claimed = self.road.group.deliver_again(lane, &ids).await?;
+        let claimed = self.road.group.claim_again(lane, &ids).await?;
         self.road
             .held
             .add(claimed.iter().map(|claimed| claimed.entry));
@@ -193,7 +193,7 @@ impl TakeOver {
             .acquire_owned()
             .await
             .expect("the semaphore is never closed");
-        let claimed = self.road.group.deliver_again(lane, &[entry.id]).await?;
+        let claimed = self.road.group.claim_again(lane, &[entry.id]).await?;
         self.road
             .held
             .add(claimed.iter().map(|claimed| claimed.entry));
@@ -201,11 +201,11 @@ impl TakeOver {
             tracing::error!(
                 %lane,
                 entry = %entry.id,
-                deliveries = entry.deliveries,
+                claims = entry.claims,
                 "An entry that may end its workers is set aside as a dead letter."
             );
             self.road.counters.set_aside.inc();
-            let record = decode::set_aside(claimed, entry.deliveries, clock::now());
+            let record = decode::set_aside(claimed, entry.claims, clock::now());
             self.road.take(vec![record]).await;
         }
         drop(permit);

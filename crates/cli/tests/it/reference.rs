@@ -23,7 +23,7 @@ async fn every_generated_page_is_checked_in_as_it_is_generated() {
         let checked_in = std::fs::read_to_string(&path).unwrap();
         assert!(
             checked_in == generated,
-            "{file} is out of date: `harkara reference {page} > {file}` writes it"
+            "{file} is out of date: `just docs` writes it"
         );
     }
 }

@@ -191,22 +191,8 @@ fn nearest(key: &str) -> Option<&'static str> {
     const EDITS_MAX: usize = 3;
     catalogue::SETTINGS
         .iter()
-        .map(|setting| (edits(key, setting.key), setting.key))
+        .map(|setting| (strsim::levenshtein(key, setting.key), setting.key))
         .filter(|(n_edits, _)| *n_edits <= EDITS_MAX)
         .min()
         .map(|(_, near)| near)
-}
-
-/// Insertions, deletions and replacements that lead from one text to another.
-fn edits(from: &str, to: &str) -> usize {
-    let mut row: Vec<usize> = (0..=to.len()).collect();
-    for (i, a) in from.bytes().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, b) in to.bytes().enumerate() {
-            let replaced = diagonal + usize::from(a != b);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[to.len()]
 }

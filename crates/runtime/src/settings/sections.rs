@@ -81,8 +81,8 @@ pub struct WorkerSettings {
     pub claim_idle: Duration,
     /// Time between two looks for entries to take over.
     pub take_over_every: Duration,
-    /// Deliveries after which an entry is set aside.
-    pub deliveries_max: u32,
+    /// Claims after which an entry is set aside.
+    pub claims_max: u32,
     /// Attempts after which an event is a dead letter.
     pub attempts_max: u32,
     /// Wait before the second attempt.
@@ -163,9 +163,9 @@ impl IngressSettings {
     }
 }
 
-/// A pending entry is taken over only after this many read waits, so that a worker that merely
-/// waits for entries is never taken for a dead one.
-const READ_WAITS_PER_CLAIM_IDLE_MIN: u32 = 3;
+/// A consumer is removed only after this many read waits, so that a worker that merely waits for
+/// entries is never taken for one that is gone.
+const READ_WAITS_PER_CONSUMER_IDLE_MIN: u32 = 3;
 
 impl WorkerSettings {
     pub(super) fn read(r: &mut Reader) -> Self {
@@ -177,7 +177,7 @@ impl WorkerSettings {
             read_wait: r.millis("worker.read_wait_ms"),
             claim_idle: r.millis("worker.claim_idle_ms"),
             take_over_every: r.millis("worker.take_over_every_ms"),
-            deliveries_max: r.whole("worker.deliveries_max"),
+            claims_max: r.whole("worker.claims_max"),
             attempts_max: r.whole("worker.attempts_max"),
             backoff_first: r.millis("worker.backoff_first_ms"),
             backoff_max: r.millis("worker.backoff_max_ms"),
@@ -193,9 +193,9 @@ impl WorkerSettings {
 
     fn check_relations(&self, r: &mut Reader) {
         r.relation(
-            &["worker.claim_idle_ms", "worker.read_wait_ms"],
-            self.claim_idle >= self.read_wait * READ_WAITS_PER_CLAIM_IDLE_MIN,
-            "must be at least three times worker.read_wait_ms, or live workers lose entries to others",
+            &["worker.consumer_idle_ms", "worker.read_wait_ms"],
+            self.consumer_idle >= self.read_wait * READ_WAITS_PER_CONSUMER_IDLE_MIN,
+            "must be at least three times worker.read_wait_ms: a read is a waiting worker's only sign of life",
         );
         r.relation(
             &["worker.backoff_max_ms", "worker.backoff_first_ms"],
@@ -206,11 +206,6 @@ impl WorkerSettings {
             &["worker.consumer_idle_ms", "worker.claim_idle_ms"],
             self.consumer_idle > self.claim_idle,
             "must be more than worker.claim_idle_ms, so that entries are taken over before their consumer goes",
-        );
-        r.relation(
-            &["worker.batch_entries_max"],
-            self.batch_entries_max >= LANES,
-            "must be at least 4, the number of lanes, or the lowest lane could starve",
         );
     }
 }

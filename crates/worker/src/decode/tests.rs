@@ -114,7 +114,5 @@ fn an_entry_without_a_body_keeps_its_fields_as_evidence() {
 fn an_entry_set_aside_is_not_read() {
     let record = set_aside(claimed(&whole(&[])), 6, ReceivedAt::from_millis(7));
     assert_eq!(record.event_id.as_str(), "evt1");
-    assert!(
-        matches!(record.verdict, Verdict::Fail { error } if error.contains("delivered 6 times"))
-    );
+    assert!(matches!(record.verdict, Verdict::Fail { error } if error.contains("claimed 6 times")));
 }

@@ -6,7 +6,7 @@ use harkara_core::secret::Secret;
 use harkara_core::signature::sign;
 use harkara_storage::ledger;
 
-use crate::pipeline::{Pipeline, SECRET};
+use crate::pipeline::{Pipeline, SECRET, exchange};
 
 #[tokio::test]
 async fn every_demanded_event_is_processed_and_leaves_the_stream() {
@@ -23,7 +23,7 @@ async fn every_demanded_event_is_processed_and_leaves_the_stream() {
 
     let pool = pipeline.database.pool();
     for event in &events {
-        let found = ledger::find(&pool, &[event.event_id.clone()])
+        let found = ledger::find(&pool, std::slice::from_ref(&event.event_id))
             .await
             .unwrap();
         let [found] = found.as_slice() else {
@@ -37,7 +37,7 @@ async fn every_demanded_event_is_processed_and_leaves_the_stream() {
         assert_eq!(found.body, event.body, "{} keeps its bytes", event.name);
         assert_eq!(found.signature, sign(&Secret::new(SECRET), &event.body));
         assert!(found.row.traceparent.is_some());
-        let changes = ledger::changes(&pool, &[event.event_id.clone()])
+        let changes = ledger::changes(&pool, std::slice::from_ref(&event.event_id))
             .await
             .unwrap();
         assert!(!changes.is_empty(), "{} changed no row", event.name);
@@ -107,7 +107,7 @@ async fn a_trace_can_be_followed_from_the_request_to_the_row() {
         body.len(),
         sign(&Secret::new(SECRET), body.as_bytes()),
     );
-    let answer = exchange(&pipeline, &request).await;
+    let answer = exchange(pipeline.public, &request).await;
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     pipeline.until_events("processed", 1).await;
     let kept: String = pipeline
@@ -116,15 +116,4 @@ async fn a_trace_can_be_followed_from_the_request_to_the_row() {
         .await;
     assert_eq!(kept, format!("{traceparent} vendor=1"));
     worker.stop().await;
-}
-
-async fn exchange(pipeline: &Pipeline, request: &str) -> String {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    let mut connection = tokio::net::TcpStream::connect(pipeline.public)
-        .await
-        .unwrap();
-    connection.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    connection.read_to_string(&mut answer).await.unwrap();
-    answer
 }

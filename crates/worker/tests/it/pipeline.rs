@@ -16,6 +16,8 @@ use harkara_simulator::send::{Destination, Sender};
 use harkara_testkit::{TestDatabase, redis_database, wait_until};
 use redis::aio::MultiplexedConnection;
 use redis::cmd;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
 
@@ -36,6 +38,7 @@ pub(crate) struct Pipeline {
 
 /// A worker inside the test's process.
 pub(crate) struct Worker {
+    pub(crate) admin: SocketAddr,
     stop: Stop,
     task: JoinHandle<()>,
 }
@@ -69,10 +72,11 @@ impl Pipeline {
         let app = harkara_worker::App::build(&settings)
             .await
             .unwrap_or_else(|error| panic!("{error:?}"));
+        let admin = app.admin_addr();
         let stop = Stop::by_hand();
         let until = stop.clone();
         let task = tokio::spawn(async move { app.run_until_stopped(until).await.unwrap() });
-        Worker { stop, task }
+        Worker { admin, stop, task }
     }
 
     /// Starts the worker's real binary, to be killed.
@@ -151,6 +155,17 @@ impl Pipeline {
             .await
     }
 
+    /// Holds up every commit, until [`Pipeline::release_commits`].
+    pub(crate) async fn hold_commits(&self) {
+        self.database
+            .execute("BEGIN; LOCK TABLE event_identities IN ACCESS EXCLUSIVE MODE")
+            .await;
+    }
+
+    pub(crate) async fn release_commits(&self) {
+        self.database.execute("ROLLBACK").await;
+    }
+
     /// Waits until the streams are empty and nothing is pending.
     pub(crate) async fn until_drained(&self) {
         wait_until("the lanes are empty", BOUND, async || {
@@ -214,6 +229,20 @@ impl Drop for Pipeline {
 }
 
 impl Worker {
+    /// The value of one of its counters.
+    pub(crate) async fn counter(&self, name: &str) -> u64 {
+        let metrics = exchange(
+            self.admin,
+            "GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+        )
+        .await;
+        let line = metrics
+            .lines()
+            .find_map(|line| line.strip_prefix(name))
+            .unwrap_or_else(|| panic!("{name}"));
+        line.trim().parse().unwrap()
+    }
+
     /// Stops the worker and waits for its end.
     pub(crate) async fn stop(self) {
         self.stop.request();
@@ -222,6 +251,15 @@ impl Worker {
             .expect("the worker ends in time")
             .unwrap();
     }
+}
+
+/// One request and its whole answer.
+pub(crate) async fn exchange(address: SocketAddr, request: &str) -> String {
+    let mut connection = TcpStream::connect(address).await.unwrap();
+    connection.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).await.unwrap();
+    answer
 }
 
 /// Settings under which things happen quickly.

@@ -2,6 +2,7 @@
 
 use harkara_core::lane::Lane;
 use harkara_testkit::wait_until;
+use tokio::process::Command;
 
 use crate::pipeline::{BOUND, Pipeline};
 
@@ -40,10 +41,7 @@ async fn a_stop_under_load_leaves_nothing_claimed_and_no_consumer() {
 #[tokio::test]
 async fn a_stop_does_not_wait_beyond_its_deadline_and_leaves_the_rest_pending() {
     let mut pipeline = Pipeline::start().await;
-    pipeline
-        .database
-        .execute("BEGIN; LOCK TABLE event_identities IN ACCESS EXCLUSIVE MODE")
-        .await;
+    pipeline.hold_commits().await;
     let event = pipeline.bodies.event("payment.captured");
     pipeline.deliver(&event).await;
     let worker = pipeline.worker(&[("worker.stop_deadline_ms", "300")]).await;
@@ -59,9 +57,33 @@ async fn a_stop_does_not_wait_beyond_its_deadline_and_leaves_the_rest_pending() 
         "its consumer must keep what is pending"
     );
 
-    pipeline.database.execute("ROLLBACK").await;
+    pipeline.release_commits().await;
     let next = [("worker.consumer", "next"), ("worker.claim_idle_ms", "300")];
     let worker = pipeline.worker(&next).await;
     pipeline.until_events("processed", 1).await;
     worker.stop().await;
+}
+
+#[tokio::test]
+async fn sigterm_and_sigint_end_the_process_with_success() {
+    for signal in ["TERM", "INT"] {
+        let mut pipeline = Pipeline::start().await;
+        let event = pipeline.bodies.event("payment.captured");
+        pipeline.deliver(&event).await;
+        let mut process = pipeline.worker_process(&[]);
+        pipeline.until_events("processed", 1).await;
+        let id = process.id().unwrap().to_string();
+        let sent = Command::new("kill")
+            .args([&format!("-{signal}"), &id])
+            .status()
+            .await
+            .unwrap();
+        assert!(sent.success());
+        let ended = tokio::time::timeout(BOUND, process.wait())
+            .await
+            .expect("it ends in time")
+            .unwrap();
+        assert_eq!(ended.code(), Some(0), "SIG{signal}");
+        assert_eq!(pipeline.consumers(Lane::Default).await, [] as [&str; 0]);
+    }
 }

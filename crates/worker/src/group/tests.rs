@@ -1,0 +1,137 @@
+use std::time::Duration;
+
+use harkara_core::lane::{CONSUMER_GROUP, Lane};
+use harkara_runtime::redis::pool;
+use harkara_runtime::settings::Settings;
+use harkara_testkit::redis_database;
+use redis::aio::MultiplexedConnection;
+use redis::cmd;
+
+use super::Group;
+
+/// A group on a Redis of its own, as the consumer `me` sees it.
+async fn group() -> (Group, MultiplexedConnection) {
+    let url = redis_database().await;
+    let settings = Settings::from_map([("redis.url".to_owned(), url.clone())].into())
+        .expect("the settings are sound");
+    let group = Group::new(pool(&settings.redis), 0, "me".to_owned());
+    assert_eq!(group.ensure().await.expect("the groups are created"), 4);
+    let client = redis::Client::open(url).expect("the URL is valid");
+    (
+        group,
+        client
+            .get_multiplexed_async_connection()
+            .await
+            .expect("the test Redis answers"),
+    )
+}
+
+/// Appends an entry and lets a consumer claim it.
+async fn claimed_by(redis: &mut MultiplexedConnection, consumer: &str, lane: Lane) {
+    let key = lane.stream_key(0);
+    let () = cmd("XADD")
+        .arg(&[&key, "*", "a", "b"])
+        .query_async(redis)
+        .await
+        .expect("XADD");
+    let () = cmd("XREADGROUP")
+        .arg(&["GROUP", CONSUMER_GROUP, consumer, "STREAMS", &key, ">"])
+        .query_async(redis)
+        .await
+        .expect("XREADGROUP");
+}
+
+async fn consumers(redis: &mut MultiplexedConnection, lane: Lane) -> Vec<String> {
+    let told: redis::streams::StreamInfoConsumersReply = cmd("XINFO")
+        .arg(&["CONSUMERS", &lane.stream_key(0), CONSUMER_GROUP])
+        .query_async(redis)
+        .await
+        .expect("XINFO");
+    told.consumers
+        .into_iter()
+        .map(|consumer| consumer.name)
+        .collect()
+}
+
+#[tokio::test]
+async fn idle_consumers_are_removed_unless_something_is_pending_with_them() {
+    let (group, mut redis) = group().await;
+    claimed_by(&mut redis, "holding", Lane::Default).await;
+    for name in ["empty", "me"] {
+        let () = cmd("XGROUP")
+            .arg(&[
+                "CREATECONSUMER",
+                &Lane::Default.stream_key(0),
+                CONSUMER_GROUP,
+                name,
+            ])
+            .query_async(&mut redis)
+            .await
+            .expect("CREATECONSUMER");
+    }
+    assert_eq!(
+        group
+            .retire_idle_consumers(Duration::from_hours(1))
+            .await
+            .expect("asked"),
+        0
+    );
+    assert_eq!(
+        group
+            .retire_idle_consumers(Duration::ZERO)
+            .await
+            .expect("asked"),
+        1
+    );
+    assert_eq!(
+        consumers(&mut redis, Lane::Default).await,
+        ["holding", "me"]
+    );
+}
+
+#[tokio::test]
+async fn a_consumer_leaves_only_the_lanes_on_which_nothing_is_pending_with_it() {
+    let (group, mut redis) = group().await;
+    claimed_by(&mut redis, "me", Lane::Default).await;
+    let () = cmd("XGROUP")
+        .arg(&[
+            "CREATECONSUMER",
+            &Lane::Critical.stream_key(0),
+            CONSUMER_GROUP,
+            "me",
+        ])
+        .query_async(&mut redis)
+        .await
+        .expect("CREATECONSUMER");
+    group.deregister().await.expect("asked");
+    assert_eq!(consumers(&mut redis, Lane::Default).await, ["me"]);
+    assert_eq!(consumers(&mut redis, Lane::Critical).await, [""; 0]);
+}
+
+#[tokio::test]
+async fn a_pending_entry_that_was_deleted_from_the_stream_is_let_go_of() {
+    let (group, mut redis) = group().await;
+    claimed_by(&mut redis, "me", Lane::Normal).await;
+    let pending = group
+        .own_pending(Lane::Normal, "-", 10)
+        .await
+        .expect("asked");
+    let () = cmd("XDEL")
+        .arg(Lane::Normal.stream_key(0))
+        .arg(pending[0].id.to_string())
+        .query_async(&mut redis)
+        .await
+        .expect("XDEL");
+    let claimed = group
+        .claim_again(Lane::Normal, &[pending[0].id])
+        .await
+        .expect("asked");
+    assert!(claimed.is_empty());
+    assert!(
+        group
+            .own_pending(Lane::Normal, "-", 10)
+            .await
+            .expect("asked")
+            .is_empty()
+    );
+}
