@@ -62,7 +62,7 @@ COMMENT ON COLUMN webhook_events.traceparent IS 'W3C trace context of the delive
 CREATE TABLE webhook_events_default PARTITION OF webhook_events DEFAULT;
 
 CREATE TABLE audit_logs (
-    at                timestamptz NOT NULL DEFAULT now(),
+    at                timestamptz NOT NULL DEFAULT clock_timestamp(),
     actor             text NOT NULL,
     action            text NOT NULL,
     entity_type       text COLLATE "C" NOT NULL,
@@ -77,6 +77,7 @@ CREATE INDEX audit_logs_entity ON audit_logs (entity_id, at);
 CREATE INDEX audit_logs_event ON audit_logs (razorpay_event_id);
 
 COMMENT ON TABLE audit_logs IS 'Every change of an entity''s status and every operator''s action. Partitioned by month.';
+COMMENT ON COLUMN audit_logs.at IS 'When the row was written, after its entity was locked: the changes of one entity are in order.';
 COMMENT ON COLUMN audit_logs.actor IS 'worker, or operator:<name>.';
 COMMENT ON COLUMN audit_logs.action IS 'status_changed, or the operator''s command such as replay.';
 COMMENT ON COLUMN audit_logs.from_status IS 'Null where the entity was not known before.';
@@ -84,24 +85,41 @@ COMMENT ON COLUMN audit_logs.from_status IS 'Null where the entity was not known
 CREATE TABLE audit_logs_default PARTITION OF audit_logs DEFAULT;
 
 -- Creates the monthly partitions from last month to `months_ahead` from now, where missing.
--- Months begin in UTC. Safe to run from many places at once.
+-- Months begin in UTC. Safe to run from many places at once, and late: rows of such a month that went
+-- to the default partition meanwhile are moved.
 CREATE FUNCTION harkara_ensure_partitions(months_ahead integer) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
     parent    text;
+    key       text;
+    columns   text;
     month     timestamp;
+    begins    timestamptz;
+    ends      timestamptz;
     partition text;
 BEGIN
     PERFORM pg_advisory_xact_lock(hashtext('harkara_ensure_partitions'));
-    FOREACH parent IN ARRAY ARRAY['webhook_events', 'audit_logs'] LOOP
+    FOR parent, key IN VALUES ('webhook_events', 'created_at'), ('audit_logs', 'at') LOOP
+        SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) INTO columns FROM pg_attribute
+        WHERE attrelid = parent::regclass AND attnum > 0 AND NOT attisdropped AND attgenerated = '';
         FOR offset_months IN -1..months_ahead LOOP
             month := date_trunc('month', now() AT TIME ZONE 'UTC') + make_interval(months => offset_months);
+            begins := month AT TIME ZONE 'UTC';
+            ends := (month + interval '1 month') AT TIME ZONE 'UTC';
             partition := parent || '_' || to_char(month, 'YYYY"_"MM');
             IF to_regclass(partition) IS NULL THEN
                 EXECUTE format(
-                    'CREATE TABLE %I PARTITION OF %I FOR VALUES FROM (%L) TO (%L)',
-                    partition, parent, to_char(month, 'YYYY-MM-DD') || ' 00:00:00+00',
-                    to_char(month + interval '1 month', 'YYYY-MM-DD') || ' 00:00:00+00');
+                    'CREATE TABLE %I (LIKE %I INCLUDING DEFAULTS INCLUDING GENERATED INCLUDING CONSTRAINTS INCLUDING STORAGE)',
+                    partition, parent);
+                -- The default partition would refuse a neighbour for rows that it holds.
+                EXECUTE format('LOCK TABLE %I IN ACCESS EXCLUSIVE MODE', parent || '_default');
+                EXECUTE format(
+                    'WITH moved AS (DELETE FROM %1$I WHERE %2$I >= %3$L AND %2$I < %4$L RETURNING %5$s) '
+                    'INSERT INTO %6$I (%5$s) SELECT %5$s FROM moved',
+                    parent || '_default', key, begins, ends, columns, partition);
+                EXECUTE format(
+                    'ALTER TABLE %I ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)',
+                    parent, partition, begins, ends);
             END IF;
         END LOOP;
     END LOOP;

@@ -63,9 +63,9 @@ pub(super) async fn fresh(
     let mut fresh = Vec::new();
     for at in candidates {
         if new.contains(&records[at].body_sha256) {
-            fresh.push(at)
+            fresh.push(at);
         } else {
-            known.push(at)
+            known.push(at);
         }
     }
 
@@ -292,9 +292,9 @@ async fn count_duplicates(
             .entry((&known.event_id, known.created_at_micros))
             .or_default();
         if is_same_id(record.event_id.as_str(), &known.event_id) {
-            *same_id += 1
+            *same_id += 1;
         } else {
-            *other_id += 1
+            *other_id += 1;
         }
     }
     if counts.is_empty() {

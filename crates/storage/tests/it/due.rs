@@ -1,0 +1,259 @@
+//! Leasing pending events and settling them.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use harkara_storage::Pool;
+use harkara_storage::commit::Outcome;
+use harkara_storage::ledger::{LeasedEvent, lease_due};
+use harkara_storage::record::{EventRecord, Origin, Verdict};
+use harkara_testkit::TestDatabase;
+
+use crate::records::{commit, leased, payment, to_retry};
+
+const LEASE: Duration = Duration::from_mins(1);
+
+/// Stores pending events `e00`, `e01`, …, the first due the longest.
+async fn pending(db: &TestDatabase, count: usize) {
+    let batch = (0..count)
+        .map(|n| {
+            to_retry(
+                &payment(&format!("e{n:02}"), &format!("pay_{n}"), "captured", 10),
+                Duration::ZERO,
+            )
+        })
+        .collect();
+    assert_eq!(
+        commit(&db.pool(), batch).await.unwrap().outcome().retried,
+        count
+    );
+    db.execute(
+        "UPDATE webhook_events SET next_attempt_at = now() - interval '1 hour' + \
+           substr(razorpay_event_id, 2)::int * interval '1 second'",
+    )
+    .await;
+}
+
+async fn leases(pool: &Pool, rows_max: usize) -> Vec<LeasedEvent> {
+    lease_due(pool, rows_max, LEASE).await.unwrap()
+}
+
+fn ids(events: &[LeasedEvent]) -> Vec<&str> {
+    events.iter().map(|event| event.event_id.as_str()).collect()
+}
+
+#[tokio::test]
+async fn only_due_rows_are_leased_oldest_first_and_each_once() {
+    let db = TestDatabase::migrated().await;
+    pending(&db, 7).await;
+    db.execute("UPDATE webhook_events SET next_attempt_at = now() + interval '1 hour' WHERE razorpay_event_id = 'e01'").await;
+    db.execute(
+        "UPDATE webhook_events SET next_attempt_at = now() - interval '1 day' WHERE razorpay_event_id = 'e05'; \
+         UPDATE webhook_events SET status = 'failed', next_attempt_at = NULL WHERE razorpay_event_id = 'e03'",
+    )
+    .await;
+    let pool = db.pool();
+    assert_eq!(ids(&leases(&pool, 3).await), ["e05", "e00", "e02"]);
+    assert_eq!(ids(&leases(&pool, 9).await), ["e04", "e06"]);
+    assert!(leases(&pool, 9).await.is_empty());
+    let attempts: Vec<i32> = db
+        .column("SELECT attempts FROM webhook_events ORDER BY razorpay_event_id")
+        .await;
+    assert_eq!(attempts, [2, 1, 2, 1, 2, 2, 2]);
+}
+
+#[tokio::test]
+async fn a_leased_event_is_the_one_that_was_delivered() {
+    let db = TestDatabase::migrated().await;
+    let event = payment("evt", "pay_1", "captured", 10);
+    let mut record = to_retry(&event, Duration::ZERO);
+    record.trace.tracestate = "vendor=1".to_owned();
+    record.endpoint = "live".to_owned();
+    commit(&db.pool(), vec![record.clone()])
+        .await
+        .map(drop)
+        .unwrap();
+    let leased = leases(&db.pool(), 1).await.remove(0);
+    assert_eq!(leased.event_id, record.event_id);
+    assert_eq!(
+        (leased.event_type, leased.endpoint, leased.lane),
+        (record.event_type, record.endpoint, record.lane)
+    );
+    assert_eq!(
+        (leased.signature, leased.trace, leased.received_at),
+        (record.signature, record.trace, record.received_at)
+    );
+    assert_eq!(
+        (leased.body, leased.body_sha256, leased.attempts),
+        (record.body, record.body_sha256, 2)
+    );
+    let created_at_micros = record.received_at.millis() * 1000;
+    assert_eq!(
+        leased.origin,
+        Origin::Ledger {
+            attempts: 2,
+            created_at_micros
+        }
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_leasing_at_once_never_get_the_same_row() {
+    let db = TestDatabase::migrated().await;
+    pending(&db, 60).await;
+    let pool = db.pool();
+    let leasers: Vec<_> = (0..4)
+        .map(|_| {
+            let pool = pool.clone();
+            tokio::spawn(async move {
+                let mut got = Vec::new();
+                loop {
+                    let more = leases(&pool, 3).await;
+                    if more.is_empty() {
+                        return got;
+                    }
+                    got.extend(more.into_iter().map(|event| event.event_id.to_string()));
+                }
+            })
+        })
+        .collect();
+    let mut all = Vec::new();
+    for leaser in leasers {
+        all.extend(leaser.await.unwrap());
+    }
+    let mut left = leases(&pool, 60)
+        .await
+        .into_iter()
+        .map(|event| event.event_id.to_string())
+        .collect();
+    all.append(&mut left);
+    assert_eq!(all.len(), 60);
+    assert_eq!(all.into_iter().collect::<BTreeSet<_>>().len(), 60);
+}
+
+#[tokio::test]
+async fn a_row_that_another_leaser_holds_is_passed_over() {
+    let db = TestDatabase::migrated().await;
+    pending(&db, 3).await;
+    db.execute("BEGIN; SELECT 1 FROM webhook_events WHERE razorpay_event_id = 'e01' FOR UPDATE")
+        .await;
+    assert_eq!(ids(&leases(&db.pool(), 9).await), ["e00", "e02"]);
+    db.execute("ROLLBACK").await;
+    assert_eq!(ids(&leases(&db.pool(), 9).await), ["e01"]);
+}
+
+#[tokio::test]
+async fn a_leased_event_is_processed_once_and_a_repetition_changes_nothing() {
+    let db = TestDatabase::migrated().await;
+    pending(&db, 2).await;
+    let pool = db.pool();
+    let batch: Vec<EventRecord> = leases(&pool, 9).await.into_iter().map(leased).collect();
+    let committed = commit(&pool, batch.clone()).await.unwrap();
+    assert_eq!(
+        (
+            committed.outcome().processed,
+            committed.outcome().applied.changed
+        ),
+        (2, 2)
+    );
+    assert!(committed.entries().is_empty());
+    let rows = "SELECT razorpay_event_id, status, processed_at, error, next_attempt_at FROM webhook_events";
+    let before = db.rows(rows).await;
+    let again = commit(&pool, batch).await.unwrap().outcome();
+    assert_eq!(
+        again,
+        Outcome {
+            superseded: 2,
+            ..Outcome::default()
+        }
+    );
+    assert_eq!(db.rows(rows).await, before);
+    let settled: i64 = db
+        .value("SELECT count(*) FROM webhook_events WHERE processed AND processed_at IS NOT NULL AND error IS NULL")
+        .await;
+    assert_eq!(settled, 2);
+    let audited: i64 = db.value("SELECT count(*) FROM audit_logs").await;
+    assert_eq!(audited, 2);
+}
+
+#[tokio::test]
+async fn a_lease_that_ended_comes_due_again_and_its_late_commit_changes_nothing() {
+    let db = TestDatabase::migrated().await;
+    pending(&db, 1).await;
+    let pool = db.pool();
+    let first = lease_due(&pool, 1, Duration::ZERO).await.unwrap().remove(0);
+    let second = leases(&pool, 1).await.remove(0);
+    assert_eq!((first.attempts, second.attempts), (2, 3));
+
+    let late = commit(&pool, vec![leased(first)]).await.unwrap().outcome();
+    assert_eq!(
+        late,
+        Outcome {
+            superseded: 1,
+            ..Outcome::default()
+        }
+    );
+    let payments: i64 = db.value("SELECT count(*) FROM payment_transactions").await;
+    assert_eq!(payments, 0);
+    assert_eq!(
+        commit(&pool, vec![leased(second)])
+            .await
+            .unwrap()
+            .outcome()
+            .processed,
+        1
+    );
+}
+
+#[tokio::test]
+async fn a_leased_event_can_be_retried_again_or_given_up() {
+    let db = TestDatabase::migrated().await;
+    pending(&db, 2).await;
+    let pool = db.pool();
+    let batch = leases(&pool, 2)
+        .await
+        .into_iter()
+        .map(leased)
+        .zip([
+            Verdict::Retry {
+                error: "again".to_owned(),
+                after: Duration::from_mins(1),
+            },
+            Verdict::Fail {
+                error: "enough".to_owned(),
+            },
+        ])
+        .map(|(record, verdict)| EventRecord { verdict, ..record })
+        .collect();
+    let outcome = commit(&pool, batch).await.unwrap().outcome();
+    assert_eq!(
+        (outcome.retried, outcome.failed, outcome.processed),
+        (1, 1, 0)
+    );
+    let rows: Vec<String> = db
+        .column(
+            "SELECT concat_ws(' ', status, error, attempts, next_attempt_at > now()) FROM webhook_events ORDER BY razorpay_event_id",
+        )
+        .await;
+    assert_eq!(rows, ["pending again 2 t", "failed enough 2"]);
+    assert!(leases(&pool, 9).await.is_empty(), "failed stays failed");
+}
+
+#[tokio::test]
+async fn a_delivery_that_comes_again_while_its_event_is_leased_is_a_duplicate() {
+    let db = TestDatabase::migrated().await;
+    pending(&db, 1).await;
+    let pool = db.pool();
+    let lease = leases(&pool, 1).await.remove(0);
+    let again = crate::records::claimed(&payment("e00", "pay_0", "captured", 10));
+    // Both sources in one batch.
+    let outcome = commit(&pool, vec![again, leased(lease)])
+        .await
+        .unwrap()
+        .outcome();
+    assert_eq!((outcome.processed, outcome.duplicates), (1, 1));
+    let row: String = db
+        .value("SELECT concat_ws(' ', status, duplicates) FROM webhook_events")
+        .await;
+    assert_eq!(row, "processed 1");
+}

@@ -1,0 +1,29 @@
+//! The store against a real PostgreSQL. Every test has a database of its own.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "what a test cannot go on without ends it"
+)]
+
+mod records;
+
+mod migrations;
+mod schema;
+
+mod ledger_rows;
+mod values;
+
+mod duplicates;
+mod growth;
+mod law;
+
+mod audit;
+mod failures;
+mod verdicts;
+
+mod due;
+mod listing;
+mod replay;
+mod views;
+
+mod plans;

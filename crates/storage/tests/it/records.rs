@@ -1,0 +1,146 @@
+//! Events as a worker hands them to a commit.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use harkara_core::delivery::body_sha256;
+use harkara_core::entry::{EntryId, EntryRef};
+use harkara_core::event::{self, Head};
+use harkara_core::ids::EventId;
+use harkara_core::lane::{Lane, LaneTable};
+use harkara_core::secret::Secret;
+use harkara_core::signature::sign;
+use harkara_core::time::ReceivedAt;
+use harkara_core::trace::TraceContext;
+use harkara_simulator::{Bodies, SimulatedEvent};
+use harkara_storage::Pool;
+use harkara_storage::StorageError;
+use harkara_storage::commit::{self, CommittedBatch, Outcome};
+use harkara_storage::ledger::LeasedEvent;
+use harkara_storage::record::{EventRecord, Origin, Verdict};
+
+/// When the simulated events happen, in seconds since 1970.
+pub(crate) const NOW: i64 = 1_790_000_000;
+
+/// Bodies that are the same in every run.
+pub(crate) fn bodies() -> Bodies {
+    Bodies::new(1, NOW)
+}
+
+/// An event with a body written by hand.
+pub(crate) fn event(event_id: &str, body: &str) -> SimulatedEvent {
+    SimulatedEvent {
+        event_id: event_id.to_owned(),
+        name: String::new(),
+        body: body.as_bytes().to_vec(),
+    }
+}
+
+/// A payment event in one line.
+pub(crate) fn payment(event_id: &str, payment_id: &str, status: &str, at: i64) -> SimulatedEvent {
+    event(
+        event_id,
+        &format!(
+            r#"{{"event":"payment.{status}","account_id":"acc_1","created_at":{at},"payload":{{"payment":{{"entity":
+            {{"id":"{payment_id}","status":"{status}","amount":500,"currency":"INR"}}}}}}}}"#
+        ),
+    )
+}
+
+/// An event claimed from its stream, with the verdict that its body deserves.
+pub(crate) fn claimed(event: &SimulatedEvent) -> EventRecord {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    let (head, verdict) = judged(&event.body);
+    let lanes = LaneTable::new(&std::collections::BTreeMap::new()).unwrap();
+    let lane = lanes.lane_of(head.as_ref().map(|head| head.name.as_str()));
+    let received_at = ReceivedAt::from_millis(chrono::Utc::now().timestamp_millis());
+    EventRecord {
+        origin: Origin::Stream(entry(lane, NEXT.fetch_add(1, Ordering::Relaxed))),
+        endpoint: "default".to_owned(),
+        lane,
+        event_id: EventId::stored(event.event_id.clone()),
+        event_type: head
+            .as_ref()
+            .map_or_else(|| "unknown".to_owned(), |head| head.name.clone()),
+        account_id: head.as_ref().and_then(|head| head.account_id.clone()),
+        occurred_at: head.as_ref().and_then(|head| head.occurred_at),
+        received_at,
+        signature: sign(&Secret::new("a secret of ours"), &event.body),
+        trace: TraceContext::generated(7, 9),
+        body: Bytes::from(event.body.clone()),
+        body_sha256: body_sha256(&event.body),
+        verdict,
+    }
+}
+
+pub(crate) fn all_claimed<'a>(
+    events: impl IntoIterator<Item = &'a SimulatedEvent>,
+) -> Vec<EventRecord> {
+    events.into_iter().map(claimed).collect()
+}
+
+/// An event claimed from its stream whose projection went wrong unexpectedly.
+pub(crate) fn to_retry(event: &SimulatedEvent, after: Duration) -> EventRecord {
+    EventRecord {
+        verdict: Verdict::Retry {
+            error: "out of luck".to_owned(),
+            after,
+        },
+        ..claimed(event)
+    }
+}
+
+/// A leased event with the verdict that its body deserves.
+pub(crate) fn leased(event: LeasedEvent) -> EventRecord {
+    let (head, verdict) = judged(&event.body);
+    EventRecord {
+        origin: event.origin,
+        endpoint: event.endpoint,
+        lane: event.lane,
+        event_id: event.event_id,
+        event_type: event.event_type,
+        account_id: head.as_ref().and_then(|head| head.account_id.clone()),
+        occurred_at: head.as_ref().and_then(|head| head.occurred_at),
+        received_at: event.received_at,
+        signature: event.signature,
+        trace: event.trace,
+        body: event.body,
+        body_sha256: event.body_sha256,
+        verdict,
+    }
+}
+
+/// Commits events claimed from their streams, each with the verdict that it deserves.
+pub(crate) async fn deliver(pool: &Pool, events: &[&SimulatedEvent]) -> Outcome {
+    commit(pool, all_claimed(events.iter().copied()))
+        .await
+        .unwrap()
+        .outcome()
+}
+
+fn entry(lane: Lane, number: u64) -> EntryRef {
+    let id = EntryId::parse(&format!("{number}-0")).unwrap();
+    EntryRef { lane, id }
+}
+
+fn judged(body: &[u8]) -> (Option<Head>, Verdict) {
+    match event::read(body) {
+        Ok(event) => (Some(event.head.clone()), Verdict::Project(event)),
+        Err(unprojectable) => {
+            let error = unprojectable.reason.to_string();
+            (
+                unprojectable.head.map(|head| *head),
+                Verdict::Fail { error },
+            )
+        }
+    }
+}
+
+/// Commits a batch that is not needed any more.
+pub(crate) async fn commit(
+    pool: &Pool,
+    mut batch: Vec<EventRecord>,
+) -> Result<CommittedBatch, StorageError> {
+    commit::commit(pool, &mut batch).await
+}
