@@ -87,8 +87,10 @@ CREATE TABLE audit_logs_default PARTITION OF audit_logs DEFAULT;
 -- Creates the monthly partitions from last month to `months_ahead` from now, where missing.
 -- Months begin in UTC. Safe to run from many places at once, and late: rows of such a month that went
 -- to the default partition meanwhile are moved.
+-- It must not queue behind a long reader: everyone else would queue behind it. It gives up, and is
+-- called again later.
 CREATE FUNCTION harkara_ensure_partitions(months_ahead integer) RETURNS void
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql SET lock_timeout = '500ms' AS $$
 DECLARE
     parent    text;
     key       text;

@@ -9,13 +9,18 @@ use bytes::Bytes;
 use serde::Deserialize;
 
 use crate::delivery::VerifiedDelivery;
+use crate::endpoint::EndpointName;
 use crate::ids::EventId;
 use crate::lane::Lane;
+use crate::signature::check_form;
 use crate::time::ReceivedAt;
 use crate::trace::TraceContext;
 
 /// The format that [`fields_of`] writes. A change that older workers cannot read raises it.
 pub const FORMAT_VERSION: &str = "1";
+
+/// Characters of an unknown version that its error repeats.
+const VERSION_CHARS_TOLD: usize = 20;
 
 /// Names of an entry's fields.
 pub mod field {
@@ -73,20 +78,21 @@ pub struct EntryRef {
     pub id: EntryId,
 }
 
-/// An entry as a worker reads it back.
+/// An entry as a worker reads it back. Everything in it but the body has the form that the ingress
+/// gives it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StreamEntry {
     /// The endpoint that took the delivery.
-    pub endpoint: String,
+    pub endpoint: EndpointName,
     /// The event's id.
     pub event_id: EventId,
     /// The event's name as the ingress saw it; empty where the body had none.
     pub event_name: String,
     /// When the delivery was received.
     pub received_at: ReceivedAt,
-    /// The signature that was verified.
+    /// The signature that was verified, in hex.
     pub signature: String,
-    /// The delivery's trace context.
+    /// The delivery's trace context; empty where it has none.
     pub trace: TraceContext,
     /// The exact body.
     pub body: Bytes,
@@ -106,9 +112,13 @@ pub enum InvalidEntry {
     MalformedField(&'static str),
 }
 
+/// Longest event name in an entry, in bytes. The longest documented one has 45.
+const EVENT_NAME_BYTES_MAX: usize = 200;
+
 /// The event name in a body, read without building a tree.
 ///
-/// `None` where the body is not a JSON object or has no such text; that is for the worker to judge.
+/// `None` where the body is not a JSON object, has no such text, or one that can be no name (too long,
+/// control characters); that is for the worker to judge.
 #[must_use]
 pub fn event_name(body: &[u8]) -> Option<Cow<'_, str>> {
     #[derive(Deserialize)]
@@ -116,9 +126,12 @@ pub fn event_name(body: &[u8]) -> Option<Cow<'_, str>> {
         #[serde(borrow)]
         event: Cow<'a, str>,
     }
-    serde_json::from_slice::<Name<'_>>(body)
-        .ok()
-        .map(|name| name.event)
+    let name = serde_json::from_slice::<Name<'_>>(body).ok()?.event;
+    is_name(&name).then_some(name)
+}
+
+fn is_name(text: &str) -> bool {
+    text.len() <= EVENT_NAME_BYTES_MAX && !text.chars().any(char::is_control)
 }
 
 /// The fields of the entry for a delivery, in the order in which they are appended.
@@ -160,10 +173,7 @@ pub fn fields_of<'a>(
 
 impl StreamEntry {
     /// Reads an entry's fields; unknown ones are passed over.
-    pub fn from_fields(
-        fields: impl IntoIterator<Item = (String, Bytes)>,
-    ) -> Result<Self, InvalidEntry> {
-        let fields: Vec<(String, Bytes)> = fields.into_iter().collect();
+    pub fn from_fields(fields: &[(String, Bytes)]) -> Result<Self, InvalidEntry> {
         let find = |name: &str| {
             fields
                 .iter()
@@ -171,29 +181,40 @@ impl StreamEntry {
                 .map(|(_, value)| value)
         };
         let bytes = |name| find(name).ok_or(InvalidEntry::MissingField(name));
-        let text = |name| -> Result<String, InvalidEntry> {
-            let bytes = bytes(name)?;
-            String::from_utf8(bytes.to_vec()).map_err(|_| InvalidEntry::MalformedField(name))
+        let text = |name| -> Result<&str, InvalidEntry> {
+            std::str::from_utf8(bytes(name)?).map_err(|_| InvalidEntry::MalformedField(name))
         };
-        let optional = |name| find(name).map_or(Ok(String::new()), |_| text(name));
+        let optional = |name| find(name).map_or(Ok(""), |_| text(name));
 
         let version = text(field::VERSION)?;
         if version != FORMAT_VERSION {
-            return Err(InvalidEntry::UnknownVersion(version));
+            return Err(InvalidEntry::UnknownVersion(
+                version.escape_debug().take(VERSION_CHARS_TOLD).collect(),
+            ));
         }
+        let malformed = InvalidEntry::MalformedField;
         let received_at = text(field::RECEIVED_AT)?
             .parse()
-            .map_err(|_| InvalidEntry::MalformedField(field::RECEIVED_AT))?;
+            .map_err(|_| malformed(field::RECEIVED_AT))?;
+        let endpoint =
+            EndpointName::parse(text(field::ENDPOINT)?).map_err(|_| malformed(field::ENDPOINT))?;
+        let event_id =
+            EventId::from_entry(text(field::EVENT_ID)?).ok_or(malformed(field::EVENT_ID))?;
+        let event_name = optional(field::EVENT_NAME)?;
+        if !is_name(event_name) {
+            return Err(malformed(field::EVENT_NAME));
+        }
+        let signature = text(field::SIGNATURE)?;
+        check_form(Some(signature.as_bytes())).map_err(|_| malformed(field::SIGNATURE))?;
+        let tracestate = optional(field::TRACESTATE)?;
+        let trace = TraceContext::parse(optional(field::TRACEPARENT)?, Some(tracestate));
         Ok(Self {
-            endpoint: text(field::ENDPOINT)?,
-            event_id: EventId::stored(text(field::EVENT_ID)?),
-            event_name: optional(field::EVENT_NAME)?,
+            endpoint,
+            event_id,
+            event_name: event_name.to_owned(),
             received_at: ReceivedAt::from_millis(received_at),
-            signature: text(field::SIGNATURE)?,
-            trace: TraceContext {
-                traceparent: optional(field::TRACEPARENT)?,
-                tracestate: optional(field::TRACESTATE)?,
-            },
+            signature: signature.to_owned(),
+            trace: trace.unwrap_or_default(),
             body: bytes(field::BODY)?.clone(),
         })
     }

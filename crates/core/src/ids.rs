@@ -8,6 +8,12 @@ use crate::signature::encode_hex;
 /// Longest event id in bytes. Razorpay sends 14 characters; a derived id has 71.
 pub const EVENT_ID_BYTES_MAX: usize = 128;
 
+/// What the id of a delivery without the header begins with.
+const DERIVED_PREFIX: &str = "sha256:";
+
+/// What stands between a contested id and the digest of the body that came second.
+const CONTESTED_MARK: u8 = b'~';
+
 /// The identity that Razorpay gives an event, the same for every retry of it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct EventId(String);
@@ -16,26 +22,51 @@ impl EventId {
     /// Reads an `X-Razorpay-Event-Id`: 1 to 128 visible ASCII characters after trimming, else `None`.
     ///
     /// The header is not signed, so a strange one says nothing about the body and must not refuse it.
+    /// Ids of the forms that we derive ourselves are not taken from a header, so that nobody can
+    /// occupy another body's.
     #[must_use]
     pub fn from_header(value: &str) -> Option<Self> {
-        let value = value.trim();
-        let visible = value.bytes().all(|b| b.is_ascii_graphic());
-        (!value.is_empty() && value.len() <= EVENT_ID_BYTES_MAX && visible)
-            .then(|| Self(value.to_owned()))
+        Self::from_entry(value.trim()).filter(|id| !id.0.starts_with(DERIVED_PREFIX))
+    }
+
+    /// Reads the id in a stream entry: one from a header, or one derived from the body.
+    #[must_use]
+    pub fn from_entry(value: &str) -> Option<Self> {
+        let allowed = |b: u8| b.is_ascii_graphic() && b != CONTESTED_MARK;
+        let fits = !value.is_empty() && value.len() <= EVENT_ID_BYTES_MAX;
+        (fits && value.bytes().all(allowed)).then(|| Self(value.to_owned()))
     }
 
     /// The id of a delivery that came without one: `sha256:` and the digest of its body.
     #[must_use]
     pub fn of_body(body: &[u8]) -> Self {
-        Self(format!("sha256:{}", encode_hex(&body_sha256(body))))
+        Self(format!(
+            "{DERIVED_PREFIX}{}",
+            encode_hex(&body_sha256(body))
+        ))
     }
 
     /// The id of a second body that came under an id which another body already holds.
     ///
-    /// The id header is not signed, so this can happen, and neither body may be lost.
+    /// The id header is not signed, so this can happen, and neither body may be lost. The whole digest
+    /// is part of it, so no other body can have it.
     #[must_use]
     pub fn contested(&self, digest: &[u8; 32]) -> Self {
-        Self(format!("{}~{}", self.0, encode_hex(&digest[..8])))
+        let delivered = self.delivered();
+        Self(format!(
+            "{delivered}{}{}",
+            char::from(CONTESTED_MARK),
+            encode_hex(digest)
+        ))
+    }
+
+    /// The id as it was delivered: without what [`EventId::contested`] added.
+    #[must_use]
+    pub fn delivered(&self) -> &str {
+        self.0
+            .split(char::from(CONTESTED_MARK))
+            .next()
+            .unwrap_or_default()
     }
 
     /// An id that was read from our own stream or ledger.
@@ -156,9 +187,27 @@ mod tests {
     }
 
     #[test]
+    fn a_contested_id_is_made_once_and_remembers_what_was_delivered() {
+        let id = EventId::from_header("abc").unwrap();
+        let contested = id.contested(&[7; 32]);
+        assert_eq!(contested.contested(&[7; 32]), contested);
+        assert_eq!(contested.delivered(), "abc");
+        assert_eq!(EventId::from_entry(contested.as_str()), None);
+    }
+
+    #[test]
     fn a_header_that_is_no_id_is_ignored() {
         assert_eq!(EventId::from_header(" abc ").unwrap().as_str(), "abc");
-        for bad in ["", "  ", "a b", "é", "a\u{7f}", &"x".repeat(129)] {
+        for bad in [
+            "",
+            "  ",
+            "a b",
+            "é",
+            "a\u{7f}",
+            "a~b",
+            "sha256:00",
+            &"x".repeat(129),
+        ] {
             assert_eq!(EventId::from_header(bad), None, "{bad:?}");
         }
     }

@@ -99,14 +99,23 @@ impl EndpointSecrets {
     }
 }
 
+/// Whether a text has the form of a signature.
+pub fn check_form(header: Option<&[u8]>) -> Result<(), Refusal> {
+    claimed(header).map(|_| ())
+}
+
+fn claimed(header: Option<&[u8]>) -> Result<(&[u8; SIGNATURE_HEX_BYTES], [u8; 32]), Refusal> {
+    let header = header.ok_or(Refusal::Missing)?;
+    let header: &[u8; SIGNATURE_HEX_BYTES] = header.try_into().map_err(|_| Refusal::WrongLength)?;
+    Ok((header, decode_hex(header).ok_or(Refusal::NotHex)?))
+}
+
 /// Checks a delivery's signature over its exact body against every live secret of its endpoint.
 pub fn verify(
     delivery: Delivery<'_>,
     secrets: &EndpointSecrets,
 ) -> Result<VerifiedDelivery, Refusal> {
-    let header = delivery.signature.ok_or(Refusal::Missing)?;
-    let header: &[u8; SIGNATURE_HEX_BYTES] = header.try_into().map_err(|_| Refusal::WrongLength)?;
-    let claimed = decode_hex(header).ok_or(Refusal::NotHex)?;
+    let (header, claimed) = claimed(delivery.signature)?;
     let secret_position = secrets
         .position_of_match(&delivery.body, &claimed)
         .ok_or(Refusal::NoMatch)?;

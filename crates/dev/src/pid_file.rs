@@ -110,6 +110,7 @@ fn carries(command_line: &str, marks: &[String]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::{Duration, Instant};
 
     fn marks(texts: &[&str]) -> Vec<String> {
         texts.iter().map(|&text| text.to_owned()).collect()
@@ -158,6 +159,12 @@ mod tests {
             .stdin(Stdio::null())
             .spawn()
             .unwrap();
+        // For an instant after it was started a process shows no command line.
+        let bound = Instant::now() + Duration::from_secs(10);
+        while !command_line(child.id()).is_some_and(|line| line.contains("sleep")) {
+            assert!(Instant::now() < bound, "the child shows no command line");
+            std::thread::yield_now();
+        }
 
         write(
             &folder,

@@ -29,7 +29,9 @@ pub(crate) async fn check(settings: &PostgresSettings) -> Result<(), UnknownSche
     }
     .await;
     match state {
-        Ok(state) => state.fault().map_or(Ok(()), |fault| Err(UnknownSchema(fault))),
+        Ok(state) => state
+            .fault()
+            .map_or(Ok(()), |fault| Err(UnknownSchema(fault))),
         Err(error) => {
             tracing::warn!(
                 error = error.full(),

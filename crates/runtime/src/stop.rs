@@ -1,6 +1,7 @@
 //! The request to stop: from a signal, or by hand in tests.
 
 use std::io;
+use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -38,6 +39,14 @@ impl Stop {
     #[must_use]
     pub fn is_requested(&self) -> bool {
         self.0.is_cancelled()
+    }
+
+    /// Waits for a time, or until a stop is asked for.
+    pub async fn sleep(&self, duration: Duration) {
+        tokio::select! {
+            () = tokio::time::sleep(duration) => {}
+            () = self.requested() => {}
+        }
     }
 
     /// Waits until a stop is asked for. Safe to drop and call again.

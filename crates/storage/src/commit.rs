@@ -9,7 +9,8 @@ use diesel_async::{AsyncConnection, AsyncPgConnection};
 use harkara_core::entry::EntryRef;
 use harkara_core::projection::project;
 
-use crate::projections::{self, Applied};
+use crate::projections;
+pub use crate::projections::Applied;
 use crate::record::{EventRecord, Origin, Verdict};
 use crate::{Pool, StorageError};
 
@@ -67,7 +68,7 @@ pub async fn commit(
 ) -> Result<CommittedBatch, StorageError> {
     let entries = records
         .iter()
-        .filter_map(|record| match record.origin {
+        .filter_map(|record| match record.claimed.origin {
             Origin::Stream(entry) => Some(entry),
             Origin::Ledger { .. } => None,
         })
@@ -89,7 +90,7 @@ async fn apply(
     connection: &mut AsyncPgConnection,
     records: &mut [EventRecord],
 ) -> Result<Outcome, StorageError> {
-    let is_fresh = |record: &EventRecord| matches!(record.origin, Origin::Stream(_));
+    let is_fresh = |record: &EventRecord| matches!(record.claimed.origin, Origin::Stream(_));
     let identified = identify::fresh(connection, records).await?;
     let settled = settle::pending(connection, records).await?;
     let mine: HashSet<usize> = identified.fresh.iter().chain(&settled).copied().collect();
@@ -114,7 +115,7 @@ async fn apply(
         .enumerate()
         .filter(|(at, _)| mine.contains(at))
         .filter_map(|(_, record)| match &record.verdict {
-            Verdict::Project(event) => Some((&record.event_id, event)),
+            Verdict::Project(event) => Some((&record.claimed.event_id, event)),
             Verdict::Fail { .. } | Verdict::Retry { .. } => None,
         });
     outcome.applied = projections::write(connection, &project(to_project)).await?;

@@ -25,29 +25,32 @@ pub enum StorageError {
         /// The bound.
         seconds: u64,
     },
+    /// An identity was refused as known, and the event that holds it was not found.
+    #[error("an event's identity is held by an event that cannot be found")]
+    HolderNotFound,
     /// A migration failed.
     #[error("migration failed: {0}")]
     Migration(String),
 }
 
-/// What trying again can do about a failure.
+/// What can be done about a failed commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Remedy {
-    /// The store is away or busy: the same work will do later. No event is to blame.
+    /// The store is away, busy or unfit: the same work will do later. No event is to blame.
     Wait,
-    /// One of the events may be to blame: smaller batches find it.
-    Split,
+    /// It took too long: less at a time may do. No event is to blame.
+    Halve,
+    /// One of the events may be to blame: less at a time finds it.
+    Blame,
 }
 
 impl StorageError {
-    /// Whether to wait or to look for the event at fault.
-    ///
-    /// The driver does not tell every error's code. What is not plainly the server's trouble counts as
-    /// [`Remedy::Split`]; a lone event is then blamed only if its ledger row can be written.
+    /// What to do about it. An event may be blamed only for what can be its own doing.
     #[must_use]
     pub fn remedy(&self) -> Remedy {
         match self {
-            Self::Connect(_) | Self::TimedOut { .. } | Self::Migration(_) => Remedy::Wait,
+            Self::Connect(_) | Self::Migration(_) | Self::HolderNotFound => Remedy::Wait,
+            Self::TimedOut { .. } => Remedy::Halve,
             Self::Statement { source, .. } => remedy_of(source),
         }
     }
@@ -79,7 +82,43 @@ fn remedy_of(error: &DieselError) -> Remedy {
             | DatabaseErrorKind::ReadOnlyTransaction,
             _,
         ) => Remedy::Wait,
-        _ => Remedy::Split,
+        DieselError::DatabaseError(DatabaseErrorKind::Unknown, told) => {
+            remedy_of_message(told.message())
+        }
+        _ => Remedy::Blame,
+    }
+}
+
+/// What PostgreSQL says, in its untranslated words, when the trouble is its own. The driver does not
+/// pass on the error's code, and each connection asks for untranslated messages.
+const SERVER_TROUBLE: [&str; 15] = [
+    "deadlock detected",
+    "terminating connection",
+    "the database system is",
+    "too many clients",
+    "connection slots",
+    "No space left on device",
+    "could not ",
+    "out of memory",
+    "out of shared memory",
+    "does not exist",
+    "permission denied",
+    "must be owner",
+    "current transaction is aborted",
+    "cannot execute",
+    "disk full",
+];
+
+/// How PostgreSQL begins when a bound of time has run out.
+const OUT_OF_TIME: &str = "canceling statement due to";
+
+fn remedy_of_message(message: &str) -> Remedy {
+    if message.starts_with(OUT_OF_TIME) {
+        Remedy::Halve
+    } else if SERVER_TROUBLE.iter().any(|words| message.contains(words)) {
+        Remedy::Wait
+    } else {
+        Remedy::Blame
     }
 }
 

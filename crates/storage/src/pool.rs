@@ -39,6 +39,13 @@ pub struct Pool {
     transaction_timeout: Duration,
 }
 
+/// A connection that is silent for this long is asked for a sign of life.
+const KEEPALIVE_IDLE: Duration = Duration::from_secs(15);
+
+/// Data that stays unacknowledged for this long means a dead connection. (Without it a silently
+/// dropped connection would look alive for a quarter of an hour.)
+const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(10);
+
 /// Statements that one transaction may take: its bound is that many statement timeouts, so that a
 /// server which answers each in time is never cut off, and a silent network is.
 const TRANSACTION_STATEMENTS: u32 = 2;
@@ -52,6 +59,11 @@ impl Pool {
         config.custom_setup = Box::new(move |url| {
             Box::pin(async move {
                 let mut connection = connect(url).await.map_err(ConnectionError::BadConnection)?;
+                // Whether an error is the server's trouble is told by its untranslated words. Where the
+                // role may not choose them, they are most likely untranslated all the same.
+                if let Err(error) = connection.batch_execute("SET lc_messages = 'C'").await {
+                    tracing::debug!(%error, "The language of PostgreSQL's messages could not be chosen.");
+                }
                 connection
                     .batch_execute(&format!(
                         "SET statement_timeout = {timeout_ms}; \
@@ -154,9 +166,12 @@ impl fmt::Debug for Pool {
 /// Connects; the error names the address and every cause, which diesel's own would leave out.
 async fn connect(url: &str) -> Result<AsyncPgConnection, String> {
     // The parser's message could quote the URL, and with it the password.
-    let config: Config = url
+    let mut config: Config = url
         .parse()
         .map_err(|_| "postgres.url is not a valid URL".to_owned())?;
+    config
+        .keepalives_idle(KEEPALIVE_IDLE)
+        .tcp_user_timeout(UNACKNOWLEDGED_MAX);
     let (client, connection) = config
         .connect(NoTls)
         .await

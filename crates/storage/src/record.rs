@@ -10,12 +10,12 @@ use harkara_core::lane::Lane;
 use harkara_core::time::{EventTime, ReceivedAt};
 use harkara_core::trace::TraceContext;
 
-/// An event with everything that its ledger row keeps.
+/// An event as it was claimed, from whichever source: everything but what its body means.
 #[derive(Clone, Debug)]
-pub struct EventRecord {
+pub struct ClaimedEvent {
     /// Where it was claimed.
     pub origin: Origin,
-    /// The endpoint that took the delivery.
+    /// The endpoint that took the delivery, or `unknown`.
     pub endpoint: String,
     /// The lane it came by.
     pub lane: Lane,
@@ -23,10 +23,6 @@ pub struct EventRecord {
     pub event_id: EventId,
     /// Its name, or `unknown`.
     pub event_type: String,
-    /// The account that it belongs to, where the body tells.
-    pub account_id: Option<AccountId>,
-    /// When it happened, where the body tells.
-    pub occurred_at: Option<EventTime>,
     /// When its delivery was received.
     pub received_at: ReceivedAt,
     /// The signature that was verified, in hex.
@@ -37,6 +33,28 @@ pub struct EventRecord {
     pub body: Bytes,
     /// The body's digest.
     pub body_sha256: [u8; 32],
+}
+
+impl ClaimedEvent {
+    /// Attempts to process it, this one included.
+    #[must_use]
+    pub fn attempts(&self) -> u32 {
+        match self.origin {
+            Origin::Stream(_) => 1,
+            Origin::Ledger { attempts, .. } => attempts,
+        }
+    }
+}
+
+/// A claimed event with what its body says and what is to be done about it.
+#[derive(Clone, Debug)]
+pub struct EventRecord {
+    /// As it was claimed.
+    pub claimed: ClaimedEvent,
+    /// The account that it belongs to, where the body tells.
+    pub account_id: Option<AccountId>,
+    /// When it happened, where the body tells.
+    pub occurred_at: Option<EventTime>,
     /// What is to be done about it.
     pub verdict: Verdict,
 }
@@ -48,8 +66,11 @@ pub enum Origin {
     Stream(EntryRef),
     /// A pending ledger row: a retry or a replay.
     Ledger {
-        /// Its attempts including this one; a row leased again since has more, and is left alone.
+        /// Its attempts including this one.
         attempts: u32,
+        /// When the lease ends, in microseconds since 1970. No two leases of a row end at the same
+        /// time, so this tells whether the row is still this lease's.
+        leased_until_micros: i64,
         /// `created_at` of the row in microseconds since 1970, which with the event id is its key.
         created_at_micros: i64,
     },

@@ -6,7 +6,6 @@ use harkara_core::retry::backoff;
 use harkara_storage::commit::CommittedBatch;
 
 use crate::group::Group;
-use crate::held::Held;
 use crate::metrics::Counters;
 
 /// Wait before acknowledging is tried again while Redis is away, and the longest such wait.
@@ -21,12 +20,7 @@ const TRIES_MAX: u32 = 20;
 /// Redis holds the backlog and nothing more.
 ///
 /// A batch that has not committed cannot be passed: only the commit makes a [`CommittedBatch`].
-pub(crate) async fn acknowledge(
-    group: &Group,
-    held: &Held,
-    counters: &Counters,
-    committed: CommittedBatch,
-) {
+pub(crate) async fn acknowledge(group: &Group, counters: &Counters, committed: CommittedBatch) {
     let entries = committed.entries();
     if entries.is_empty() {
         return;
@@ -41,5 +35,4 @@ pub(crate) async fn acknowledge(
             }
         }
     }
-    held.remove(entries);
 }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use harkara_core::lane::Lane;
 use harkara_core::retry::RetryPolicy;
 use harkara_runtime::admin::{Admin, AdminError, AdminServer, Liveness, Probe};
 use harkara_runtime::redis::{self, ServerProblem, check_server};
@@ -89,14 +90,14 @@ impl App {
     /// called within a tokio runtime.
     pub async fn build(settings: &Settings) -> Result<Self, StartError> {
         check_server(&settings.redis).await?.log();
-        let store = Pool::new(&PoolSettings {
+        let database = Pool::new(&PoolSettings {
             url: settings.postgres.url.clone(),
             application: "harkara-worker",
             connections_max: settings.postgres.pool_max,
             connect_timeout: settings.postgres.connect_timeout,
             statement_timeout: settings.postgres.statement_timeout,
         })?;
-        let state: SchemaState = migrations::check(&store).await?;
+        let state: SchemaState = migrations::check(&database).await?;
         if let Some(fault) = state.fault() {
             return Err(StartError::Schema(fault));
         }
@@ -112,8 +113,8 @@ impl App {
         let counters = Counters::register(&mut registry);
         let worker = &settings.worker;
         let road = Arc::new(Road {
-            store: store.clone(),
-            group: Arc::new(group),
+            database: database.clone(),
+            group,
             held: Arc::new(Held::new()),
             retries: Retries(RetryPolicy {
                 first: worker.backoff_first,
@@ -126,7 +127,7 @@ impl App {
         let liveness = Liveness::default();
         let stopping = Stop::by_hand();
         let admin = Admin {
-            probes: vec![redis_probe(redis_pool), postgres_probe(store)],
+            probes: vec![redis_probe(redis_pool), postgres_probe(database)],
             liveness: liveness.clone(),
             registry,
             stop: stopping.clone(),
@@ -183,8 +184,11 @@ impl App {
         let mut loops = JoinSet::new();
         let claiming = stop.clone();
         loops.spawn(async move {
-            take_over.take_back(&claiming).await;
-            tokio::join!(claimer.run(claiming.clone()), take_over.run(claiming));
+            let inherited = take_over.inherited().await;
+            tokio::join!(
+                claimer.run(claiming.clone()),
+                take_over.run(inherited, claiming)
+            );
         });
         loops.spawn(due.run(stop.clone()));
         loops.spawn(janitor::run(
@@ -220,14 +224,38 @@ impl App {
             loops.shutdown().await;
         }
         renewals.abort();
-        if let Err(error) = self.road.group.deregister().await {
-            tracing::warn!(%error, "The consumer could not be removed from its group; another worker will.");
-        }
+        leave(&self.road.group, worker.claim_idle).await;
         self.admin.close().await;
         tracing::info!("Stopped.");
         ended
     }
 }
+
+/// Gives back what is still pending, and leaves the group on every lane where nothing is.
+async fn leave(group: &Group, claim_idle: Duration) {
+    for lane in Lane::ALL {
+        let handed_back = async {
+            let mut from = "-".to_owned();
+            loop {
+                let page = group.own_pending(lane, &from, HANDED_BACK_AT_ONCE).await?;
+                let Some(last) = page.last() else {
+                    return Ok::<(), GroupError>(());
+                };
+                from = format!("({}", last.id);
+                group.hand_back(lane, &page, claim_idle).await?;
+            }
+        };
+        if let Err(error) = handed_back.await {
+            tracing::warn!(%lane, %error, "Pending entries could not be handed back; they will be taken over when idle.");
+        }
+    }
+    if let Err(error) = group.deregister().await {
+        tracing::warn!(%error, "The consumer could not be removed from its group; another worker will.");
+    }
+}
+
+/// Entries handed back in one round trip.
+const HANDED_BACK_AT_ONCE: usize = 500;
 
 fn redis_probe(pool: redis::Pool) -> Probe {
     Probe::new("redis", move || {
@@ -242,9 +270,9 @@ fn redis_probe(pool: redis::Pool) -> Probe {
     })
 }
 
-fn postgres_probe(store: Pool) -> Probe {
+fn postgres_probe(database: Pool) -> Probe {
     Probe::new("postgres", move || {
-        let store = store.clone();
-        async move { store.ping().await.map_err(|e| e.full()) }
+        let database = database.clone();
+        async move { database.ping().await.map_err(|e| e.full()) }
     })
 }

@@ -51,6 +51,7 @@ impl Claimer {
         let mut connection: Option<MultiplexedConnection> = None;
         let mut waiting = Waiting::default();
         let mut failures = 0;
+        let mut entries_max = self.settings.batch_entries_max;
         loop {
             let stopping = stop.is_requested();
             if stopping && waiting.is_empty() {
@@ -58,11 +59,16 @@ impl Claimer {
             }
             let permit = self.permit().await;
             if !stopping {
-                match self.fill(&mut connection, &mut waiting).await {
-                    Ok(()) => failures = 0,
+                match self.fill(&mut connection, &mut waiting, entries_max).await {
+                    Ok(()) => {
+                        failures = 0;
+                        entries_max = (entries_max * 2).min(self.settings.batch_entries_max);
+                    }
                     Err(error) => {
                         connection = None;
                         failures += 1;
+                        // An answer that is too large to come in time must not be asked for again.
+                        entries_max = (entries_max / 4).max(1);
                         self.recover(&error, failures, &stop).await;
                     }
                 }
@@ -91,6 +97,7 @@ impl Claimer {
         &self,
         connection: &mut Option<MultiplexedConnection>,
         waiting: &mut Waiting,
+        entries_max: usize,
     ) -> Result<(), GroupError> {
         let lanes: Vec<Lane> = Lane::ALL
             .into_iter()
@@ -111,7 +118,7 @@ impl Claimer {
         let claimed = self
             .road
             .group
-            .read(connection, &lanes, self.settings.batch_entries_max, block)
+            .read(connection, &lanes, entries_max, block)
             .await?;
         self.road
             .held
@@ -131,7 +138,10 @@ impl Claimer {
                         groups = created,
                         "The consumer group was gone: Redis lost its data, or someone deleted it. Created anew from the first entry."
                     );
-                    return;
+                    // Nothing to create although it is gone: two servers behind one name. Not in a hurry.
+                    if created > 0 {
+                        return;
+                    }
                 }
                 Err(error) => tracing::warn!(%error, "The consumer group could not be created."),
             }
@@ -139,10 +149,7 @@ impl Claimer {
             tracing::warn!(%error, failures, "The lanes could not be read.");
         }
         let pause = backoff(WAIT_FIRST, WAIT_MAX, failures, rand::random());
-        tokio::select! {
-            () = tokio::time::sleep(pause) => {}
-            () = stop.requested() => {}
-        }
+        stop.sleep(pause).await;
     }
 
     fn send(&self, batch: Vec<ClaimedEntry>, permit: OwnedSemaphorePermit) {
@@ -150,10 +157,14 @@ impl Claimer {
             return;
         }
         let road = self.road.clone();
+        let holding = road
+            .held
+            .until_dropped(batch.iter().map(|entry| entry.entry).collect());
         self.in_flight.spawn(async move {
+            let _holding = holding;
             let now = clock::now();
             let records = batch
-                .into_iter()
+                .iter()
                 .map(|entry| decode::entry(entry, &road.retries, now))
                 .collect();
             road.take(records).await;
@@ -167,13 +178,54 @@ impl Waiting {
         self.0.iter().all(VecDeque::is_empty)
     }
 
-    /// Takes a batch, shared among the lanes by weight, the highest first.
+    /// Takes a batch, shared among the lanes by weight, the highest first. At least one entry, and beyond
+    /// that no more than [`BATCH_BYTES_MAX`].
     fn take(&mut self, entries_max: usize, weights: [usize; LANES]) -> Vec<ClaimedEntry> {
         let shares = shares(entries_max, self.0.each_ref().map(VecDeque::len), weights);
-        self.0
-            .iter_mut()
-            .zip(shares)
-            .flat_map(|(lane, share)| lane.drain(..share))
-            .collect()
+        let (mut batch, mut bytes) = (Vec::new(), 0);
+        for (lane, share) in self.0.iter_mut().zip(shares) {
+            for _ in 0..share {
+                let next_bytes = lane.front().map_or(0, ClaimedEntry::bytes);
+                if !batch.is_empty() && bytes + next_bytes > BATCH_BYTES_MAX {
+                    return batch;
+                }
+                bytes += next_bytes;
+                batch.extend(lane.pop_front());
+            }
+        }
+        batch
+    }
+}
+
+/// Most bytes of entries in one transaction: two thousand events of usual size.
+const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use harkara_core::entry::{EntryId, EntryRef};
+    use harkara_core::lane::Lane;
+
+    use super::{BATCH_BYTES_MAX, ClaimedEntry, Waiting};
+
+    #[test]
+    fn a_batch_is_bounded_in_bytes_and_never_empty() {
+        let mut waiting = Waiting::default();
+        for sequence in 0..5 {
+            let entry = EntryRef {
+                lane: Lane::Default,
+                id: EntryId::parse(&format!("1-{sequence}")).unwrap(),
+            };
+            let body = Bytes::from(vec![0; BATCH_BYTES_MAX / 2]);
+            waiting.0[3].push_back(ClaimedEntry {
+                entry,
+                fields: vec![("body".to_owned(), body)],
+            });
+        }
+        let taken: Vec<usize> = (0..5)
+            .map(|_| waiting.take(200, [8, 4, 2, 1]).len())
+            .collect();
+        assert_eq!(taken, [1, 1, 1, 1, 1]);
+        assert!(waiting.is_empty());
     }
 }

@@ -24,10 +24,7 @@ impl DueSource {
     pub(crate) async fn run(self, stop: Stop) {
         while !stop.is_requested() {
             if self.take_due().await < self.rows_max {
-                tokio::select! {
-                    () = tokio::time::sleep(self.poll_every) => {}
-                    () = stop.requested() => {}
-                }
+                stop.sleep(self.poll_every).await;
             }
         }
     }
@@ -40,7 +37,7 @@ impl DueSource {
             .acquire_owned()
             .await
             .expect("the semaphore is never closed");
-        let leased = match lease_due(&self.road.store, self.rows_max, self.lease).await {
+        let leased = match lease_due(&self.road.database, self.rows_max, self.lease).await {
             Ok(leased) => leased,
             Err(error) => {
                 tracing::warn!(

@@ -28,6 +28,16 @@ pub(crate) struct ClaimedEntry {
     pub(crate) fields: Vec<(String, Bytes)>,
 }
 
+impl ClaimedEntry {
+    /// The size of its fields.
+    pub(crate) fn bytes(&self) -> usize {
+        self.fields
+            .iter()
+            .map(|(name, value)| name.len() + value.len())
+            .sum()
+    }
+}
+
 /// A pending entry, and how often it was claimed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PendingEntry {
@@ -189,15 +199,22 @@ impl Group {
             .into_iter()
             .map(|(id, fields)| claimed_entry(lane, id, fields))
             .collect();
-        // Redis before 7 leaves the pending entry of a deleted one behind.
-        let vanished: Vec<EntryId> = ids
+        // Either the entry is gone from its stream, and Redis before 7 leaves its pending entry behind;
+        // or it is no longer pending, because the group was created anew, and it will be claimed afresh.
+        // So it is acknowledged and never deleted: what was not committed must stay.
+        let absent: Vec<String> = ids
             .iter()
-            .copied()
-            .filter(|id| !claimed.iter().any(|c| c.entry.id == *id))
+            .filter(|id| !claimed.iter().any(|c| c.entry.id == **id))
+            .map(ToString::to_string)
             .collect();
-        if !vanished.is_empty() {
-            tracing::warn!(lane = %lane, entries = vanished.len(), "Pending entries are no longer in the stream.");
-            self.remove(lane, &vanished).await?;
+        if !absent.is_empty() {
+            tracing::warn!(lane = %lane, entries = absent.len(), "Pending entries are no longer there to be claimed.");
+            let mut acknowledge = cmd("XACK");
+            acknowledge
+                .arg(self.key(lane))
+                .arg(CONSUMER_GROUP)
+                .arg(absent);
+            let _: u64 = self.ask(&acknowledge, "XACK").await?;
         }
         Ok(claimed)
     }
@@ -223,7 +240,7 @@ impl Group {
     /// Deleted first: should only half of it be done, a pending entry without content is left, which
     /// the next take-over drops; the other way round content would stay that nobody is given again.
     ///
-    /// Only [`crate::acknowledge`] calls it for entries with content.
+    /// Only [`crate::acknowledge`] calls it.
     pub(crate) async fn remove_all(&self, entries: &[EntryRef]) -> Result<(), GroupError> {
         let mut pipeline = redis::pipe();
         for lane in Lane::ALL {
@@ -249,9 +266,35 @@ impl Group {
             .map_err(GroupError::of("XACK"))
     }
 
-    async fn remove(&self, lane: Lane, ids: &[EntryId]) -> Result<(), GroupError> {
-        let entries: Vec<EntryRef> = ids.iter().map(|&id| EntryRef { lane, id }).collect();
-        self.remove_all(&entries).await
+    /// Gives entries back that were claimed and not tried: their last claim does not count, and they look
+    /// idle for `idle`, so that another worker takes them over at once.
+    pub(crate) async fn hand_back(
+        &self,
+        lane: Lane,
+        pending: &[PendingEntry],
+        idle: Duration,
+    ) -> Result<(), GroupError> {
+        let mut pipeline = redis::pipe();
+        for entry in pending {
+            pipeline
+                .cmd("XCLAIM")
+                .arg(self.key(lane))
+                .arg(CONSUMER_GROUP)
+                .arg(&self.consumer)
+                .arg(0)
+                .arg(entry.id.to_string())
+                .arg("IDLE")
+                .arg(millis(idle))
+                .arg("RETRYCOUNT")
+                .arg(entry.claims.saturating_sub(1))
+                .arg("JUSTID")
+                .ignore();
+        }
+        let mut connection = self.connection().await?;
+        pipeline
+            .query_async(&mut connection)
+            .await
+            .map_err(GroupError::of("XCLAIM RETRYCOUNT"))
     }
 
     /// Removes other consumers that have nothing pending and were idle for `idle`. Checking and

@@ -1,7 +1,7 @@
 //! The entries that this process holds, and the signs of life that keep others from taking them.
 
 use std::collections::HashSet;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use harkara_core::entry::{EntryId, EntryRef};
@@ -30,10 +30,13 @@ impl Held {
         self.lock().entries.extend(entries);
     }
 
-    pub(crate) fn remove<'a>(&self, entries: impl IntoIterator<Item = &'a EntryRef>) {
-        let mut held = self.lock();
-        for entry in entries {
-            held.entries.remove(entry);
+    /// Holds entries until the guard is dropped: at the end of their way, and no less when it is cut
+    /// off or ends in a panic, so that nothing is renewed which nobody works on.
+    pub(crate) fn until_dropped(self: &Arc<Self>, entries: Vec<EntryRef>) -> Holding {
+        self.add(entries.iter().copied());
+        Holding {
+            held: self.clone(),
+            entries,
         }
     }
 
@@ -69,6 +72,21 @@ impl Held {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Entries> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Entries on their way; see [`Held::until_dropped`].
+pub(crate) struct Holding {
+    held: Arc<Held>,
+    entries: Vec<EntryRef>,
+}
+
+impl Drop for Holding {
+    fn drop(&mut self) {
+        let mut held = self.held.lock();
+        for entry in &self.entries {
+            held.entries.remove(entry);
+        }
     }
 }
 

@@ -9,14 +9,17 @@ use harkara_storage::migrations::ensure_partitions;
 use crate::road::Road;
 
 /// Time between two rounds.
-const EVERY: Duration = Duration::from_secs(30);
+const EVERY: Duration = Duration::from_secs(10);
 
 /// Time between two looks at the partitions, which are kept months ahead.
 const PARTITIONS_EVERY: Duration = Duration::from_hours(1);
 
+/// The same after a look that failed, most likely because a long reader was in the way.
+const PARTITIONS_AGAIN: Duration = Duration::from_mins(10);
+
 /// Removes consumers that are gone and keeps partitions ahead, until told to stop.
 pub(crate) async fn run(road: Arc<Road>, consumer_idle: Duration, stop: Stop) {
-    let mut partitions_at: Option<Instant> = None;
+    let mut partitions_at = Instant::now();
     while !stop.is_requested() {
         match road.group.retire_idle_consumers(consumer_idle).await {
             Ok(0) => {}
@@ -26,20 +29,19 @@ pub(crate) async fn run(road: Arc<Road>, consumer_idle: Duration, stop: Stop) {
             ),
             Err(error) => tracing::debug!(%error, "Idle consumers could not be looked for."),
         }
-        if partitions_at.is_none_or(|at| at.elapsed() >= PARTITIONS_EVERY) {
-            match ensure_partitions(&road.store).await {
-                Ok(()) => partitions_at = Some(Instant::now()),
+        if Instant::now() >= partitions_at {
+            let next = match ensure_partitions(&road.database).await {
+                Ok(()) => PARTITIONS_EVERY,
                 Err(error) => {
                     tracing::warn!(
                         error = error.full(),
-                        "Partitions could not be kept ahead; trying again."
+                        "Partitions could not be kept ahead; trying again later."
                     );
+                    PARTITIONS_AGAIN
                 }
-            }
+            };
+            partitions_at = Instant::now() + next;
         }
-        tokio::select! {
-            () = tokio::time::sleep(EVERY) => {}
-            () = stop.requested() => {}
-        }
+        stop.sleep(EVERY).await;
     }
 }

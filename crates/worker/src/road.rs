@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use harkara_core::retry::{AfterFailure, RetryPolicy, backoff};
 use harkara_storage::commit::{CommittedBatch, commit};
-use harkara_storage::record::{EventRecord, Origin, Verdict};
+use harkara_storage::record::{EventRecord, Verdict};
 use harkara_storage::{Pool, Remedy};
 use tokio_util::sync::CancellationToken;
 
@@ -27,8 +27,8 @@ const WAITS_UNTIL_ERROR: u32 = 5;
 
 /// What the road leads through.
 pub(crate) struct Road {
-    pub(crate) store: Pool,
-    pub(crate) group: Arc<Group>,
+    pub(crate) database: Pool,
+    pub(crate) group: Group,
     pub(crate) held: Arc<Held>,
     pub(crate) retries: Retries,
     pub(crate) counters: Counters,
@@ -58,8 +58,10 @@ impl Retries {
 
 /// Why a batch did not commit.
 enum Failure {
-    /// The store is away: nothing is wrong with the batch.
+    /// A store is away: nothing is wrong with the batch.
     Away(String),
+    /// It took too long: nothing is wrong with the events, but there may be too many of them.
+    TooMuch(String),
     /// One of the events may be at fault.
     AtFault(String),
 }
@@ -88,7 +90,7 @@ impl Road {
                     tracing::warn!(
                         events = records.len(),
                         error,
-                        "A batch did not commit; splitting it to find the event at fault."
+                        "A batch did not commit; trying its halves."
                     );
                     let rest = records.split_off(records.len() / 2);
                     batches.push(rest);
@@ -106,23 +108,27 @@ impl Road {
 
     async fn finish(&self, committed: CommittedBatch) {
         self.counters.committed(committed.outcome());
-        acknowledge(&self.group, &self.held, &self.counters, committed).await;
+        acknowledge(&self.group, &self.counters, committed).await;
     }
 
-    /// Commits, waiting while the store is away. `Err` only where one of the events may be at fault.
+    /// Commits, waiting while the store is away. `Err` where smaller batches are called for; for a lone
+    /// event that means that it is at fault.
     async fn commit_patiently(
         &self,
         records: &mut [EventRecord],
     ) -> Result<CommittedBatch, String> {
         let mut waits = 0;
-        // What looks like an event's fault may be a deadlock or a server that is going down: once more.
+        // What looks like an event's fault may be a server that is going down: once more.
         let mut suspected = false;
         loop {
             match self.try_commit(records).await {
                 Ok(committed) => return Ok(committed),
                 Err(Failure::AtFault(_)) if !suspected => suspected = true,
                 Err(Failure::AtFault(error)) => return Err(error),
-                Err(Failure::Away(error)) => self.wait(&mut waits, records.len(), &error).await,
+                Err(Failure::TooMuch(error)) if records.len() > 1 => return Err(error),
+                Err(Failure::Away(error) | Failure::TooMuch(error)) => {
+                    self.wait(&mut waits, records.len(), &error).await;
+                }
             }
         }
     }
@@ -134,7 +140,7 @@ impl Road {
         loop {
             match self.try_commit(records).await {
                 Ok(committed) => return self.finish(committed).await,
-                Err(Failure::Away(error) | Failure::AtFault(error)) => {
+                Err(Failure::Away(error) | Failure::TooMuch(error) | Failure::AtFault(error)) => {
                     self.wait(&mut waits, records.len(), &error).await;
                 }
             }
@@ -142,14 +148,15 @@ impl Road {
     }
 
     async fn try_commit(&self, records: &mut [EventRecord]) -> Result<CommittedBatch, Failure> {
-        match AssertUnwindSafe(commit(&self.store, records))
+        match AssertUnwindSafe(commit(&self.database, records))
             .catch_unwind()
             .await
         {
             Ok(Ok(committed)) => Ok(committed),
             Ok(Err(error)) => Err(match error.remedy() {
                 Remedy::Wait => Failure::Away(error.full()),
-                Remedy::Split => Failure::AtFault(error.full()),
+                Remedy::Halve => Failure::TooMuch(error.full()),
+                Remedy::Blame => Failure::AtFault(error.full()),
             }),
             Err(panic) => Err(Failure::AtFault(format!(
                 "panicked while projecting: {}",
@@ -180,15 +187,12 @@ impl Road {
     }
 
     fn blame(&self, record: &mut EventRecord, error: &str) {
-        let attempts = match record.origin {
-            Origin::Stream(_) => 1,
-            Origin::Ledger { attempts, .. } => attempts,
-        };
+        let attempts = record.claimed.attempts();
         record.verdict = self.retries.after(attempts, error.to_owned());
         tracing::warn!(
-            event.id = %record.event_id,
-            event.r#type = record.event_type,
-            lane = %record.lane,
+            event.id = %record.claimed.event_id,
+            event.r#type = record.claimed.event_type,
+            lane = %record.claimed.lane,
             attempts,
             error,
             will_retry = matches!(record.verdict, Verdict::Retry { .. }),

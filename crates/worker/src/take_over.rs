@@ -8,6 +8,7 @@ use harkara_core::lane::Lane;
 use harkara_core::retry::{Suspicion, suspicion};
 use harkara_runtime::clock;
 use harkara_runtime::stop::Stop;
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::claim::Permits;
 use crate::decode;
@@ -31,19 +32,53 @@ pub(crate) struct TakeOver {
     pub(crate) claims_max: u64,
 }
 
+/// Entries that a predecessor of the same name left pending.
+pub(crate) type Inherited = Vec<(Lane, Vec<PendingEntry>)>;
+
 impl TakeOver {
-    /// Takes back this consumer's own pending entries, which a predecessor of the same name left. To
-    /// be called before anything is read: what is being read just now is pending too.
-    pub(crate) async fn take_back(&self, stop: &Stop) {
+    /// Lists what is pending under this consumer's own name. To be called before anything is read: what
+    /// is being read just now is pending too.
+    pub(crate) async fn inherited(&self) -> Inherited {
+        let mut inherited = Vec::new();
         for lane in Lane::ALL {
-            if let Err(error) = self.take_back_own(lane, stop).await {
-                tracing::warn!(%lane, %error, "Own pending entries could not be taken back; they will be when idle.");
+            match self.own(lane).await {
+                Ok(pending) if pending.is_empty() => {}
+                Ok(pending) => inherited.push((lane, pending)),
+                Err(error) => {
+                    tracing::warn!(%lane, %error, "Own pending entries could not be listed; they will be taken over when idle.");
+                }
             }
+        }
+        inherited
+    }
+
+    async fn own(&self, lane: Lane) -> Result<Vec<PendingEntry>, GroupError> {
+        let (mut own, mut from) = (Vec::new(), "-".to_owned());
+        loop {
+            let page = self
+                .road
+                .group
+                .own_pending(lane, &from, self.entries_max)
+                .await?;
+            let Some(last) = page.last() else {
+                return Ok(own);
+            };
+            from = format!("({}", last.id);
+            own.extend(page);
         }
     }
 
-    /// Takes over the entries of dead consumers, again and again until told to stop.
-    pub(crate) async fn run(self, stop: Stop) {
+    /// Takes back what was inherited, then takes over the entries of dead consumers, again and again
+    /// until told to stop.
+    pub(crate) async fn run(self, inherited: Inherited, stop: Stop) {
+        for (lane, pending) in inherited {
+            tracing::info!(%lane, entries = pending.len(), "Taking back entries that a predecessor left pending.");
+            for some in pending.chunks(self.entries_max) {
+                if let Err(error) = self.process(lane, some, &stop).await {
+                    tracing::warn!(%lane, %error, "Own pending entries could not be taken back; they will be taken over when idle.");
+                }
+            }
+        }
         while !stop.is_requested() {
             for lane in Lane::ALL {
                 if let Err(error) = self.take_over_idle(lane, &stop).await {
@@ -51,29 +86,8 @@ impl TakeOver {
                     tracing::debug!(%lane, %error, "Idle entries could not be taken over.");
                 }
             }
-            tokio::select! {
-                () = tokio::time::sleep(self.every) => {}
-                () = stop.requested() => {}
-            }
+            stop.sleep(self.every).await;
         }
-    }
-
-    async fn take_back_own(&self, lane: Lane, stop: &Stop) -> Result<(), GroupError> {
-        let mut from = "-".to_owned();
-        while !stop.is_requested() {
-            let pending = self
-                .road
-                .group
-                .own_pending(lane, &from, self.entries_max)
-                .await?;
-            let Some(last) = pending.last() else {
-                return Ok(());
-            };
-            from = format!("({}", last.id);
-            tracing::info!(%lane, entries = pending.len(), "Taking back entries that a predecessor left pending.");
-            self.process(lane, pending, stop).await?;
-        }
-        Ok(())
     }
 
     async fn take_over_idle(&self, lane: Lane, stop: &Stop) -> Result<(), GroupError> {
@@ -93,7 +107,7 @@ impl TakeOver {
                     .taken_over
                     .inc_by(u64::try_from(ids.len()).unwrap_or(u64::MAX));
                 let pending = self.claims_of(lane, *first, *last, &ids).await?;
-                self.process(lane, pending, stop).await?;
+                self.process(lane, &pending, stop).await?;
             }
             if next == FROM_START {
                 return Ok(());
@@ -135,9 +149,15 @@ impl TakeOver {
     async fn process(
         &self,
         lane: Lane,
-        entries: Vec<PendingEntry>,
+        entries: &[PendingEntry],
         stop: &Stop,
     ) -> Result<(), GroupError> {
+        // From here on their claims are renewed, however long they wait for their turn.
+        let refs = entries
+            .iter()
+            .map(|entry| EntryRef { lane, id: entry.id })
+            .collect();
+        let _holding = self.road.held.until_dropped(refs);
         let judged = |wanted: Suspicion| -> Vec<PendingEntry> {
             let of = |entry: &PendingEntry| suspicion(entry.claims, self.claims_max);
             entries
@@ -147,38 +167,34 @@ impl TakeOver {
                 .collect()
         };
         for entry in judged(Suspicion::SetAside) {
-            self.set_aside(lane, entry).await?;
+            self.set_aside(lane, entry, stop).await?;
         }
-        self.claim(lane, &judged(Suspicion::None)).await?;
+        self.take_up(lane, &judged(Suspicion::None), stop).await?;
         // One at a time: an entry that ends this worker must not take others with it again. The rest
         // was not counted as claimed, and goes to the next worker as it is.
         for entry in judged(Suspicion::Alone) {
-            if stop.is_requested() {
-                break;
-            }
-            self.claim(lane, &[entry]).await?;
+            self.take_up(lane, &[entry], stop).await?;
         }
         Ok(())
     }
 
-    async fn claim(&self, lane: Lane, entries: &[PendingEntry]) -> Result<(), GroupError> {
+    async fn take_up(
+        &self,
+        lane: Lane,
+        entries: &[PendingEntry],
+        stop: &Stop,
+    ) -> Result<(), GroupError> {
         if entries.is_empty() {
             return Ok(());
         }
-        let permit = self
-            .permits
-            .clone()
-            .acquire_owned()
-            .await
-            .expect("the semaphore is never closed");
+        let Some(permit) = self.permit(stop).await else {
+            return Ok(());
+        };
         let ids: Vec<EntryId> = entries.iter().map(|entry| entry.id).collect();
         let claimed = self.road.group.claim_again(lane, &ids).await?;
-        self.road
-            .held
-            .add(claimed.iter().map(|claimed| claimed.entry));
         let now = clock::now();
         let records = claimed
-            .into_iter()
+            .iter()
             .map(|entry| decode::entry(entry, &self.road.retries, now))
             .collect();
         self.road.take(records).await;
@@ -186,18 +202,16 @@ impl TakeOver {
         Ok(())
     }
 
-    async fn set_aside(&self, lane: Lane, entry: PendingEntry) -> Result<(), GroupError> {
-        let permit = self
-            .permits
-            .clone()
-            .acquire_owned()
-            .await
-            .expect("the semaphore is never closed");
-        let claimed = self.road.group.claim_again(lane, &[entry.id]).await?;
-        self.road
-            .held
-            .add(claimed.iter().map(|claimed| claimed.entry));
-        for claimed in claimed {
+    async fn set_aside(
+        &self,
+        lane: Lane,
+        entry: PendingEntry,
+        stop: &Stop,
+    ) -> Result<(), GroupError> {
+        let Some(permit) = self.permit(stop).await else {
+            return Ok(());
+        };
+        for claimed in self.road.group.claim_again(lane, &[entry.id]).await? {
             tracing::error!(
                 %lane,
                 entry = %entry.id,
@@ -205,15 +219,37 @@ impl TakeOver {
                 "An entry that may end its workers is set aside as a dead letter."
             );
             self.road.counters.set_aside.inc();
-            let record = decode::set_aside(claimed, entry.claims, clock::now());
+            let record = decode::set_aside(&claimed, entry.claims, clock::now());
             self.road.take(vec![record]).await;
         }
         drop(permit);
         Ok(())
     }
+
+    /// A permit, once the database answers: a claim that cannot lead to a commit would only count
+    /// against the entry. `None` when told to stop.
+    async fn permit(&self, stop: &Stop) -> Option<OwnedSemaphorePermit> {
+        while !stop.is_requested() {
+            let permit = self
+                .permits
+                .clone()
+                .acquire_owned()
+                .await
+                .expect("the semaphore is never closed");
+            if self.road.database.ping().await.is_ok() {
+                return Some(permit);
+            }
+            drop(permit);
+            stop.sleep(DATABASE_LOOK_EVERY).await;
+        }
+        None
+    }
 }
 
-/// Renews the claims of everything that this process holds, until told to stop for good.
+/// Time between two looks whether the database is back.
+const DATABASE_LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// Renews the claims of everything that this process holds, for as long as it is polled.
 pub(crate) async fn keep_claims(road: Arc<Road>, claim_idle: Duration) {
     loop {
         tokio::time::sleep(claim_idle / RENEWALS_PER_CLAIM_TIME).await;

@@ -11,7 +11,7 @@ use harkara_core::time::ReceivedAt;
 use harkara_core::trace::TraceContext;
 use harkara_simulator::Bodies;
 use harkara_storage::commit::commit;
-use harkara_storage::record::{EventRecord, Origin, Verdict};
+use harkara_storage::record::{ClaimedEvent, EventRecord, Origin, Verdict};
 use harkara_testkit::TestDatabase;
 
 /// 2026-09-21T14:13:20Z, in seconds.
@@ -41,28 +41,30 @@ fn record(event_id: &str, body: Vec<u8>, seconds: i64) -> EventRecord {
     let read = event::read(&body);
     let head = read.as_ref().ok().map(|event| event.head.clone());
     EventRecord {
-        origin: Origin::Stream(EntryRef {
-            lane: Lane::Default,
-            id: EntryId::parse(&format!("{seconds}-0")).unwrap(),
-        }),
-        endpoint: "default".to_owned(),
-        lane: Lane::Default,
-        event_id: EventId::stored(event_id.to_owned()),
-        event_type: head
-            .as_ref()
-            .map_or("unknown".to_owned(), |head| head.name.clone()),
         account_id: head.as_ref().and_then(|head| head.account_id.clone()),
-        occurred_at: head.and_then(|head| head.occurred_at),
-        received_at: ReceivedAt::from_millis((NOW + seconds) * 1000),
-        signature: sign(&Secret::new(SECRET), &body),
-        trace: TraceContext::generated(0xabc, 1),
-        body_sha256: body_sha256(&body),
-        body: body.into(),
+        occurred_at: head.as_ref().and_then(|head| head.occurred_at),
         verdict: match read {
             Ok(event) => Verdict::Project(event),
             Err(error) => Verdict::Fail {
                 error: error.reason.to_string(),
             },
+        },
+        claimed: ClaimedEvent {
+            origin: Origin::Stream(EntryRef {
+                lane: Lane::Default,
+                id: EntryId::parse(&format!("{seconds}-0")).unwrap(),
+            }),
+            endpoint: "default".to_owned(),
+            lane: Lane::Default,
+            event_id: EventId::stored(event_id.to_owned()),
+            event_type: head
+                .as_ref()
+                .map_or("unknown".to_owned(), |head| head.name.clone()),
+            received_at: ReceivedAt::from_millis((NOW + seconds) * 1000),
+            signature: sign(&Secret::new(SECRET), &body),
+            trace: TraceContext::generated(0xabc, 1),
+            body_sha256: body_sha256(&body),
+            body: body.into(),
         },
     }
 }

@@ -33,7 +33,7 @@ async fn a_signed_delivery_stands_in_its_lane_byte_for_byte() {
     assert_eq!(entries.len(), 1);
     let entry = &entries[0];
     assert_eq!(entry.body, CAPTURED.as_bytes());
-    assert_eq!(entry.endpoint, "default");
+    assert_eq!(entry.endpoint.as_str(), "default");
     assert_eq!(entry.event_id.as_str(), "TUouniJth9WtQ2");
     assert_eq!(entry.event_name, "payment.captured");
     assert_eq!(
@@ -157,7 +157,7 @@ async fn each_endpoint_has_its_own_secrets_and_an_old_one_holds_until_it_is_remo
         .entries(Lane::Default)
         .await
         .into_iter()
-        .map(|entry| entry.endpoint)
+        .map(|entry| entry.endpoint.to_string())
         .collect();
     assert_eq!(endpoints, ["live-1", "live-1", "default"]);
     ingress.stop().await;

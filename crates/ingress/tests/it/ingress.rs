@@ -80,7 +80,7 @@ impl Ingress {
                         Bytes::from(Vec::<u8>::from_redis_value(value).unwrap()),
                     )
                 });
-                StreamEntry::from_fields(fields).unwrap()
+                StreamEntry::from_fields(&fields.collect::<Vec<_>>()).unwrap()
             })
             .collect()
     }

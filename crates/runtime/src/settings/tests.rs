@@ -8,7 +8,7 @@ use harkara_core::secret::Secret;
 
 use super::fault::{Fault, Origin};
 use super::reader::Reader;
-use super::{LogFormat, Settings, SettingsFaults, layers, reference_markdown, reference_toml};
+use super::{LogFormat, Settings, SettingsFaults, layers, reference_toml};
 
 fn from(pairs: &[(&str, &str)]) -> Result<Settings, SettingsFaults> {
     Settings::from_map(

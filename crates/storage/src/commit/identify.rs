@@ -7,6 +7,8 @@ use std::sync::LazyLock;
 use diesel::sql_types::{BigInt, Binary, Text};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
+use harkara_core::ids::EventId;
+
 use crate::StorageError;
 use crate::record::{EventRecord, Origin};
 use crate::statement::{Bind, SqlText, Statement};
@@ -21,7 +23,7 @@ pub(super) struct Identified {
 
 /// An event that was known before.
 struct Known {
-    event_id: String,
+    event_id: EventId,
     created_at_micros: i64,
 }
 
@@ -44,7 +46,7 @@ pub(super) async fn fresh(
         .enumerate()
         .filter(|(_, record)| is_stream(record))
     {
-        match first_of.entry(record.body_sha256) {
+        match first_of.entry(record.claimed.body_sha256) {
             Entry::Vacant(vacant) => {
                 vacant.insert(at);
             }
@@ -62,7 +64,7 @@ pub(super) async fn fresh(
     let mut known = Vec::new();
     let mut fresh = Vec::new();
     for at in candidates {
-        if new.contains(&records[at].body_sha256) {
+        if new.contains(&records[at].claimed.body_sha256) {
             fresh.push(at);
         } else {
             known.push(at);
@@ -75,20 +77,31 @@ pub(super) async fn fresh(
         let contested: Vec<usize> = known
             .iter()
             .copied()
-            .filter(|&at| !held.contains_key(&records[at].body_sha256))
+            .filter(|&at| !held.contains_key(&records[at].claimed.body_sha256))
             .collect();
         if !contested.is_empty() {
             for &at in &contested {
-                records[at].event_id = records[at].event_id.contested(&records[at].body_sha256);
+                records[at].claimed.event_id = records[at]
+                    .claimed
+                    .event_id
+                    .contested(&records[at].claimed.body_sha256);
             }
             let new = insert_identities(connection, records, &contested).await?;
             let (won, lost): (Vec<usize>, Vec<usize>) = contested
                 .into_iter()
-                .partition(|&at| new.contains(&records[at].body_sha256));
+                .partition(|&at| new.contains(&records[at].claimed.body_sha256));
             fresh.extend(&won);
             known.retain(|at| !won.contains(at));
-            held.extend(find_known(connection, records, &lost).await?);
+            let lost = find_known(connection, records, &lost).await?;
+            held.extend(lost);
         }
+    }
+    // A delivery may be called a duplicate only of an event that is there.
+    if known
+        .iter()
+        .any(|&at| !held.contains_key(&records[at].claimed.body_sha256))
+    {
+        return Err(StorageError::HolderNotFound);
     }
     fresh.sort_unstable();
     insert_rows(connection, records, &fresh).await?;
@@ -96,10 +109,10 @@ pub(super) async fn fresh(
     for &at in &fresh {
         let record = &records[at];
         held.insert(
-            record.body_sha256,
+            record.claimed.body_sha256,
             Known {
-                event_id: record.event_id.as_str().to_owned(),
-                created_at_micros: record.received_at.millis() * 1000,
+                event_id: record.claimed.event_id.clone(),
+                created_at_micros: record.claimed.received_at.millis() * 1000,
             },
         );
     }
@@ -112,7 +125,7 @@ pub(super) async fn fresh(
 }
 
 fn is_stream(record: &EventRecord) -> bool {
-    matches!(record.origin, Origin::Stream(_))
+    matches!(record.claimed.origin, Origin::Stream(_))
 }
 
 /// Inserts identities; gives the digests of those that were not there. Waits for a concurrent commit
@@ -132,17 +145,17 @@ async fn insert_identities(
     let binds = vec![
         Bind::Text(
             at.iter()
-                .map(|&at| Some(records[at].event_id.as_str()))
+                .map(|&at| Some(records[at].claimed.event_id.as_str()))
                 .collect(),
         ),
         Bind::Bytes(
             at.iter()
-                .map(|&at| records[at].body_sha256.as_slice())
+                .map(|&at| records[at].claimed.body_sha256.as_slice())
                 .collect(),
         ),
         Bind::BigInt(
             at.iter()
-                .map(|&at| Some(records[at].received_at.millis()))
+                .map(|&at| Some(records[at].claimed.received_at.millis()))
                 .collect(),
         ),
     ];
@@ -170,7 +183,7 @@ async fn find_known(
     });
     let binds = vec![Bind::Bytes(
         at.iter()
-            .map(|&at| records[at].body_sha256.as_slice())
+            .map(|&at| records[at].claimed.body_sha256.as_slice())
             .collect(),
     )];
     let rows: Vec<(Vec<u8>, String, i64)> = Statement::<(Binary, Text, BigInt)>::new(&TEXT, binds)
@@ -183,7 +196,7 @@ async fn find_known(
             Some((
                 digest.try_into().ok()?,
                 Known {
-                    event_id,
+                    event_id: EventId::stored(event_id),
                     created_at_micros,
                 },
             ))
@@ -216,8 +229,12 @@ async fn insert_rows(
     let rows = || at.iter().map(|&at| &records[at]);
     let not_empty = |text: &'_ str| -> bool { !text.is_empty() };
     let binds = vec![
-        Bind::Text(rows().map(|r| Some(r.event_id.as_str())).collect()),
-        Bind::Text(rows().map(|r| Some(r.event_type.as_str())).collect()),
+        Bind::Text(rows().map(|r| Some(r.claimed.event_id.as_str())).collect()),
+        Bind::Text(
+            rows()
+                .map(|r| Some(r.claimed.event_type.as_str()))
+                .collect(),
+        ),
         Bind::Text(
             rows()
                 .map(|r| {
@@ -227,29 +244,33 @@ async fn insert_rows(
                 })
                 .collect(),
         ),
-        Bind::Text(rows().map(|r| Some(r.endpoint.as_str())).collect()),
-        Bind::Text(rows().map(|r| Some(r.lane.as_str())).collect()),
+        Bind::Text(rows().map(|r| Some(r.claimed.endpoint.as_str())).collect()),
+        Bind::Text(rows().map(|r| Some(r.claimed.lane.as_str())).collect()),
         Bind::Text(rows().map(|r| Some(r.verdict.status())).collect()),
-        Bind::Text(rows().map(|r| Some(r.signature.as_str())).collect()),
+        Bind::Text(rows().map(|r| Some(r.claimed.signature.as_str())).collect()),
         Bind::Text(rows().map(|r| r.verdict.error()).collect()),
         Bind::Text(
             rows()
-                .map(|r| Some(r.trace.traceparent.as_str()).filter(|t| not_empty(t)))
+                .map(|r| Some(r.claimed.trace.traceparent.as_str()).filter(|t| not_empty(t)))
                 .collect(),
         ),
         Bind::Text(
             rows()
-                .map(|r| Some(r.trace.tracestate.as_str()).filter(|t| not_empty(t)))
+                .map(|r| Some(r.claimed.trace.tracestate.as_str()).filter(|t| not_empty(t)))
                 .collect(),
         ),
-        Bind::Bytes(rows().map(|r| r.body.as_ref()).collect()),
-        Bind::Bytes(rows().map(|r| r.body_sha256.as_slice()).collect()),
+        Bind::Bytes(rows().map(|r| r.claimed.body.as_ref()).collect()),
+        Bind::Bytes(rows().map(|r| r.claimed.body_sha256.as_slice()).collect()),
         Bind::BigInt(
             rows()
                 .map(|r| r.occurred_at.map(harkara_core::time::EventTime::seconds))
                 .collect(),
         ),
-        Bind::BigInt(rows().map(|r| Some(r.received_at.millis())).collect()),
+        Bind::BigInt(
+            rows()
+                .map(|r| Some(r.claimed.received_at.millis()))
+                .collect(),
+        ),
         Bind::BigInt(rows().map(|r| r.verdict.retry_after_millis()).collect()),
     ];
     Statement::<()>::new(&TEXT, binds)
@@ -277,7 +298,8 @@ async fn count_duplicates(
                JOIN counted c ON e.razorpay_event_id = c.id AND e.created_at = c.at \
                ORDER BY e.razorpay_event_id FOR UPDATE OF e\
              ) UPDATE webhook_events e \
-             SET duplicates = e.duplicates + c.same_id, other_id_duplicates = e.other_id_duplicates + c.other_id \
+             SET duplicates = least(e.duplicates + c.same_id, 2147483647), \
+               other_id_duplicates = least(e.other_id_duplicates + c.other_id, 2147483647) \
              FROM counted c JOIN locked l ON l.razorpay_event_id = c.id AND l.created_at = c.at \
              WHERE e.razorpay_event_id = c.id AND e.created_at = c.at",
         )
@@ -285,13 +307,13 @@ async fn count_duplicates(
     let mut counts: BTreeMap<(&str, i64), (i64, i64)> = BTreeMap::new();
     for &at in at {
         let record = &records[at];
-        let Some(known) = held.get(&record.body_sha256) else {
+        let Some(known) = held.get(&record.claimed.body_sha256) else {
             continue;
         };
         let (same_id, other_id) = counts
-            .entry((&known.event_id, known.created_at_micros))
+            .entry((known.event_id.as_str(), known.created_at_micros))
             .or_default();
-        if is_same_id(record.event_id.as_str(), &known.event_id) {
+        if record.claimed.event_id.delivered() == known.event_id.delivered() {
             *same_id += 1;
         } else {
             *other_id += 1;
@@ -316,12 +338,4 @@ async fn count_duplicates(
         .await
         .map_err(StorageError::statement("count duplicates"))?;
     Ok(())
-}
-
-/// Whether a delivery's id is the known event's, which may be held under a contested form of it.
-fn is_same_id(delivered: &str, known: &str) -> bool {
-    known == delivered
-        || known
-            .strip_prefix(delivered)
-            .is_some_and(|rest| rest.starts_with('~'))
 }

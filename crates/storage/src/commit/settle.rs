@@ -20,13 +20,13 @@ pub(super) async fn pending(
     static TEXT: LazyLock<SqlText> = LazyLock::new(|| {
         SqlText::cut(
             "WITH verdict AS (\
-               SELECT id, 'epoch'::timestamptz + us * interval '1 microsecond' AS at, attempts, status, error, retry_ms, \
+               SELECT id, 'epoch'::timestamptz + us * interval '1 microsecond' AS at, 'epoch'::timestamptz + until_us * interval '1 microsecond' AS leased_until, status, error, retry_ms, \
                  account_id, to_timestamp(occurred_at) AS occurred_at \
-               FROM unnest({}) AS i (id, status, error, account_id, us, attempts, retry_ms, occurred_at)\
+               FROM unnest({}) AS i (id, status, error, account_id, us, until_us, retry_ms, occurred_at)\
              ), locked AS MATERIALIZED (\
                SELECT e.razorpay_event_id, e.created_at FROM webhook_events e \
                JOIN verdict v ON e.razorpay_event_id = v.id AND e.created_at = v.at \
-               WHERE e.status = 'pending' AND e.attempts = v.attempts \
+               WHERE e.status = 'pending' AND e.next_attempt_at = v.leased_until \
                ORDER BY e.razorpay_event_id FOR UPDATE OF e\
              ) UPDATE webhook_events e \
              SET status = v.status, error = v.error, \
@@ -41,11 +41,12 @@ pub(super) async fn pending(
     let leased: Vec<(usize, &EventRecord, i64, i64)> = records
         .iter()
         .enumerate()
-        .filter_map(|(at, record)| match record.origin {
+        .filter_map(|(at, record)| match record.claimed.origin {
             Origin::Ledger {
-                attempts,
+                leased_until_micros,
                 created_at_micros,
-            } => Some((at, record, i64::from(attempts), created_at_micros)),
+                ..
+            } => Some((at, record, leased_until_micros, created_at_micros)),
             Origin::Stream(_) => None,
         })
         .collect();
@@ -54,7 +55,7 @@ pub(super) async fn pending(
     }
     let rows = || leased.iter().map(|(_, record, _, _)| *record);
     let binds = vec![
-        Bind::Text(rows().map(|r| Some(r.event_id.as_str())).collect()),
+        Bind::Text(rows().map(|r| Some(r.claimed.event_id.as_str())).collect()),
         Bind::Text(rows().map(|r| Some(r.verdict.status())).collect()),
         Bind::Text(rows().map(|r| r.verdict.error()).collect()),
         Bind::Text(
@@ -72,12 +73,7 @@ pub(super) async fn pending(
                 .map(|(_, _, _, micros)| Some(*micros))
                 .collect(),
         ),
-        Bind::BigInt(
-            leased
-                .iter()
-                .map(|(_, _, attempts, _)| Some(*attempts))
-                .collect(),
-        ),
+        Bind::BigInt(leased.iter().map(|(_, _, until, _)| Some(*until)).collect()),
         Bind::BigInt(rows().map(|r| r.verdict.retry_after_millis()).collect()),
         Bind::BigInt(
             rows()
@@ -91,7 +87,7 @@ pub(super) async fn pending(
         .map_err(StorageError::statement("settle ledger rows"))?;
     let positions: HashMap<&str, usize> = leased
         .iter()
-        .map(|(at, record, _, _)| (record.event_id.as_str(), *at))
+        .map(|(at, record, _, _)| (record.claimed.event_id.as_str(), *at))
         .collect();
     Ok(settled
         .iter()

@@ -11,26 +11,8 @@ use harkara_core::lane::Lane;
 use harkara_core::time::ReceivedAt;
 use harkara_core::trace::TraceContext;
 
-use crate::record::Origin;
+use crate::record::{ClaimedEvent, Origin};
 use crate::{Pool, StorageError};
-
-/// A pending event that this worker may process until its lease ends.
-#[derive(Clone, Debug)]
-#[expect(missing_docs, reason = "the fields are the ledger's columns")]
-pub struct LeasedEvent {
-    pub origin: Origin,
-    pub event_id: EventId,
-    pub event_type: String,
-    pub endpoint: String,
-    pub lane: Lane,
-    pub signature: String,
-    pub trace: TraceContext,
-    pub received_at: ReceivedAt,
-    pub body: Bytes,
-    pub body_sha256: [u8; 32],
-    /// Attempts including this one.
-    pub attempts: u32,
-}
 
 #[derive(QueryableByName)]
 struct Row {
@@ -50,6 +32,8 @@ struct Row {
     tracestate: Option<String>,
     #[diesel(sql_type = BigInt)]
     created_at_micros: i64,
+    #[diesel(sql_type = BigInt)]
+    leased_until_micros: i64,
     #[diesel(sql_type = Binary)]
     body: Vec<u8>,
     #[diesel(sql_type = Binary)]
@@ -66,7 +50,7 @@ pub async fn lease_due(
     pool: &Pool,
     rows_max: usize,
     lease: Duration,
-) -> Result<Vec<LeasedEvent>, StorageError> {
+) -> Result<Vec<ClaimedEvent>, StorageError> {
     pool.within("lease due events", async {
         let mut connection = pool.get().await?;
         let rows: Vec<Row> = sql_query(
@@ -76,11 +60,12 @@ pub async fn lease_due(
                ORDER BY next_attempt_at LIMIT $1 FOR UPDATE SKIP LOCKED\
              ), leased AS (\
                UPDATE webhook_events e \
-               SET attempts = e.attempts + 1, next_attempt_at = now() + $2 * interval '1 millisecond' \
+               SET attempts = e.attempts + 1, next_attempt_at = clock_timestamp() + $2 * interval '1 millisecond' \
                FROM due WHERE e.razorpay_event_id = due.razorpay_event_id AND e.created_at = due.created_at \
                RETURNING due.next_attempt_at AS was_due, e.razorpay_event_id, e.event_type, e.endpoint, e.lane, \
                  e.signature, e.traceparent, e.tracestate, e.body, e.body_sha256, e.attempts, \
-                 (extract(epoch FROM e.created_at) * 1000000)::bigint AS created_at_micros\
+                 (extract(epoch FROM e.created_at) * 1000000)::bigint AS created_at_micros, \
+                 (extract(epoch FROM e.next_attempt_at) * 1000000)::bigint AS leased_until_micros\
              ) SELECT * FROM leased ORDER BY was_due",
         )
         .bind::<BigInt, _>(i64::try_from(rows_max).unwrap_or(i64::MAX))
@@ -88,21 +73,21 @@ pub async fn lease_due(
         .load(&mut connection)
         .await
         .map_err(StorageError::statement("lease due events"))?;
-        Ok(rows.into_iter().map(LeasedEvent::from).collect())
+        Ok(rows.into_iter().map(ClaimedEvent::from).collect())
     })
     .await
 }
 
-impl From<Row> for LeasedEvent {
+impl From<Row> for ClaimedEvent {
     fn from(row: Row) -> Self {
-        let attempts = u32::try_from(row.attempts).unwrap_or(u32::MAX);
         let body_sha256 = row
             .body_sha256
             .try_into()
             .unwrap_or_else(|_| harkara_core::delivery::body_sha256(&row.body));
         Self {
             origin: Origin::Ledger {
-                attempts,
+                attempts: u32::try_from(row.attempts).unwrap_or(u32::MAX),
+                leased_until_micros: row.leased_until_micros,
                 created_at_micros: row.created_at_micros,
             },
             event_id: EventId::stored(row.razorpay_event_id),
@@ -117,7 +102,6 @@ impl From<Row> for LeasedEvent {
             received_at: ReceivedAt::from_millis(row.created_at_micros / 1000),
             body: Bytes::from(row.body),
             body_sha256,
-            attempts,
         }
     }
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use harkara_storage::Pool;
 use harkara_storage::commit::Outcome;
-use harkara_storage::ledger::{LeasedEvent, lease_due};
-use harkara_storage::record::{EventRecord, Origin, Verdict};
+use harkara_storage::ledger::lease_due;
+use harkara_storage::record::{ClaimedEvent, EventRecord, Origin, Verdict};
 use harkara_testkit::TestDatabase;
 
 use crate::records::{commit, leased, payment, to_retry};
@@ -34,11 +34,11 @@ async fn pending(db: &TestDatabase, count: usize) {
     .await;
 }
 
-async fn leases(pool: &Pool, rows_max: usize) -> Vec<LeasedEvent> {
+async fn leases(pool: &Pool, rows_max: usize) -> Vec<ClaimedEvent> {
     lease_due(pool, rows_max, LEASE).await.unwrap()
 }
 
-fn ids(events: &[LeasedEvent]) -> Vec<&str> {
+fn ids(events: &[ClaimedEvent]) -> Vec<&str> {
     events.iter().map(|event| event.event_id.as_str()).collect()
 }
 
@@ -67,34 +67,48 @@ async fn a_leased_event_is_the_one_that_was_delivered() {
     let db = TestDatabase::migrated().await;
     let event = payment("evt", "pay_1", "captured", 10);
     let mut record = to_retry(&event, Duration::ZERO);
-    record.trace.tracestate = "vendor=1".to_owned();
-    record.endpoint = "live".to_owned();
+    record.claimed.trace.tracestate = "vendor=1".to_owned();
+    record.claimed.endpoint = "live".to_owned();
     commit(&db.pool(), vec![record.clone()])
         .await
         .map(drop)
         .unwrap();
     let leased = leases(&db.pool(), 1).await.remove(0);
-    assert_eq!(leased.event_id, record.event_id);
+    assert_eq!(leased.event_id, record.claimed.event_id);
     assert_eq!(
         (leased.event_type, leased.endpoint, leased.lane),
-        (record.event_type, record.endpoint, record.lane)
+        (
+            record.claimed.event_type,
+            record.claimed.endpoint,
+            record.claimed.lane
+        )
     );
     assert_eq!(
         (leased.signature, leased.trace, leased.received_at),
-        (record.signature, record.trace, record.received_at)
+        (
+            record.claimed.signature,
+            record.claimed.trace,
+            record.claimed.received_at
+        )
     );
     assert_eq!(
-        (leased.body, leased.body_sha256, leased.attempts),
-        (record.body, record.body_sha256, 2)
+        (&leased.body, leased.body_sha256),
+        (&record.claimed.body, record.claimed.body_sha256)
     );
-    let created_at_micros = record.received_at.millis() * 1000;
+    let Origin::Ledger {
+        created_at_micros,
+        leased_until_micros,
+        attempts,
+    } = leased.origin
+    else {
+        panic!("{:?}", leased.origin)
+    };
     assert_eq!(
-        leased.origin,
-        Origin::Ledger {
-            attempts: 2,
-            created_at_micros
-        }
+        created_at_micros,
+        record.claimed.received_at.millis() * 1000
     );
+    assert_eq!(attempts, 2);
+    assert!(leased_until_micros > chrono::Utc::now().timestamp_micros());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -183,7 +197,7 @@ async fn a_lease_that_ended_comes_due_again_and_its_late_commit_changes_nothing(
     let pool = db.pool();
     let first = lease_due(&pool, 1, Duration::ZERO).await.unwrap().remove(0);
     let second = leases(&pool, 1).await.remove(0);
-    assert_eq!((first.attempts, second.attempts), (2, 3));
+    assert_eq!((first.attempts(), second.attempts()), (2, 3));
 
     let late = commit(&pool, vec![leased(first)]).await.unwrap().outcome();
     assert_eq!(

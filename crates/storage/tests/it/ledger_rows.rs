@@ -16,7 +16,7 @@ use crate::records::{all_claimed, bodies, claimed, commit, event};
 async fn check_rows(db: &TestDatabase, records: &[EventRecord]) {
     let ids: Vec<String> = records
         .iter()
-        .map(|record| record.event_id.to_string())
+        .map(|record| record.claimed.event_id.to_string())
         .collect();
     let found = find(&db.pool(), &ids).await.unwrap();
     let rows: BTreeMap<_, _> = found
@@ -25,8 +25,8 @@ async fn check_rows(db: &TestDatabase, records: &[EventRecord]) {
         .collect();
     assert_eq!((found.len(), rows.len()), (records.len(), records.len()));
     for record in records {
-        let event = rows[record.event_id.as_str()];
-        let (row, name) = (&event.row, &record.event_type);
+        let event = rows[record.claimed.event_id.as_str()];
+        let (row, name) = (&event.row, &record.claimed.event_type);
         let failed = matches!(record.verdict, Verdict::Fail { .. });
         assert_eq!(
             row.status,
@@ -44,7 +44,10 @@ async fn check_rows(db: &TestDatabase, records: &[EventRecord]) {
         );
         assert_eq!(
             (row.endpoint.as_str(), row.lane.as_str()),
-            (record.endpoint.as_str(), record.lane.as_str())
+            (
+                record.claimed.endpoint.as_str(),
+                record.claimed.lane.as_str()
+            )
         );
         assert_eq!(
             row.occurred_at.map(|at| at.timestamp()),
@@ -53,12 +56,12 @@ async fn check_rows(db: &TestDatabase, records: &[EventRecord]) {
         );
         assert_eq!(
             row.created_at.timestamp_micros(),
-            record.received_at.millis() * 1000,
+            record.claimed.received_at.millis() * 1000,
             "{name}"
         );
         assert_eq!(
             row.traceparent.as_deref(),
-            Some(record.trace.traceparent.as_str())
+            Some(record.claimed.trace.traceparent.as_str())
         );
         assert_eq!(
             (row.duplicates, row.other_id_duplicates, row.attempts),
@@ -66,10 +69,13 @@ async fn check_rows(db: &TestDatabase, records: &[EventRecord]) {
             "{name}"
         );
         assert_eq!(row.next_attempt_at, None);
-        assert_eq!(event.body, record.body, "{name}");
-        assert_eq!(event.body_sha256, record.body_sha256, "{name}");
-        assert_eq!(event.signature, record.signature, "{name}");
-        assert_eq!(usize::try_from(row.body_bytes).unwrap(), record.body.len());
+        assert_eq!(event.body, record.claimed.body, "{name}");
+        assert_eq!(event.body_sha256, record.claimed.body_sha256, "{name}");
+        assert_eq!(event.signature, record.claimed.signature, "{name}");
+        assert_eq!(
+            usize::try_from(row.body_bytes).unwrap(),
+            record.claimed.body.len()
+        );
     }
 }
 
@@ -137,7 +143,7 @@ async fn a_committed_batch_gives_its_stream_entries_whatever_became_of_them() {
     let records = all_claimed([&good, &bad, &good]);
     let entries: Vec<_> = records
         .iter()
-        .map(|record| match &record.origin {
+        .map(|record| match &record.claimed.origin {
             Origin::Stream(entry) => *entry,
             Origin::Ledger { .. } => panic!("claimed from a stream"),
         })
@@ -165,7 +171,7 @@ async fn an_empty_batch_commits() {
 async fn a_delivery_without_trace_or_account_or_time_has_nulls() {
     let db = TestDatabase::migrated().await;
     let mut record = claimed(&event("bare", r#"{"event":"moon.landed"}"#));
-    record.trace = harkara_core::trace::TraceContext::default();
+    record.claimed.trace = harkara_core::trace::TraceContext::default();
     commit(&db.pool(), vec![record]).await.map(drop).unwrap();
     let nulls: bool = db
         .value("SELECT traceparent IS NULL AND tracestate IS NULL AND account_id IS NULL AND occurred_at IS NULL FROM webhook_events")

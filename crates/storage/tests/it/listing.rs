@@ -28,10 +28,10 @@ async fn events_are_listed_newest_first_by_any_condition() {
     ];
     for (event, seconds) in events.iter().zip(1..) {
         let mut record = claimed(event);
-        record.received_at =
+        record.claimed.received_at =
             harkara_core::time::ReceivedAt::from_millis(now.timestamp_millis() + seconds * 1000);
         if seconds == 4 {
-            record.endpoint = "live".to_owned();
+            record.claimed.endpoint = "live".to_owned();
         }
         commit(&pool, vec![record]).await.map(drop).unwrap();
     }

@@ -143,7 +143,7 @@ async fn a_delivery_from_a_month_without_partition_still_goes_in() {
     );
     let received = |event, millis| {
         let mut record = claimed(event);
-        record.received_at = harkara_core::time::ReceivedAt::from_millis(millis);
+        record.claimed.received_at = harkara_core::time::ReceivedAt::from_millis(millis);
         record
     };
     let batch = vec![received(&old, 0), received(&new, i64::MAX)];

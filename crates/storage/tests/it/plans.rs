@@ -34,7 +34,11 @@ async fn without_scans() -> TestDatabase {
     )
     .await;
     wait_until_gone(&db).await;
-    db.execute("SELECT pg_stat_reset()").await;
+    db.execute(
+        "CREATE TEMP TABLE scans_before AS SELECT relid AS id, seq_scan AS scans FROM pg_stat_user_tables \
+         UNION ALL SELECT indexrelid, idx_scan FROM pg_stat_user_indexes",
+    )
+    .await;
     db
 }
 
@@ -54,12 +58,16 @@ async fn wait_until_gone(db: &TestDatabase) {
 async fn used(db: &TestDatabase) -> (Vec<String>, Vec<String>) {
     wait_until_gone(db).await;
     let scanned = db
-        .column("SELECT relname::text FROM pg_stat_user_tables WHERE seq_scan > 0 AND relname <> 'harkara_schema' ORDER BY 1")
+        .column(
+            "SELECT relname::text FROM pg_stat_user_tables JOIN scans_before b ON b.id = relid \
+             WHERE seq_scan > b.scans AND relname <> 'harkara_schema' ORDER BY 1",
+        )
         .await;
     let indexes = db
         .column(
             "SELECT DISTINCT coalesce(p.inhparent::regclass, s.indexrelid::regclass)::text FROM pg_stat_user_indexes s \
-             LEFT JOIN pg_inherits p ON p.inhrelid = s.indexrelid WHERE s.idx_scan > 0 AND pg_relation_size(s.relid) > 0 ORDER BY 1",
+             JOIN scans_before b ON b.id = s.indexrelid \
+             LEFT JOIN pg_inherits p ON p.inhrelid = s.indexrelid WHERE s.idx_scan > b.scans AND pg_relation_size(s.relid) > 0 ORDER BY 1",
         )
         .await;
     (scanned, indexes)

@@ -17,8 +17,7 @@ use harkara_simulator::{Bodies, SimulatedEvent};
 use harkara_storage::Pool;
 use harkara_storage::StorageError;
 use harkara_storage::commit::{self, CommittedBatch, Outcome};
-use harkara_storage::ledger::LeasedEvent;
-use harkara_storage::record::{EventRecord, Origin, Verdict};
+use harkara_storage::record::{ClaimedEvent, EventRecord, Origin, Verdict};
 
 /// When the simulated events happen, in seconds since 1970.
 pub(crate) const NOW: i64 = 1_790_000_000;
@@ -56,21 +55,21 @@ pub(crate) fn claimed(event: &SimulatedEvent) -> EventRecord {
     let lane = lanes.lane_of(head.as_ref().map(|head| head.name.as_str()));
     let received_at = ReceivedAt::from_millis(chrono::Utc::now().timestamp_millis());
     EventRecord {
-        origin: Origin::Stream(entry(lane, NEXT.fetch_add(1, Ordering::Relaxed))),
-        endpoint: "default".to_owned(),
-        lane,
-        event_id: EventId::stored(event.event_id.clone()),
-        event_type: head
-            .as_ref()
-            .map_or_else(|| "unknown".to_owned(), |head| head.name.clone()),
         account_id: head.as_ref().and_then(|head| head.account_id.clone()),
         occurred_at: head.as_ref().and_then(|head| head.occurred_at),
-        received_at,
-        signature: sign(&Secret::new("a secret of ours"), &event.body),
-        trace: TraceContext::generated(7, 9),
-        body: Bytes::from(event.body.clone()),
-        body_sha256: body_sha256(&event.body),
         verdict,
+        claimed: ClaimedEvent {
+            origin: Origin::Stream(entry(lane, NEXT.fetch_add(1, Ordering::Relaxed))),
+            endpoint: "default".to_owned(),
+            lane,
+            event_id: EventId::stored(event.event_id.clone()),
+            event_type: head.map_or_else(|| "unknown".to_owned(), |head| head.name),
+            received_at,
+            signature: sign(&Secret::new("a secret of ours"), &event.body),
+            trace: TraceContext::generated(7, 9),
+            body: Bytes::from(event.body.clone()),
+            body_sha256: body_sha256(&event.body),
+        },
     }
 }
 
@@ -92,22 +91,13 @@ pub(crate) fn to_retry(event: &SimulatedEvent, after: Duration) -> EventRecord {
 }
 
 /// A leased event with the verdict that its body deserves.
-pub(crate) fn leased(event: LeasedEvent) -> EventRecord {
+pub(crate) fn leased(event: ClaimedEvent) -> EventRecord {
     let (head, verdict) = judged(&event.body);
     EventRecord {
-        origin: event.origin,
-        endpoint: event.endpoint,
-        lane: event.lane,
-        event_id: event.event_id,
-        event_type: event.event_type,
         account_id: head.as_ref().and_then(|head| head.account_id.clone()),
         occurred_at: head.as_ref().and_then(|head| head.occurred_at),
-        received_at: event.received_at,
-        signature: event.signature,
-        trace: event.trace,
-        body: event.body,
-        body_sha256: event.body_sha256,
         verdict,
+        claimed: event,
     }
 }
 

@@ -12,8 +12,8 @@ use crate::records::{claimed, commit, event, leased, payment, to_retry};
 /// `done` (processed), `old` (processed, received yesterday), `dead` and `text` (failed), `waiting`.
 async fn ledger(pool: &Pool) {
     let mut old = claimed(&payment("old", "pay_1", "failed", 10));
-    old.received_at =
-        harkara_core::time::ReceivedAt::from_millis(old.received_at.millis() - 86_400_000);
+    old.claimed.received_at =
+        harkara_core::time::ReceivedAt::from_millis(old.claimed.received_at.millis() - 86_400_000);
     let batch = vec![
         old,
         claimed(&payment("done", "pay_1", "captured", 20)),

@@ -88,8 +88,9 @@ async fn the_operators_query_runs_unchanged() {
     let db = TestDatabase::migrated().await;
     let pool = db.pool();
     let mut stale = claimed(&payment("stale", "pay_3", "captured", 10));
-    stale.received_at =
-        harkara_core::time::ReceivedAt::from_millis(stale.received_at.millis() - 2 * 3_600_000);
+    stale.claimed.received_at = harkara_core::time::ReceivedAt::from_millis(
+        stale.claimed.received_at.millis() - 2 * 3_600_000,
+    );
     let batch = vec![
         claimed(&payment("e1", "pay_1", "captured", 10)),
         claimed(&payment("e2", "pay_2", "captured", 10)),

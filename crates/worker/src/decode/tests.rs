@@ -5,9 +5,9 @@ use harkara_core::entry::{EntryId, EntryRef, field};
 use harkara_core::lane::Lane;
 use harkara_core::retry::RetryPolicy;
 use harkara_core::time::ReceivedAt;
-use harkara_storage::record::{EventRecord, Verdict};
+use harkara_storage::record::{EventRecord, Origin, Verdict};
 
-use super::{entry, set_aside};
+use super::{entry, leased, set_aside};
 use crate::group::ClaimedEntry;
 use crate::road::Retries;
 
@@ -37,7 +37,10 @@ fn whole<'a>(changed: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
         (field::EVENT_ID, "evt1"),
         (field::EVENT_NAME, "moon.landed"),
         (field::RECEIVED_AT, "1700000000000"),
-        (field::SIGNATURE, "ab"),
+        (
+            field::SIGNATURE,
+            "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843",
+        ),
         (
             field::BODY,
             r#"{"event":"moon.landed","account_id":"acc_1","created_at":9}"#,
@@ -51,68 +54,87 @@ fn whole<'a>(changed: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
 }
 
 fn record(fields: &[(&str, &str)]) -> EventRecord {
-    entry(claimed(fields), &RETRIES, ReceivedAt::from_millis(7))
+    entry(&claimed(fields), &RETRIES, ReceivedAt::from_millis(7))
+}
+
+fn error(record: &EventRecord) -> &str {
+    let Verdict::Fail { error } = &record.verdict else {
+        panic!("{record:?}")
+    };
+    error
 }
 
 #[test]
 fn an_entry_becomes_a_record_with_its_event() {
-    let record = record(&whole(&[]));
+    let EventRecord {
+        claimed,
+        account_id,
+        verdict,
+        ..
+    } = record(&whole(&[]));
     assert_eq!(
-        (record.endpoint.as_str(), record.event_id.as_str()),
+        (claimed.endpoint.as_str(), claimed.event_id.as_str()),
         ("live", "evt1")
     );
     assert_eq!(
-        (record.lane, record.received_at.millis()),
+        (claimed.lane, claimed.received_at.millis()),
         (Lane::Normal, 1_700_000_000_000)
     );
-    assert_eq!(record.account_id.unwrap().as_str(), "acc_1");
-    assert!(matches!(record.verdict, Verdict::Project(event) if event.head.name == "moon.landed"));
+    assert_eq!(account_id.unwrap().as_str(), "acc_1");
+    assert!(matches!(verdict, Verdict::Project(event) if event.head.name == "moon.landed"));
 }
 
 #[test]
 fn a_body_that_is_no_event_keeps_the_name_that_the_ingress_saw() {
     let record = record(&whole(&[(field::BODY, "{}")]));
-    assert_eq!(record.event_type, "moon.landed");
-    assert!(
-        matches!(record.verdict, Verdict::Fail { error } if error == "the body has no event name")
-    );
+    assert_eq!(record.claimed.event_type, "moon.landed");
+    assert_eq!(error(&record), "the body has no event name");
 }
 
 #[test]
-fn what_the_ledger_cannot_hold_is_replaced_and_the_body_kept() {
-    let long = "x".repeat(5000);
+fn an_entry_that_is_not_ours_keeps_its_body_and_nothing_that_the_ledger_cannot_hold() {
     let record = record(&whole(&[
         (field::ENDPOINT, "a\0b"),
-        (field::EVENT_ID, &long),
-        (field::EVENT_NAME, "\0"),
-        (field::TRACEPARENT, "nonsense\0"),
+        (field::EVENT_ID, "a b"),
         (field::BODY, "\0"),
     ]));
-    assert_eq!(
-        (record.endpoint.as_str(), record.event_type.as_str()),
-        ("unknown", "unknown")
-    );
-    assert!(record.event_id.as_str().starts_with("sha256:"));
-    assert_eq!(
-        (record.signature.as_str(), record.trace.traceparent.as_str()),
-        ("", "")
-    );
-    assert_eq!(record.body.as_ref(), b"\0");
+    assert_eq!(record.claimed.endpoint, "unknown");
+    assert!(record.claimed.event_id.as_str().starts_with("sha256:"));
+    assert_eq!(record.claimed.body.as_ref(), b"\0");
+    assert_eq!(error(&record), "stream entry field \"ep\" is malformed");
 }
 
 #[test]
 fn an_entry_without_a_body_keeps_its_fields_as_evidence() {
-    let record = record(&[("hello", "world")]);
+    let record = record(&[("hello", "world"), ("v", "1")]);
     assert_eq!(
-        record.body.as_ref(),
-        b"stream entry normal 5-1: hello=world"
+        record.claimed.body.as_ref(),
+        b"stream entry normal 5-1\nhello=world\nv=1\n"
     );
-    assert!(matches!(record.verdict, Verdict::Fail { .. }));
+    assert_eq!(error(&record), "stream entry has no field \"at\"");
 }
 
 #[test]
 fn an_entry_set_aside_is_not_read() {
-    let record = set_aside(claimed(&whole(&[])), 6, ReceivedAt::from_millis(7));
-    assert_eq!(record.event_id.as_str(), "evt1");
-    assert!(matches!(record.verdict, Verdict::Fail { error } if error.contains("claimed 6 times")));
+    let record = set_aside(&claimed(&whole(&[])), 6, ReceivedAt::from_millis(7));
+    assert_eq!(record.claimed.event_id.as_str(), "evt1");
+    assert!(error(&record).contains("claimed 6 times"));
+}
+
+#[test]
+fn a_row_whose_attempts_all_ended_their_workers_is_given_up() {
+    let row = |attempts| {
+        let mut event = record(&whole(&[])).claimed;
+        event.origin = Origin::Ledger {
+            attempts,
+            leased_until_micros: 1,
+            created_at_micros: 1,
+        };
+        leased(event, &RETRIES)
+    };
+    assert!(matches!(row(3).verdict, Verdict::Project(_)));
+    assert_eq!(
+        error(&row(4)),
+        "given up: 3 attempts were begun and none ended"
+    );
 }

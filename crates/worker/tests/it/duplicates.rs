@@ -1,5 +1,8 @@
 //! Applying a delivery twice changes nothing.
 
+use harkara_core::delivery::body_sha256;
+use harkara_core::signature::encode_hex;
+
 use crate::pipeline::Pipeline;
 
 #[tokio::test]
@@ -119,6 +122,28 @@ async fn repeated_deliveries_to_several_workers_take_effect_once() {
     for worker in workers {
         worker.stop().await;
     }
+}
+
+#[tokio::test]
+async fn an_id_occupied_in_advance_costs_no_body_its_row() {
+    let pipeline = Pipeline::start().await;
+    let worker = pipeline.worker(&[]).await;
+    let third = br#"{"event":"x.three"}"#;
+    let digest = encode_hex(&body_sha256(third));
+    pipeline
+        .deliver_body("X", &br#"{"event":"x.one"}"#[..])
+        .await;
+    // What the third body would be called, once it comes under the first one's id; and its derived id.
+    pipeline
+        .deliver_body(&format!("X~{digest}"), &br#"{"event":"x.two"}"#[..])
+        .await;
+    pipeline
+        .deliver_body(&format!("sha256:{digest}"), &br#"{"event":"x.four"}"#[..])
+        .await;
+    pipeline.until_events("processed", 3).await;
+    pipeline.deliver_body("X", &third[..]).await;
+    pipeline.until_events("processed", 4).await;
+    worker.stop().await;
 }
 
 /// Everything that an effect would show in.

@@ -98,3 +98,30 @@ async fn an_entry_that_the_ingress_did_not_write_is_kept_and_stops_nothing() {
     );
     worker.stop().await;
 }
+
+#[tokio::test]
+async fn deeply_nested_bodies_are_kept_and_harm_nobody() {
+    let pipeline = Pipeline::start().await;
+    let worker = pipeline.worker(&[]).await;
+    let deep = format!("{}{}", "[".repeat(400_000), "]".repeat(400_000));
+    let bodies = [
+        format!(
+            r#"{{"event":"payment.captured","payload":{{"payment":{{"entity":{{"id":{deep}}}}}}}}}"#
+        ),
+        format!(r#"{{"event":{deep}}}"#),
+        format!(r#"{{"event":"a.b","x":{deep}}}"#),
+        deep,
+    ];
+    for (at, body) in bodies.into_iter().enumerate() {
+        pipeline.deliver_body(&format!("deep{at}"), body).await;
+    }
+    pipeline.until_drained().await;
+    assert_eq!(
+        pipeline
+            .database
+            .value::<i64>("SELECT count(*) FROM webhook_events")
+            .await,
+        4
+    );
+    worker.stop().await;
+}

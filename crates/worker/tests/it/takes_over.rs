@@ -172,6 +172,105 @@ async fn an_entry_that_ends_its_workers_is_set_aside() {
     worker.stop().await;
 }
 
+#[tokio::test]
+async fn a_group_that_is_lost_while_entries_wait_for_their_turn_loses_no_entry() {
+    let mut pipeline = Pipeline::start().await;
+    for _ in 0..12 {
+        let event = pipeline.bodies.event("payment.captured");
+        pipeline.deliver(&event).await;
+    }
+    let mut redis = pipeline.redis().await;
+    let key = Lane::Default.stream_key(0);
+    let () = cmd("XGROUP")
+        .arg(&["CREATE", &key, CONSUMER_GROUP, "0"])
+        .query_async(&mut redis)
+        .await
+        .unwrap();
+    let () = cmd("XREADGROUP")
+        .arg(&[
+            "GROUP",
+            CONSUMER_GROUP,
+            "dead",
+            "COUNT",
+            "4",
+            "STREAMS",
+            &key,
+            ">",
+        ])
+        .query_async(&mut redis)
+        .await
+        .unwrap();
+    pipeline.hold_commits().await;
+    let one_at_a_time = [
+        ("worker.batches_in_flight_max", "1"),
+        ("worker.batch_entries_max", "4"),
+        ("worker.claim_idle_ms", "600"),
+    ];
+    let worker = pipeline.worker(&one_at_a_time).await;
+    // The reader holds the only permit; what was taken over waits for it.
+    wait_until(
+        "the dead worker's entries are taken over",
+        BOUND,
+        async || {
+            let dead: Vec<(String, String, u64, u64)> = cmd("XPENDING")
+                .arg(&[&key, CONSUMER_GROUP, "-", "+", "10", "dead"])
+                .query_async(&mut redis)
+                .await
+                .unwrap();
+            dead.is_empty() && pipeline.pending(Lane::Default).await >= 8
+        },
+    )
+    .await;
+    let () = cmd("XGROUP")
+        .arg(&["DESTROY", &key, CONSUMER_GROUP])
+        .query_async(&mut redis)
+        .await
+        .unwrap();
+    pipeline.release_commits().await;
+    pipeline.until_events("processed", 12).await;
+    pipeline.until_drained().await;
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn restarts_while_nothing_can_be_committed_do_not_count_against_an_entry() {
+    let mut pipeline = Pipeline::start().await;
+    let event = pipeline.bodies.event("payment.captured");
+    pipeline.deliver(&event).await;
+    pipeline.hold_commits().await;
+    for _ in 0..6 {
+        let hasty = [
+            ("worker.consumer", "pod-1"),
+            ("worker.stop_deadline_ms", "0"),
+            ("worker.claims_max", "3"),
+        ];
+        let worker = pipeline.worker(&hasty).await;
+        wait_until("a commit is held up", BOUND, async || {
+            pipeline.database.value::<i64>(HELD_UP).await == 1
+        })
+        .await;
+        worker.stop().await;
+        wait_until("the commit is rolled back", BOUND, async || {
+            pipeline.database.value::<i64>(HELD_UP).await == 0
+        })
+        .await;
+    }
+    pipeline.release_commits().await;
+    // Another worker has it at once, though the claim time is far beyond the bound of this test.
+    let other = [
+        ("worker.claim_idle_ms", "60000"),
+        ("worker.claims_max", "3"),
+    ];
+    let worker = pipeline.worker(&other).await;
+    pipeline.until_events("processed", 1).await;
+    pipeline.until_drained().await;
+    worker.stop().await;
+}
+
+/// Commits that wait for the lock of [`Pipeline::hold_commits`].
+const HELD_UP: &str =
+    "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'event_identities'::regclass";
+
 /// Who holds the one pending entry of a lane, and for how many milliseconds without a sign of life.
 async fn held(redis: &mut redis::aio::MultiplexedConnection, lane: Lane) -> (String, u64) {
     let mut pending: Vec<(String, String, u64, u64)> = cmd("XPENDING")

@@ -77,3 +77,57 @@ async fn a_group_that_disappears_is_created_anew_from_the_first_entry() {
     pipeline.until_drained().await;
     worker.stop().await;
 }
+
+#[tokio::test]
+async fn a_table_that_is_locked_for_long_makes_no_dead_letter() {
+    let mut pipeline = Pipeline::start().await;
+    pipeline
+        .database
+        .execute("BEGIN; LOCK TABLE payment_transactions IN ACCESS EXCLUSIVE MODE")
+        .await;
+    let impatient = [
+        ("postgres.statement_timeout_ms", "100"),
+        ("worker.attempts_max", "1"),
+    ];
+    let worker = pipeline.worker(&impatient).await;
+    for _ in 0..3 {
+        let event = pipeline.bodies.event("payment.captured");
+        pipeline.deliver(&event).await;
+    }
+    wait_until("the worker has waited several times", BOUND, async || {
+        worker.counter("harkara_worker_waits_total").await >= 4
+    })
+    .await;
+    pipeline.database.execute("ROLLBACK").await;
+    pipeline.until_events("processed", 3).await;
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_batch_that_takes_too_long_is_tried_in_halves() {
+    let mut pipeline = Pipeline::start().await;
+    // Twenty of these rows exceed the bound of a statement, five do not.
+    pipeline
+        .database
+        .execute(
+            "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.05); RETURN NEW; END $$; \
+             CREATE TRIGGER slow BEFORE INSERT ON payment_transactions FOR EACH ROW EXECUTE FUNCTION slow()",
+        )
+        .await;
+    for _ in 0..20 {
+        let event = pipeline.bodies.event("payment.captured");
+        pipeline.deliver(&event).await;
+    }
+    let worker = pipeline
+        .worker(&[("postgres.statement_timeout_ms", "500")])
+        .await;
+    pipeline.until_events("processed", 20).await;
+    assert_eq!(
+        pipeline
+            .database
+            .value::<i64>("SELECT count(*) FROM webhook_events WHERE attempts > 1")
+            .await,
+        0
+    );
+    worker.stop().await;
+}
