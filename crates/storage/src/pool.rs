@@ -39,6 +39,15 @@ pub struct Pool {
     transaction_timeout: Duration,
 }
 
+/// What is good to have and not given everywhere.
+const OPTIONAL_SETTINGS: [&str; 2] = [
+    // Whether an error is the server's trouble is told by its untranslated words. Where the role may not
+    // choose them, they are most likely untranslated all the same.
+    "SET lc_messages = 'C'",
+    // A statement that waits for a lock then notices that its client has gone. PostgreSQL 14 and later.
+    "SET client_connection_check_interval = '1s'",
+];
+
 /// A connection that is silent for this long is asked for a sign of life.
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(15);
 
@@ -59,10 +68,10 @@ impl Pool {
         config.custom_setup = Box::new(move |url| {
             Box::pin(async move {
                 let mut connection = connect(url).await.map_err(ConnectionError::BadConnection)?;
-                // Whether an error is the server's trouble is told by its untranslated words. Where the
-                // role may not choose them, they are most likely untranslated all the same.
-                if let Err(error) = connection.batch_execute("SET lc_messages = 'C'").await {
-                    tracing::debug!(%error, "The language of PostgreSQL's messages could not be chosen.");
+                for optional in OPTIONAL_SETTINGS {
+                    if let Err(error) = connection.batch_execute(optional).await {
+                        tracing::debug!(optional, %error, "PostgreSQL does not take a setting that would be good to have.");
+                    }
                 }
                 connection
                     .batch_execute(&format!(

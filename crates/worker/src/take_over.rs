@@ -81,7 +81,7 @@ impl TakeOver {
         }
         while !stop.is_requested() {
             for lane in Lane::ALL {
-                if let Err(error) = self.take_over_idle(lane, &stop).await {
+                if let Err(error) = Box::pin(self.take_over_idle(lane, &stop)).await {
                     // The reader logs what is wrong with Redis; here it only means: later.
                     tracing::debug!(%lane, %error, "Idle entries could not be taken over.");
                 }

@@ -238,7 +238,7 @@ async fn restarts_while_nothing_can_be_committed_do_not_count_against_an_entry()
     let event = pipeline.bodies.event("payment.captured");
     pipeline.deliver(&event).await;
     pipeline.hold_commits().await;
-    for _ in 0..6 {
+    for _ in 0..4 {
         let hasty = [
             ("worker.consumer", "pod-1"),
             ("worker.stop_deadline_ms", "0"),
