@@ -38,19 +38,6 @@ pub struct Snapshot<T> {
     pub entity: T,
 }
 
-/// The state of an entity that has no merged table of its own.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the fields say it")]
-pub struct EntityState {
-    /// The payload key, such as `subscription` or `invoice`.
-    pub kind: String,
-    pub id: String,
-    pub status: Option<String>,
-    pub amount: Option<MinorUnits>,
-    pub currency: Option<Currency>,
-    pub created_at: Option<EventTime>,
-}
-
 /// A payment link with the payment that the same event contains: the link itself does not name it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PaymentLinkEvent {
@@ -69,7 +56,7 @@ pub struct Projection {
     pub payments: Vec<Snapshot<Payment>>,
     pub refunds: Vec<Snapshot<Refund>>,
     pub disputes: Vec<Snapshot<Dispute>>,
-    pub states: Vec<Snapshot<EntityState>>,
+    pub states: Vec<Snapshot<GenericEntity>>,
 
     pub downtimes: Vec<Snapshot<Downtime>>,
     pub invoices: Vec<Snapshot<Invoice>>,
@@ -104,7 +91,7 @@ struct Fold {
     payments: BTreeMap<String, Snapshot<Payment>>,
     refunds: BTreeMap<String, Snapshot<Refund>>,
     disputes: BTreeMap<String, Snapshot<Dispute>>,
-    states: BTreeMap<(String, String), Snapshot<EntityState>>,
+    states: BTreeMap<(String, String), Snapshot<GenericEntity>>,
     history: Projection,
 }
 
@@ -175,26 +162,11 @@ impl Fold {
                 self.history.notifications.push(of.snapshot(e));
                 self.state(of, Notification::KIND, e.id.as_str(), Some(&e.status), None);
             }
-            Entity::Generic(GenericEntity {
-                kind,
-                id,
-                status,
-                amount,
-                currency,
-                created_at,
-            }) => {
-                let state = EntityState {
-                    kind: kind.clone(),
-                    id: id.clone(),
-                    status: status.clone(),
-                    amount: *amount,
-                    currency: currency.clone(),
-                    created_at: *created_at,
-                };
+            Entity::Generic(e) => {
                 keep(
                     &mut self.states,
-                    (kind.clone(), id.clone()),
-                    of.snapshot(&state),
+                    (e.kind.clone(), e.id.clone()),
+                    of.snapshot(e),
                 );
             }
         }
@@ -209,7 +181,7 @@ impl Fold {
         status: Option<&str>,
         money: Option<(Option<MinorUnits>, &Option<Currency>)>,
     ) {
-        let state = EntityState {
+        let state = GenericEntity {
             kind: kind.to_owned(),
             id: id.to_owned(),
             status: status.map(str::to_owned),

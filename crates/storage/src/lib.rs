@@ -8,6 +8,7 @@ mod pool;
 mod statement;
 
 pub mod migrations;
+pub mod server;
 
 mod projections;
 pub mod record;

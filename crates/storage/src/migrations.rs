@@ -28,6 +28,11 @@ pub enum SchemaState {
         /// Their versions.
         missing: Vec<String>,
     },
+    /// The database cannot hold every text that a body may have.
+    WrongEncoding {
+        /// Its encoding.
+        encoding: String,
+    },
     /// The database has moved on to a schema that this binary does not know.
     Ahead {
         /// The oldest migration that a binary must contain.
@@ -45,6 +50,9 @@ impl SchemaState {
                 "the database schema lacks {} migration(s), first {}; run `harkara migrate`",
                 missing.len(),
                 missing.iter().next().map_or("", String::as_str),
+            )),
+            Self::WrongEncoding { encoding } => Some(format!(
+                "the database has the encoding {encoding}; create it anew with ENCODING 'UTF8'"
             )),
             Self::Ahead { compatible_from } => Some(format!(
                 "the database schema needs a binary that contains migration {compatible_from}, \
@@ -79,6 +87,13 @@ pub async fn migrate(url: &Secret) -> Result<Vec<String>, StorageError> {
 /// Compares the database with what this binary contains.
 pub async fn check(pool: &Pool) -> Result<SchemaState, StorageError> {
     let mut connection = pool.get().await?;
+    let encoding: String = diesel::dsl::sql::<Text>("SELECT current_setting('server_encoding')")
+        .get_result(&mut *connection)
+        .await
+        .map_err(StorageError::statement("read the encoding"))?;
+    if encoding != "UTF8" {
+        return Ok(SchemaState::WrongEncoding { encoding });
+    }
     let exists: bool = diesel::select(diesel::dsl::sql::<diesel::sql_types::Bool>(
         "to_regclass('__diesel_schema_migrations') IS NOT NULL",
     ))

@@ -11,7 +11,7 @@ use harkara_runtime::redis::{self, ServerProblem, check_server};
 use harkara_runtime::settings::Settings;
 use harkara_runtime::stop::Stop;
 use harkara_storage::migrations::{self, SchemaState};
-use harkara_storage::{Pool, PoolSettings, StorageError};
+use harkara_storage::{Pool, PoolSettings, StorageError, server};
 use prometheus_client::registry::Registry;
 use tokio::sync::Semaphore;
 use tokio::task::{JoinError, JoinSet};
@@ -97,6 +97,9 @@ impl App {
             connect_timeout: settings.postgres.connect_timeout,
             statement_timeout: settings.postgres.statement_timeout,
         })?;
+        for risk in server::risks(&database).await? {
+            tracing::warn!("{risk}");
+        }
         let state: SchemaState = migrations::check(&database).await?;
         if let Some(fault) = state.fault() {
             return Err(StartError::Schema(fault));

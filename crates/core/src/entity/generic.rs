@@ -7,7 +7,8 @@ use crate::event::{Head, Scalar, object, raw_fields};
 use crate::money::{Currency, MinorUnits};
 use crate::time::EventTime;
 
-/// What every entity has in common, whatever its kind.
+/// What every entity has in common, whatever its kind: all that is known of untyped ones, and the present
+/// state of those whose table is a history.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the fields are Razorpay's")]
 pub struct GenericEntity {

@@ -1,7 +1,7 @@
 //! The merge of two snapshots of one entity.
 
-use super::{EntityState, Snapshot};
-use crate::entity::{Dispute, Order, Payment, Refund};
+use super::Snapshot;
+use crate::entity::{Dispute, GenericEntity, Order, Payment, Refund};
 
 /// An entity whose snapshots merge into one row.
 pub trait Merge: Sized {
@@ -47,7 +47,7 @@ impl Merge for Dispute {
     fn absorb(&mut self, _: Self) {}
 }
 
-impl Merge for EntityState {
+impl Merge for GenericEntity {
     fn absorb(&mut self, _: Self) {}
 }
 

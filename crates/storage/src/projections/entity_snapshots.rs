@@ -2,12 +2,12 @@
 
 use std::sync::OnceLock;
 
-use harkara_core::projection::EntityState;
+use harkara_core::entity::GenericEntity;
 
 use super::column::{Column, code, event_type, minor};
 use super::merged_table::{EntityType, MergedTable};
 
-pub(super) static TABLE: MergedTable<EntityState> = MergedTable {
+pub(super) static TABLE: MergedTable<GenericEntity> = MergedTable {
     name: "entity_snapshots",
     entity_type: EntityType::Column("entity_type"),
     key: || {

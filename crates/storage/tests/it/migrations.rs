@@ -189,3 +189,19 @@ async fn a_partition_is_made_late_and_takes_its_rows_over() {
     }
     assert_eq!(deliver(&pool, &[&event]).await.duplicates, 1);
 }
+
+#[tokio::test]
+async fn settings_under_which_a_commit_may_be_lost_are_told() {
+    let db = TestDatabase::migrated().await;
+    db.execute(
+        "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET synchronous_commit = off', current_database()); END $$",
+    )
+    .await;
+    let risks = harkara_storage::server::risks(&db.pool()).await.unwrap();
+    let told: Vec<String> = risks.iter().map(ToString::to_string).collect();
+    assert!(
+        told.iter()
+            .any(|risk| risk.contains("synchronous_commit = off")),
+        "{told:?}"
+    );
+}

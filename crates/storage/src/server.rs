@@ -1,0 +1,50 @@
+//! What the worker should know about its PostgreSQL server before it relies on it.
+
+use std::fmt;
+
+use diesel::sql_types::Text;
+use diesel_async::RunQueryDsl;
+
+use crate::{Pool, StorageError};
+
+/// A setting of the server under which committed work may be lost.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Risk {
+    setting: &'static str,
+    value: String,
+}
+
+/// Settings, and the value that makes a commit uncertain.
+const RISKY: [(&str, &str); 3] = [
+    ("synchronous_commit", "off"),
+    ("fsync", "off"),
+    ("full_page_writes", "off"),
+];
+
+/// The risky settings of the server. An entry is acknowledged once its commit was confirmed; under these a
+/// crash of the server may undo what it confirmed.
+pub async fn risks(pool: &Pool) -> Result<Vec<Risk>, StorageError> {
+    let mut connection = pool.get().await?;
+    let mut risks = Vec::new();
+    for (setting, risky) in RISKY {
+        let value: String =
+            diesel::dsl::sql::<Text>(&format!("SELECT current_setting('{setting}')"))
+                .get_result(&mut *connection)
+                .await
+                .map_err(StorageError::statement("read server settings"))?;
+        if value == risky {
+            risks.push(Risk { setting, value });
+        }
+    }
+    Ok(risks)
+}
+
+impl fmt::Display for Risk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "PostgreSQL runs with {} = {}: a crash of the server may lose events that were acknowledged. Set it to on.",
+            self.setting, self.value
+        )
+    }
+}
