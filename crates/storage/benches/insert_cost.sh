@@ -39,7 +39,9 @@ identity="INSERT INTO event_identities (razorpay_event_id, body_sha256, created_
   SELECT id, digest, now() FROM unnest(b.sorted_ids, b.sorted_digests) AS i (id, digest) ON CONFLICT DO NOTHING"
 
 measure() {
-    run "$database" --command "TRUNCATE webhook_events, event_identities" --command "CHECKPOINT"
+    run "$database" --command "TRUNCATE webhook_events, event_identities"
+    # Only a superuser may. Without it a turn may pay for pages that an earlier one wrote.
+    run "$database" --command "CHECKPOINT" 2> /dev/null || true
     run "$database" << SQL
 $prepare
 SELECT pg_current_wal_lsn() AS wal_before \gset
