@@ -51,18 +51,8 @@ pub struct Unprojectable {
     pub reason: ContentError,
 }
 
-#[derive(Default, serde::Deserialize)]
-#[serde(default)]
-struct RawEnvelope<'a> {
-    #[serde(borrow)]
-    event: Scalar<'a>,
-    #[serde(borrow)]
-    account_id: Scalar<'a>,
-    #[serde(borrow)]
-    created_at: Scalar<'a>,
-    #[serde(borrow)]
-    payload: Option<&'a RawValue>,
-}
+raw_fields! { struct RawContained { ; entity } }
+raw_fields! { struct RawEnvelope { event, account_id, created_at; payload } }
 
 /// Reads a body.
 ///
@@ -121,16 +111,11 @@ fn entities(
     head: &mut Head,
     payload: Payload<'_>,
 ) -> Result<Vec<(Precedence, Entity)>, ContentError> {
-    #[derive(serde::Deserialize)]
-    struct Wrapper<'a> {
-        #[serde(borrow, default)]
-        entity: Option<&'a RawValue>,
-    }
     let known = catalogue::find(&head.name);
     let about = known.map(|known| catalogue::primary_entity(known.family));
     let mut found = Vec::with_capacity(payload.len());
     for (key, value) in payload {
-        let Some(entity) = object::<Wrapper<'_>>(value).and_then(|wrapper| wrapper.entity) else {
+        let Some(entity) = object::<RawContained<'_>>(value).and_then(|raw| raw.entity) else {
             continue;
         };
         let is_primary = about == Some(key.as_str());

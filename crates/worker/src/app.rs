@@ -13,7 +13,6 @@ use harkara_runtime::stop::Stop;
 use harkara_storage::migrations::{self, SchemaState};
 use harkara_storage::{Pool, PoolSettings, StorageError, server};
 use prometheus_client::registry::Registry;
-use tokio::sync::Semaphore;
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -25,6 +24,7 @@ use crate::group::Group;
 use crate::held::Held;
 use crate::janitor;
 use crate::metrics::Counters;
+use crate::permits::Permits;
 use crate::road::{Retries, Road};
 use crate::take_over::{TakeOver, keep_claims};
 
@@ -157,7 +157,7 @@ impl App {
     pub async fn run_until_stopped(self, stop: Stop) -> Result<(), RunError> {
         let worker = self.settings.worker.clone();
         tracing::info!(consumer = worker.consumer, admin.address = %self.admin.address(), "Working.");
-        let permits = Arc::new(Semaphore::new(worker.batches_in_flight_max));
+        let permits = Permits::new(worker.batches_in_flight_max);
         let in_flight = TaskTracker::new();
         let claimer = Claimer {
             road: self.road.clone(),

@@ -12,12 +12,13 @@ use harkara_runtime::redis::connect_blocking;
 use harkara_runtime::settings::{RedisSettings, WorkerSettings};
 use harkara_runtime::stop::Stop;
 use redis::aio::MultiplexedConnection;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::task::TaskTracker;
 
 use crate::decode;
 use crate::error::GroupError;
 use crate::group::ClaimedEntry;
+use crate::permits::Permits;
 use crate::road::Road;
 
 /// Wait before reading again after Redis failed, and the longest such wait.
@@ -26,10 +27,6 @@ const WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// How often a loop that waits for a permit shows that it is alive.
 const TICK: Duration = Duration::from_secs(1);
-
-/// Batches in flight: a permit each, shared by all sources. Dropping a permit, even by a panic,
-/// gives it back.
-pub(crate) type Permits = Arc<Semaphore>;
 
 /// Reads the lanes and sends batches down the road.
 pub(crate) struct Claimer {
@@ -82,9 +79,9 @@ impl Claimer {
         let mut ticks = tokio::time::interval(TICK);
         loop {
             tokio::select! {
-                permit = self.permits.clone().acquire_owned() => {
+                permit = self.permits.take() => {
                     self.progress.touch();
-                    return permit.expect("the semaphore is never closed");
+                    return permit;
                 }
                 _ = ticks.tick() => self.progress.touch(),
             }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use harkara_runtime::stop::Stop;
 use harkara_storage::ledger::lease_due;
 
-use crate::claim::Permits;
 use crate::decode;
+use crate::permits::Permits;
 use crate::road::Road;
 
 /// Leases due rows and takes them down the road that fresh deliveries take.
@@ -31,12 +31,7 @@ impl DueSource {
 
     /// Gives how many rows were taken.
     async fn take_due(&self) -> usize {
-        let permit = self
-            .permits
-            .clone()
-            .acquire_owned()
-            .await
-            .expect("the semaphore is never closed");
+        let permit = self.permits.take().await;
         let leased = match lease_due(&self.road.database, self.rows_max, self.lease).await {
             Ok(leased) => leased,
             Err(error) => {

@@ -10,10 +10,10 @@ use harkara_runtime::clock;
 use harkara_runtime::stop::Stop;
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::claim::Permits;
 use crate::decode;
 use crate::error::GroupError;
 use crate::group::PendingEntry;
+use crate::permits::Permits;
 use crate::road::Road;
 
 /// Renewals within one claim time: two may fail before an entry looks abandoned.
@@ -230,12 +230,7 @@ impl TakeOver {
     /// against the entry. `None` when told to stop.
     async fn permit(&self, stop: &Stop) -> Option<OwnedSemaphorePermit> {
         while !stop.is_requested() {
-            let permit = self
-                .permits
-                .clone()
-                .acquire_owned()
-                .await
-                .expect("the semaphore is never closed");
+            let permit = self.permits.take().await;
             if self.road.database.ping().await.is_ok() {
                 return Some(permit);
             }

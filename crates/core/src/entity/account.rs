@@ -1,10 +1,9 @@
 //! Accounts of sub-merchants.
 
-use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::fields::{Place, latest};
-use crate::event::{ContentError, Head, Scalar, object, raw_fields};
+use crate::event::{ContentError, Head, object, raw_fields};
 use crate::ids::AccountId;
 use crate::time::EventTime;
 
@@ -24,33 +23,7 @@ pub struct Account {
     pub business_type: Option<String>,
 }
 
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Raw<'a> {
-    #[serde(borrow)]
-    id: Scalar<'a>,
-    #[serde(borrow)]
-    status: Scalar<'a>,
-    #[serde(borrow)]
-    activated: Scalar<'a>,
-    #[serde(borrow)]
-    live: Scalar<'a>,
-    #[serde(borrow)]
-    hold_funds: Scalar<'a>,
-    #[serde(borrow)]
-    activated_at: Scalar<'a>,
-    #[serde(borrow)]
-    suspended_at: Scalar<'a>,
-    #[serde(borrow)]
-    created_at: Scalar<'a>,
-    #[serde(borrow)]
-    updated_at: Scalar<'a>,
-    #[serde(borrow)]
-    merchant_detail: Option<&'a RawValue>,
-    #[serde(borrow)]
-    activation_details: Option<&'a RawValue>,
-}
-
+raw_fields! { struct Raw { id, status, activated, live, hold_funds, activated_at, suspended_at, created_at, updated_at; merchant_detail, activation_details } }
 raw_fields! { struct RawMerchantDetail { activation_status, business_type } }
 raw_fields! { struct RawActivationDetails { status } }
 

@@ -1,10 +1,9 @@
 //! Payment downtimes.
 
-use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::fields::{Place, latest};
-use crate::event::{ContentError, Scalar, object, raw_fields};
+use crate::event::{ContentError, object, raw_fields};
 use crate::ids::DowntimeId;
 use crate::time::EventTime;
 
@@ -36,31 +35,7 @@ pub struct Instrument {
     pub flow: Option<String>,
 }
 
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Raw<'a> {
-    #[serde(borrow)]
-    id: Scalar<'a>,
-    #[serde(borrow)]
-    status: Scalar<'a>,
-    #[serde(borrow)]
-    method: Scalar<'a>,
-    #[serde(borrow)]
-    severity: Scalar<'a>,
-    #[serde(borrow)]
-    scheduled: Scalar<'a>,
-    #[serde(borrow)]
-    begin: Scalar<'a>,
-    #[serde(borrow)]
-    end: Scalar<'a>,
-    #[serde(borrow)]
-    created_at: Scalar<'a>,
-    #[serde(borrow)]
-    updated_at: Scalar<'a>,
-    #[serde(borrow)]
-    instrument: Option<&'a RawValue>,
-}
-
+raw_fields! { struct Raw { id, status, method, severity, scheduled, begin, end, created_at, updated_at; instrument } }
 raw_fields! { struct RawInstrument { bank, network, issuer, r#type, card_type, vpa_handle, psp, flow } }
 
 impl Downtime {

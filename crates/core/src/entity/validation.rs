@@ -1,10 +1,9 @@
 //! Fund account validations.
 
-use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::fields::{Place, currency, latest};
-use crate::event::{ContentError, Scalar, object, raw_fields};
+use crate::event::{ContentError, object, raw_fields};
 use crate::ids::ValidationId;
 use crate::money::{Currency, MinorUnits};
 use crate::time::EventTime;
@@ -25,27 +24,7 @@ pub struct Validation {
     pub utr: Option<String>,
 }
 
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Raw<'a> {
-    #[serde(borrow)]
-    id: Scalar<'a>,
-    #[serde(borrow)]
-    status: Scalar<'a>,
-    #[serde(borrow)]
-    amount: Scalar<'a>,
-    #[serde(borrow)]
-    currency: Scalar<'a>,
-    #[serde(borrow)]
-    utr: Scalar<'a>,
-    #[serde(borrow)]
-    created_at: Scalar<'a>,
-    #[serde(borrow)]
-    fund_account: Option<&'a RawValue>,
-    #[serde(borrow)]
-    results: Option<&'a RawValue>,
-}
-
+raw_fields! { struct Raw { id, status, amount, currency, utr, created_at; fund_account, results } }
 raw_fields! { struct RawFundAccount { id, contact_id, account_type } }
 raw_fields! { struct RawResults { account_status, name_match_score } }
 

@@ -108,13 +108,15 @@ pub(crate) fn object<'a, T: Deserialize<'a>>(value: &'a RawValue) -> Option<T> {
         .flatten()
 }
 
-/// Declares a struct whose fields are [`Scalar`]s borrowed from the body; absent ones are `Null`.
+/// Declares a struct whose fields are [`Scalar`]s borrowed from the body; absent ones are `Null`. After a
+/// semicolon come those that may hold an object, kept raw.
 macro_rules! raw_fields {
-    (struct $name:ident { $($field:ident),* $(,)? }) => {
+    (struct $name:ident { $($scalar:ident),* $(,)? $(; $($object:ident),* $(,)?)? }) => {
         #[derive(Default, serde::Deserialize)]
         #[serde(default)]
         struct $name<'a> {
-            $(#[serde(borrow)] $field: crate::event::Scalar<'a>,)*
+            $(#[serde(borrow)] $scalar: crate::event::Scalar<'a>,)*
+            $($(#[serde(borrow)] $object: Option<&'a serde_json::value::RawValue>,)*)?
         }
     };
 }
