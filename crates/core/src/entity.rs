@@ -25,6 +25,8 @@ pub use payment_link::PaymentLink;
 pub use refund::Refund;
 pub use validation::Validation;
 
+use std::fmt;
+
 use serde_json::value::RawValue;
 
 use crate::event::{ContentError, Head};
@@ -93,6 +95,40 @@ impl Entity {
             Self::Notification(_) => Notification::KIND,
             Self::Generic(entity) => &entity.kind,
         }
+    }
+
+    /// The state to keep of an entity that has no merged table of its own.
+    pub(crate) fn state(&self) -> Option<GenericEntity> {
+        let of = |id: &dyn fmt::Display, status: Option<&String>| GenericEntity {
+            kind: self.kind().to_owned(),
+            id: id.to_string(),
+            status: status.cloned(),
+            amount: None,
+            currency: None,
+            created_at: None,
+        };
+        Some(match self {
+            Self::Payment(_) | Self::Order(_) | Self::Refund(_) | Self::Dispute(_) => return None,
+            Self::Generic(e) => e.clone(),
+            Self::Downtime(e) => of(&e.id, Some(&e.status)),
+            Self::Account(e) => of(&e.id, e.status.as_ref()),
+            Self::Notification(e) => of(&e.id, Some(&e.status)),
+            Self::Invoice(e) => GenericEntity {
+                amount: e.amount,
+                currency: e.currency.clone(),
+                ..of(&e.id, Some(&e.status))
+            },
+            Self::Validation(e) => GenericEntity {
+                amount: e.amount,
+                currency: e.currency.clone(),
+                ..of(&e.id, Some(&e.status))
+            },
+            Self::PaymentLink(e) => GenericEntity {
+                amount: e.amount,
+                currency: e.currency.clone(),
+                ..of(&e.id, Some(&e.status))
+            },
+        })
     }
 
     /// The precedence of this snapshot, taken by an event at a time.

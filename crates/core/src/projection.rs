@@ -17,7 +17,6 @@ use crate::entity::{
 };
 use crate::event::Event;
 use crate::ids::{AccountId, EventId, PaymentId};
-use crate::money::{Currency, MinorUnits};
 use crate::precedence::Precedence;
 use crate::time::EventTime;
 
@@ -64,6 +63,9 @@ pub struct Projection {
     pub accounts: Vec<Snapshot<Account>>,
     pub payment_links: Vec<Snapshot<PaymentLinkEvent>>,
     pub notifications: Vec<Snapshot<Notification>>,
+
+    /// Snapshots that did not prevail over one of the same entity which had been folded before them.
+    pub n_late: usize,
 }
 
 /// Folds events into the rows that they change.
@@ -102,98 +104,48 @@ impl Fold {
             event,
             precedence,
         };
+        self.remember(of, event, entity);
+        let late = match entity {
+            Entity::Payment(e) => keep(&mut self.payments, e.id.to_string(), of.snapshot(e)),
+            Entity::Order(e) => keep(&mut self.orders, e.id.to_string(), of.snapshot(e)),
+            Entity::Refund(e) => keep(&mut self.refunds, e.id.to_string(), of.snapshot(e)),
+            Entity::Dispute(e) => keep(&mut self.disputes, e.id.to_string(), of.snapshot(e)),
+            _ => entity.state().map_or(0, |e| {
+                keep(
+                    &mut self.states,
+                    (e.kind.clone(), e.id.clone()),
+                    of.snapshot(&e),
+                )
+            }),
+        };
+        self.history.n_late += late;
+    }
+
+    /// Adds the row of an entity whose family keeps a history.
+    fn remember(&mut self, of: Source<'_>, event: &Event, entity: &Entity) {
+        let history = &mut self.history;
         match entity {
-            Entity::Payment(e) => {
-                keep(&mut self.payments, e.id.as_str().to_owned(), of.snapshot(e));
-            }
-            Entity::Order(e) => keep(&mut self.orders, e.id.as_str().to_owned(), of.snapshot(e)),
-            Entity::Refund(e) => keep(&mut self.refunds, e.id.as_str().to_owned(), of.snapshot(e)),
-            Entity::Dispute(e) => {
-                keep(&mut self.disputes, e.id.as_str().to_owned(), of.snapshot(e));
-            }
-            Entity::Downtime(e) => {
-                self.history.downtimes.push(of.snapshot(e));
-                self.state(of, Downtime::KIND, e.id.as_str(), Some(&e.status), None);
-            }
-            Entity::Invoice(e) => {
-                self.history.invoices.push(of.snapshot(e));
-                self.state(
-                    of,
-                    Invoice::KIND,
-                    e.id.as_str(),
-                    Some(&e.status),
-                    Some((e.amount, &e.currency)),
-                );
-            }
-            Entity::Validation(e) => {
-                self.history.validations.push(of.snapshot(e));
-                self.state(
-                    of,
-                    Validation::KIND,
-                    e.id.as_str(),
-                    Some(&e.status),
-                    Some((e.amount, &e.currency)),
-                );
-            }
-            Entity::Account(e) => {
-                self.history.accounts.push(of.snapshot(e));
-                self.state(of, Account::KIND, e.id.as_str(), e.status.as_deref(), None);
-            }
-            Entity::PaymentLink(e) => {
+            Entity::Downtime(e) => history.downtimes.push(of.snapshot(e)),
+            Entity::Invoice(e) => history.invoices.push(of.snapshot(e)),
+            Entity::Validation(e) => history.validations.push(of.snapshot(e)),
+            Entity::Account(e) => history.accounts.push(of.snapshot(e)),
+            Entity::Notification(e) => history.notifications.push(of.snapshot(e)),
+            Entity::PaymentLink(link) => {
                 let payment_id = event.entities.iter().find_map(|(_, other)| match other {
                     Entity::Payment(payment) => Some(payment.id.clone()),
                     _ => None,
                 });
-                self.history
-                    .payment_links
-                    .push(of.snapshot(&PaymentLinkEvent {
-                        link: e.clone(),
-                        payment_id,
-                    }));
-                self.state(
-                    of,
-                    PaymentLink::KIND,
-                    e.id.as_str(),
-                    Some(&e.status),
-                    Some((e.amount, &e.currency)),
-                );
+                history.payment_links.push(of.snapshot(&PaymentLinkEvent {
+                    link: link.clone(),
+                    payment_id,
+                }));
             }
-            Entity::Notification(e) => {
-                self.history.notifications.push(of.snapshot(e));
-                self.state(of, Notification::KIND, e.id.as_str(), Some(&e.status), None);
-            }
-            Entity::Generic(e) => {
-                keep(
-                    &mut self.states,
-                    (e.kind.clone(), e.id.clone()),
-                    of.snapshot(e),
-                );
-            }
+            Entity::Payment(_)
+            | Entity::Order(_)
+            | Entity::Refund(_)
+            | Entity::Dispute(_)
+            | Entity::Generic(_) => {}
         }
-    }
-
-    /// Keeps the present state of an entity whose table is a history.
-    fn state(
-        &mut self,
-        of: Source<'_>,
-        kind: &str,
-        id: &str,
-        status: Option<&str>,
-        money: Option<(Option<MinorUnits>, &Option<Currency>)>,
-    ) {
-        let state = GenericEntity {
-            kind: kind.to_owned(),
-            id: id.to_owned(),
-            status: status.map(str::to_owned),
-            amount: money.and_then(|(amount, _)| amount),
-            currency: money.and_then(|(_, currency)| currency.clone()),
-            created_at: None,
-        };
-        keep(
-            &mut self.states,
-            (kind.to_owned(), id.to_owned()),
-            of.snapshot(&state),
-        );
     }
 }
 
@@ -217,12 +169,19 @@ impl Source<'_> {
     }
 }
 
-fn keep<K: Ord, T: Merge>(rows: &mut BTreeMap<K, Snapshot<T>>, key: K, snapshot: Snapshot<T>) {
-    let merged = match rows.remove(&key) {
-        Some(held) => merge(held, snapshot),
-        None => snapshot,
+/// Merges a snapshot into the rows; gives 1 where it came late, after one that prevails over it.
+fn keep<K: Ord, T: Merge>(
+    rows: &mut BTreeMap<K, Snapshot<T>>,
+    key: K,
+    snapshot: Snapshot<T>,
+) -> usize {
+    let Some(held) = rows.remove(&key) else {
+        rows.insert(key, snapshot);
+        return 0;
     };
-    rows.insert(key, merged);
+    let late = held.prevails_over(&snapshot);
+    rows.insert(key, merge(held, snapshot));
+    usize::from(late)
 }
 
 #[cfg(test)]

@@ -26,7 +26,7 @@ use crate::StorageError;
 pub struct Applied {
     /// Merged rows that were inserted or changed.
     pub changed: usize,
-    /// Snapshots that came late, or again, and changed nothing.
+    /// Snapshots that came late and changed nothing, within the batch or against the tables.
     pub unchanged: usize,
 }
 
@@ -36,7 +36,10 @@ pub(crate) async fn write(
     connection: &mut AsyncPgConnection,
     projection: &Projection,
 ) -> Result<Applied, StorageError> {
-    let mut applied = Applied::default();
+    let mut applied = Applied {
+        unchanged: projection.n_late,
+        ..Applied::default()
+    };
     applied += payment_orders::TABLE
         .upsert(connection, &projection.orders)
         .await?;

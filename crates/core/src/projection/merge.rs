@@ -18,10 +18,16 @@ pub trait Merge: Sized {
 /// attempt. Only what can but grow is taken from both.
 #[must_use]
 pub fn merge<T: Merge>(a: Snapshot<T>, b: Snapshot<T>) -> Snapshot<T> {
-    let a_prevails = (a.precedence, &a.event_id) >= (b.precedence, &b.event_id);
-    let (mut prevailing, other) = if a_prevails { (a, b) } else { (b, a) };
+    let (mut prevailing, other) = if a.prevails_over(&b) { (a, b) } else { (b, a) };
     prevailing.entity.absorb(other.entity);
     prevailing
+}
+
+impl<T> Snapshot<T> {
+    /// Whether this snapshot prevails over another of the same entity, or is of the same event.
+    pub(super) fn prevails_over(&self, other: &Self) -> bool {
+        (self.precedence, &self.event_id) >= (other.precedence, &other.event_id)
+    }
 }
 
 impl Merge for Payment {
