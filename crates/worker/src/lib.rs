@@ -20,4 +20,4 @@ mod acknowledge;
 mod held;
 mod janitor;
 
-pub use app::{App, StartError};
+pub use app::{App, RunError, StartError};

@@ -19,6 +19,7 @@ pub(crate) const SECRET: &str = "whsec-of-the-ingress";
 pub(crate) struct Ingress {
     address: String,
     redis_url: String,
+    settings: Settings,
     stop: Stop,
     task: JoinHandle<Result<(), RunError>>,
 }
@@ -47,15 +48,17 @@ impl Ingress {
                 (*secret).to_owned(),
             );
         }
-        let app = App::build(&Settings::from_map(settings).unwrap())
-            .await
-            .unwrap();
+        settings.insert("worker.admin_bind".to_owned(), "127.0.0.1:0".to_owned());
+        settings.insert("worker.read_wait_ms".to_owned(), "100".to_owned());
+        let settings = Settings::from_map(settings).unwrap();
+        let app = App::build(&settings).await.unwrap();
         let address = app.public_addr().to_string();
         let stop = Stop::by_hand();
         let task = tokio::spawn(app.run_until_stopped(stop.clone()));
         Self {
             address,
             redis_url,
+            settings,
             stop,
             task,
         }
@@ -64,6 +67,17 @@ impl Ingress {
     /// A command line whose settings name this ingress, without any secret.
     pub(crate) fn harkara(&self) -> Harkara {
         Harkara::default().with("HARKARA__INGRESS__BIND", &self.address)
+    }
+
+    /// A worker that processes what it receives, until the ingress is stopped.
+    pub(crate) async fn worker(&self) -> JoinHandle<Result<(), harkara_worker::RunError>> {
+        let app = harkara_worker::App::build(&self.settings).await.unwrap();
+        tokio::spawn(app.run_until_stopped(self.stop.clone()))
+    }
+
+    /// The database that it writes to.
+    pub(crate) fn database_url(&self) -> &str {
+        self.settings.postgres.url.expose()
     }
 
     /// Where it takes deliveries of the endpoint `default`.

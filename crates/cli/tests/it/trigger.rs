@@ -237,3 +237,32 @@ async fn a_follow_that_cannot_succeed_sends_nothing() {
     assert_eq!(ingress.n_entries().await, 0);
     ingress.stop().await;
 }
+
+#[tokio::test]
+async fn the_main_job_is_followed_to_its_end() {
+    let ingress = Ingress::start().await;
+    let worker = ingress.worker().await;
+    let harkara = ingress
+        .harkara()
+        .with("HARKARA__POSTGRES__URL", ingress.database_url());
+    let told = harkara
+        .run(&["trigger", "all", "--follow", "--secret", SECRET])
+        .await
+        .done()
+        .stdout();
+    assert!(
+        told.contains("\n30 of 30 processed; from receipt to commit "),
+        "{told}"
+    );
+    for row in [
+        "payment.dispute.created",
+        "critical  processed",
+        "payment_refunds(failed)",
+        "payment_transactions(captured)",
+        "downtime_events(started)",
+    ] {
+        assert!(told.contains(row), "{row} is missing in:\n{told}");
+    }
+    ingress.stop().await;
+    worker.await.unwrap().unwrap();
+}
