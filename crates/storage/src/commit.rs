@@ -68,10 +68,7 @@ pub async fn commit(
 ) -> Result<CommittedBatch, StorageError> {
     let entries = records
         .iter()
-        .filter_map(|record| match record.claimed.origin {
-            Origin::Stream(entry) => Some(entry),
-            Origin::Ledger { .. } => None,
-        })
+        .filter_map(|record| record.claimed.entry())
         .collect();
     let outcome = pool
         .within("commit", async {

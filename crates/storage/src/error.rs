@@ -91,7 +91,7 @@ fn remedy_of(error: &DieselError) -> Remedy {
 
 /// What PostgreSQL says, in its untranslated words, when the trouble is its own. The driver does not
 /// pass on the error's code, and each connection asks for untranslated messages.
-const SERVER_TROUBLE: [&str; 15] = [
+const SERVER_TROUBLE: [&str; 18] = [
     "deadlock detected",
     "terminating connection",
     "the database system is",
@@ -99,7 +99,6 @@ const SERVER_TROUBLE: [&str; 15] = [
     "connection slots",
     "No space left on device",
     "could not ",
-    "out of memory",
     "out of shared memory",
     "does not exist",
     "permission denied",
@@ -107,15 +106,24 @@ const SERVER_TROUBLE: [&str; 15] = [
     "current transaction is aborted",
     "cannot execute",
     "disk full",
+    "is not accepting commands",
+    "invalid page",
+    "missing chunk",
+    "cached plan",
 ];
 
-/// How PostgreSQL begins when a bound of time has run out.
-const OUT_OF_TIME: &str = "canceling statement due to";
+/// What PostgreSQL says when a transaction was too much for it: a bound of time, or its memory.
+const TOO_MUCH: [&str; 3] = [
+    "canceling statement due to",
+    "out of memory",
+    "invalid memory alloc request size",
+];
 
 fn remedy_of_message(message: &str) -> Remedy {
-    if message.starts_with(OUT_OF_TIME) {
+    let says = |words: &&str| message.contains(*words);
+    if TOO_MUCH.iter().any(says) {
         Remedy::Halve
-    } else if SERVER_TROUBLE.iter().any(|words| message.contains(words)) {
+    } else if SERVER_TROUBLE.iter().any(says) {
         Remedy::Wait
     } else {
         Remedy::Blame
@@ -128,6 +136,44 @@ impl From<DieselError> for StorageError {
         Self::Statement {
             operation: "transaction",
             source,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Remedy, remedy_of_message};
+
+    #[test]
+    fn what_postgresql_says_tells_whose_trouble_it_is() {
+        for (message, remedy) in [
+            (
+                "canceling statement due to statement timeout",
+                Remedy::Halve,
+            ),
+            ("canceling statement due to lock timeout", Remedy::Halve),
+            ("out of memory", Remedy::Halve),
+            ("out of shared memory", Remedy::Wait),
+            ("deadlock detected", Remedy::Wait),
+            (
+                "terminating connection due to administrator command",
+                Remedy::Wait,
+            ),
+            (
+                "could not extend file \"base/1/2\": No space left on device",
+                Remedy::Wait,
+            ),
+            ("relation \"payment_orders\" does not exist", Remedy::Wait),
+            (
+                "index row size 4000 exceeds btree version 4 maximum 2704 for index \"x\"",
+                Remedy::Blame,
+            ),
+            (
+                "invalid byte sequence for encoding \"UTF8\": 0x00",
+                Remedy::Blame,
+            ),
+        ] {
+            assert_eq!(remedy_of_message(message), remedy, "{message}");
         }
     }
 }

@@ -4,6 +4,6 @@ mod due;
 mod events;
 mod replay;
 
-pub use due::lease_due;
+pub use due::{lease_due, release};
 pub use events::{Change, EventDetail, EventFilter, EventRow, changes, find, list};
 pub use replay::{ReplayCount, ReplaySelection, count_replayable, replay};

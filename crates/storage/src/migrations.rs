@@ -128,13 +128,16 @@ pub async fn check(pool: &Pool) -> Result<SchemaState, StorageError> {
 
 /// Makes sure that the ledger and the audit have partitions for the months ahead.
 pub async fn ensure_partitions(pool: &Pool) -> Result<(), StorageError> {
-    let mut connection = pool.get().await?;
-    connection
-        .batch_execute(&format!(
-            "SELECT harkara_ensure_partitions({PARTITION_MONTHS_AHEAD})"
-        ))
-        .await
-        .map_err(StorageError::statement("ensure partitions"))
+    pool.within("ensure partitions", async {
+        let mut connection = pool.get().await?;
+        connection
+            .batch_execute(&format!(
+                "SELECT harkara_ensure_partitions({PARTITION_MONTHS_AHEAD})"
+            ))
+            .await
+            .map_err(StorageError::statement("ensure partitions"))
+    })
+    .await
 }
 
 /// The versions of the embedded migrations, oldest first.

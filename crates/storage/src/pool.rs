@@ -123,13 +123,16 @@ impl Pool {
         }
     }
 
-    /// Asks the server for an answer, for readiness.
+    /// Asks the server for an answer.
     pub async fn ping(&self) -> Result<(), StorageError> {
-        let mut connection = self.get().await?;
-        connection
-            .batch_execute("SELECT 1")
-            .await
-            .map_err(StorageError::statement("ping"))
+        self.within("ping", async {
+            let mut connection = self.get().await?;
+            connection
+                .batch_execute("SELECT 1")
+                .await
+                .map_err(StorageError::statement("ping"))
+        })
+        .await
     }
 }
 

@@ -36,6 +36,15 @@ pub struct ClaimedEvent {
 }
 
 impl ClaimedEvent {
+    /// The stream entry that it came in; `None` for a leased ledger row.
+    #[must_use]
+    pub fn entry(&self) -> Option<EntryRef> {
+        match self.origin {
+            Origin::Stream(entry) => Some(entry),
+            Origin::Ledger { .. } => None,
+        }
+    }
+
     /// Attempts to process it, this one included.
     #[must_use]
     pub fn attempts(&self) -> u32 {

@@ -106,7 +106,7 @@ impl TestDatabase {
         self.allow_connections(false).await;
         self.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
-             WHERE datname = current_database() AND pid <> pg_backend_pid()",
+             WHERE datname = current_database() AND usename = current_user AND pid <> pg_backend_pid()",
         )
         .await;
     }

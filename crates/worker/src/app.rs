@@ -211,23 +211,24 @@ impl App {
         stop.request();
         self.stopping.request();
         tracing::info!("Stopping: no more entries are claimed.");
-        let finished = async {
+        let mut finished = Box::pin(async {
             while loops.join_next().await.is_some() {}
             in_flight.close();
             in_flight.wait().await;
-        };
-        if tokio::time::timeout(worker.stop_deadline, finished)
+        });
+        if tokio::time::timeout(worker.stop_deadline, &mut finished)
             .await
             .is_err()
         {
-            tracing::warn!(
-                "Not everything in flight was finished in time; it stays pending for other workers."
-            );
+            tracing::warn!("Not everything in flight was finished in time; it is handed back.");
             self.road.abandon.cancel();
-            loops.shutdown().await;
+            // What is abandoned ends at once; only what does not wait for anything could still run.
+            if tokio::time::timeout(ABANDON_BOUND, finished).await.is_err() {
+                tracing::error!("Something in flight does not end; its claim counts against it.");
+            }
         }
         renewals.abort();
-        leave(&self.road.group, worker.claim_idle).await;
+        leave(&self.road, worker.claim_idle).await;
         self.admin.close().await;
         tracing::info!("Stopped.");
         ended
@@ -235,7 +236,8 @@ impl App {
 }
 
 /// Gives back what is still pending, and leaves the group on every lane where nothing is.
-async fn leave(group: &Group, claim_idle: Duration) {
+async fn leave(road: &Road, claim_idle: Duration) {
+    let group = &road.group;
     for lane in Lane::ALL {
         let handed_back = async {
             let mut from = "-".to_owned();
@@ -245,7 +247,8 @@ async fn leave(group: &Group, claim_idle: Duration) {
                     return Ok::<(), GroupError>(());
                 };
                 from = format!("({}", last.id);
-                group.hand_back(lane, &page, claim_idle).await?;
+                let untried = |entry| road.held.is_untried(entry);
+                group.hand_back(lane, &page, untried, claim_idle).await?;
             }
         };
         if let Err(error) = handed_back.await {
@@ -256,6 +259,9 @@ async fn leave(group: &Group, claim_idle: Duration) {
         tracing::warn!(%error, "The consumer could not be removed from its group; another worker will.");
     }
 }
+
+/// How long abandoned work may take to notice.
+const ABANDON_BOUND: Duration = Duration::from_secs(2);
 
 /// Entries handed back in one round trip.
 const HANDED_BACK_AT_ONCE: usize = 500;

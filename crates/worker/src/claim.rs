@@ -25,6 +25,9 @@ use crate::road::Road;
 const WAIT_FIRST: Duration = Duration::from_millis(50);
 const WAIT_MAX: Duration = Duration::from_secs(5);
 
+/// Good reads after which a read that had to be made smaller has its full size again.
+const GROWTH_STEPS: usize = 32;
+
 /// How often a loop that waits for a permit shows that it is alive.
 const TICK: Duration = Duration::from_secs(1);
 
@@ -59,7 +62,8 @@ impl Claimer {
                 match self.fill(&mut connection, &mut waiting, entries_max).await {
                     Ok(()) => {
                         failures = 0;
-                        entries_max = (entries_max * 2).min(self.settings.batch_entries_max);
+                        let grown = self.settings.batch_entries_max.div_ceil(GROWTH_STEPS);
+                        entries_max = (entries_max + grown).min(self.settings.batch_entries_max);
                     }
                     Err(error) => {
                         connection = None;
@@ -119,7 +123,7 @@ impl Claimer {
             .await?;
         self.road
             .held
-            .add(claimed.iter().map(|claimed| claimed.entry));
+            .add_waiting(claimed.iter().map(|claimed| claimed.entry));
         for entry in claimed {
             waiting.0[entry.entry.lane.index()].push_back(entry);
         }
@@ -175,18 +179,20 @@ impl Waiting {
         self.0.iter().all(VecDeque::is_empty)
     }
 
-    /// Takes a batch, shared among the lanes by weight, the highest first. At least one entry, and beyond
-    /// that no more than [`BATCH_BYTES_MAX`].
+    /// Takes a batch, shared among the lanes by weight, the highest first. Each lane's share is at least one
+    /// entry, and beyond that no more than its part of [`BATCH_BYTES_MAX`].
     fn take(&mut self, entries_max: usize, weights: [usize; LANES]) -> Vec<ClaimedEntry> {
         let shares = shares(entries_max, self.0.each_ref().map(VecDeque::len), weights);
-        let (mut batch, mut bytes) = (Vec::new(), 0);
+        let n_entries: usize = shares.iter().sum();
+        let mut batch = Vec::with_capacity(n_entries);
         for (lane, share) in self.0.iter_mut().zip(shares) {
-            for _ in 0..share {
-                let next_bytes = lane.front().map_or(0, ClaimedEntry::bytes);
-                if !batch.is_empty() && bytes + next_bytes > BATCH_BYTES_MAX {
-                    return batch;
+            let bytes_max = BATCH_BYTES_MAX * share / n_entries.max(1);
+            let mut bytes = 0;
+            for at in 0..share {
+                bytes += lane.front().map_or(0, ClaimedEntry::bytes);
+                if at > 0 && bytes > bytes_max {
+                    break;
                 }
-                bytes += next_bytes;
                 batch.extend(lane.pop_front());
             }
         }
@@ -205,24 +211,43 @@ mod tests {
 
     use super::{BATCH_BYTES_MAX, ClaimedEntry, Waiting};
 
+    fn full_of(bytes: usize, per_lane: [usize; 4]) -> Waiting {
+        let mut waiting = Waiting::default();
+        for (lane, n_entries) in Lane::ALL.into_iter().zip(per_lane) {
+            for sequence in 0..n_entries {
+                let entry = EntryRef {
+                    lane,
+                    id: EntryId::parse(&format!("1-{sequence}")).unwrap(),
+                };
+                let fields = vec![("body".to_owned(), Bytes::from(vec![0; bytes]))];
+                waiting.0[lane.index()].push_back(ClaimedEntry { entry, fields });
+            }
+        }
+        waiting
+    }
+
     #[test]
     fn a_batch_is_bounded_in_bytes_and_never_empty() {
-        let mut waiting = Waiting::default();
-        for sequence in 0..5 {
-            let entry = EntryRef {
-                lane: Lane::Default,
-                id: EntryId::parse(&format!("1-{sequence}")).unwrap(),
-            };
-            let body = Bytes::from(vec![0; BATCH_BYTES_MAX / 2]);
-            waiting.0[3].push_back(ClaimedEntry {
-                entry,
-                fields: vec![("body".to_owned(), body)],
-            });
-        }
+        let mut waiting = full_of(BATCH_BYTES_MAX / 2, [0, 0, 0, 5]);
         let taken: Vec<usize> = (0..5)
             .map(|_| waiting.take(200, [8, 4, 2, 1]).len())
             .collect();
         assert_eq!(taken, [1, 1, 1, 1, 1]);
         assert!(waiting.is_empty());
+    }
+
+    #[test]
+    fn large_entries_of_a_high_lane_do_not_starve_the_lower_ones() {
+        let mut waiting = full_of(100_000, [200; 4]);
+        let taken = waiting.take(200, [8, 4, 2, 1]);
+        let of = |lane| {
+            taken
+                .iter()
+                .filter(|claimed| claimed.entry.lane == lane)
+                .count()
+        };
+        let by_lane = Lane::ALL.map(of);
+        assert!(by_lane.is_sorted_by(|high, low| high > low), "{by_lane:?}");
+        assert!(by_lane[3] > 0 && taken.len() < 60, "{by_lane:?}");
     }
 }

@@ -200,8 +200,8 @@ impl Group {
             .map(|(id, fields)| claimed_entry(lane, id, fields))
             .collect();
         // Either the entry is gone from its stream, and Redis before 7 leaves its pending entry behind;
-        // or it is no longer pending, because the group was created anew, and it will be claimed afresh.
-        // So it is acknowledged and never deleted: what was not committed must stay.
+        // or it is not pending any more, because the group was created anew, and is claimed afresh. What
+        // is in the stream was not committed and must stay claimable.
         let absent: Vec<String> = ids
             .iter()
             .filter(|id| !claimed.iter().any(|c| c.entry.id == **id))
@@ -209,12 +209,14 @@ impl Group {
             .collect();
         if !absent.is_empty() {
             tracing::warn!(lane = %lane, entries = absent.len(), "Pending entries are no longer there to be claimed.");
-            let mut acknowledge = cmd("XACK");
-            acknowledge
-                .arg(self.key(lane))
+            let mut connection = self.connection().await?;
+            let _forgotten: u64 = scripts::FORGET_DELETED
+                .key(self.key(lane))
                 .arg(CONSUMER_GROUP)
-                .arg(absent);
-            let _: u64 = self.ask(&acknowledge, "XACK").await?;
+                .arg(absent)
+                .invoke_async(&mut connection)
+                .await
+                .map_err(GroupError::of("forget deleted entries"))?;
         }
         Ok(claimed)
     }
@@ -266,16 +268,18 @@ impl Group {
             .map_err(GroupError::of("XACK"))
     }
 
-    /// Gives entries back that were claimed and not tried: their last claim does not count, and they look
-    /// idle for `idle`, so that another worker takes them over at once.
+    /// Gives entries back: they look idle for `idle`, so that another worker takes them over at once. The
+    /// last claim of those that are `untried` does not count.
     pub(crate) async fn hand_back(
         &self,
         lane: Lane,
         pending: &[PendingEntry],
+        untried: impl Fn(EntryRef) -> bool,
         idle: Duration,
     ) -> Result<(), GroupError> {
         let mut pipeline = redis::pipe();
         for entry in pending {
+            let uncounted = u64::from(untried(EntryRef { lane, id: entry.id }));
             pipeline
                 .cmd("XCLAIM")
                 .arg(self.key(lane))
@@ -286,7 +290,7 @@ impl Group {
                 .arg("IDLE")
                 .arg(millis(idle))
                 .arg("RETRYCOUNT")
-                .arg(entry.claims.saturating_sub(1))
+                .arg(entry.claims.saturating_sub(uncounted))
                 .arg("JUSTID")
                 .ignore();
         }

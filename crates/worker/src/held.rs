@@ -14,26 +14,47 @@ use harkara_core::lane::Lane;
 pub(crate) struct Held(Mutex<Entries>);
 
 struct Entries {
-    entries: HashSet<EntryRef>,
+    all: HashSet<EntryRef>,
+    /// Claimed, and not tried by any fault of their own: still waiting for a batch, or cut off by a stop.
+    untried: HashSet<EntryRef>,
     renewed_at: Instant,
 }
 
 impl Held {
     pub(crate) fn new() -> Self {
         Self(Mutex::new(Entries {
-            entries: HashSet::new(),
+            all: HashSet::new(),
+            untried: HashSet::new(),
             renewed_at: Instant::now(),
         }))
     }
 
-    pub(crate) fn add(&self, entries: impl IntoIterator<Item = EntryRef>) {
-        self.lock().entries.extend(entries);
+    /// Holds entries that were read and wait for their batch.
+    pub(crate) fn add_waiting(&self, entries: impl Iterator<Item = EntryRef> + Clone) {
+        let mut held = self.lock();
+        held.all.extend(entries.clone());
+        held.untried.extend(entries);
+    }
+
+    /// Notes that entries were cut off on their way while a store was at work: no fault of theirs.
+    pub(crate) fn excuse(&self, entries: impl Iterator<Item = EntryRef>) {
+        self.lock().untried.extend(entries);
+    }
+
+    /// Whether an entry's last claim tells nothing about it.
+    pub(crate) fn is_untried(&self, entry: EntryRef) -> bool {
+        self.lock().untried.contains(&entry)
     }
 
     /// Holds entries until the guard is dropped: at the end of their way, and no less when it is cut
     /// off or ends in a panic, so that nothing is renewed which nobody works on.
     pub(crate) fn until_dropped(self: &Arc<Self>, entries: Vec<EntryRef>) -> Holding {
-        self.add(entries.iter().copied());
+        let mut held = self.lock();
+        for entry in &entries {
+            held.all.insert(*entry);
+            held.untried.remove(entry);
+        }
+        drop(held);
         Holding {
             held: self.clone(),
             entries,
@@ -41,7 +62,7 @@ impl Held {
     }
 
     pub(crate) fn holds(&self, entry: EntryRef) -> bool {
-        self.lock().entries.contains(&entry)
+        self.lock().all.contains(&entry)
     }
 
     /// The entries to renew, by lane.
@@ -51,7 +72,7 @@ impl Held {
     pub(crate) fn to_renew(&self, claim_idle: Duration) -> Vec<(Lane, Vec<EntryId>)> {
         let mut held = self.lock();
         if held.renewed_at.elapsed() >= claim_idle {
-            held.entries.clear();
+            held.all.clear();
         }
         held.renewed_at = Instant::now();
         Lane::ALL
@@ -59,7 +80,7 @@ impl Held {
             .map(|lane| {
                 (
                     lane,
-                    held.entries
+                    held.all
                         .iter()
                         .filter(|e| e.lane == lane)
                         .map(|e| e.id)
@@ -85,7 +106,7 @@ impl Drop for Holding {
     fn drop(&mut self) {
         let mut held = self.held.lock();
         for entry in &self.entries {
-            held.entries.remove(entry);
+            held.all.remove(entry);
         }
     }
 }
@@ -106,7 +127,7 @@ mod tests {
             id: EntryId::parse("1-0").unwrap(),
         };
         let held = Held::new();
-        held.add([entry]);
+        held.add_waiting([entry].into_iter());
         assert_eq!(
             held.to_renew(Duration::from_hours(1)),
             [(Lane::Critical, vec![entry.id])]

@@ -8,7 +8,8 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use harkara_core::retry::{AfterFailure, RetryPolicy, backoff};
 use harkara_storage::commit::{CommittedBatch, commit};
-use harkara_storage::record::{EventRecord, Verdict};
+use harkara_storage::ledger::release;
+use harkara_storage::record::{ClaimedEvent, EventRecord, Verdict};
 use harkara_storage::{Pool, Remedy};
 use tokio_util::sync::CancellationToken;
 
@@ -21,6 +22,9 @@ use crate::metrics::Counters;
 /// Wait before a batch is tried again while a store is away, and the longest such wait.
 const WAIT_FIRST: Duration = Duration::from_millis(100);
 const WAIT_MAX: Duration = Duration::from_secs(5);
+
+/// Longest time spent on giving leased rows back when a stop may wait no longer.
+const RELEASE_BOUND: Duration = Duration::from_millis(500);
 
 /// Waits in a row after which the trouble is logged as an error rather than a warning.
 const WAITS_UNTIL_ERROR: u32 = 5;
@@ -71,21 +75,35 @@ impl Road {
     /// the road is abandoned: a batch is kept for as long as the stores are away, and meanwhile holds
     /// one of the worker's permits, which is what stops it from claiming more.
     pub(crate) async fn take(&self, records: Vec<EventRecord>) {
+        let claimed: Vec<ClaimedEvent> = records
+            .iter()
+            .map(|record| record.claimed.clone())
+            .collect();
         // Whatever this cuts off is rolled back by the server or had committed; both are safe to repeat.
-        let _abandoned = self
+        if self
             .abandon
-            .run_until_cancelled(self.take_all(records))
-            .await;
+            .run_until_cancelled(Box::pin(self.take_all(records)))
+            .await
+            .is_none()
+        {
+            self.held
+                .excuse(claimed.iter().filter_map(ClaimedEvent::entry));
+            let released = tokio::time::timeout(RELEASE_BOUND, self.release(&claimed)).await;
+            if !released.is_ok_and(|released| released) {
+                tracing::debug!(
+                    "Leased rows could not be released; they come due again when their lease ends."
+                );
+            }
+        }
     }
 
     async fn take_all(&self, records: Vec<EventRecord>) {
         let mut batches = vec![records];
+        let mut waits = 0;
         while let Some(mut records) = batches.pop() {
-            if records.is_empty() {
-                continue;
-            }
             match self.commit_patiently(&mut records).await {
-                Ok(committed) => self.finish(committed).await,
+                Ok(Some(committed)) => self.finish(committed).await,
+                Ok(None) => {}
                 Err(error) if records.len() > 1 => {
                     tracing::warn!(
                         events = records.len(),
@@ -97,10 +115,10 @@ impl Road {
                     batches.push(records);
                 }
                 Err(error) => {
-                    for record in &mut records {
-                        self.blame(record, &error);
+                    if let Err(refused) = self.store_blamed(&mut records, &error).await {
+                        self.wait(&mut waits, records.len(), &refused).await;
+                        batches.push(records);
                     }
-                    self.store_blamed(&mut records).await;
                 }
             }
         }
@@ -111,38 +129,63 @@ impl Road {
         acknowledge(&self.group, &self.counters, committed).await;
     }
 
-    /// Commits, waiting while the store is away. `Err` where smaller batches are called for; for a lone
-    /// event that means that it is at fault.
+    /// Commits, waiting while the store is away. `None` where leased rows were released instead, to come
+    /// due again. `Err` where smaller batches are called for; for a lone event that means that it is at
+    /// fault.
     async fn commit_patiently(
         &self,
         records: &mut [EventRecord],
-    ) -> Result<CommittedBatch, String> {
+    ) -> Result<Option<CommittedBatch>, String> {
         let mut waits = 0;
         // What looks like an event's fault may be a server that is going down: once more.
         let mut suspected = false;
         loop {
             match self.try_commit(records).await {
-                Ok(committed) => return Ok(committed),
+                Ok(committed) => return Ok(Some(committed)),
                 Err(Failure::AtFault(_)) if !suspected => suspected = true,
                 Err(Failure::AtFault(error)) => return Err(error),
                 Err(Failure::TooMuch(error)) if records.len() > 1 => return Err(error),
                 Err(Failure::Away(error) | Failure::TooMuch(error)) => {
+                    let claimed: Vec<ClaimedEvent> = records
+                        .iter()
+                        .map(|record| record.claimed.clone())
+                        .collect();
+                    if self.release(&claimed).await {
+                        return Ok(None);
+                    }
                     self.wait(&mut waits, records.len(), &error).await;
                 }
             }
         }
     }
 
+    /// Gives leased rows back uncounted; whether there were any and it was done. Holding on to them would
+    /// outlast the lease, and each lease counts as an attempt.
+    async fn release(&self, claimed: &[ClaimedEvent]) -> bool {
+        let leased = claimed.iter().any(|event| event.entry().is_none());
+        leased && release(&self.database, claimed, WAIT_MAX).await.is_ok()
+    }
+
     /// Stores an event that is held to be at fault, by its ledger row alone. Where even that row is
-    /// refused, the event is not to blame: the store is, and the event waits for it.
-    async fn store_blamed(&self, records: &mut [EventRecord]) {
-        let mut waits = 0;
-        loop {
-            match self.try_commit(records).await {
-                Ok(committed) => return self.finish(committed).await,
-                Err(Failure::Away(error) | Failure::TooMuch(error) | Failure::AtFault(error)) => {
-                    self.wait(&mut waits, records.len(), &error).await;
+    /// refused, the store is to blame and not the event, whose verdict is then as it was.
+    async fn store_blamed(&self, records: &mut [EventRecord], error: &str) -> Result<(), String> {
+        let verdicts: Vec<Verdict> = records
+            .iter()
+            .map(|record| record.verdict.clone())
+            .collect();
+        for record in &mut *records {
+            self.blame(record, error);
+        }
+        match self.try_commit(records).await {
+            Ok(committed) => {
+                self.finish(committed).await;
+                Ok(())
+            }
+            Err(Failure::Away(error) | Failure::TooMuch(error) | Failure::AtFault(error)) => {
+                for (record, verdict) in records.iter_mut().zip(verdicts) {
+                    record.verdict = verdict;
                 }
+                Err(error)
             }
         }
     }

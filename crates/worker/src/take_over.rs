@@ -80,8 +80,13 @@ impl TakeOver {
             }
         }
         while !stop.is_requested() {
+            // A worker that cannot commit must not take entries from those that can.
+            if self.road.database.ping().await.is_err() {
+                stop.sleep(DATABASE_LOOK_EVERY).await;
+                continue;
+            }
             for lane in Lane::ALL {
-                if let Err(error) = Box::pin(self.take_over_idle(lane, &stop)).await {
+                if let Err(error) = self.take_over_idle(lane, &stop).await {
                     // The reader logs what is wrong with Redis; here it only means: later.
                     tracing::debug!(%lane, %error, "Idle entries could not be taken over.");
                 }

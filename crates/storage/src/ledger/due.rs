@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use diesel::sql_types::{BigInt, Binary, Integer, Nullable, Text};
+use diesel::sql_types::{Array, BigInt, Binary, Integer, Nullable, Text};
 use diesel::{QueryableByName, sql_query};
 use diesel_async::RunQueryDsl;
 use harkara_core::ids::EventId;
@@ -74,6 +74,50 @@ pub async fn lease_due(
         .await
         .map_err(StorageError::statement("lease due events"))?;
         Ok(rows.into_iter().map(ClaimedEvent::from).collect())
+    })
+    .await
+}
+
+/// Gives leased rows back: the attempt that their lease counted is taken off, and they come due again
+/// `after` a while. Rows that are no longer this lease's are left alone, and so are events from a stream.
+pub async fn release(
+    pool: &Pool,
+    claimed: &[ClaimedEvent],
+    after: Duration,
+) -> Result<(), StorageError> {
+    let (mut ids, mut created_at, mut leased_until) = (Vec::new(), Vec::new(), Vec::new());
+    for event in claimed {
+        if let Origin::Ledger {
+            leased_until_micros,
+            created_at_micros,
+            ..
+        } = event.origin
+        {
+            ids.push(event.event_id.as_str());
+            created_at.push(created_at_micros);
+            leased_until.push(leased_until_micros);
+        }
+    }
+    pool.within("release leased events", async {
+        let mut connection = pool.get().await?;
+        sql_query(
+            "WITH leased AS (\
+               SELECT id, 'epoch'::timestamptz + us * interval '1 microsecond' AS at, \
+                 'epoch'::timestamptz + until_us * interval '1 microsecond' AS leased_until \
+               FROM unnest($1, $2, $3) AS i (id, us, until_us)\
+             ) UPDATE webhook_events e \
+             SET attempts = e.attempts - 1, next_attempt_at = clock_timestamp() + $4 * interval '1 millisecond' \
+             FROM leased l WHERE e.razorpay_event_id = l.id AND e.created_at = l.at \
+               AND e.status = 'pending' AND e.next_attempt_at = l.leased_until",
+        )
+        .bind::<Array<Text>, _>(ids)
+        .bind::<Array<BigInt>, _>(created_at)
+        .bind::<Array<BigInt>, _>(leased_until)
+        .bind::<BigInt, _>(i64::try_from(after.as_millis()).unwrap_or(i64::MAX))
+        .execute(&mut connection)
+        .await
+        .map_err(StorageError::statement("release leased events"))?;
+        Ok(())
     })
     .await
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use harkara_storage::Pool;
 use harkara_storage::commit::Outcome;
-use harkara_storage::ledger::lease_due;
+use harkara_storage::ledger::{lease_due, release};
 use harkara_storage::record::{ClaimedEvent, EventRecord, Origin, Verdict};
 use harkara_testkit::TestDatabase;
 
@@ -270,4 +270,21 @@ async fn a_delivery_that_comes_again_while_its_event_is_leased_is_a_duplicate() 
         .value("SELECT concat_ws(' ', status, duplicates) FROM webhook_events")
         .await;
     assert_eq!(row, "processed 1");
+}
+
+#[tokio::test]
+async fn a_released_row_comes_due_again_and_its_lease_does_not_count() {
+    let db = TestDatabase::migrated().await;
+    pending(&db, 2).await;
+    let pool = db.pool();
+    let mut events = leases(&pool, 10).await;
+    let kept = events.pop().unwrap();
+    release(&pool, &events, Duration::ZERO).await.unwrap();
+    let again = leases(&pool, 10).await;
+    assert_eq!(ids(&again), ids(&events));
+    assert_eq!(again[0].attempts(), events[0].attempts());
+    // The earlier lease is over: releasing it again, or settling under it, changes nothing.
+    release(&pool, &events, Duration::ZERO).await.unwrap();
+    assert_eq!(leases(&pool, 10).await.len(), 0);
+    assert_ne!(kept.event_id, again[0].event_id);
 }

@@ -22,6 +22,21 @@ pub(super) static RETIRE_IDLE: LazyLock<Script> = LazyLock::new(|| {
     )
 });
 
+/// Acknowledges those of the entries `ARGV[2…]` that are no longer in the stream; gives how many. An entry
+/// that is there keeps its claim: it may be another consumer's by now.
+pub(super) static FORGET_DELETED: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        r"
+        local forgotten = 0
+        for i = 2, #ARGV do
+            if #redis.call('XRANGE', KEYS[1], ARGV[i], ARGV[i]) == 0 then
+                forgotten = forgotten + redis.call('XACK', KEYS[1], ARGV[1], ARGV[i])
+            end
+        end
+        return forgotten",
+    )
+});
+
 /// Removes the consumer `ARGV[2]` if it has nothing pending; gives whether it did.
 pub(super) static DEREGISTER: LazyLock<Script> = LazyLock::new(|| {
     Script::new(

@@ -135,3 +135,82 @@ async fn a_pending_entry_that_was_deleted_from_the_stream_is_let_go_of() {
             .is_empty()
     );
 }
+
+#[tokio::test]
+async fn an_entry_that_another_consumer_claimed_afresh_stays_with_it() {
+    let (group, mut redis) = group().await;
+    claimed_by(&mut redis, "me", Lane::Normal).await;
+    let stale = group
+        .own_pending(Lane::Normal, "-", 10)
+        .await
+        .expect("asked");
+    let key = Lane::Normal.stream_key(0);
+    let () = cmd("XGROUP")
+        .arg(&["DESTROY", &key, CONSUMER_GROUP])
+        .query_async(&mut redis)
+        .await
+        .expect("DESTROY");
+    group.ensure().await.expect("the group is created anew");
+    // Not pending with anyone: nothing is claimed, and nothing is taken out of the others' reach.
+    let ids = [stale[0].id];
+    assert!(
+        group
+            .claim_again(Lane::Normal, &ids)
+            .await
+            .expect("asked")
+            .is_empty()
+    );
+    let () = cmd("XREADGROUP")
+        .arg(&["GROUP", CONSUMER_GROUP, "other", "STREAMS", &key, ">"])
+        .query_async(&mut redis)
+        .await
+        .expect("XREADGROUP");
+    let forgotten: u64 = super::scripts::FORGET_DELETED
+        .key(&key)
+        .arg(CONSUMER_GROUP)
+        .arg(ids[0].to_string())
+        .invoke_async(&mut redis)
+        .await
+        .expect("asked");
+    assert_eq!(forgotten, 0);
+    let (pending, ..): (u64, redis::Value, redis::Value, redis::Value) = cmd("XPENDING")
+        .arg(&[&key, CONSUMER_GROUP])
+        .query_async(&mut redis)
+        .await
+        .expect("XPENDING");
+    assert_eq!(pending, 1);
+}
+
+#[tokio::test]
+async fn an_entry_handed_back_looks_idle_and_only_an_untried_one_is_uncounted() {
+    let (group, mut redis) = group().await;
+    claimed_by(&mut redis, "me", Lane::Normal).await;
+    claimed_by(&mut redis, "me", Lane::Normal).await;
+    let pending = group
+        .own_pending(Lane::Normal, "-", 10)
+        .await
+        .expect("asked");
+    let first = pending[0].id;
+    group
+        .hand_back(
+            Lane::Normal,
+            &pending,
+            |entry| entry.id == first,
+            Duration::from_hours(1),
+        )
+        .await
+        .expect("handed back");
+    let claims = |pending: &[super::PendingEntry]| -> Vec<u64> {
+        pending.iter().map(|entry| entry.claims).collect()
+    };
+    let pending = group
+        .own_pending(Lane::Normal, "-", 10)
+        .await
+        .expect("asked");
+    assert_eq!(claims(&pending), [0, 1]);
+    let (_, taken) = group
+        .take_over_idle(Lane::Normal, Duration::from_mins(59), "0-0", 10)
+        .await
+        .expect("asked");
+    assert_eq!(taken.len(), 2);
+}

@@ -1,6 +1,7 @@
 //! While a store is away nothing is lost, nothing is blamed, and work resumes by itself.
 
 use harkara_core::lane::Lane;
+use harkara_storage::ledger::{ReplaySelection, replay};
 use harkara_testkit::{RedisServer, wait_until};
 use redis::cmd;
 
@@ -128,6 +129,55 @@ async fn a_batch_that_takes_too_long_is_tried_in_halves() {
             .value::<i64>("SELECT count(*) FROM webhook_events WHERE attempts > 1")
             .await,
         0
+    );
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_replay_that_cannot_be_committed_for_long_costs_no_attempt() {
+    let mut pipeline = Pipeline::start().await;
+    let event = pipeline.bodies.event("payment.captured");
+    pipeline.deliver(&event).await;
+    let impatient = [
+        ("postgres.statement_timeout_ms", "100"),
+        ("worker.attempts_max", "2"),
+    ];
+    let worker = pipeline.worker(&impatient).await;
+    pipeline.until_events("processed", 1).await;
+    pipeline
+        .database
+        .execute("BEGIN; LOCK TABLE payment_transactions IN ACCESS EXCLUSIVE MODE")
+        .await;
+    let all = ReplaySelection {
+        status: Some("processed".to_owned()),
+        ..ReplaySelection::default()
+    };
+    assert_eq!(
+        replay(&pipeline.database.pool(), &all, "operator:test")
+            .await
+            .unwrap(),
+        1
+    );
+    // Leased and released several times: the end of its lease moves on.
+    let mut ends = std::collections::BTreeSet::new();
+    wait_until("it was leased several times", BOUND, async || {
+        ends.insert(
+            pipeline
+                .database
+                .value::<Option<String>>("SELECT next_attempt_at::text FROM webhook_events")
+                .await,
+        );
+        ends.len() > 3
+    })
+    .await;
+    pipeline.database.execute("ROLLBACK").await;
+    pipeline.until_events("processed", 1).await;
+    assert_eq!(
+        pipeline
+            .database
+            .value::<i32>("SELECT attempts FROM webhook_events")
+            .await,
+        1
     );
     worker.stop().await;
 }
