@@ -156,8 +156,8 @@ impl LaneTable {
 
 /// How a batch of at most `entries_max` is shared among lanes with `waiting` entries.
 ///
-/// Every waiting lane first gets its share by weight, at least one entry; what a lane does not need
-/// goes to the others, highest first. So higher lanes go first, none starves while `entries_max` is
+/// Every waiting lane first gets one entry, then its share of the rest by weight; what a lane does not
+/// need goes to the others, highest first. So higher lanes go first, none starves while `entries_max` is
 /// at least the number of lanes, and a lone busy lane gets the whole batch.
 #[must_use]
 pub fn shares(
@@ -165,16 +165,21 @@ pub fn shares(
     waiting: [usize; LANES],
     weights: [usize; LANES],
 ) -> [usize; LANES] {
-    let busy_weight: usize = (0..LANES)
-        .filter(|&i| waiting[i] > 0)
-        .map(|i| weights[i])
-        .sum();
-    let mut left = entries_max;
+    let busy = |i: &usize| waiting[*i] > 0;
+    let busy_weight: usize = (0..LANES).filter(busy).map(|i| weights[i]).sum();
     let mut shares = [0; LANES];
-    for i in (0..LANES).filter(|&i| waiting[i] > 0) {
-        let by_weight = (entries_max * weights[i] / busy_weight.max(1)).max(1);
-        shares[i] = by_weight.min(waiting[i]).min(left);
+    let mut left = entries_max;
+    // One each before the weights count, or the highest lanes could take a small batch whole.
+    for i in (0..LANES).filter(busy) {
+        shares[i] = left.min(1);
         left -= shares[i];
+    }
+    let to_weigh = left;
+    for i in (0..LANES).filter(busy) {
+        let by_weight = to_weigh * weights[i] / busy_weight.max(1);
+        let more = by_weight.min(waiting[i] - shares[i]);
+        shares[i] += more;
+        left -= more;
     }
     for i in 0..LANES {
         let more = (waiting[i] - shares[i]).min(left);
@@ -235,7 +240,19 @@ mod tests {
         );
     }
 
+    #[test]
+    fn a_small_batch_and_a_heavy_lane_leave_the_others_their_entry() {
+        assert_eq!(shares(4, [9, 9, 9, 9], [19, 1, 1, 1]), [1, 1, 1, 1]);
+        assert_eq!(
+            shares(200, [500, 500, 500, 500], [8, 4, 2, 1]),
+            [106, 53, 27, 14]
+        );
+        assert_eq!(shares(200, [0, 0, 0, 500], [8, 4, 2, 1]), [0, 0, 0, 200]);
+    }
+
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4096))]
+
         #[test]
         fn shares_fill_the_batch_and_starve_no_lane(
             entries_max in 4usize..500,
