@@ -25,6 +25,9 @@ use crate::road::Road;
 const WAIT_FIRST: Duration = Duration::from_millis(50);
 const WAIT_MAX: Duration = Duration::from_secs(5);
 
+/// What the size of a read is divided by after one that failed.
+const SHRINK_BY: usize = 4;
+
 /// Good reads after which a read that had to be made smaller has its full size again.
 const GROWTH_STEPS: usize = 32;
 
@@ -69,7 +72,7 @@ impl Claimer {
                         connection = None;
                         failures += 1;
                         // An answer that is too large to come in time must not be asked for again.
-                        entries_max = (entries_max / 4).max(1);
+                        entries_max = (entries_max / SHRINK_BY).max(1);
                         self.recover(&error, failures, &stop).await;
                     }
                 }

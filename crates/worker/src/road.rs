@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use harkara_core::entry::EntryRef;
 use harkara_core::retry::{AfterFailure, RetryPolicy, backoff};
 use harkara_storage::commit::{CommittedBatch, commit};
 use harkara_storage::ledger::release;
@@ -75,10 +76,11 @@ impl Road {
     /// the road is abandoned: a batch is kept for as long as the stores are away, and meanwhile holds
     /// one of the worker's permits, which is what stops it from claiming more.
     pub(crate) async fn take(&self, records: Vec<EventRecord>) {
-        let claimed: Vec<ClaimedEvent> = records
+        let entries: Vec<EntryRef> = records
             .iter()
-            .map(|record| record.claimed.clone())
+            .filter_map(|record| record.claimed.entry())
             .collect();
+        let leased = leased(&records);
         // Whatever this cuts off is rolled back by the server or had committed; both are safe to repeat.
         if self
             .abandon
@@ -86,10 +88,9 @@ impl Road {
             .await
             .is_none()
         {
-            self.held
-                .excuse(claimed.iter().filter_map(ClaimedEvent::entry));
-            let released = tokio::time::timeout(RELEASE_BOUND, self.release(&claimed)).await;
-            if !released.is_ok_and(|released| released) {
+            self.held.excuse(entries.into_iter());
+            let released = tokio::time::timeout(RELEASE_BOUND, self.release(&leased)).await;
+            if !leased.is_empty() && !released.is_ok_and(|released| released) {
                 tracing::debug!(
                     "Leased rows could not be released; they come due again when their lease ends."
                 );
@@ -146,11 +147,7 @@ impl Road {
                 Err(Failure::AtFault(error)) => return Err(error),
                 Err(Failure::TooMuch(error)) if records.len() > 1 => return Err(error),
                 Err(Failure::Away(error) | Failure::TooMuch(error)) => {
-                    let claimed: Vec<ClaimedEvent> = records
-                        .iter()
-                        .map(|record| record.claimed.clone())
-                        .collect();
-                    if self.release(&claimed).await {
+                    if self.release(&leased(records)).await {
                         return Ok(None);
                     }
                     self.wait(&mut waits, records.len(), &error).await;
@@ -161,9 +158,8 @@ impl Road {
 
     /// Gives leased rows back uncounted; whether there were any and it was done. Holding on to them would
     /// outlast the lease, and each lease counts as an attempt.
-    async fn release(&self, claimed: &[ClaimedEvent]) -> bool {
-        let leased = claimed.iter().any(|event| event.entry().is_none());
-        leased && release(&self.database, claimed, WAIT_MAX).await.is_ok()
+    async fn release(&self, leased: &[ClaimedEvent]) -> bool {
+        !leased.is_empty() && release(&self.database, leased, WAIT_MAX).await.is_ok()
     }
 
     /// Stores an event that is held to be at fault, by its ledger row alone. Where even that row is
@@ -242,4 +238,12 @@ impl Road {
             "An event could not be applied."
         );
     }
+}
+
+/// The leased rows among some records; none of a batch from the streams.
+fn leased(records: &[EventRecord]) -> Vec<ClaimedEvent> {
+    let leased = records
+        .iter()
+        .filter(|record| record.claimed.entry().is_none());
+    leased.map(|record| record.claimed.clone()).collect()
 }
