@@ -1,48 +1,33 @@
 //! A stream entry: what the ingress appends and a worker claims.
 //!
-//! The field names are short because Redis keeps them with every entry.
+//! An entry has two fields, however much is in them: each further field costs Redis, the ingress and
+//! the worker about as much as a hundred bytes of body.
+
+mod head;
 
 use std::borrow::Cow;
 use std::fmt;
 
 use bytes::Bytes;
 use serde::Deserialize;
+use serde::de::{Deserializer as _, IgnoredAny, MapAccess, Visitor};
 
 use crate::delivery::VerifiedDelivery;
 use crate::endpoint::EndpointName;
 use crate::ids::EventId;
 use crate::lane::Lane;
-use crate::signature::check_form;
 use crate::time::ReceivedAt;
 use crate::trace::TraceContext;
 
-/// The format that [`fields_of`] writes. A change that older workers cannot read raises it.
-pub const FORMAT_VERSION: &str = "1";
-
-/// Characters of an unknown version that its error repeats.
-const VERSION_CHARS_TOLD: usize = 20;
-
 /// Names of an entry's fields.
 pub mod field {
-    /// Format version.
-    pub const VERSION: &str = "v";
-    /// Endpoint name.
-    pub const ENDPOINT: &str = "ep";
-    /// Event id.
-    pub const EVENT_ID: &str = "id";
-    /// Event name, where the body has one.
-    pub const EVENT_NAME: &str = "ev";
-    /// Receipt time in milliseconds since 1970.
-    pub const RECEIVED_AT: &str = "at";
-    /// Signature in lower-case hex.
-    pub const SIGNATURE: &str = "sig";
-    /// W3C `traceparent`.
-    pub const TRACEPARENT: &str = "tp";
-    /// W3C `tracestate`, where there is one.
-    pub const TRACESTATE: &str = "ts";
+    /// Everything but the body, a line each: see [`super::line`].
+    pub const HEAD: &str = "head";
     /// The body, byte for byte.
     pub const BODY: &str = "body";
 }
+
+pub use head::{FORMAT_VERSION, event_id, line};
 
 /// The id that Redis gave an entry: milliseconds and a sequence number, growing within a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -107,27 +92,53 @@ pub enum InvalidEntry {
     /// A field that every entry has is absent.
     #[error("stream entry has no field {0:?}")]
     MissingField(&'static str),
-    /// A field cannot be read.
-    #[error("stream entry field {0:?} is malformed")]
-    MalformedField(&'static str),
+    /// A line of the head is absent or cannot be read.
+    #[error("the {0} in the stream entry's head is malformed")]
+    MalformedLine(&'static str),
 }
 
 /// Longest event name in an entry, in bytes. The longest documented one has 45.
 const EVENT_NAME_BYTES_MAX: usize = 200;
 
-/// The event name in a body, read without building a tree.
+/// The event name in a body: of the outermost object, where it has one.
 ///
-/// `None` where the body is not a JSON object, has no such text, or one that can be no name (too long,
-/// control characters); that is for the worker to judge.
+/// Reads no further than the name, which stands near the start. `None` where there is no such text, or
+/// one that can be no name (too long, control characters); that is for the worker to judge, who reads
+/// the whole body.
 #[must_use]
 pub fn event_name(body: &[u8]) -> Option<Cow<'_, str>> {
-    #[derive(Deserialize)]
-    struct Name<'a> {
-        #[serde(borrow)]
-        event: Cow<'a, str>,
+    let mut found = None;
+    let mut json = serde_json::Deserializer::from_slice(body);
+    // Leaving an object half read is an error to the reader, and what was wanted here.
+    json.deserialize_map(NameSeeker { found: &mut found }).ok();
+    found.filter(|name| is_name(name))
+}
+
+struct NameSeeker<'found, 'body> {
+    found: &'found mut Option<Cow<'body, str>>,
+}
+
+#[derive(Deserialize)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl<'body> Visitor<'body> for NameSeeker<'_, 'body> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an event")
     }
-    let name = serde_json::from_slice::<Name<'_>>(body).ok()?.event;
-    is_name(&name).then_some(name)
+
+    fn visit_map<A: MapAccess<'body>>(self, mut fields: A) -> Result<(), A::Error> {
+        while let Some(Text(key)) = fields.next_key()? {
+            if key == "event" {
+                let Text(name) = fields.next_value()?;
+                *self.found = Some(name);
+                return Ok(());
+            }
+            let IgnoredAny = fields.next_value()?;
+        }
+        Ok(())
+    }
 }
 
 fn is_name(text: &str) -> bool {
@@ -138,86 +149,32 @@ fn is_name(text: &str) -> bool {
 #[must_use]
 pub fn fields_of<'a>(
     delivery: &'a VerifiedDelivery,
-    event_name: &'a str,
-) -> Vec<(&'static str, Cow<'a, [u8]>)> {
-    let trace = &delivery.trace;
-    let mut fields: Vec<(&'static str, Cow<'a, [u8]>)> = vec![
-        (field::VERSION, FORMAT_VERSION.as_bytes().into()),
+    event_name: &str,
+) -> [(&'static str, Cow<'a, [u8]>); 2] {
+    [
         (
-            field::ENDPOINT,
-            delivery.endpoint.as_str().as_bytes().into(),
+            field::HEAD,
+            head::written(delivery, event_name).into_bytes().into(),
         ),
-        (
-            field::EVENT_ID,
-            delivery.event_id.as_str().as_bytes().into(),
-        ),
-        (field::EVENT_NAME, event_name.as_bytes().into()),
-        (
-            field::RECEIVED_AT,
-            delivery
-                .received_at
-                .millis()
-                .to_string()
-                .into_bytes()
-                .into(),
-        ),
-        (field::SIGNATURE, delivery.signature.as_slice().into()),
-        (field::TRACEPARENT, trace.traceparent.as_bytes().into()),
-    ];
-    if !trace.tracestate.is_empty() {
-        fields.push((field::TRACESTATE, trace.tracestate.as_bytes().into()));
-    }
-    fields.push((field::BODY, delivery.body.as_ref().into()));
-    fields
+        (field::BODY, delivery.body.as_ref().into()),
+    ]
 }
 
 impl StreamEntry {
     /// Reads an entry's fields; unknown ones are passed over.
-    pub fn from_fields(fields: &[(String, Bytes)]) -> Result<Self, InvalidEntry> {
-        let find = |name: &str| {
-            fields
-                .iter()
-                .find(|(key, _)| key == name)
-                .map(|(_, value)| value)
-        };
-        let bytes = |name| find(name).ok_or(InvalidEntry::MissingField(name));
-        let text = |name| -> Result<&str, InvalidEntry> {
-            std::str::from_utf8(bytes(name)?).map_err(|_| InvalidEntry::MalformedField(name))
-        };
-        let optional = |name| find(name).map_or(Ok(""), |_| text(name));
-
-        let version = text(field::VERSION)?;
-        if version != FORMAT_VERSION {
-            return Err(InvalidEntry::UnknownVersion(
-                version.escape_debug().take(VERSION_CHARS_TOLD).collect(),
-            ));
-        }
-        let malformed = InvalidEntry::MalformedField;
-        let received_at = text(field::RECEIVED_AT)?
-            .parse()
-            .map_err(|_| malformed(field::RECEIVED_AT))?;
-        let endpoint =
-            EndpointName::parse(text(field::ENDPOINT)?).map_err(|_| malformed(field::ENDPOINT))?;
-        let event_id =
-            EventId::from_entry(text(field::EVENT_ID)?).ok_or(malformed(field::EVENT_ID))?;
-        let event_name = optional(field::EVENT_NAME)?;
-        if !is_name(event_name) {
-            return Err(malformed(field::EVENT_NAME));
-        }
-        let signature = text(field::SIGNATURE)?;
-        check_form(Some(signature.as_bytes())).map_err(|_| malformed(field::SIGNATURE))?;
-        let tracestate = optional(field::TRACESTATE)?;
-        let trace = TraceContext::parse(optional(field::TRACEPARENT)?, Some(tracestate));
-        Ok(Self {
-            endpoint,
-            event_id,
-            event_name: event_name.to_owned(),
-            received_at: ReceivedAt::from_millis(received_at),
-            signature: signature.to_owned(),
-            trace: trace.unwrap_or_default(),
-            body: bytes(field::BODY)?.clone(),
-        })
+    pub fn from_fields(fields: &[(Bytes, Bytes)]) -> Result<Self, InvalidEntry> {
+        let find = |name: &'static str| find(fields, name).ok_or(InvalidEntry::MissingField(name));
+        head::read(find(field::HEAD)?, find(field::BODY)?)
     }
+}
+
+/// The value of a field.
+#[must_use]
+pub fn find<'a>(fields: &'a [(Bytes, Bytes)], name: &str) -> Option<&'a Bytes> {
+    fields
+        .iter()
+        .find(|(key, _)| key == name)
+        .map(|(_, value)| value)
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! A statement over arrays: its text does not depend on the size of a batch, so the server prepares it
-//! once a connection.
+//! A statement over the rows of a batch, which come as an array for each column: its text does not
+//! depend on the size of the batch, so the server prepares it once a connection.
 
 use std::marker::PhantomData;
 
@@ -8,8 +8,7 @@ use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::result::QueryResult;
 use diesel::sql_types::{Array, BigInt, Binary, Bool, Nullable, Text};
 
-/// The text of a statement around its parameters, which stand in one list:
-/// `before $1::text[], $2::bigint[] after`.
+/// The text of a statement around the rows that it takes.
 #[derive(Debug)]
 pub(crate) struct SqlText {
     pub(crate) before: String,
@@ -17,11 +16,11 @@ pub(crate) struct SqlText {
 }
 
 impl SqlText {
-    /// Cuts a statement at `{}`, where its list of parameters belongs.
+    /// Cuts a statement at `{}`, where its rows belong: `FROM ({}) AS i`.
     pub(crate) fn cut(text: &str) -> Self {
         let (before, after) = text
             .split_once("{}")
-            .expect("the statement has a place for its parameters");
+            .expect("the statement has a place for its rows");
         Self {
             before: before.to_owned(),
             after: after.to_owned(),
@@ -29,7 +28,7 @@ impl SqlText {
     }
 }
 
-/// One parameter: an array with an element for each row.
+/// One column: an element for each row.
 #[derive(Debug)]
 pub(crate) enum Bind<'a> {
     Text(Vec<Option<&'a str>>),
@@ -38,18 +37,60 @@ pub(crate) enum Bind<'a> {
     Bytes(Vec<&'a [u8]>),
 }
 
-/// A statement with its parameters, giving rows of `Row` SQL types.
+/// The columns of a statement's rows, by name: arrays of one length.
+pub(crate) type Columns<'a> = Vec<(&'static str, Bind<'a>)>;
+
+/// Gathers columns from the items that rows are made of.
+pub(crate) struct Rows<'a, T> {
+    items: Vec<T>,
+    columns: Columns<'a>,
+}
+
+impl<'a, T: Copy> Rows<'a, T> {
+    pub(crate) fn of(items: impl IntoIterator<Item = T>) -> Self {
+        Self {
+            items: items.into_iter().collect(),
+            columns: Vec::new(),
+        }
+    }
+
+    pub(crate) fn text(self, name: &'static str, get: impl Fn(T) -> Option<&'a str>) -> Self {
+        let values = self.items.iter().map(|&item| get(item)).collect();
+        self.with(name, Bind::Text(values))
+    }
+
+    pub(crate) fn bigint(self, name: &'static str, get: impl Fn(T) -> Option<i64>) -> Self {
+        let values = self.items.iter().map(|&item| get(item)).collect();
+        self.with(name, Bind::BigInt(values))
+    }
+
+    pub(crate) fn bytes(self, name: &'static str, get: impl Fn(T) -> &'a [u8]) -> Self {
+        let values = self.items.iter().map(|&item| get(item)).collect();
+        self.with(name, Bind::Bytes(values))
+    }
+
+    fn with(mut self, name: &'static str, values: Bind<'a>) -> Self {
+        self.columns.push((name, values));
+        self
+    }
+
+    pub(crate) fn columns(self) -> Columns<'a> {
+        self.columns
+    }
+}
+
+/// A statement with its rows, giving rows of `Row` SQL types.
 pub(crate) struct Statement<'a, Row> {
     text: &'a SqlText,
-    binds: Vec<Bind<'a>>,
+    columns: Columns<'a>,
     row: PhantomData<fn() -> Row>,
 }
 
 impl<'a, Row> Statement<'a, Row> {
-    pub(crate) fn new(text: &'a SqlText, binds: Vec<Bind<'a>>) -> Self {
+    pub(crate) fn new(text: &'a SqlText, columns: Columns<'a>) -> Self {
         Self {
             text,
-            binds,
+            columns,
             row: PhantomData,
         }
     }
@@ -68,11 +109,16 @@ impl<Row> QueryId for Statement<'_, Row> {
 impl<Row> QueryFragment<Pg> for Statement<'_, Row> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql(&self.text.before);
-        for (at, bind) in self.binds.iter().enumerate() {
-            if at > 0 {
-                out.push_sql(", ");
-            }
-            match bind {
+        // In the select list, arrays are unnested in step and row by row; in the FROM clause each would
+        // be written to a store of its own first, at three times the cost (a row of 26 columns 0.5 against
+        // 1.8 µs).
+        for (at, (name, values)) in self.columns.iter().enumerate() {
+            out.push_sql(if at == 0 {
+                "SELECT unnest("
+            } else {
+                ", unnest("
+            });
+            match values {
                 Bind::Text(values) => {
                     out.push_bind_param::<Array<Nullable<Text>>, _>(values)?;
                     out.push_sql("::text[]");
@@ -90,6 +136,8 @@ impl<Row> QueryFragment<Pg> for Statement<'_, Row> {
                     out.push_sql("::bytea[]");
                 }
             }
+            out.push_sql(") AS ");
+            out.push_sql(name);
         }
         out.push_sql(&self.text.after);
         Ok(())

@@ -222,7 +222,7 @@ mod tests {
                     lane,
                     id: EntryId::parse(&format!("1-{sequence}")).unwrap(),
                 };
-                let fields = vec![("body".to_owned(), Bytes::from(vec![0; bytes]))];
+                let fields = vec![(Bytes::from_static(b"body"), Bytes::from(vec![0; bytes]))];
                 waiting.0[lane.index()].push_back(ClaimedEntry { entry, fields });
             }
         }

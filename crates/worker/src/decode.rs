@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bytes::Bytes;
 use harkara_core::delivery::body_sha256;
-use harkara_core::entry::{InvalidEntry, StreamEntry, field};
+use harkara_core::entry::{self, InvalidEntry, StreamEntry, field};
 use harkara_core::event::{self, Head, Unprojectable};
 use harkara_core::ids::EventId;
 use harkara_core::time::ReceivedAt;
@@ -68,15 +68,8 @@ fn read(claimed: &ClaimedEntry) -> Result<ClaimedEvent, InvalidEntry> {
 /// What is kept of an entry that the ingress did not write, or that a newer one did: its body, or
 /// without one all of its fields.
 fn evidence(claimed: &ClaimedEntry, now: ReceivedAt) -> ClaimedEvent {
-    let find = |name: &str| {
-        claimed
-            .fields
-            .iter()
-            .find(|(key, _)| key == name)
-            .map(|(_, value)| value)
-    };
-    let id =
-        find(field::EVENT_ID).and_then(|id| EventId::from_entry(std::str::from_utf8(id).ok()?));
+    let find = |name| entry::find(&claimed.fields, name);
+    let id = find(field::HEAD).and_then(|head| entry::event_id(head));
     let body = find(field::BODY)
         .cloned()
         .unwrap_or_else(|| all_fields(claimed));
@@ -99,7 +92,7 @@ fn all_fields(claimed: &ClaimedEntry) -> Bytes {
     let mut written =
         format!("stream entry {} {}\n", claimed.entry.lane, claimed.entry.id).into_bytes();
     for (name, value) in &claimed.fields {
-        written.extend([name.as_bytes(), b"=", value, b"\n"].concat());
+        written.extend([name.as_ref(), b"=", value.as_ref(), b"\n"].concat());
     }
     written.into()
 }

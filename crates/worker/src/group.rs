@@ -25,7 +25,7 @@ pub(crate) struct Group {
 #[derive(Debug)]
 pub(crate) struct ClaimedEntry {
     pub(crate) entry: EntryRef,
-    pub(crate) fields: Vec<(String, Bytes)>,
+    pub(crate) fields: Vec<(Bytes, Bytes)>,
 }
 
 impl ClaimedEntry {
@@ -363,7 +363,7 @@ impl Group {
     }
 }
 
-fn claimed_entry(lane: Lane, id: EntryId, fields: Vec<(String, Bytes)>) -> ClaimedEntry {
+fn claimed_entry(lane: Lane, id: EntryId, fields: Vec<(Bytes, Bytes)>) -> ClaimedEntry {
     ClaimedEntry {
         entry: EntryRef { lane, id },
         fields,

@@ -1,7 +1,7 @@
 use bytes::Bytes;
 use proptest::prelude::*;
 
-use super::{InvalidEntry, StreamEntry, event_name, field, fields_of};
+use super::{InvalidEntry, StreamEntry, event_id, event_name, field, fields_of, line};
 use crate::delivery::Delivery;
 use crate::endpoint::EndpointName;
 use crate::ids::EventId;
@@ -16,7 +16,7 @@ fn entry_fields(
     millis: i64,
     tracestate: &str,
     body: &[u8],
-) -> Vec<(String, Bytes)> {
+) -> Vec<(Bytes, Bytes)> {
     let secret = Secret::new("s");
     let signature = sign(&secret, body);
     let delivery = Delivery {
@@ -35,7 +35,12 @@ fn entry_fields(
         .unwrap();
     fields_of(&verified, name)
         .into_iter()
-        .map(|(key, value)| (key.to_owned(), Bytes::from(value.into_owned())))
+        .map(|(key, value)| {
+            (
+                Bytes::from_static(key.as_bytes()),
+                Bytes::from(value.into_owned()),
+            )
+        })
         .collect()
 }
 
@@ -56,7 +61,7 @@ proptest! {
 
     #[test]
     fn any_fields_are_read_or_refused(fields in proptest::collection::vec((".{0,4}", proptest::collection::vec(any::<u8>(), 0..9)), 0..9)) {
-        let read = StreamEntry::from_fields(&fields.into_iter().map(|(k, v)| (k, Bytes::from(v))).collect::<Vec<_>>());
+        let read = StreamEntry::from_fields(&fields.into_iter().map(|(k, v)| (Bytes::from(k), Bytes::from(v))).collect::<Vec<_>>());
         prop_assert!(read.is_err());
     }
 }
@@ -64,42 +69,55 @@ proptest! {
 #[test]
 fn a_refused_entry_says_why() {
     let fields = || entry_fields(Some("e"), "payment.captured", 5, "", b"{}");
-    let without = |name: &str| {
-        StreamEntry::from_fields(
-            &fields()
-                .into_iter()
-                .filter(|(key, _)| key != name)
-                .collect::<Vec<_>>(),
-        )
-    };
-    assert_eq!(
-        without(field::BODY),
-        Err(InvalidEntry::MissingField(field::BODY))
-    );
-    let with = |name: &str, value: &'static [u8]| {
+    for missing in [field::HEAD, field::BODY] {
         let mut fields = fields();
-        for field in fields.iter_mut().filter(|(key, _)| key == name) {
-            field.1 = Bytes::from_static(value);
-        }
+        fields.retain(|(key, _)| key != missing);
+        assert_eq!(
+            StreamEntry::from_fields(&fields),
+            Err(InvalidEntry::MissingField(missing))
+        );
+    }
+    let with_head = |change: &dyn Fn(&mut Vec<Vec<u8>>)| {
+        let mut fields = fields();
+        let mut lines: Vec<Vec<u8>> = fields[0]
+            .1
+            .split(|&b| b == b'\n')
+            .map(<[u8]>::to_vec)
+            .collect();
+        change(&mut lines);
+        fields[0].1 = Bytes::from(lines.join(&b'\n'));
         StreamEntry::from_fields(&fields)
     };
+    assert!(with_head(&|_| ()).is_ok());
     assert_eq!(
-        with(field::VERSION, b"2"),
+        with_head(&|lines| lines[0] = b"2".to_vec()),
         Err(InvalidEntry::UnknownVersion("2".into()))
     );
-    assert_eq!(
-        with(field::RECEIVED_AT, b"soon"),
-        Err(InvalidEntry::MalformedField(field::RECEIVED_AT))
-    );
-    for (name, value) in [
-        (field::ENDPOINT, &b"\xff"[..]),
-        (field::ENDPOINT, b"a/b"),
-        (field::EVENT_ID, b"a b"),
-        (field::EVENT_NAME, b"a\0"),
-        (field::SIGNATURE, b"00"),
+    for (at, value, name) in [
+        (1, &b"a b"[..], line::EVENT_ID),
+        (2, b"a/b", line::ENDPOINT),
+        (2, b"\xff", "text"),
+        (3, b"soon", line::RECEIVED_AT),
+        (4, b"00", line::SIGNATURE),
+        (6, b"a\0", line::EVENT_NAME),
     ] {
-        assert_eq!(with(name, value), Err(InvalidEntry::MalformedField(name)));
+        assert_eq!(
+            with_head(&|lines| lines[at] = value.to_vec()),
+            Err(InvalidEntry::MalformedLine(name))
+        );
     }
+    assert_eq!(
+        with_head(&|lines| lines.truncate(7)),
+        Err(InvalidEntry::MalformedLine(line::TRACESTATE))
+    );
+}
+
+#[test]
+fn the_event_id_is_found_in_a_head_of_any_version() {
+    let found = |head: &[u8]| event_id(head).map(|id| id.as_str().to_owned());
+    assert_eq!(found(b"9\nevt1\n\xff"), Some("evt1".to_owned()));
+    assert_eq!(found(b"9"), None);
+    assert_eq!(found(b"9\na b"), None);
 }
 
 #[test]

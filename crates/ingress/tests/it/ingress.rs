@@ -76,7 +76,7 @@ impl Ingress {
             .map(|entry| {
                 let fields = entry.map.into_iter().map(|(name, value)| {
                     (
-                        name,
+                        Bytes::from(name),
                         Bytes::from(Vec::<u8>::from_redis_value(value).unwrap()),
                     )
                 });

@@ -7,11 +7,12 @@ use std::sync::LazyLock;
 use diesel::sql_types::{BigInt, Binary, Text};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
-use harkara_core::ids::EventId;
+use harkara_core::ids::{AccountId, EventId};
+use harkara_core::time::EventTime;
 
 use crate::StorageError;
 use crate::record::{EventRecord, Origin};
-use crate::statement::{Bind, SqlText, Statement};
+use crate::statement::{Rows, SqlText, Statement};
 
 /// What identification found.
 pub(super) struct Identified {
@@ -138,28 +139,16 @@ async fn insert_identities(
     static TEXT: LazyLock<SqlText> = LazyLock::new(|| {
         SqlText::cut(
             "INSERT INTO event_identities (razorpay_event_id, body_sha256, created_at) \
-             SELECT id, sha, to_timestamp(ms / 1000.0) FROM unnest({}) AS i (id, sha, ms) \
+             SELECT id, sha, to_timestamp(ms / 1000.0) FROM ({}) AS i \
              ON CONFLICT DO NOTHING RETURNING body_sha256",
         )
     });
-    let binds = vec![
-        Bind::Text(
-            at.iter()
-                .map(|&at| Some(records[at].claimed.event_id.as_str()))
-                .collect(),
-        ),
-        Bind::Bytes(
-            at.iter()
-                .map(|&at| records[at].claimed.body_sha256.as_slice())
-                .collect(),
-        ),
-        Bind::BigInt(
-            at.iter()
-                .map(|&at| Some(records[at].claimed.received_at.millis()))
-                .collect(),
-        ),
-    ];
-    let digests: Vec<Vec<u8>> = Statement::<Binary>::new(&TEXT, binds)
+    let columns = Rows::of(at.iter().map(|&at| &records[at].claimed))
+        .text("id", |event| Some(event.event_id.as_str()))
+        .bytes("sha", |event| &event.body_sha256)
+        .bigint("ms", |event| Some(event.received_at.millis()))
+        .columns();
+    let digests: Vec<Vec<u8>> = Statement::<Binary>::new(&TEXT, columns)
         .load(connection)
         .await
         .map_err(StorageError::statement("insert event identities"))?;
@@ -178,18 +167,17 @@ async fn find_known(
     static TEXT: LazyLock<SqlText> = LazyLock::new(|| {
         SqlText::cut(
             "SELECT body_sha256, razorpay_event_id, (extract(epoch FROM created_at) * 1000000)::bigint \
-             FROM event_identities WHERE body_sha256 = ANY ({})",
+             FROM event_identities WHERE body_sha256 = ANY (ARRAY({}))",
         )
     });
-    let binds = vec![Bind::Bytes(
-        at.iter()
-            .map(|&at| records[at].claimed.body_sha256.as_slice())
-            .collect(),
-    )];
-    let rows: Vec<(Vec<u8>, String, i64)> = Statement::<(Binary, Text, BigInt)>::new(&TEXT, binds)
-        .load(connection)
-        .await
-        .map_err(StorageError::statement("find event identities"))?;
+    let columns = Rows::of(at.iter().map(|&at| &records[at].claimed))
+        .bytes("sha", |event| &event.body_sha256)
+        .columns();
+    let rows: Vec<(Vec<u8>, String, i64)> =
+        Statement::<(Binary, Text, BigInt)>::new(&TEXT, columns)
+            .load(connection)
+            .await
+            .map_err(StorageError::statement("find event identities"))?;
     Ok(rows
         .into_iter()
         .filter_map(|(digest, event_id, created_at_micros)| {
@@ -219,65 +207,40 @@ async fn insert_rows(
                to_timestamp(occurred_at), to_timestamp(ms / 1000.0), \
                CASE WHEN status = 'processed' THEN clock_timestamp() END, \
                now() + retry_ms * interval '1 millisecond', error, traceparent, tracestate \
-             FROM unnest({}) AS i (id, event_type, account_id, endpoint, lane, status, signature, error, traceparent, \
-               tracestate, body, sha, occurred_at, ms, retry_ms)",
+             FROM ({}) AS i",
         )
     });
     if at.is_empty() {
         return Ok(());
     }
-    let rows = || at.iter().map(|&at| &records[at]);
-    let not_empty = |text: &'_ str| -> bool { !text.is_empty() };
-    let binds = vec![
-        Bind::Text(rows().map(|r| Some(r.claimed.event_id.as_str())).collect()),
-        Bind::Text(
-            rows()
-                .map(|r| Some(r.claimed.event_type.as_str()))
-                .collect(),
-        ),
-        Bind::Text(
-            rows()
-                .map(|r| {
-                    r.account_id
-                        .as_ref()
-                        .map(harkara_core::ids::AccountId::as_str)
-                })
-                .collect(),
-        ),
-        Bind::Text(rows().map(|r| Some(r.claimed.endpoint.as_str())).collect()),
-        Bind::Text(rows().map(|r| Some(r.claimed.lane.as_str())).collect()),
-        Bind::Text(rows().map(|r| Some(r.verdict.status())).collect()),
-        Bind::Text(rows().map(|r| Some(r.claimed.signature.as_str())).collect()),
-        Bind::Text(rows().map(|r| r.verdict.error()).collect()),
-        Bind::Text(
-            rows()
-                .map(|r| Some(r.claimed.trace.traceparent.as_str()).filter(|t| not_empty(t)))
-                .collect(),
-        ),
-        Bind::Text(
-            rows()
-                .map(|r| Some(r.claimed.trace.tracestate.as_str()).filter(|t| not_empty(t)))
-                .collect(),
-        ),
-        Bind::Bytes(rows().map(|r| r.claimed.body.as_ref()).collect()),
-        Bind::Bytes(rows().map(|r| r.claimed.body_sha256.as_slice()).collect()),
-        Bind::BigInt(
-            rows()
-                .map(|r| r.occurred_at.map(harkara_core::time::EventTime::seconds))
-                .collect(),
-        ),
-        Bind::BigInt(
-            rows()
-                .map(|r| Some(r.claimed.received_at.millis()))
-                .collect(),
-        ),
-        Bind::BigInt(rows().map(|r| r.verdict.retry_after_millis()).collect()),
-    ];
-    Statement::<()>::new(&TEXT, binds)
+    let columns = Rows::of(at.iter().map(|&at| &records[at]))
+        .text("id", |r| Some(r.claimed.event_id.as_str()))
+        .text("event_type", |r| Some(&r.claimed.event_type))
+        .text("account_id", |r| {
+            r.account_id.as_ref().map(AccountId::as_str)
+        })
+        .text("endpoint", |r| Some(&r.claimed.endpoint))
+        .text("lane", |r| Some(r.claimed.lane.as_str()))
+        .text("status", |r| Some(r.verdict.status()))
+        .text("signature", |r| Some(&r.claimed.signature))
+        .text("error", |r| r.verdict.error())
+        .text("traceparent", |r| not_empty(&r.claimed.trace.traceparent))
+        .text("tracestate", |r| not_empty(&r.claimed.trace.tracestate))
+        .bytes("body", |r| &r.claimed.body)
+        .bytes("sha", |r| &r.claimed.body_sha256)
+        .bigint("occurred_at", |r| r.occurred_at.map(EventTime::seconds))
+        .bigint("ms", |r| Some(r.claimed.received_at.millis()))
+        .bigint("retry_ms", |r| r.verdict.retry_after_millis())
+        .columns();
+    Statement::<()>::new(&TEXT, columns)
         .execute(connection)
         .await
         .map_err(StorageError::statement("insert ledger rows"))?;
     Ok(())
+}
+
+fn not_empty(text: &str) -> Option<&str> {
+    (!text.is_empty()).then_some(text)
 }
 
 /// Counts further deliveries on the rows of the events that they repeat. Rows are locked in order of
@@ -292,7 +255,7 @@ async fn count_duplicates(
         SqlText::cut(
             "WITH counted AS (\
                SELECT id, 'epoch'::timestamptz + us * interval '1 microsecond' AS at, same_id, other_id \
-               FROM unnest({}) AS i (id, us, same_id, other_id)\
+               FROM ({}) AS i\
              ), locked AS MATERIALIZED (\
                SELECT e.razorpay_event_id, e.created_at FROM webhook_events e \
                JOIN counted c ON e.razorpay_event_id = c.id AND e.created_at = c.at \
@@ -322,18 +285,13 @@ async fn count_duplicates(
     if counts.is_empty() {
         return Ok(());
     }
-    let binds = vec![
-        Bind::Text(counts.keys().map(|(id, _)| Some(*id)).collect()),
-        Bind::BigInt(counts.keys().map(|(_, micros)| Some(*micros)).collect()),
-        Bind::BigInt(counts.values().map(|(same_id, _)| Some(*same_id)).collect()),
-        Bind::BigInt(
-            counts
-                .values()
-                .map(|(_, other_id)| Some(*other_id))
-                .collect(),
-        ),
-    ];
-    Statement::<()>::new(&TEXT, binds)
+    let columns = Rows::of(&counts)
+        .text("id", |((id, _), _)| Some(*id))
+        .bigint("us", |((_, micros), _)| Some(*micros))
+        .bigint("same_id", |(_, (same_id, _))| Some(*same_id))
+        .bigint("other_id", |(_, (_, other_id))| Some(*other_id))
+        .columns();
+    Statement::<()>::new(&TEXT, columns)
         .execute(connection)
         .await
         .map_err(StorageError::statement("count duplicates"))?;

@@ -5,10 +5,12 @@ use std::sync::LazyLock;
 
 use diesel::sql_types::Text;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use harkara_core::ids::AccountId;
+use harkara_core::time::EventTime;
 
 use crate::StorageError;
 use crate::record::{EventRecord, Origin};
-use crate::statement::{Bind, SqlText, Statement};
+use crate::statement::{Rows, SqlText, Statement};
 
 /// Settles the batch's ledger rows; gives the positions of those that were still this lease's.
 ///
@@ -22,7 +24,7 @@ pub(super) async fn pending(
             "WITH verdict AS (\
                SELECT id, 'epoch'::timestamptz + us * interval '1 microsecond' AS at, 'epoch'::timestamptz + until_us * interval '1 microsecond' AS leased_until, status, error, retry_ms, \
                  account_id, to_timestamp(occurred_at) AS occurred_at \
-               FROM unnest({}) AS i (id, status, error, account_id, us, until_us, retry_ms, occurred_at)\
+               FROM ({}) AS i\
              ), locked AS MATERIALIZED (\
                SELECT e.razorpay_event_id, e.created_at FROM webhook_events e \
                JOIN verdict v ON e.razorpay_event_id = v.id AND e.created_at = v.at \
@@ -53,35 +55,21 @@ pub(super) async fn pending(
     if leased.is_empty() {
         return Ok(Vec::new());
     }
-    let rows = || leased.iter().map(|(_, record, _, _)| *record);
-    let binds = vec![
-        Bind::Text(rows().map(|r| Some(r.claimed.event_id.as_str())).collect()),
-        Bind::Text(rows().map(|r| Some(r.verdict.status())).collect()),
-        Bind::Text(rows().map(|r| r.verdict.error()).collect()),
-        Bind::Text(
-            rows()
-                .map(|r| {
-                    r.account_id
-                        .as_ref()
-                        .map(harkara_core::ids::AccountId::as_str)
-                })
-                .collect(),
-        ),
-        Bind::BigInt(
-            leased
-                .iter()
-                .map(|(_, _, _, micros)| Some(*micros))
-                .collect(),
-        ),
-        Bind::BigInt(leased.iter().map(|(_, _, until, _)| Some(*until)).collect()),
-        Bind::BigInt(rows().map(|r| r.verdict.retry_after_millis()).collect()),
-        Bind::BigInt(
-            rows()
-                .map(|r| r.occurred_at.map(harkara_core::time::EventTime::seconds))
-                .collect(),
-        ),
-    ];
-    let settled: Vec<String> = Statement::<Text>::new(&TEXT, binds)
+    let columns = Rows::of(&leased)
+        .text("id", |(_, r, ..)| Some(r.claimed.event_id.as_str()))
+        .text("status", |(_, r, ..)| Some(r.verdict.status()))
+        .text("error", |(_, r, ..)| r.verdict.error())
+        .text("account_id", |(_, r, ..)| {
+            r.account_id.as_ref().map(AccountId::as_str)
+        })
+        .bigint("us", |(_, _, _, micros)| Some(*micros))
+        .bigint("until_us", |(_, _, until, _)| Some(*until))
+        .bigint("retry_ms", |(_, r, ..)| r.verdict.retry_after_millis())
+        .bigint("occurred_at", |(_, r, ..)| {
+            r.occurred_at.map(EventTime::seconds)
+        })
+        .columns();
+    let settled: Vec<String> = Statement::<Text>::new(&TEXT, columns)
         .load(connection)
         .await
         .map_err(StorageError::statement("settle ledger rows"))?;

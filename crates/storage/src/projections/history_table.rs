@@ -7,7 +7,7 @@ use harkara_core::projection::Snapshot;
 
 use super::column::{Column, event_id, event_type, occurred_at, precedence};
 use crate::StorageError;
-use crate::statement::{Bind, SqlText, Statement};
+use crate::statement::{SqlText, Statement};
 
 /// A table keyed by the event's id.
 pub(super) struct HistoryTable<T: 'static> {
@@ -33,12 +33,12 @@ impl<T> HistoryTable<T> {
             return Ok(());
         }
         let made = self.made();
-        let binds: Vec<Bind<'_>> = made
+        let columns = made
             .columns
             .iter()
-            .map(|column| column.bind(rows))
+            .map(|column| (column.name, column.bind(rows)))
             .collect();
-        Statement::<()>::new(&made.text, binds)
+        Statement::<()>::new(&made.text, columns)
             .execute(connection)
             .await
             .map_err(StorageError::statement(self.name))?;
@@ -54,7 +54,7 @@ impl<T> HistoryTable<T> {
             let names = names.join(", ");
             let expressions: Vec<_> = columns.iter().map(Column::expression).collect();
             let text = format!(
-                "INSERT INTO {} ({names}) SELECT {} FROM unnest({{}}) AS i ({names}) \
+                "INSERT INTO {} ({names}) SELECT {} FROM ({{}}) AS i \
                  ON CONFLICT (razorpay_event_id) DO NOTHING",
                 self.name,
                 expressions.join(", "),

@@ -9,7 +9,7 @@ use harkara_core::projection::Snapshot;
 use super::Applied;
 use super::column::{Column, Growth, account_id, event_id, occurred_at, precedence};
 use crate::StorageError;
-use crate::statement::{Bind, SqlText, Statement};
+use crate::statement::{SqlText, Statement};
 
 /// A table that merges snapshots by `precedence` and `last_event_id`.
 pub(super) struct MergedTable<T: 'static> {
@@ -45,12 +45,12 @@ impl<T> MergedTable<T> {
             return Ok(Applied::default());
         }
         let made = self.made();
-        let binds: Vec<Bind<'_>> = made
+        let columns = made
             .columns
             .iter()
-            .map(|column| column.bind(rows))
+            .map(|column| (column.name, column.bind(rows)))
             .collect();
-        let changed: i64 = Statement::<BigInt>::new(&made.text, binds)
+        let changed: i64 = Statement::<BigInt>::new(&made.text, columns)
             .get_result(connection)
             .await
             .map_err(StorageError::statement(self.name))?;
@@ -115,7 +115,7 @@ impl<T> MergedTable<T> {
         format!(
             "WITH changed AS (\
                INSERT INTO {table} AS t ({names}) \
-               SELECT {expressions} FROM unnest({{}}) AS i ({names}) \
+               SELECT {expressions} FROM ({{}}) AS i \
                ON CONFLICT ({key}) DO UPDATE SET {assignments}, status_before = t.status, updated_at = now() \
                WHERE {PREVAILS}{grows} \
                RETURNING {key}, status, status_before, last_event_id\

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use harkara_core::entry::EntryId;
 use redis::Value;
 
-type Fields = Vec<(String, Bytes)>;
+type Fields = Vec<(Bytes, Bytes)>;
 type Entries = Vec<(EntryId, Fields)>;
 
 /// `XREADGROUP`: entries by stream key; nothing for a wait that ended empty.
@@ -65,7 +65,7 @@ fn pairs(fields: Value) -> Option<Fields> {
     let mut flat = flat.into_iter();
     let mut fields = Vec::with_capacity(flat.len() / 2);
     while let (Some(name), Some(value)) = (flat.next(), flat.next()) {
-        fields.push((lossy(name)?, bytes(value)?));
+        fields.push((bytes(name)?, bytes(value)?));
     }
     Some(fields)
 }
@@ -79,11 +79,6 @@ fn pair(value: Value) -> Option<[Value; 2]> {
 
 fn text(value: Value) -> Option<String> {
     String::from_utf8(bytes(value)?.into()).ok()
-}
-
-/// A field's name: one that is not UTF-8 is nobody's of ours, but must not hide its entry.
-fn lossy(value: Value) -> Option<String> {
-    Some(String::from_utf8_lossy(&bytes(value)?).into_owned())
 }
 
 fn bytes(value: Value) -> Option<Bytes> {

@@ -72,9 +72,8 @@ async fn an_entry_that_the_ingress_did_not_write_is_kept_and_stops_nothing() {
     for fields in [
         &[("hello", "world\0")][..],
         &[
-            (field::VERSION, "2"),
+            (field::HEAD, "2\nfuture\nand more"),
             (field::BODY, "from the future"),
-            (field::EVENT_ID, "future"),
         ][..],
     ] {
         let () = cmd("XADD")
