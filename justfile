@@ -66,6 +66,31 @@ docs:
     cargo run --quiet --package harkara-cli --bin harkara -- reference settings-file > deploy/harkara.toml
     cargo run --quiet --package harkara-cli --bin harkara -- reference cli > docs/cli.md
 
+# Measure every stage and the peer on private servers (--quick, --json FILE, --plots FOLDER)
+[group('measure')]
+bench *ARGUMENTS:
+    cargo dev bench all "$@"
+
+# Measure the ingress
+[group('measure')]
+bench-ingress *ARGUMENTS:
+    cargo dev bench ingress "$@"
+
+# Measure the worker
+[group('measure')]
+bench-worker *ARGUMENTS:
+    cargo dev bench worker "$@"
+
+# Measure the whole road at once
+[group('measure')]
+bench-e2e *ARGUMENTS:
+    cargo dev bench e2e "$@"
+
+# Measure Harkara beside Express or Fastify with BullMQ (needs Node.js)
+[group('measure')]
+bench-peer *ARGUMENTS:
+    cargo dev bench peer "$@"
+
 # Check format, lints and documentation
 [group('check')]
 check: check-format check-lints check-docs

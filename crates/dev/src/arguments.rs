@@ -13,6 +13,8 @@ pub(crate) enum Request {
     Status,
     /// Run the tests.
     Test(TestOptions),
+    /// Measure.
+    Bench(BenchOptions),
 }
 
 /// The options of `up`.
@@ -37,6 +39,57 @@ pub(crate) struct TestOptions {
     pub(crate) runner: Vec<String>,
 }
 
+/// The options of `bench`.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct BenchOptions {
+    /// What is measured.
+    pub(crate) part: Part,
+    /// Whether missing servers may be installed.
+    pub(crate) install: bool,
+    /// Words for `harkara-bench`.
+    pub(crate) words: Vec<String>,
+}
+
+/// A part of the benchmark.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// All of them.
+    All,
+    /// The ingress and its references.
+    Ingress,
+    /// The worker and its references.
+    Worker,
+    /// The whole road.
+    EndToEnd,
+    /// What others would use.
+    Peer,
+}
+
+impl Part {
+    /// Its name on the command lines of this program and of `harkara-bench`.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::Ingress => "ingress",
+            Self::Worker => "worker",
+            Self::EndToEnd => "e2e",
+            Self::Peer => "peer",
+        }
+    }
+
+    fn parse(name: &str) -> Option<Self> {
+        [
+            Self::All,
+            Self::Ingress,
+            Self::Worker,
+            Self::EndToEnd,
+            Self::Peer,
+        ]
+        .into_iter()
+        .find(|part| part.name() == name)
+    }
+}
+
 const HELP: &str = "\
 cargo dev: Harkara on this machine, from nothing but Rust and a C compiler
 
@@ -45,8 +98,10 @@ cargo dev: Harkara on this machine, from nothing but Rust and a C compiler
   cargo dev down     stop what `cargo dev up` started
   cargo dev status   tell what is running
   cargo dev test     run every test against private servers of its own
+  cargo dev bench    measure every stage on private servers of its own
 
-`cargo dev up --help` and `cargo dev test --help` tell more. `just` lists all other tasks.";
+`cargo dev up --help`, `cargo dev test --help` and `cargo dev bench --help` tell more. `just` lists
+all other tasks.";
 
 const HELP_UP: &str = "\
 cargo dev up [--detach] [--fresh] [--no-install]
@@ -87,6 +142,32 @@ Examples:
   cargo dev test --servers-only                      then, in another terminal, paste the two
                                                      `export` lines and run single tests at will";
 
+const HELP_BENCH: &str = "\
+cargo dev bench [PART] [--no-install] [OPTIONS OF THE BENCHMARK]
+
+Builds the release binaries, starts a Redis and a PostgreSQL of its own on free ports in a temporary
+folder on a disk, both with the durability of production, measures, and stops and removes the
+servers whatever happens. No setting of yours (HARKARA_*, OTEL_*) reaches what is measured.
+
+PART comes first:
+  all        everything (when no part is named)
+  ingress    the ingress beside its references
+  worker     the worker beside its references
+  e2e        the whole road at once, and the audit
+  peer       Harkara beside Express or Fastify with BullMQ; needs Node.js 20 or later with npm,
+             without which `all` leaves it out
+
+  --no-install   install neither Redis nor PostgreSQL: say what to install instead
+
+All other words are the benchmark's own, among them:
+  --quick            a smoke of seconds; its figures mean nothing
+  --json FILE        write the report as JSON too
+  --plots FOLDER     draw the plots as SVG
+
+Examples:
+  cargo dev bench                                    the whole table; leave the machine alone meanwhile
+  cargo dev bench ingress --json ingress.json        one part";
+
 /// Understands a command line, given without the program's name. The error is a sentence without
 /// its full stop.
 pub(crate) fn parse(words: impl IntoIterator<Item = String>) -> Result<Request, String> {
@@ -98,6 +179,7 @@ pub(crate) fn parse(words: impl IntoIterator<Item = String>) -> Result<Request, 
         "help" | "--help" | "-h" => Ok(Request::Help(HELP)),
         "up" => parse_up(words),
         "test" => parse_test(words),
+        "bench" => parse_bench(words),
         "down" => parse_plain(words, "down", Request::Down),
         "status" => parse_plain(words, "status", Request::Status),
         other => Err(format!("there is no command `{other}`")),
@@ -147,6 +229,31 @@ fn parse_test(mut words: impl Iterator<Item = String>) -> Result<Request, String
         );
     }
     Ok(Request::Test(options))
+}
+
+fn parse_bench(words: impl Iterator<Item = String>) -> Result<Request, String> {
+    let mut options = BenchOptions {
+        part: Part::All,
+        install: true,
+        words: Vec::new(),
+    };
+    let mut part_may_follow = true;
+    for word in words {
+        match word.as_str() {
+            "--no-install" => options.install = false,
+            "--help" | "-h" => return Ok(Request::Help(HELP_BENCH)),
+            name if part_may_follow && !name.starts_with('-') => {
+                options.part = Part::parse(name)
+                    .ok_or_else(|| format!("`cargo dev bench` has no part `{name}`"))?;
+                part_may_follow = false;
+            }
+            _ => {
+                part_may_follow = false;
+                options.words.push(word);
+            }
+        }
+    }
+    Ok(Request::Bench(options))
 }
 
 fn parse_plain(
@@ -202,6 +309,46 @@ mod tests {
     }
 
     #[test]
+    fn bench_measures_all_unless_a_part_comes_first() {
+        let measuring = |part| BenchOptions {
+            part,
+            install: true,
+            words: Vec::new(),
+        };
+        assert_eq!(parsed("bench"), Ok(Request::Bench(measuring(Part::All))));
+        for part in [
+            Part::All,
+            Part::Ingress,
+            Part::Worker,
+            Part::EndToEnd,
+            Part::Peer,
+        ] {
+            assert_eq!(
+                parsed(&format!("bench {}", part.name())),
+                Ok(Request::Bench(measuring(part)))
+            );
+        }
+    }
+
+    #[test]
+    fn words_that_bench_does_not_know_are_the_benchmarks() {
+        let words = ["--quick", "--json", "peer"].map(str::to_owned).to_vec();
+        let expected = |part| BenchOptions {
+            part,
+            install: false,
+            words: words.clone(),
+        };
+        assert_eq!(
+            parsed("bench --no-install worker --quick --json peer"),
+            Ok(Request::Bench(expected(Part::Worker)))
+        );
+        assert_eq!(
+            parsed("bench --quick --json peer --no-install"),
+            Ok(Request::Bench(expected(Part::All)))
+        );
+    }
+
+    #[test]
     fn unknown_words_are_misuse() {
         for line in [
             "upp",
@@ -209,6 +356,7 @@ mod tests {
             "down now",
             "test late_capture",
             "test --servers-only -- x",
+            "bench ingres",
         ] {
             assert!(parsed(line).is_err(), "{line}");
         }
@@ -220,6 +368,7 @@ mod tests {
             "help",
             "up --help",
             "test -h",
+            "bench peer --help",
             "down --help",
             "status --help",
         ] {

@@ -17,3 +17,12 @@ pub(crate) fn command(checkout: &Checkout) -> Command {
     }
     command
 }
+
+/// `cargo build` of these packages; cargo shows its own progress.
+pub(crate) fn build(checkout: &Checkout, packages: &[&str]) -> Command {
+    let mut command = command(checkout);
+    command
+        .arg("build")
+        .args(packages.iter().flat_map(|package| ["--package", package]));
+    command
+}

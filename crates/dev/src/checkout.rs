@@ -46,8 +46,9 @@ impl Checkout {
         Ok(run)
     }
 
-    /// The folder of the binaries that `cargo build` makes, wherever the developer's settings put it.
-    pub(crate) fn binaries(&self) -> Result<PathBuf> {
+    /// The folder of the binaries that `cargo build` makes, `debug` or `release`, wherever the
+    /// developer's settings put it.
+    pub(crate) fn binaries(&self, folder: &str) -> Result<PathBuf> {
         let output = crate::cargo::command(self)
             .args([
                 "metadata",
@@ -63,7 +64,7 @@ impl Checkout {
         let metadata = String::from_utf8_lossy(&output.stdout);
         let target =
             target_directory(&metadata).map_or_else(|| self.root.join("target"), PathBuf::from);
-        Ok(target.join("debug"))
+        Ok(target.join(folder))
     }
 
     /// A path as the developer would type it: relative to the checkout when it is inside.

@@ -16,8 +16,20 @@ mod status;
 /// `cargo dev test`: every test against servers of its own.
 mod test;
 
-/// The temporary folder and the servers of one test run.
+/// `cargo dev bench`: every stage measured on servers of its own.
+mod bench;
+
+/// What Harkara is measured beside: Node.js and its packages.
+mod peer;
+
+/// The temporary folder and the servers of one run of the tests or of the benchmark.
 mod sandbox;
+
+/// Whether a folder is in memory.
+mod memory_disk;
+
+/// Keeping the developer's settings away.
+mod isolation;
 
 /// The data that outlives an `up`.
 mod data;
@@ -103,6 +115,7 @@ fn main() -> ExitCode {
         Request::Down => down::run(),
         Request::Status => status::run(),
         Request::Test(options) => test::run(&options),
+        Request::Bench(options) => bench::run(&options),
     });
     match outcome {
         Ok(code) => code,

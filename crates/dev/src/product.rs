@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::addresses::{Addresses, Place};
 use crate::checkout::Checkout;
-use crate::failure::{Failure, Result, While as _};
+use crate::failure::{Failure, Result};
 use crate::service::{Kind, Places, Service};
 use crate::task::Task;
 use crate::{cargo, readiness, report};
@@ -31,11 +31,7 @@ impl Product<'_> {
     /// Builds the three binaries; cargo shows its own progress.
     pub(crate) fn build(checkout: &Checkout) -> Result<Task> {
         let packages = ["harkara-ingress", "harkara-worker", "harkara-cli"];
-        let mut command = cargo::command(checkout);
-        command
-            .arg("build")
-            .args(packages.iter().flat_map(|package| ["--package", package]));
-        Task::start(&mut command)
+        Task::start(&mut cargo::build(checkout, &packages))
     }
 
     /// The path of the operators' command.
@@ -46,13 +42,8 @@ impl Product<'_> {
     /// Brings the database's schema up to date.
     pub(crate) fn migrate(&self, logs: &Path) -> Result<()> {
         let log = logs.join("migrate.log");
-        let output =
-            std::fs::File::create(&log).or_cannot(|| format!("write {}", log.display()))?;
-        let errors = output
-            .try_clone()
-            .or_cannot(|| format!("write {}", log.display()))?;
         let mut command = self.command(&self.harkara());
-        let mut migration = Task::start(command.arg("migrate").stdout(output).stderr(errors))?;
+        let mut migration = Task::start_logged(command.arg("migrate"), &log)?;
         if migration.wait()?.success() {
             return Ok(());
         }

@@ -109,6 +109,11 @@ pub(crate) fn has_nextest() -> bool {
             .is_ok_and(|status| status.success())
 }
 
+/// The major version of the Node.js on the path, such as 20.
+pub(crate) fn node_major() -> Option<u32> {
+    node_version(&version_of(Path::new("node"))?)
+}
+
 fn path_folders() -> Vec<PathBuf> {
     std::env::var_os("PATH")
         .map(|path| std::env::split_paths(&path).collect())
@@ -161,6 +166,12 @@ fn postgres_major(answer: &str) -> Option<u32> {
         .ok()
 }
 
+/// 20 from `v20.18.1`.
+fn node_version(answer: &str) -> Option<u32> {
+    let (major, _) = answer.trim().strip_prefix('v')?.split_once('.')?;
+    major.parse().ok()
+}
+
 /// (7, 0) from `Redis server v=7.0.15 sha=00000000:0 …`.
 fn redis_version(answer: &str) -> Option<(u32, u32)> {
     let (_, after) = answer.split_once("v=")?;
@@ -184,6 +195,8 @@ mod tests {
             Some((7, 0))
         );
         assert_eq!(redis_version(""), None);
+        assert_eq!(node_version("v20.18.1\n"), Some(20));
+        assert_eq!(node_version("20"), None);
     }
 
     #[test]

@@ -14,15 +14,24 @@ use crate::service::{Kind, Places, Service};
 /// Loading a large append-only file takes a while; an empty one takes none.
 const READY_WITHIN: Duration = Duration::from_mins(1);
 
-/// How many logical databases Redis has unless told otherwise.
-pub(crate) const DATABASES_USUAL: u32 = 16;
+/// A setting beyond those that every private Redis has: its name and its value.
+pub(crate) type Setting = (&'static str, &'static str);
+
+/// Development adds nothing.
+pub(crate) const USUAL: [Setting; 0] = [];
+
+/// Each test takes a logical database of its own.
+pub(crate) const FOR_TESTS: [Setting; 1] = [("--databases", "4096")];
+
+/// A rewrite of the append-only file in the middle of a run would decide its figure.
+pub(crate) const MEASURED: [Setting; 1] = [("--auto-aof-rewrite-percentage", "0")];
 
 /// Starts Redis on a port of 127.0.0.1 with its data in a folder, which is made.
 pub(crate) fn start(
     program: &Path,
     data: &Path,
     port: u16,
-    databases: u32,
+    settings: &[Setting],
     places: &Places<'_>,
 ) -> Result<Service> {
     fs::create_dir_all(data).or_cannot(|| format!("make the folder {}", data.display()))?;
@@ -50,12 +59,10 @@ pub(crate) fn start(
         .args(["--maxmemory-policy", "noeviction"])
         .arg("--dir")
         .arg(data)
-        .args([
-            "--port",
-            &port.to_string(),
-            "--databases",
-            &databases.to_string(),
-        ]);
+        .args(["--port", &port.to_string()]);
+    for (name, value) in settings {
+        command.args([name, value]);
+    }
     // Redis rewrites its command line to `redis-server 127.0.0.1:16379`.
     let marks = ["redis-server".to_owned(), port.to_string()];
     Service::start(Kind::Redis, command, places, &marks)

@@ -1,5 +1,5 @@
-//! The temporary folder and the private servers of one test run. Both end with it; what a killed
-//! run left is ended and removed by the next.
+//! The temporary folder and the private servers of one run of the tests or of the benchmark. Both
+//! end with it; what a killed run left is ended and removed by the next.
 
 use std::fs::{self, File};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
@@ -9,32 +9,57 @@ use crate::failure::{Failure, Result, While as _};
 use crate::install::Programs;
 use crate::service::{Kind, Places, Services};
 use crate::unprivileged::Account;
-use crate::{addresses, pid_file, postgres, redis, report};
+use crate::{addresses, memory_disk, pid_file, postgres, redis, report};
 
-/// Each test takes a logical database of its own.
-const REDIS_DATABASES: u32 = 4096;
 /// A port found free may be taken by somebody else before the server has it; then another is tried.
 const START_ATTEMPTS: u32 = 3;
-/// The name of every such folder, followed by the number of the process that made it.
-const NAME: &str = "harkara-test-";
 /// The file in it that its process holds locked as long as it lives.
 const LOCK: &str = "lock";
 
-/// The folder of one test run; removed when dropped.
+/// What a sandbox is for, which decides its place and its servers' settings.
+pub(crate) struct Profile {
+    /// The name of its folders, followed by the number of the process that made each.
+    name: &'static str,
+    /// Settings of Redis.
+    redis: &'static [redis::Setting],
+    /// Settings of PostgreSQL.
+    postgres: &'static [&'static str],
+    /// Whether what is written must reach a disk.
+    needs_disk: bool,
+}
+
+/// For tests: fast servers for many at once.
+pub(crate) const TESTS: Profile = Profile {
+    name: "harkara-test-",
+    redis: &redis::FOR_TESTS,
+    postgres: &postgres::FAST,
+    needs_disk: false,
+};
+
+/// For the benchmark: durable servers, as in production.
+pub(crate) const BENCHMARK: Profile = Profile {
+    name: "harkara-bench-",
+    redis: &redis::MEASURED,
+    postgres: &postgres::MEASURED,
+    needs_disk: true,
+};
+
+/// The folder of one run; removed when dropped.
 #[must_use = "the folder is removed when this is dropped"]
 pub(crate) struct Sandbox {
     folder: PathBuf,
     account: Option<Account>,
+    profile: &'static Profile,
     _lock: File,
 }
 
 impl Sandbox {
     /// Makes a folder, after removing those that killed runs have left.
-    pub(crate) fn make() -> Result<Self> {
+    pub(crate) fn make(profile: &'static Profile) -> Result<Self> {
         let account = Account::for_postgres()?;
-        let parent = parent(account);
-        sweep(&parent);
-        let folder = parent.join(format!("{NAME}{}", std::process::id()));
+        let parent = parent(profile, account);
+        sweep(&parent, profile);
+        let folder = parent.join(format!("{}{}", profile.name, std::process::id()));
         let making = || format!("make the folder {}", folder.display());
         fs::create_dir(&folder).or_cannot(making)?;
         fs::set_permissions(&folder, fs::Permissions::from_mode(0o711)).or_cannot(making)?;
@@ -47,12 +72,13 @@ impl Sandbox {
         Ok(Self {
             folder,
             account,
+            profile,
             _lock: lock,
         })
     }
 
     /// Starts both servers and waits until they are ready.
-    pub(crate) fn start(&self, programs: &Programs) -> Result<TestServers> {
+    pub(crate) fn start(&self, programs: &Programs) -> Result<PrivateServers> {
         let mut attempt = 1;
         loop {
             match self.start_once(programs) {
@@ -65,7 +91,7 @@ impl Sandbox {
         }
     }
 
-    fn start_once(&self, programs: &Programs) -> Result<TestServers> {
+    fn start_once(&self, programs: &Programs) -> Result<PrivateServers> {
         let places = Places {
             logs: &self.folder,
             run: &self.folder,
@@ -77,7 +103,7 @@ impl Sandbox {
             &programs.redis,
             &data,
             redis_port,
-            REDIS_DATABASES,
+            self.profile.redis,
             &places,
         )?);
         let home = self.folder.join("postgres");
@@ -88,13 +114,13 @@ impl Sandbox {
             home: &home,
             account: self.account,
             port: postgres_port,
-            settings: &postgres::FAST,
+            settings: self.profile.postgres,
             places: &places,
         };
         postgres::wait_until_ready(services.add(plan.start()?), &home)?;
         let redis = services.of(Kind::Redis).ok_or("Redis was not started")?;
         redis::wait_until_ready(redis, redis_port)?;
-        Ok(TestServers {
+        Ok(PrivateServers {
             services,
             redis_url: redis::url(redis_port),
             postgres_url: postgres::url(postgres_port),
@@ -110,47 +136,51 @@ impl Drop for Sandbox {
     }
 }
 
-/// Running servers for tests; they end when dropped.
-pub(crate) struct TestServers {
+/// Running servers; they end when dropped.
+pub(crate) struct PrivateServers {
     /// The processes.
     pub(crate) services: Services,
-    /// Where tests find Redis.
+    /// Where Redis is found.
     pub(crate) redis_url: String,
-    /// Where tests find PostgreSQL.
+    /// Where PostgreSQL is found.
     pub(crate) postgres_url: String,
 }
 
-impl TestServers {
-    /// The variables that tell the tests where the servers are.
-    pub(crate) fn variables(&self) -> [(&'static str, &str); 2] {
-        [
-            ("HARKARA_TEST_REDIS_URL", &self.redis_url),
-            ("HARKARA_TEST_POSTGRES_URL", &self.postgres_url),
-        ]
-    }
-}
-
-/// The system's temporary folder, unless PostgreSQL's account cannot reach it.
-fn parent(account: Option<Account>) -> PathBuf {
+/// The system's temporary folder, unless PostgreSQL's account cannot reach it, or it is in memory
+/// where a disk is needed.
+fn parent(profile: &Profile, account: Option<Account>) -> PathBuf {
     let usual = std::env::temp_dir();
-    let reachable = account.is_none_or(|account| account.can_reach(&usual));
-    if reachable {
-        usual
-    } else {
-        PathBuf::from("/var/tmp")
+    let other = PathBuf::from("/var/tmp");
+    let reachable = |folder: &Path| account.is_none_or(|account| account.can_reach(folder));
+    let suits =
+        |folder: &Path| reachable(folder) && !(profile.needs_disk && memory_disk::holds(folder));
+    if suits(&usual) {
+        return usual;
     }
+    if profile.needs_disk && !suits(&other) {
+        report::say(format!(
+            "{} and {} are in memory, where waiting for the disk costs nothing: the figures of what is made \
+             durable will be too good; set TMPDIR to a folder on a disk",
+            usual.display(),
+            other.display()
+        ));
+    }
+    other
 }
 
 /// Ends the servers and removes the folders of runs that are no more. Folders of other users, and
 /// of runs that hold their lock, are left alone.
-fn sweep(parent: &Path) {
+fn sweep(parent: &Path, profile: &Profile) {
     let Ok(entries) = fs::read_dir(parent) else {
         return;
     };
     let own = rustix::process::geteuid().as_raw();
     for entry in entries.flatten() {
         let folder = entry.path();
-        let ours = entry.file_name().to_string_lossy().starts_with(NAME)
+        let ours = entry
+            .file_name()
+            .to_string_lossy()
+            .starts_with(profile.name)
             && fs::symlink_metadata(&folder)
                 .is_ok_and(|metadata| metadata.is_dir() && metadata.uid() == own);
         let Ok(lock) = File::open(folder.join(LOCK)) else {
@@ -166,7 +196,7 @@ fn sweep(parent: &Path) {
         }
         if let Err(error) = fs::remove_dir_all(&folder) {
             report::complain(&format!(
-                "cannot remove {}, left by a killed test run: {error}",
+                "cannot remove {}, left by a killed run: {error}",
                 folder.display()
             ));
         }

@@ -1,6 +1,8 @@
 //! A command that is waited for: cargo, a test runner, `harkara`. It ends with us.
 
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::fs::File;
+use std::path::Path;
+use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
 use std::time::Duration;
 
 use crate::failure::{Failure, Result, While as _};
@@ -34,6 +36,14 @@ impl Task {
         Ok(Self { child })
     }
 
+    /// Starts a command as above with its words in a log, which begins anew.
+    pub(crate) fn start_logged(command: &mut Command, log: &Path) -> Result<Self> {
+        let writing = || format!("write {}", log.display());
+        let output = File::create(log).or_cannot(writing)?;
+        let errors = output.try_clone().or_cannot(writing)?;
+        Self::start(command.stdout(output).stderr(errors))
+    }
+
     /// Waits for its end, as long as that takes.
     pub(crate) fn wait(&mut self) -> Result<ExitStatus> {
         loop {
@@ -51,6 +61,12 @@ impl Task {
             }
         }
     }
+}
+
+/// A command's own exit code; 1 when a signal ended it.
+pub(crate) fn exit_code(status: ExitStatus) -> ExitCode {
+    let code = status.code().and_then(|code| u8::try_from(code).ok());
+    code.map_or(ExitCode::FAILURE, ExitCode::from)
 }
 
 impl Drop for Task {

@@ -6,14 +6,14 @@ use crate::arguments::TestOptions;
 use crate::checkout::Checkout;
 use crate::failure::Result;
 use crate::report::Step;
-use crate::sandbox::{Sandbox, TestServers};
-use crate::task::Task;
-use crate::{cargo, install, interrupt, programs, report};
+use crate::sandbox::{self, PrivateServers, Sandbox};
+use crate::task::{Task, exit_code};
+use crate::{cargo, install, interrupt, isolation, programs, report};
 
 /// Runs the command.
 pub(crate) fn run(options: &TestOptions) -> Result<ExitCode> {
     let checkout = Checkout::find()?;
-    let sandbox = Sandbox::make()?;
+    let sandbox = Sandbox::make(&sandbox::TESTS)?;
     if options.servers_only {
         let servers = start_servers(&checkout, options, &sandbox)?;
         return keep(servers);
@@ -30,27 +30,27 @@ pub(crate) fn run(options: &TestOptions) -> Result<ExitCode> {
     if let Some(mut build) = build {
         let status = build.wait()?;
         if !status.success() {
-            return Ok(exit_code(status.code()));
+            return Ok(exit_code(status));
         }
         // The summary of the last runner is the last that is printed, so the shorter goes first.
         if let Some(mut examples) = runner.documentation_examples() {
             let status = Task::start(isolated(&mut examples, &servers))?.wait()?;
             if !status.success() {
-                return Ok(exit_code(status.code()));
+                return Ok(exit_code(status));
             }
         }
     }
     let mut tests = runner.tests();
     tests.args(&options.runner);
     let status = Task::start_with_keyboard(isolated(&mut tests, &servers))?.wait()?;
-    Ok(exit_code(status.code()))
+    Ok(exit_code(status))
 }
 
 fn start_servers(
     checkout: &Checkout,
     options: &TestOptions,
     sandbox: &Sandbox,
-) -> Result<TestServers> {
+) -> Result<PrivateServers> {
     let programs = install::find_or_install(options.install, &checkout.logs()?)?;
     let step = Step::start();
     let servers = sandbox.start(&programs)?;
@@ -59,9 +59,9 @@ fn start_servers(
 }
 
 /// Keeps the servers until Ctrl-C.
-fn keep(mut servers: TestServers) -> Result<ExitCode> {
+fn keep(mut servers: PrivateServers) -> Result<ExitCode> {
     report::say("\nIn another terminal:\n");
-    for (name, value) in servers.variables() {
+    for (name, value) in variables(&servers) {
         report::say(format!("export {name}={value}"));
     }
     report::say("\nThey hold nothing that lasts; Ctrl-C ends them.");
@@ -119,18 +119,14 @@ impl<'a> Runner<'a> {
 }
 
 /// Gives the runner the servers, and none of the developer's settings.
-fn isolated<'a>(command: &'a mut Command, servers: &TestServers) -> &'a mut Command {
-    for (name, _) in std::env::vars_os() {
-        let text = name.to_string_lossy();
-        if text.starts_with("HARKARA_") || text.starts_with("OTEL_") {
-            command.env_remove(&name);
-        }
-    }
-    command.envs(servers.variables())
+fn isolated<'a>(command: &'a mut Command, servers: &PrivateServers) -> &'a mut Command {
+    isolation::without_settings(command).envs(variables(servers))
 }
 
-/// The runner's own exit code; 1 when a signal ended it.
-fn exit_code(code: Option<i32>) -> ExitCode {
-    code.and_then(|code| u8::try_from(code).ok())
-        .map_or(ExitCode::FAILURE, ExitCode::from)
+/// The variables that tell the tests where the servers are.
+fn variables(servers: &PrivateServers) -> [(&'static str, &str); 2] {
+    [
+        ("HARKARA_TEST_REDIS_URL", &servers.redis_url),
+        ("HARKARA_TEST_POSTGRES_URL", &servers.postgres_url),
+    ]
 }

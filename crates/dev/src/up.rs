@@ -51,7 +51,7 @@ pub(crate) fn run(options: &UpOptions) -> Result<ExitCode> {
 
     let product = Product {
         checkout: &checkout,
-        binaries: checkout.binaries()?,
+        binaries: checkout.binaries("debug")?,
         addresses: &addresses,
     };
     start_product(&product, &places, &mut services)?;
@@ -100,7 +100,7 @@ fn start_servers(
         &programs.redis,
         &data,
         redis_port,
-        redis::DATABASES_USUAL,
+        &redis::USUAL,
         places,
     )?);
     redis::wait_until_ready(service, redis_port)?;

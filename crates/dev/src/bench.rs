@@ -1,0 +1,84 @@
+//! `cargo dev bench`: every stage measured on servers of its own, by the program `harkara-bench`.
+
+use std::path::PathBuf;
+use std::process::{Command, ExitCode};
+
+use crate::arguments::{BenchOptions, Part};
+use crate::checkout::Checkout;
+use crate::failure::{Failure, Result};
+use crate::report::Step;
+use crate::sandbox::{self, PrivateServers, Sandbox};
+use crate::service::Kind;
+use crate::task::{Task, exit_code};
+use crate::{cargo, install, isolation, peer, report};
+
+/// All that is measured, built at once, so that every binary has the same features of its libraries.
+const PACKAGES: [&str; 4] = [
+    "harkara-ingress",
+    "harkara-worker",
+    "harkara-cli",
+    "harkara-bench",
+];
+
+/// Runs the command.
+pub(crate) fn run(options: &BenchOptions) -> Result<ExitCode> {
+    let checkout = Checkout::find()?;
+    let sandbox = Sandbox::make(&sandbox::BENCHMARK)?;
+    // Building takes longest, so it begins first.
+    let building = Step::start();
+    let mut build = Task::start(cargo::build(&checkout, &PACKAGES).arg("--release"))?;
+    let programs = install::find_or_install(options.install, &checkout.logs()?)?;
+    let step = Step::start();
+    let mut servers = sandbox.start(&programs)?;
+    step.done("Redis and PostgreSQL for the benchmark are ready");
+    let peer = prepare_peer(&checkout, options.part)?;
+    let status = build.wait()?;
+    if !status.success() {
+        return Ok(exit_code(status));
+    }
+    building.done("the release binaries are built");
+
+    let binaries = checkout.binaries("release")?;
+    let mut command = Command::new(binaries.join("harkara-bench"));
+    // Its relative paths are the developer's, so it runs where the developer is.
+    command.arg(options.part.name()).args(&options.words);
+    isolation::without_settings(&mut command)
+        .envs(variables(&mut servers)?)
+        .env("HARKARA_BENCH_BINARIES", &binaries)
+        .env("HARKARA_BENCH_PEER", peer.unwrap_or_default());
+    let status = Task::start(&mut command)?.wait()?;
+    Ok(exit_code(status))
+}
+
+/// The peer's folder, made ready where the part needs it. Where that cannot be done the whole
+/// benchmark goes on without.
+fn prepare_peer(checkout: &Checkout, part: Part) -> Result<Option<PathBuf>> {
+    match part {
+        Part::Ingress | Part::Worker | Part::EndToEnd => Ok(None),
+        Part::Peer => peer::prepare(checkout).map(Some),
+        Part::All => match peer::prepare(checkout) {
+            Ok(folder) => Ok(Some(folder)),
+            Err(Failure::Said(sentence)) => {
+                report::say(format!("the peer is left out, because {sentence}"));
+                Ok(None)
+            }
+            Err(Failure::Interrupted) => Err(Failure::Interrupted),
+        },
+    }
+}
+
+/// The variables that tell `harkara-bench` where the servers are, and whose CPU time to read.
+fn variables(servers: &mut PrivateServers) -> Result<[(&'static str, String); 4]> {
+    let mut pid = |kind: Kind| {
+        let service = servers.services.of(kind);
+        service
+            .map(|service| service.pid().to_string())
+            .ok_or_else(|| Failure::Said(format!("{} was not started", kind.label())))
+    };
+    Ok([
+        ("HARKARA_BENCH_REDIS_PID", pid(Kind::Redis)?),
+        ("HARKARA_BENCH_POSTGRES_PID", pid(Kind::Postgres)?),
+        ("HARKARA_BENCH_REDIS_URL", servers.redis_url.clone()),
+        ("HARKARA_BENCH_POSTGRES_URL", servers.postgres_url.clone()),
+    ])
+}
