@@ -31,7 +31,9 @@ use serde_json::value::RawValue;
 
 use crate::event::{ContentError, Head};
 use crate::precedence::{Precedence, standing_of, standing_of_dispute};
+use crate::text::Text;
 use crate::time::EventTime;
+use compact_str::ToCompactString;
 
 /// A snapshot of one entity.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,9 +101,9 @@ impl Entity {
 
     /// The state to keep of an entity that has no merged table of its own.
     pub(crate) fn state(&self) -> Option<GenericEntity> {
-        let of = |id: &dyn fmt::Display, status: Option<&String>| GenericEntity {
-            kind: self.kind().to_owned(),
-            id: id.to_string(),
+        let of = |id: &dyn fmt::Display, status: Option<&Text>| GenericEntity {
+            kind: self.kind().into(),
+            id: id.to_compact_string(),
             status: status.cloned(),
             amount: None,
             currency: None,

@@ -9,13 +9,13 @@ use std::borrow::Cow;
 use std::fmt;
 
 use bytes::Bytes;
-use serde::Deserialize;
 use serde::de::{Deserializer as _, IgnoredAny, MapAccess, Visitor};
 
 use crate::delivery::VerifiedDelivery;
 use crate::endpoint::EndpointName;
 use crate::ids::EventId;
 use crate::lane::Lane;
+use crate::text::{JsonText, Text};
 use crate::time::ReceivedAt;
 use crate::trace::TraceContext;
 
@@ -72,7 +72,7 @@ pub struct StreamEntry {
     /// The event's id.
     pub event_id: EventId,
     /// The event's name as the ingress saw it; empty where the body had none.
-    pub event_name: String,
+    pub event_name: Text,
     /// When the delivery was received.
     pub received_at: ReceivedAt,
     /// The signature that was verified, in hex.
@@ -118,9 +118,6 @@ struct NameSeeker<'found, 'body> {
     found: &'found mut Option<Cow<'body, str>>,
 }
 
-#[derive(Deserialize)]
-struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
-
 impl<'body> Visitor<'body> for NameSeeker<'_, 'body> {
     type Value = ();
 
@@ -129,9 +126,9 @@ impl<'body> Visitor<'body> for NameSeeker<'_, 'body> {
     }
 
     fn visit_map<A: MapAccess<'body>>(self, mut fields: A) -> Result<(), A::Error> {
-        while let Some(Text(key)) = fields.next_key()? {
+        while let Some(JsonText(key)) = fields.next_key()? {
             if key == "event" {
-                let Text(name) = fields.next_value()?;
+                let JsonText(name) = fields.next_value()?;
                 *self.found = Some(name);
                 return Ok(());
             }

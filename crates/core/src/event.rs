@@ -5,26 +5,27 @@
 //! is about, that entity's id and status, amounts that are numbers) may fail, and then with the place.
 
 mod content_error;
+mod payload;
 mod scalar;
 
 pub use content_error::ContentError;
+use payload::Payload;
 pub(crate) use scalar::{Scalar, object, raw_fields};
 
-use std::collections::BTreeMap;
-
-use serde_json::value::RawValue;
+use serde::Deserialize;
 
 use crate::catalogue::{self, Known};
 use crate::entity::Entity;
 use crate::ids::AccountId;
 use crate::precedence::Precedence;
+use crate::text::Text;
 use crate::time::EventTime;
 
 /// What the envelope says of every event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Head {
     /// The event's name; unknown names are kept as they are.
-    pub name: String,
+    pub name: Text,
     /// The account that the event belongs to.
     pub account_id: Option<AccountId>,
     /// When the event happened by Razorpay's clock, where the body tells.
@@ -51,8 +52,18 @@ pub struct Unprojectable {
     pub reason: ContentError,
 }
 
-raw_fields! { struct RawContained { ; entity } }
-raw_fields! { struct RawEnvelope { event, account_id, created_at; payload } }
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct RawEnvelope<'a> {
+    #[serde(borrow)]
+    event: Scalar<'a>,
+    #[serde(borrow)]
+    account_id: Scalar<'a>,
+    #[serde(borrow)]
+    created_at: Scalar<'a>,
+    #[serde(borrow)]
+    payload: Payload<'a>,
+}
 
 /// Reads a body.
 ///
@@ -61,7 +72,7 @@ raw_fields! { struct RawEnvelope { event, account_id, created_at; payload } }
 pub fn read(body: &[u8]) -> Result<Event, Unprojectable> {
     let (mut head, payload) =
         envelope(body).map_err(|reason| Unprojectable { head: None, reason })?;
-    match entities(&mut head, payload) {
+    match entities(&mut head, &payload) {
         Ok(entities) => Ok(Event { head, entities }),
         Err(reason) => Err(Unprojectable {
             head: Some(Box::new(head)),
@@ -69,8 +80,6 @@ pub fn read(body: &[u8]) -> Result<Event, Unprojectable> {
         }),
     }
 }
-
-type Payload<'a> = BTreeMap<String, &'a RawValue>;
 
 fn envelope(body: &[u8]) -> Result<(Head, Payload<'_>), ContentError> {
     let text = std::str::from_utf8(body).map_err(|_| ContentError::NotUtf8)?;
@@ -82,44 +91,37 @@ fn envelope(body: &[u8]) -> Result<(Head, Payload<'_>), ContentError> {
     if !text.trim_start().starts_with('{') {
         return Err(ContentError::NotAnObject);
     }
-    let payload: Payload<'_> = fields.payload.and_then(object).unwrap_or_default();
-
     let name = fields.event.text().ok_or(ContentError::NoEventName)?;
     let account_id = fields
         .account_id
         .text()
         .as_deref()
         .and_then(AccountId::reference);
-    let inside = payload
-        .get("created_at")
-        .and_then(|value| serde_json::from_str::<Scalar<'_>>(value.get()).ok());
+    let inside = fields.payload.scalar("created_at");
     let occurred_at = fields
         .created_at
         .instant()
-        .or_else(|| inside.and_then(|value| value.instant()));
+        .or_else(|| inside.and_then(Scalar::instant));
     Ok((
         Head {
             name,
             account_id,
             occurred_at,
         },
-        payload,
+        fields.payload,
     ))
 }
 
 fn entities(
     head: &mut Head,
-    payload: Payload<'_>,
+    payload: &Payload<'_>,
 ) -> Result<Vec<(Precedence, Entity)>, ContentError> {
     let known = catalogue::find(&head.name);
     let about = known.map(|known| catalogue::primary_entity(known.family));
     let mut found = Vec::with_capacity(payload.len());
-    for (key, value) in payload {
-        let Some(entity) = object::<RawContained<'_>>(value).and_then(|raw| raw.entity) else {
-            continue;
-        };
-        let is_primary = about == Some(key.as_str());
-        if let Some(entity) = Entity::read(&key, entity, head, is_primary)? {
+    for (key, entity) in payload.entities() {
+        let is_primary = about == Some(key);
+        if let Some(entity) = Entity::read(key, entity, head, is_primary)? {
             found.push((entity, is_primary));
         }
     }

@@ -2,8 +2,11 @@
 
 use std::fmt;
 
+use compact_str::format_compact;
+
 use crate::delivery::body_sha256;
 use crate::signature::encode_hex;
+use crate::text::Text;
 
 /// Longest event id in bytes. Razorpay sends 14 characters; a derived id has 71.
 pub const EVENT_ID_BYTES_MAX: usize = 128;
@@ -16,7 +19,7 @@ const CONTESTED_MARK: u8 = b'~';
 
 /// The identity that Razorpay gives an event, the same for every retry of it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct EventId(String);
+pub struct EventId(Text);
 
 impl EventId {
     /// Reads an `X-Razorpay-Event-Id`: 1 to 128 visible ASCII characters after trimming, else `None`.
@@ -34,13 +37,13 @@ impl EventId {
     pub fn from_entry(value: &str) -> Option<Self> {
         let allowed = |b: u8| b.is_ascii_graphic() && b != CONTESTED_MARK;
         let fits = !value.is_empty() && value.len() <= EVENT_ID_BYTES_MAX;
-        (fits && value.bytes().all(allowed)).then(|| Self(value.to_owned()))
+        (fits && value.bytes().all(allowed)).then(|| Self(value.into()))
     }
 
     /// The id of a delivery that came without one: `sha256:` and the digest of its body.
     #[must_use]
     pub fn of_body(body: &[u8]) -> Self {
-        Self(format!(
+        Self(format_compact!(
             "{DERIVED_PREFIX}{}",
             encode_hex(&body_sha256(body))
         ))
@@ -53,7 +56,7 @@ impl EventId {
     #[must_use]
     pub fn contested(&self, digest: &[u8; 32]) -> Self {
         let delivered = self.delivered();
-        Self(format!(
+        Self(format_compact!(
             "{delivered}{}{}",
             char::from(CONTESTED_MARK),
             encode_hex(digest)
@@ -71,8 +74,8 @@ impl EventId {
 
     /// An id that was read from our own stream or ledger.
     #[must_use]
-    pub fn stored(value: String) -> Self {
-        Self(value)
+    pub fn stored(value: impl Into<Text>) -> Self {
+        Self(value.into())
     }
 
     /// The id as text.
@@ -100,7 +103,7 @@ macro_rules! entity_ids {
     ($($(#[$doc:meta])* $name:ident = $prefix:literal;)*) => {$(
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub struct $name(String);
+        pub struct $name(Text);
 
         impl $name {
             /// What every id of this kind begins with.
@@ -110,9 +113,9 @@ macro_rules! entity_ids {
             /// leave it out); one with another kind's prefix is an error.
             pub fn parse(id: &str) -> Result<Self, InvalidId> {
                 if id.len() > $prefix.len() && id.starts_with($prefix) {
-                    Ok(Self(id.to_owned()))
+                    Ok(Self(id.into()))
                 } else if !id.is_empty() && !id.contains('_') {
-                    Ok(Self(format!("{}{id}", $prefix)))
+                    Ok(Self(format_compact!("{}{id}", $prefix)))
                 } else {
                     Err(InvalidId { prefix: $prefix })
                 }
@@ -122,7 +125,7 @@ macro_rules! entity_ids {
             /// right is kept as sent: it must not stop the entity that holds it.
             #[must_use]
             pub fn reference(id: &str) -> Option<Self> {
-                (!id.is_empty()).then(|| Self::parse(id).unwrap_or_else(|_| Self(id.to_owned())))
+                (!id.is_empty()).then(|| Self::parse(id).unwrap_or_else(|_| Self(id.into())))
             }
 
             /// The id as text, with its prefix.

@@ -19,6 +19,7 @@ pub mod entity;
 pub mod event;
 pub mod ids;
 pub mod money;
+pub mod text;
 pub mod time;
 
 pub mod precedence;

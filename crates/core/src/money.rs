@@ -1,5 +1,7 @@
 //! Money as Razorpay sends it.
 
+use crate::text::Text;
+
 /// An amount in the currency's smallest unit: paise for INR (₹1.00 is 100), yen for JPY, a thousandth
 /// of a dinar for KWD. The currency stands beside it in the entity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -7,13 +9,13 @@ pub struct MinorUnits(pub i64);
 
 /// A currency code as Razorpay sends it (ISO 4217, three letters).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Currency(String);
+pub struct Currency(Text);
 
 impl Currency {
     /// Keeps the code as sent, in capitals.
     #[must_use]
     pub fn new(code: &str) -> Self {
-        Self(code.to_ascii_uppercase())
+        Self(code.to_ascii_uppercase().into())
     }
 
     /// The code as text.

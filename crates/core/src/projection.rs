@@ -16,8 +16,9 @@ use crate::entity::{
     PaymentLink, Refund, Validation,
 };
 use crate::event::Event;
-use crate::ids::{AccountId, EventId, PaymentId};
+use crate::ids::{AccountId, DisputeId, EventId, OrderId, PaymentId, RefundId};
 use crate::precedence::Precedence;
+use crate::text::Text;
 use crate::time::EventTime;
 
 /// An entity as one event showed it.
@@ -26,7 +27,7 @@ pub struct Snapshot<T> {
     /// The event that showed it.
     pub event_id: EventId,
     /// That event's name.
-    pub event_type: String,
+    pub event_type: Text,
     /// The account that the event belongs to.
     pub account_id: Option<AccountId>,
     /// When the event happened.
@@ -89,11 +90,11 @@ pub fn project<'a>(events: impl IntoIterator<Item = (&'a EventId, &'a Event)>) -
 
 #[derive(Default)]
 struct Fold {
-    orders: BTreeMap<String, Snapshot<Order>>,
-    payments: BTreeMap<String, Snapshot<Payment>>,
-    refunds: BTreeMap<String, Snapshot<Refund>>,
-    disputes: BTreeMap<String, Snapshot<Dispute>>,
-    states: BTreeMap<(String, String), Snapshot<GenericEntity>>,
+    orders: BTreeMap<OrderId, Snapshot<Order>>,
+    payments: BTreeMap<PaymentId, Snapshot<Payment>>,
+    refunds: BTreeMap<RefundId, Snapshot<Refund>>,
+    disputes: BTreeMap<DisputeId, Snapshot<Dispute>>,
+    states: BTreeMap<(Text, Text), Snapshot<GenericEntity>>,
     history: Projection,
 }
 
@@ -106,10 +107,10 @@ impl Fold {
         };
         self.remember(of, event, entity);
         let late = match entity {
-            Entity::Payment(e) => keep(&mut self.payments, e.id.to_string(), of.snapshot(e)),
-            Entity::Order(e) => keep(&mut self.orders, e.id.to_string(), of.snapshot(e)),
-            Entity::Refund(e) => keep(&mut self.refunds, e.id.to_string(), of.snapshot(e)),
-            Entity::Dispute(e) => keep(&mut self.disputes, e.id.to_string(), of.snapshot(e)),
+            Entity::Payment(e) => keep(&mut self.payments, e.id.clone(), of.snapshot(e)),
+            Entity::Order(e) => keep(&mut self.orders, e.id.clone(), of.snapshot(e)),
+            Entity::Refund(e) => keep(&mut self.refunds, e.id.clone(), of.snapshot(e)),
+            Entity::Dispute(e) => keep(&mut self.disputes, e.id.clone(), of.snapshot(e)),
             _ => entity.state().map_or(0, |e| {
                 keep(
                     &mut self.states,

@@ -7,6 +7,7 @@ use harkara_core::entry::EntryRef;
 use harkara_core::event::Event;
 use harkara_core::ids::{AccountId, EventId};
 use harkara_core::lane::Lane;
+use harkara_core::text::Text;
 use harkara_core::time::{EventTime, ReceivedAt};
 use harkara_core::trace::TraceContext;
 
@@ -16,13 +17,13 @@ pub struct ClaimedEvent {
     /// Where it was claimed.
     pub origin: Origin,
     /// The endpoint that took the delivery, or `unknown`.
-    pub endpoint: String,
+    pub endpoint: Text,
     /// The lane it came by.
     pub lane: Lane,
     /// Its id.
     pub event_id: EventId,
     /// Its name, or `unknown`.
-    pub event_type: String,
+    pub event_type: Text,
     /// When its delivery was received.
     pub received_at: ReceivedAt,
     /// The signature that was verified, in hex.

@@ -44,41 +44,64 @@ pub(crate) struct Claimer {
     pub(crate) progress: Progress,
 }
 
+/// The reader's connection, and how its reads go.
+struct Reader {
+    connection: Option<MultiplexedConnection>,
+    /// Most entries of a lane in one read.
+    entries_max: usize,
+    /// Reads that failed in a row.
+    failures: u32,
+}
+
 /// Entries claimed and not yet in a batch, by lane.
 #[derive(Default)]
 struct Waiting([VecDeque<ClaimedEntry>; LANES]);
 
 impl Claimer {
     /// Runs until told to stop; what it had claimed by then still goes down the road.
+    ///
+    /// While the permits are all in use it has the next batch read already. Once there is a permit, it
+    /// looks again at the lanes of which nothing waits: a higher lane never waits behind a batch that
+    /// was read before it.
     pub(crate) async fn run(self, stop: Stop) {
-        let mut connection: Option<MultiplexedConnection> = None;
+        let mut reader = Reader {
+            connection: None,
+            entries_max: self.settings.batch_entries_max,
+            failures: 0,
+        };
         let mut waiting = Waiting::default();
-        let mut failures = 0;
-        let mut entries_max = self.settings.batch_entries_max;
         loop {
-            let stopping = stop.is_requested();
-            if stopping && waiting.is_empty() {
-                return;
+            if waiting.is_empty() {
+                if stop.is_requested() {
+                    return;
+                }
+                self.progress.touch();
+                self.fill(&mut reader, &mut waiting, &stop).await;
+                continue;
             }
             let permit = self.permit().await;
-            if !stopping {
-                match self.fill(&mut connection, &mut waiting, entries_max).await {
-                    Ok(()) => {
-                        failures = 0;
-                        let grown = self.settings.batch_entries_max.div_ceil(GROWTH_STEPS);
-                        entries_max = (entries_max + grown).min(self.settings.batch_entries_max);
-                    }
-                    Err(error) => {
-                        connection = None;
-                        failures += 1;
-                        // An answer that is too large to come in time must not be asked for again.
-                        entries_max = (entries_max / SHRINK_BY).max(1);
-                        self.recover(&error, failures, &stop).await;
-                    }
-                }
+            if !stop.is_requested() {
+                self.fill(&mut reader, &mut waiting, &stop).await;
             }
             let batch = waiting.take(self.settings.batch_entries_max, self.settings.lane_weights);
             self.send(batch, permit);
+        }
+    }
+
+    async fn fill(&self, reader: &mut Reader, waiting: &mut Waiting, stop: &Stop) {
+        let full = self.settings.batch_entries_max;
+        match self.read(reader, waiting).await {
+            Ok(()) => {
+                reader.failures = 0;
+                reader.entries_max = (reader.entries_max + full.div_ceil(GROWTH_STEPS)).min(full);
+            }
+            Err(error) => {
+                reader.connection = None;
+                reader.failures += 1;
+                // An answer that is too large to come in time must not be asked for again.
+                reader.entries_max = (reader.entries_max / SHRINK_BY).max(1);
+                self.recover(&error, reader.failures, stop).await;
+            }
         }
     }
 
@@ -96,13 +119,8 @@ impl Claimer {
     }
 
     /// Reads every lane of which nothing waits, in one command. Only while nothing waits at all does
-    /// the read block, so a higher lane is looked at before each batch.
-    async fn fill(
-        &self,
-        connection: &mut Option<MultiplexedConnection>,
-        waiting: &mut Waiting,
-        entries_max: usize,
-    ) -> Result<(), GroupError> {
+    /// the read block.
+    async fn read(&self, reader: &mut Reader, waiting: &mut Waiting) -> Result<(), GroupError> {
         let lanes: Vec<Lane> = Lane::ALL
             .into_iter()
             .filter(|lane| waiting.0[lane.index()].is_empty())
@@ -110,9 +128,9 @@ impl Claimer {
         if lanes.is_empty() {
             return Ok(());
         }
-        let connection = match connection {
+        let connection = match &mut reader.connection {
             Some(connection) => connection,
-            None => connection.insert(
+            none => none.insert(
                 connect_blocking(&self.redis, self.settings.read_wait)
                     .await
                     .map_err(GroupError::of("connect"))?,
@@ -122,7 +140,7 @@ impl Claimer {
         let claimed = self
             .road
             .group
-            .read(connection, &lanes, entries_max, block)
+            .read(connection, &lanes, reader.entries_max, block)
             .await?;
         self.road
             .held

@@ -49,13 +49,13 @@ fn read(claimed: &ClaimedEntry) -> Result<ClaimedEvent, InvalidEntry> {
     let named = !entry.event_name.is_empty();
     Ok(ClaimedEvent {
         origin: Origin::Stream(claimed.entry),
-        endpoint: entry.endpoint.as_str().to_owned(),
+        endpoint: entry.endpoint.as_str().into(),
         lane: claimed.entry.lane,
         event_id: entry.event_id,
         event_type: if named {
             entry.event_name
         } else {
-            UNKNOWN.to_owned()
+            UNKNOWN.into()
         },
         received_at: entry.received_at,
         signature: entry.signature,
@@ -75,10 +75,10 @@ fn evidence(claimed: &ClaimedEntry, now: ReceivedAt) -> ClaimedEvent {
         .unwrap_or_else(|| all_fields(claimed));
     ClaimedEvent {
         origin: Origin::Stream(claimed.entry),
-        endpoint: UNKNOWN.to_owned(),
+        endpoint: UNKNOWN.into(),
         lane: claimed.entry.lane,
         event_id: id.unwrap_or_else(|| EventId::of_body(&body)),
-        event_type: UNKNOWN.to_owned(),
+        event_type: UNKNOWN.into(),
         received_at: now,
         signature: String::new(),
         trace: TraceContext::default(),

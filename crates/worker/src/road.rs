@@ -230,7 +230,7 @@ impl Road {
         record.verdict = self.retries.after(attempts, error.to_owned());
         tracing::warn!(
             event.id = %record.claimed.event_id,
-            event.r#type = record.claimed.event_type,
+            event.r#type = %record.claimed.event_type,
             lane = %record.claimed.lane,
             attempts,
             error,

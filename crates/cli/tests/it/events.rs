@@ -16,7 +16,7 @@ async fn ids(harkara: &Harkara, filters: &[&str]) -> Vec<String> {
 #[tokio::test]
 async fn events_are_listed_newest_first_and_by_every_filter() {
     let mut elsewhere = processed("evt-refund", "refund.processed", 20);
-    elsewhere.claimed.endpoint = "live".to_owned();
+    elsewhere.claimed.endpoint = "live".into();
     let database = database_with(vec![
         processed("evt-captured", "payment.captured", 0),
         dead_letter("evt-dead", 10),
@@ -156,7 +156,7 @@ async fn a_listing_without_events_says_so() {
 #[tokio::test]
 async fn a_name_that_was_received_cannot_control_the_terminal() {
     let mut event = processed("evt", "payment.captured", 0);
-    event.claimed.event_type = "payment\u{1b}[2J".to_owned();
+    event.claimed.event_type = "payment\u{1b}[2J".into();
     let database = database_with(vec![event]).await;
     for arguments in [&["events"][..], &["events", "show", "evt"]] {
         let shown = Harkara::on(&database).run(arguments).await.done().stdout();

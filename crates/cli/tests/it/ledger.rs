@@ -54,12 +54,12 @@ fn record(event_id: &str, body: Vec<u8>, seconds: i64) -> EventRecord {
                 lane: Lane::Default,
                 id: EntryId::parse(&format!("{seconds}-0")).unwrap(),
             }),
-            endpoint: "default".to_owned(),
+            endpoint: "default".into(),
             lane: Lane::Default,
             event_id: EventId::stored(event_id.to_owned()),
             event_type: head
                 .as_ref()
-                .map_or("unknown".to_owned(), |head| head.name.clone()),
+                .map_or("unknown".into(), |head| head.name.clone()),
             received_at: ReceivedAt::from_millis((NOW + seconds) * 1000),
             signature: sign(&Secret::new(SECRET), &body),
             trace: TraceContext::generated(0xabc, 1),

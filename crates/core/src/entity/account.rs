@@ -5,6 +5,7 @@ use serde_json::value::RawValue;
 use super::fields::{Place, latest};
 use crate::event::{ContentError, Head, object, raw_fields};
 use crate::ids::AccountId;
+use crate::text::Text;
 use crate::time::EventTime;
 
 /// An account. Its KYC details (PAN, bank account, addresses, phone) stay in the body alone.
@@ -14,13 +15,13 @@ pub struct Account {
     pub id: AccountId,
     /// `merchant_detail.activation_status`, or where that is null the last part of the event's name
     /// (a suspended account has no activation status).
-    pub status: Option<String>,
+    pub status: Option<Text>,
     pub activated: Option<bool>,
     pub live: Option<bool>,
     pub hold_funds: Option<bool>,
     pub activated_at: Option<EventTime>,
     pub suspended_at: Option<EventTime>,
-    pub business_type: Option<String>,
+    pub business_type: Option<Text>,
 }
 
 raw_fields! { struct Raw { id, status, activated, live, hold_funds, activated_at, suspended_at, created_at, updated_at; merchant_detail, activation_details } }
@@ -46,7 +47,7 @@ impl Account {
             .text()
             .or_else(|| activation.status.text())
             .or_else(|| raw.status.text())
-            .or_else(|| head.name.strip_prefix("account.").map(str::to_owned));
+            .or_else(|| head.name.strip_prefix("account.").map(Text::from));
         let account = Self {
             id: at.id(&raw.id, AccountId::parse)?,
             status,

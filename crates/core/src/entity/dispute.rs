@@ -6,6 +6,7 @@ use super::fields::{Place, currency, latest, reference};
 use crate::event::{ContentError, raw_fields};
 use crate::ids::{DisputeId, PaymentId};
 use crate::money::{Currency, MinorUnits};
+use crate::text::Text;
 use crate::time::EventTime;
 
 /// A dispute over a payment.
@@ -14,9 +15,9 @@ use crate::time::EventTime;
 pub struct Dispute {
     pub id: DisputeId,
     pub payment_id: Option<PaymentId>,
-    pub status: String,
-    pub phase: Option<String>,
-    pub reason_code: Option<String>,
+    pub status: Text,
+    pub phase: Option<Text>,
+    pub reason_code: Option<Text>,
     pub amount: Option<MinorUnits>,
     pub amount_deducted: Option<MinorUnits>,
     pub currency: Option<Currency>,

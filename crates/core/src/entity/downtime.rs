@@ -5,6 +5,7 @@ use serde_json::value::RawValue;
 use super::fields::{Place, latest};
 use crate::event::{ContentError, object, raw_fields};
 use crate::ids::DowntimeId;
+use crate::text::Text;
 use crate::time::EventTime;
 
 /// A downtime of a payment method or instrument.
@@ -12,9 +13,9 @@ use crate::time::EventTime;
 #[expect(missing_docs, reason = "the fields are Razorpay's")]
 pub struct Downtime {
     pub id: DowntimeId,
-    pub status: String,
-    pub method: Option<String>,
-    pub severity: Option<String>,
+    pub status: Text,
+    pub method: Option<Text>,
+    pub severity: Option<Text>,
     pub scheduled: Option<bool>,
     pub begin_at: Option<EventTime>,
     pub end_at: Option<EventTime>,
@@ -25,14 +26,14 @@ pub struct Downtime {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the fields are Razorpay's")]
 pub struct Instrument {
-    pub bank: Option<String>,
-    pub network: Option<String>,
-    pub issuer: Option<String>,
+    pub bank: Option<Text>,
+    pub network: Option<Text>,
+    pub issuer: Option<Text>,
     /// `type` in the body; the documentation calls it `card_type`.
-    pub card_type: Option<String>,
-    pub vpa_handle: Option<String>,
-    pub psp: Option<String>,
-    pub flow: Option<String>,
+    pub card_type: Option<Text>,
+    pub vpa_handle: Option<Text>,
+    pub psp: Option<Text>,
+    pub flow: Option<Text>,
 }
 
 raw_fields! { struct Raw { id, status, method, severity, scheduled, begin, end, created_at, updated_at; instrument } }

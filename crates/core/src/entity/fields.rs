@@ -6,6 +6,7 @@ use serde_json::value::RawValue;
 use crate::event::{ContentError, Scalar, object};
 use crate::ids::InvalidId;
 use crate::money::{Currency, MinorUnits};
+use crate::text::Text;
 use crate::time::EventTime;
 
 /// The place of an entity in a body, for errors.
@@ -40,7 +41,7 @@ impl Place<'_> {
         &self,
         field: &'static str,
         value: &Scalar<'_>,
-    ) -> Result<String, ContentError> {
+    ) -> Result<Text, ContentError> {
         match value {
             Scalar::Compound => Err(self.wrong_type(field, "text", "an array or object")),
             value => value.text().ok_or_else(|| ContentError::MissingField {

@@ -5,6 +5,7 @@ use serde_json::value::RawValue;
 use super::fields::{currency, latest};
 use crate::event::{Head, Scalar, object, raw_fields};
 use crate::money::{Currency, MinorUnits};
+use crate::text::Text;
 use crate::time::EventTime;
 
 /// What every entity has in common, whatever its kind: all that is known of untyped ones, and the present
@@ -13,11 +14,11 @@ use crate::time::EventTime;
 #[expect(missing_docs, reason = "the fields are Razorpay's")]
 pub struct GenericEntity {
     /// The payload key, such as `subscription`.
-    pub kind: String,
-    pub id: String,
+    pub kind: Text,
+    pub id: Text,
     /// `status` or `activation_status`; for the entity that an event is about, otherwise the last part
     /// of the event's name (a `transfer` has no status of its own).
-    pub status: Option<String>,
+    pub status: Option<Text>,
     pub amount: Option<MinorUnits>,
     pub currency: Option<Currency>,
     pub created_at: Option<EventTime>,
@@ -38,7 +39,7 @@ impl GenericEntity {
         let kind = Scalar::Text(key.into()).text()?;
         let of_name = || {
             is_primary
-                .then(|| head.name.rsplit('.').next().map(str::to_owned))
+                .then(|| head.name.rsplit('.').next().map(Text::from))
                 .flatten()
         };
         let entity = Self {

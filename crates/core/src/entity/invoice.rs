@@ -6,6 +6,7 @@ use super::fields::{Place, currency, latest, reference};
 use crate::event::{ContentError, raw_fields};
 use crate::ids::{InvoiceId, OrderId, PaymentId};
 use crate::money::{Currency, MinorUnits};
+use crate::text::Text;
 use crate::time::EventTime;
 
 /// An invoice, or a legacy payment link (`invoice_type` is then `link`).
@@ -15,11 +16,11 @@ pub struct Invoice {
     pub id: InvoiceId,
     pub order_id: Option<OrderId>,
     pub payment_id: Option<PaymentId>,
-    pub customer_id: Option<String>,
-    pub status: String,
-    pub invoice_type: Option<String>,
-    pub invoice_number: Option<String>,
-    pub receipt: Option<String>,
+    pub customer_id: Option<Text>,
+    pub status: Text,
+    pub invoice_type: Option<Text>,
+    pub invoice_number: Option<Text>,
+    pub receipt: Option<Text>,
     pub amount: Option<MinorUnits>,
     pub amount_paid: Option<MinorUnits>,
     pub amount_due: Option<MinorUnits>,

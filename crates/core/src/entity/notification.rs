@@ -5,6 +5,7 @@ use serde_json::value::RawValue;
 use super::fields::{Place, latest, reference};
 use crate::event::{ContentError, raw_fields};
 use crate::ids::{NotificationId, OrderId};
+use crate::text::Text;
 use crate::time::EventTime;
 
 /// A notice to a customer before a recurring payment is debited.
@@ -13,8 +14,8 @@ use crate::time::EventTime;
 pub struct Notification {
     pub id: NotificationId,
     pub order_id: Option<OrderId>,
-    pub token_id: Option<String>,
-    pub status: String,
+    pub token_id: Option<Text>,
+    pub status: Text,
     pub delivered_at: Option<EventTime>,
     pub payment_after: Option<EventTime>,
 }

@@ -6,6 +6,7 @@ use super::fields::{Place, currency, latest};
 use crate::event::{ContentError, raw_fields};
 use crate::ids::OrderId;
 use crate::money::{Currency, MinorUnits};
+use crate::text::Text;
 use crate::time::EventTime;
 
 /// An order.
@@ -13,13 +14,13 @@ use crate::time::EventTime;
 #[expect(missing_docs, reason = "the fields are Razorpay's")]
 pub struct Order {
     pub id: OrderId,
-    pub status: String,
+    pub status: Text,
     pub amount: Option<MinorUnits>,
     pub amount_paid: Option<MinorUnits>,
     pub amount_due: Option<MinorUnits>,
     pub currency: Option<Currency>,
-    pub receipt: Option<String>,
-    pub offer_id: Option<String>,
+    pub receipt: Option<Text>,
+    pub offer_id: Option<Text>,
     pub attempts: Option<i64>,
     pub created_at: Option<EventTime>,
 }

@@ -6,6 +6,7 @@ use super::fields::{Place, currency, latest, reference};
 use crate::event::{ContentError, raw_fields};
 use crate::ids::{InvoiceId, OrderId, PaymentId};
 use crate::money::{Currency, MinorUnits};
+use crate::text::Text;
 use crate::time::EventTime;
 
 /// A payment. Contact, e-mail and VPA stay in the body: rows that many people read do not need them.
@@ -15,24 +16,24 @@ pub struct Payment {
     pub id: PaymentId,
     pub order_id: Option<OrderId>,
     pub invoice_id: Option<InvoiceId>,
-    pub status: String,
-    pub method: Option<String>,
+    pub status: Text,
+    pub method: Option<Text>,
     pub amount: Option<MinorUnits>,
     pub currency: Option<Currency>,
     pub amount_refunded: Option<MinorUnits>,
-    pub refund_status: Option<String>,
+    pub refund_status: Option<Text>,
     pub captured: Option<bool>,
     pub fee: Option<MinorUnits>,
     pub tax: Option<MinorUnits>,
     pub international: Option<bool>,
-    pub bank: Option<String>,
-    pub wallet: Option<String>,
-    pub card_id: Option<String>,
-    pub error_code: Option<String>,
-    pub error_description: Option<String>,
-    pub error_source: Option<String>,
-    pub error_step: Option<String>,
-    pub error_reason: Option<String>,
+    pub bank: Option<Text>,
+    pub wallet: Option<Text>,
+    pub card_id: Option<Text>,
+    pub error_code: Option<Text>,
+    pub error_description: Option<Text>,
+    pub error_source: Option<Text>,
+    pub error_step: Option<Text>,
+    pub error_reason: Option<Text>,
     pub created_at: Option<EventTime>,
 }
 

@@ -6,6 +6,7 @@ use super::fields::{Place, currency, latest, reference};
 use crate::event::{ContentError, raw_fields};
 use crate::ids::{OrderId, PaymentLinkId};
 use crate::money::{Currency, MinorUnits};
+use crate::text::Text;
 use crate::time::EventTime;
 
 /// A payment link. Unset times are 0 in the body and `None` here.
@@ -14,13 +15,13 @@ use crate::time::EventTime;
 pub struct PaymentLink {
     pub id: PaymentLinkId,
     pub order_id: Option<OrderId>,
-    pub status: String,
-    pub reference_id: Option<String>,
+    pub status: Text,
+    pub reference_id: Option<Text>,
     pub amount: Option<MinorUnits>,
     pub amount_paid: Option<MinorUnits>,
     pub currency: Option<Currency>,
     pub accept_partial: Option<bool>,
-    pub short_url: Option<String>,
+    pub short_url: Option<Text>,
     pub expire_by: Option<EventTime>,
     pub expired_at: Option<EventTime>,
     pub cancelled_at: Option<EventTime>,

@@ -6,6 +6,7 @@ use super::fields::{Place, currency, latest, reference};
 use crate::event::{ContentError, raw_fields};
 use crate::ids::{PaymentId, RefundId};
 use crate::money::{Currency, MinorUnits};
+use crate::text::Text;
 use crate::time::EventTime;
 
 /// A refund.
@@ -14,13 +15,13 @@ use crate::time::EventTime;
 pub struct Refund {
     pub id: RefundId,
     pub payment_id: Option<PaymentId>,
-    pub status: String,
+    pub status: Text,
     pub amount: Option<MinorUnits>,
     pub currency: Option<Currency>,
-    pub speed_requested: Option<String>,
-    pub speed_processed: Option<String>,
-    pub receipt: Option<String>,
-    pub batch_id: Option<String>,
+    pub speed_requested: Option<Text>,
+    pub speed_processed: Option<Text>,
+    pub receipt: Option<Text>,
+    pub batch_id: Option<Text>,
     pub created_at: Option<EventTime>,
 }
 

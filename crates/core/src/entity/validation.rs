@@ -6,6 +6,7 @@ use super::fields::{Place, currency, latest};
 use crate::event::{ContentError, object, raw_fields};
 use crate::ids::ValidationId;
 use crate::money::{Currency, MinorUnits};
+use crate::text::Text;
 use crate::time::EventTime;
 
 /// A fund account validation. `completed` does not mean valid: `account_status` tells.
@@ -13,15 +14,15 @@ use crate::time::EventTime;
 #[expect(missing_docs, reason = "the fields are Razorpay's")]
 pub struct Validation {
     pub id: ValidationId,
-    pub status: String,
-    pub fund_account_id: Option<String>,
-    pub contact_id: Option<String>,
-    pub account_type: Option<String>,
+    pub status: Text,
+    pub fund_account_id: Option<Text>,
+    pub contact_id: Option<Text>,
+    pub account_type: Option<Text>,
     pub amount: Option<MinorUnits>,
     pub currency: Option<Currency>,
-    pub account_status: Option<String>,
+    pub account_status: Option<Text>,
     pub name_match_score: Option<i64>,
-    pub utr: Option<String>,
+    pub utr: Option<Text>,
 }
 
 raw_fields! { struct Raw { id, status, amount, currency, utr, created_at; fund_account, results } }

@@ -97,7 +97,7 @@ pub(super) fn read(head: &[u8], body: &Bytes) -> Result<StreamEntry, InvalidEntr
     Ok(StreamEntry {
         endpoint: EndpointName::parse(endpoint).map_err(|_| malformed(line::ENDPOINT))?,
         event_id: EventId::from_entry(event_id).ok_or(malformed(line::EVENT_ID))?,
-        event_name: event_name.to_owned(),
+        event_name: event_name.into(),
         received_at: ReceivedAt::from_millis(received_at),
         signature: signature.to_owned(),
         trace: TraceContext::parse(traceparent, Some(tracestate)).unwrap_or_default(),

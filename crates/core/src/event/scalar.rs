@@ -4,10 +4,12 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use compact_str::ToCompactString;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::money::MinorUnits;
+use crate::text::Text;
 use crate::time::EventTime;
 
 /// A JSON value of which only scalars are kept.
@@ -37,13 +39,14 @@ impl Scalar<'_> {
     ///
     /// PostgreSQL's text cannot hold NUL, so one is replaced, and a text longer than
     /// [`TEXT_BYTES_MAX`] is cut; the exact bytes stay in the ledger.
-    pub(crate) fn text(&self) -> Option<String> {
+    pub(crate) fn text(&self) -> Option<Text> {
         let mut text = match self {
             Self::Null | Self::Compound => return None,
-            Self::Bool(value) => value.to_string(),
-            Self::Integer(value) => value.to_string(),
-            Self::Float(value) => value.to_string(),
-            Self::Text(value) => value.replace('\0', "\u{fffd}"),
+            Self::Bool(value) => Text::from(if *value { "true" } else { "false" }),
+            Self::Integer(value) => value.to_compact_string(),
+            Self::Float(value) => value.to_compact_string(),
+            Self::Text(value) if value.contains('\0') => value.replace('\0', "\u{fffd}").into(),
+            Self::Text(value) => Text::from(value.as_ref()),
         };
         text.truncate(text.floor_char_boundary(TEXT_BYTES_MAX));
         (!text.is_empty()).then_some(text)
@@ -128,7 +131,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Scalar<'a> {
     }
 }
 
-struct ScalarVisitor;
+pub(super) struct ScalarVisitor;
 
 impl<'de> Visitor<'de> for ScalarVisitor {
     type Value = Scalar<'de>;

@@ -2,6 +2,7 @@
 
 use super::Snapshot;
 use crate::entity::{Dispute, GenericEntity, Order, Payment, Refund};
+use crate::text::Text;
 
 /// An entity whose snapshots merge into one row.
 pub trait Merge: Sized {
@@ -58,8 +59,8 @@ impl Merge for GenericEntity {
 }
 
 /// `full` is last; among others the bytewise greater.
-fn greatest_refund_status(a: Option<String>, b: Option<String>) -> Option<String> {
-    let key = |status: &Option<String>| status.as_deref() == Some("full");
+fn greatest_refund_status(a: Option<Text>, b: Option<Text>) -> Option<Text> {
+    let key = |status: &Option<Text>| status.as_deref() == Some("full");
     if (key(&a), &a) >= (key(&b), &b) { a } else { b }
 }
 

@@ -135,8 +135,8 @@ impl From<Row> for ClaimedEvent {
                 created_at_micros: row.created_at_micros,
             },
             event_id: EventId::stored(row.razorpay_event_id),
-            event_type: row.event_type,
-            endpoint: row.endpoint,
+            event_type: row.event_type.into(),
+            endpoint: row.endpoint.into(),
             lane: Lane::parse(&row.lane).unwrap_or(Lane::Default),
             signature: row.signature,
             trace: TraceContext {

@@ -68,7 +68,7 @@ async fn a_leased_event_is_the_one_that_was_delivered() {
     let event = payment("evt", "pay_1", "captured", 10);
     let mut record = to_retry(&event, Duration::ZERO);
     record.claimed.trace.tracestate = "vendor=1".to_owned();
-    record.claimed.endpoint = "live".to_owned();
+    record.claimed.endpoint = "live".into();
     commit(&db.pool(), vec![record.clone()])
         .await
         .map(drop)

@@ -31,7 +31,7 @@ async fn events_are_listed_newest_first_by_any_condition() {
         record.claimed.received_at =
             harkara_core::time::ReceivedAt::from_millis(now.timestamp_millis() + seconds * 1000);
         if seconds == 4 {
-            record.claimed.endpoint = "live".to_owned();
+            record.claimed.endpoint = "live".into();
         }
         commit(&pool, vec![record]).await.map(drop).unwrap();
     }

@@ -60,10 +60,10 @@ pub(crate) fn claimed(event: &SimulatedEvent) -> EventRecord {
         verdict,
         claimed: ClaimedEvent {
             origin: Origin::Stream(entry(lane, NEXT.fetch_add(1, Ordering::Relaxed))),
-            endpoint: "default".to_owned(),
+            endpoint: "default".into(),
             lane,
             event_id: EventId::stored(event.event_id.clone()),
-            event_type: head.map_or_else(|| "unknown".to_owned(), |head| head.name),
+            event_type: head.map_or_else(|| "unknown".into(), |head| head.name),
             received_at,
             signature: sign(&Secret::new("a secret of ours"), &event.body),
             trace: TraceContext::generated(7, 9),

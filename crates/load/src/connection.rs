@@ -1,0 +1,158 @@
+//! One connection: requests and their answers, one after another.
+
+use std::future::{Future, poll_fn};
+use std::io::{self, IoSlice};
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, Sleep, sleep_until, timeout};
+
+use crate::answer::{self, Answer, NotHttp};
+
+/// How long an answer is waited for. Razorpay waits 5 s; a load waits longer, so that what a receiver
+/// does late is still seen.
+pub const ANSWER_WAIT: Duration = Duration::from_secs(15);
+
+/// How long making a connection may take.
+pub const CONNECT_WAIT: Duration = Duration::from_secs(5);
+
+/// Room for an answer at first, which suffices for any to a webhook.
+const ANSWER_BYTES_USUAL: usize = 2 * 1024;
+
+/// Most bytes of an answer.
+const ANSWER_BYTES_MAX: usize = 64 * 1024;
+
+/// A connection to the target that is not in the middle of anything.
+pub(crate) struct Connection {
+    stream: TcpStream,
+    arrived: Vec<u8>,
+    /// Fires some time after the wait for an answer began; moving it on for each request would cost more than
+    /// the request itself.
+    patience: Pin<Box<Sleep>>,
+}
+
+/// Why a request has no whole answer, so that its outcome is unknown.
+#[derive(Debug, thiserror::Error)]
+pub enum Broken {
+    /// The connection failed while the request was sent.
+    #[error("the connection broke while a request was being sent")]
+    Sending(#[source] io::Error),
+    /// The connection failed while the answer was read.
+    #[error("the connection broke before the whole answer was there")]
+    Receiving(#[source] io::Error),
+    /// The target closed the connection.
+    #[error("the target closed the connection before its whole answer")]
+    Closed,
+    /// The answer cannot be understood.
+    #[error("the answer cannot be read")]
+    NotHttp(#[source] NotHttp),
+    /// The answer is longer than any that a receiver of webhooks gives.
+    #[error("the answer is longer than {ANSWER_BYTES_MAX} bytes")]
+    TooLong,
+    /// No whole answer in [`ANSWER_WAIT`].
+    #[error("no whole answer within {} s", ANSWER_WAIT.as_secs())]
+    TimedOut,
+}
+
+impl Connection {
+    pub(crate) async fn open(address: SocketAddr) -> io::Result<Self> {
+        let stream = timeout(CONNECT_WAIT, TcpStream::connect(address))
+            .await
+            .map_err(|_| io::ErrorKind::TimedOut)??;
+        // A request is one write, and must not wait for the acknowledgement of the last one.
+        stream.set_nodelay(true)?;
+        Ok(Self {
+            stream,
+            arrived: vec![0; ANSWER_BYTES_USUAL],
+            patience: Box::pin(sleep_until(Instant::now() + ANSWER_WAIT)),
+        })
+    }
+
+    /// Sends a request, given in two parts, and reads its answer. After an error, or an answer that
+    /// does not stay open, the connection is of no more use.
+    pub(crate) async fn exchange(
+        &mut self,
+        began: std::time::Instant,
+        head: &[u8],
+        rest: &[u8],
+    ) -> Result<Answer, Broken> {
+        let give_up = Instant::from_std(began) + ANSWER_WAIT;
+        let mut sent = 0;
+        let mut arrived = 0;
+        poll_fn(|cx| {
+            let progress = self.poll_exchange(cx, [head, rest], &mut sent, &mut arrived);
+            if progress.is_pending() && self.poll_patience(cx, give_up).is_ready() {
+                return Poll::Ready(Err(Broken::TimedOut));
+            }
+            progress
+        })
+        .await
+    }
+
+    /// Ready once the target has closed the connection or has said something unasked.
+    pub(crate) fn poll_spoiled(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut buffer = ReadBuf::new(&mut self.arrived);
+        Pin::new(&mut self.stream)
+            .poll_read(cx, &mut buffer)
+            .map(|_| ())
+    }
+
+    fn poll_exchange(
+        &mut self,
+        cx: &mut Context<'_>,
+        request: [&[u8]; 2],
+        sent: &mut usize,
+        arrived: &mut usize,
+    ) -> Poll<Result<Answer, Broken>> {
+        let [head, rest] = request;
+        while *sent < head.len() + rest.len() {
+            let parts = [
+                IoSlice::new(head.get(*sent..).unwrap_or_default()),
+                IoSlice::new(&rest[sent.saturating_sub(head.len())..]),
+            ];
+            let written = Pin::new(&mut self.stream).poll_write_vectored(cx, &parts);
+            match ready!(written).map_err(Broken::Sending)? {
+                0 => return Poll::Ready(Err(Broken::Sending(io::ErrorKind::WriteZero.into()))),
+                bytes => *sent += bytes,
+            }
+        }
+        loop {
+            if *arrived == self.arrived.len() {
+                if *arrived >= ANSWER_BYTES_MAX {
+                    return Poll::Ready(Err(Broken::TooLong));
+                }
+                self.arrived.resize(2 * *arrived, 0);
+            }
+            let mut buffer = ReadBuf::new(&mut self.arrived[*arrived..]);
+            ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer))
+                .map_err(Broken::Receiving)?;
+            let bytes = buffer.filled().len();
+            *arrived += bytes;
+            let closed = bytes == 0;
+            let answer =
+                answer::read(&self.arrived[..*arrived], closed).map_err(Broken::NotHttp)?;
+            if let Some(mut answer) = answer {
+                // What came behind the answer belongs to no request.
+                answer.stays_open &= answer.bytes == *arrived;
+                return Poll::Ready(Ok(answer));
+            }
+            if closed {
+                return Poll::Ready(Err(Broken::Closed));
+            }
+        }
+    }
+
+    fn poll_patience(&mut self, cx: &mut Context<'_>, give_up: Instant) -> Poll<()> {
+        while self.patience.as_mut().poll(cx).is_ready() {
+            if Instant::now() >= give_up {
+                return Poll::Ready(());
+            }
+            self.patience.as_mut().reset(give_up);
+        }
+        Poll::Pending
+    }
+}

@@ -1,0 +1,207 @@
+//! Deliveries, signed and rendered before anything is measured.
+
+use harkara_core::secret::Secret;
+use harkara_core::signature::sign;
+use harkara_simulator::Bodies;
+
+use crate::mix::Mix;
+use crate::random::{BareId, ID_BYTES, Random};
+use crate::template::StoryTemplate;
+
+/// Deliveries signed and rendered beforehand, all ids distinct.
+///
+/// A delivery takes its body and about 200 bytes of memory.
+pub struct Corpus {
+    /// The rendered deliveries one after another: the headers that differ, the empty line, the body.
+    bytes: Vec<u8>,
+    entries: Vec<Entry>,
+    names: Vec<String>,
+    body_bytes: usize,
+}
+
+/// One delivery of a corpus.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeliveryRef<'a> {
+    /// The event's name.
+    pub event_name: &'a str,
+    /// What `X-Razorpay-Event-Id` carries.
+    pub event_id: &'a str,
+    /// What `X-Razorpay-Signature` carries: lower-case hex.
+    pub signature_hex: &'a str,
+    /// The exact bytes that were signed.
+    pub body: &'a [u8],
+}
+
+struct Entry {
+    start: usize,
+    body_start: usize,
+    name: usize,
+}
+
+/// How many stories are being told at once, so that the events of one are some hundred deliveries
+/// apart as they are at a busy merchant's.
+const STORIES_AT_ONCE: usize = 256;
+
+const LENGTH: &[u8] = b"Content-Length: ";
+const REQUEST_ID: &[u8] = b"\r\nRequest-Id: ";
+const EVENT_ID: &[u8] = b"\r\nX-Razorpay-Event-Id: ";
+const SIGNATURE: &[u8] = b"\r\nX-Razorpay-Signature: ";
+const END: &[u8] = b"\r\n\r\n";
+const SIGNATURE_BYTES: usize = 64;
+
+impl Corpus {
+    /// Signs and renders `deliveries` of a mix; the same arguments give the same bytes.
+    ///
+    /// Stories come from the simulator, 32 of each kind; every copy has fresh ids of entities,
+    /// except the merchant's account, and fresh event ids. Ids are random in all their characters.
+    /// Events of a story stay in order, with those of up to 256 others between them; the last
+    /// stories are cut off where the number is reached.
+    #[must_use]
+    pub fn prepare(
+        mix: Mix,
+        deliveries: usize,
+        secret: &Secret,
+        seed: u64,
+        now_seconds: i64,
+    ) -> Self {
+        let mut bodies = Bodies::new(seed, now_seconds);
+        let kinds = mix.templates(&mut bodies);
+        let mut random = Random::new(seed);
+        let mut corpus = Self {
+            bytes: Vec::new(),
+            entries: Vec::with_capacity(deliveries),
+            names: Vec::new(),
+            body_bytes: 0,
+        };
+        let mut telling: Vec<_> = (0..STORIES_AT_ONCE)
+            .map(|_| Telling::begin(&kinds, &mut random))
+            .collect();
+        let mut body = Vec::new();
+        while corpus.len() < deliveries {
+            let story = &mut telling[random.index(STORIES_AT_ONCE)];
+            let event = &story.template.events[story.told];
+            body.clear();
+            event.render(&story.ids, &mut body);
+            corpus.push(&event.name, random.id(), &sign(secret, &body), &body);
+            story.told += 1;
+            if story.told == story.template.events.len() {
+                *story = Telling::begin(&kinds, &mut random);
+            }
+        }
+        corpus
+    }
+
+    /// How many deliveries there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The delivery at a position below [`Corpus::len`].
+    #[must_use]
+    pub fn delivery(&self, at: usize) -> DeliveryRef<'_> {
+        let entry = &self.entries[at];
+        let head = &self.bytes[entry.start..entry.body_start - END.len()];
+        let (head, signature) = head.split_at(head.len() - SIGNATURE_BYTES);
+        let head = &head[..head.len() - SIGNATURE.len()];
+        let event_id = &head[head.len() - ID_BYTES..];
+        let text = |bytes| std::str::from_utf8(bytes).expect("ids and signatures are ASCII");
+        DeliveryRef {
+            event_name: &self.names[entry.name],
+            event_id: text(event_id),
+            signature_hex: text(signature),
+            body: &self.bytes[entry.body_start..self.end(at)],
+        }
+    }
+
+    /// Mean length of the bodies in bytes; 0 for an empty corpus.
+    #[must_use]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a mean of lengths needs no 53 bits"
+    )]
+    pub fn body_bytes_mean(&self) -> f64 {
+        self.body_bytes as f64 / self.len().max(1) as f64
+    }
+
+    /// What is sent of a delivery behind the headers that all have in common.
+    pub(crate) fn rendered(&self, at: usize) -> &[u8] {
+        &self.bytes[self.entries[at].start..self.end(at)]
+    }
+
+    fn end(&self, at: usize) -> usize {
+        self.entries
+            .get(at + 1)
+            .map_or(self.bytes.len(), |next| next.start)
+    }
+
+    fn push(&mut self, name: &str, event_id: BareId, signature_hex: &str, body: &[u8]) {
+        let name = self
+            .names
+            .iter()
+            .position(|known| known == name)
+            .unwrap_or_else(|| {
+                self.names.push(name.to_owned());
+                self.names.len() - 1
+            });
+        let start = self.bytes.len();
+        self.body_bytes += body.len();
+        let length = body.len().to_string();
+        for part in [
+            LENGTH,
+            length.as_bytes(),
+            REQUEST_ID,
+            &event_id,
+            EVENT_ID,
+            &event_id,
+            SIGNATURE,
+            signature_hex.as_bytes(),
+            END,
+        ] {
+            self.bytes.extend_from_slice(part);
+        }
+        self.entries.push(Entry {
+            start,
+            body_start: self.bytes.len(),
+            name,
+        });
+        self.bytes.extend_from_slice(body);
+    }
+}
+
+/// A copy of a story that is being told.
+struct Telling<'a> {
+    template: &'a StoryTemplate,
+    ids: Vec<BareId>,
+    /// How many of its events are in the corpus already.
+    told: usize,
+}
+
+impl<'a> Telling<'a> {
+    fn begin(kinds: &'a [(usize, Vec<StoryTemplate>)], random: &mut Random) -> Self {
+        let template = choose(kinds, random);
+        Self {
+            template,
+            ids: (0..template.ids).map(|_| random.id()).collect(),
+            told: 0,
+        }
+    }
+}
+
+fn choose<'a>(kinds: &'a [(usize, Vec<StoryTemplate>)], random: &mut Random) -> &'a StoryTemplate {
+    let total = kinds.iter().map(|(weight, _)| weight).sum();
+    let mut drawn = random.index(total);
+    for (weight, templates) in kinds {
+        if drawn < *weight {
+            return &templates[random.index(templates.len())];
+        }
+        drawn -= weight;
+    }
+    unreachable!("a number below the sum of the weights falls into one of them")
+}

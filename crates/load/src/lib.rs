@@ -1,0 +1,36 @@
+//! A generator of webhook load that is cheap enough not to be what is measured.
+//!
+//! Deliveries are signed and rendered beforehand ([`Corpus`]); sending one takes a vectored write and
+//! a read on a connection that stays open, with no HTTP library between. [`closed()`] finds a receiver's
+//! capacity, [`open()`] its latency at a given rate. The modules stand in the order in which a delivery
+//! meets them.
+
+mod random;
+
+mod mix;
+mod template;
+
+mod corpus;
+mod target;
+
+mod answer;
+mod connection;
+mod pace;
+
+mod closed;
+mod open;
+
+mod positions;
+mod report;
+mod run;
+
+pub use answer::NotHttp;
+pub use closed::{Closed, closed};
+pub use connection::{ANSWER_WAIT, Broken, CONNECT_WAIT};
+pub use corpus::{Corpus, DeliveryRef};
+pub use mix::Mix;
+pub use open::{Open, open};
+pub use positions::Accepted;
+pub use report::{Histogram, Report};
+pub use run::{LoadError, RATE_PER_S_MAX};
+pub use target::{PATH_DEFAULT, Target};

@@ -1,0 +1,297 @@
+//! The open model: how a target answers at a given rate.
+
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::ops::Range;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Poll, Waker};
+use std::time::{Duration, Instant};
+
+use tokio::task::JoinSet;
+
+use crate::connection::Connection;
+use crate::corpus::Corpus;
+use crate::pace::Ticker;
+use crate::report::{Report, Times};
+use crate::run::{LoadError, RATE_PER_S_MAX, Run};
+use crate::target::Target;
+
+/// Deliveries are due at even intervals, whatever the target does.
+///
+/// Latency counts from the instant at which a delivery was due, so a stall of the target is seen by
+/// every delivery that fell into it, as it would be by Razorpay's.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Open {
+    /// Deliveries per second.
+    pub rate_per_s: f64,
+    /// Most connections. A delivery that is due takes one that is free, opens one, or waits its turn.
+    pub connections_max: usize,
+    /// How long deliveries become due and are sent. Answers that are under way then are still waited for.
+    pub duration: Duration,
+}
+
+/// Sends deliveries of `range`, each once, at a fixed rate until the time is over or the range is
+/// used up. Errs only where nothing could begin.
+pub async fn open(
+    target: &Target,
+    corpus: &Arc<Corpus>,
+    range: Range<usize>,
+    model: &Open,
+) -> Result<Report, LoadError> {
+    let rate = model.rate_per_s;
+    if !(rate > 0.0 && rate <= RATE_PER_S_MAX) {
+        return Err(LoadError::Rate(rate));
+    }
+    let run = Run::new(target, corpus, &range, model.connections_max)?;
+    let mut ticker = Ticker::new().map_err(LoadError::Timer)?;
+    let mut tasks = JoinSet::new();
+    let mut first_connections = Vec::new();
+    for _ in 0..model.connections_max.min(CONNECTIONS_AT_START) {
+        first_connections.push(run.connect().await?);
+    }
+
+    let arrivals = Arrivals::new(&range, model);
+    let shared = Arc::new(Shared {
+        run,
+        first: range.start,
+        dispatch: Mutex::new(Dispatch {
+            taken: 0,
+            queued_to: 0,
+            idle: VecDeque::new(),
+            slots: Vec::new(),
+            all_were_due: false,
+        }),
+        arrivals,
+    });
+    for connection in first_connections {
+        let slot = shared.dispatch().new_slot();
+        tasks.spawn(Arc::clone(&shared).drive(slot, Some(connection), None));
+    }
+    loop {
+        let (to_open, next) = shared.dispatch_due(model.connections_max);
+        for (slot, job) in to_open {
+            tasks.spawn(Arc::clone(&shared).drive(slot, None, Some(job)));
+        }
+        let Some(next) = next else { break };
+        ticker.wait_until(next).await.map_err(LoadError::Timer)?;
+    }
+    while let Some(ended) = tasks.join_next().await {
+        ended.map_err(LoadError::Task)?;
+    }
+    let shared = Arc::into_inner(shared).expect("every task that shared it has ended");
+    let sent_or_given_up = shared.dispatch().taken;
+    let exhausted = shared.arrivals.exhausted;
+    let unsent = shared.arrivals.count - sent_or_given_up;
+    Ok(shared.run.into_tally().finish(unsent, exhausted))
+}
+
+/// Connections opened before the first delivery is due, so that the first ones need not wait for it.
+const CONNECTIONS_AT_START: usize = 8;
+
+/// When deliveries are due.
+struct Arrivals {
+    count: usize,
+    started: Instant,
+    until: Instant,
+    interval_ps: u64,
+    /// There would be more in the time than the range has.
+    exhausted: bool,
+}
+
+/// A delivery that is to be sent.
+struct Job {
+    /// Counted from the beginning of the range.
+    arrival: usize,
+    /// No connection was free when it was due.
+    waited: bool,
+}
+
+/// Who sends what next.
+struct Dispatch {
+    /// Arrivals that a connection has taken.
+    taken: usize,
+    /// Arrivals below this, where not taken, were due when no connection was free.
+    queued_to: usize,
+    /// Free connections, the longest free first, so that all are kept in use.
+    idle: VecDeque<usize>,
+    slots: Vec<Slot>,
+    /// No more arrivals will become due.
+    all_were_due: bool,
+}
+
+/// Where a free connection waits for its next delivery.
+#[derive(Default)]
+struct Slot {
+    job: Option<Job>,
+    waker: Option<Waker>,
+}
+
+struct Shared {
+    run: Run,
+    first: usize,
+    arrivals: Arrivals,
+    dispatch: Mutex<Dispatch>,
+}
+
+impl Arrivals {
+    fn new(range: &Range<usize>, model: &Open) -> Self {
+        // A thousandth of the rate has an interval in picoseconds, as the rate has in nanoseconds.
+        let interval_ps = Duration::from_secs_f64(1_000.0 / model.rate_per_s).as_nanos();
+        let interval_ps = u64::try_from(interval_ps).unwrap_or(u64::MAX);
+        let duration_ps = model.duration.as_nanos() * 1_000;
+        let planned = duration_ps.div_ceil(u128::from(interval_ps));
+        let planned = usize::try_from(planned).unwrap_or(usize::MAX);
+        let started = Instant::now();
+        Self {
+            count: planned.min(range.len()),
+            started,
+            until: started + model.duration,
+            interval_ps,
+            exhausted: range.len() < planned,
+        }
+    }
+
+    fn due(&self, arrival: usize) -> Instant {
+        let after_ns = arrival as u128 * u128::from(self.interval_ps) / 1_000;
+        self.started + Duration::from_nanos(u64::try_from(after_ns).unwrap_or(u64::MAX))
+    }
+
+    /// How many arrivals were due by `now`.
+    fn count_due(&self, now: Instant) -> usize {
+        let elapsed_ps = now.saturating_duration_since(self.started).as_nanos() * 1_000;
+        let due = elapsed_ps / u128::from(self.interval_ps) + 1;
+        usize::try_from(due).unwrap_or(usize::MAX).min(self.count)
+    }
+}
+
+impl Dispatch {
+    fn new_slot(&mut self) -> usize {
+        self.slots.push(Slot::default());
+        self.slots.len() - 1
+    }
+
+    fn take(&mut self) -> Job {
+        let arrival = self.taken;
+        self.taken += 1;
+        Job {
+            arrival,
+            waited: arrival < self.queued_to,
+        }
+    }
+}
+
+impl Shared {
+    /// Gives what is due to free connections. Returns what new connections are to be opened for, and
+    /// when to look again: never, when all were due.
+    fn dispatch_due(&self, connections_max: usize) -> (Vec<(usize, Job)>, Option<Instant>) {
+        let now = Instant::now();
+        let due = self.arrivals.count_due(now);
+        let mut to_open = Vec::new();
+        let mut dispatch = self.dispatch();
+        while dispatch.taken < due {
+            if let Some(slot) = dispatch.idle.pop_front() {
+                let job = dispatch.take();
+                let slot = &mut dispatch.slots[slot];
+                slot.job = Some(job);
+                if let Some(waker) = slot.waker.take() {
+                    waker.wake();
+                }
+                continue;
+            }
+            dispatch.queued_to = due;
+            if dispatch.slots.len() >= connections_max {
+                break;
+            }
+            let slot = dispatch.new_slot();
+            to_open.push((slot, dispatch.take()));
+        }
+        if due < self.arrivals.count {
+            return (to_open, Some(self.arrivals.due(due)));
+        }
+        // Whoever is busy still sends what waits; whoever is free has nothing to wait for.
+        dispatch.all_were_due = true;
+        for slot in &mut dispatch.slots {
+            if let Some(waker) = slot.waker.take() {
+                waker.wake();
+            }
+        }
+        (to_open, None)
+    }
+
+    /// Sends what is due over one connection, one after another.
+    async fn drive(
+        self: Arc<Self>,
+        slot: usize,
+        mut connection: Option<Connection>,
+        mut job: Option<Job>,
+    ) {
+        loop {
+            let next = match job.take() {
+                Some(next) => next,
+                None => match self.next_job(slot, &mut connection).await {
+                    Some(next) => next,
+                    None => return,
+                },
+            };
+            let open = match connection.take() {
+                Some(open) => Some(open),
+                None => self.run.reconnect(self.arrivals.until).await,
+            };
+            let Some(open) = open else {
+                self.run.tally().count_unsent();
+                continue;
+            };
+            let times = Times {
+                intended: self.arrivals.due(next.arrival),
+                sent: Instant::now(),
+            };
+            if next.waited {
+                self.run.tally().count_waited();
+            } else {
+                self.run.tally().count_lateness(times);
+            }
+            let position = self.first + next.arrival;
+            (_, connection) = self.run.send(open, position, times).await;
+        }
+    }
+
+    /// What is due by now, or else what will be given to the slot; `None` when nothing will.
+    async fn next_job(&self, slot: usize, connection: &mut Option<Connection>) -> Option<Job> {
+        {
+            let now = Instant::now();
+            let mut dispatch = self.dispatch();
+            if now < self.arrivals.until && dispatch.taken < self.arrivals.count_due(now) {
+                return Some(dispatch.take());
+            }
+            dispatch.idle.push_back(slot);
+        }
+        poll_fn(|cx| {
+            // A target may close a connection that it has not heard from for a while.
+            if let Some(open) = connection
+                && open.poll_spoiled(cx).is_ready()
+            {
+                *connection = None;
+            }
+            let mut dispatch = self.dispatch();
+            let all_were_due = dispatch.all_were_due;
+            let slot = &mut dispatch.slots[slot];
+            if let Some(job) = slot.job.take() {
+                return Poll::Ready(Some(job));
+            }
+            if all_were_due {
+                return Poll::Ready(None);
+            }
+            match &mut slot.waker {
+                Some(waker) => waker.clone_from(cx.waker()),
+                none => *none = Some(cx.waker().clone()),
+            }
+            Poll::Pending
+        })
+        .await
+    }
+
+    fn dispatch(&self) -> MutexGuard<'_, Dispatch> {
+        // What a panicking task leaves is still consistent, and its panic is reported by its task.
+        self.dispatch.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

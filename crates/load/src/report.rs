@@ -1,0 +1,175 @@
+//! What came of a run.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::time::{Duration, Instant};
+
+use crate::answer::Answer;
+use crate::connection::Broken;
+use crate::positions::Accepted;
+
+/// A histogram of nanoseconds, exact to three digits.
+pub type Histogram = hdrhistogram::Histogram<u64>;
+
+/// What came of a run.
+#[derive(Debug)]
+pub struct Report {
+    /// Requests begun, each a delivery of its own: the answered and the failed ones.
+    pub sent: usize,
+    /// How many whole answers had which status.
+    pub statuses: BTreeMap<u16, usize>,
+    /// Requests without a whole answer: the connection broke, or nothing came in time.
+    pub failed: usize,
+    /// Why the first of them failed.
+    pub first_failure: Option<Broken>,
+    /// Positions that were answered with a 2xx.
+    pub accepted: Accepted,
+    /// Positions without a whole answer: the target may have taken them or not.
+    pub unknown: Accepted,
+    /// Open model: arrivals that were due but never sent, as no connection was free until the end.
+    /// They are in no histogram; where there are any, the target did not keep up with the rate.
+    pub unsent: usize,
+    /// From the first request to the last answer; zero where there was none.
+    pub elapsed: Duration,
+    /// Nanoseconds until the whole answer, of answered requests: in the closed model from the
+    /// sending, in the open one from the intended start.
+    pub latency: Histogram,
+    /// Open model: nanoseconds from the intended start to the sending, for requests that found a
+    /// connection free. That is the generator's own share of the latency.
+    pub started_late: Histogram,
+    /// Open model: requests for which no connection was free when they were due; each then waited
+    /// or opened one.
+    pub waited: usize,
+    /// Connections opened, those of the start among them.
+    pub connections_opened: usize,
+    /// The range was used up before the time was over.
+    pub exhausted: bool,
+}
+
+/// A report in the making.
+pub(crate) struct Tally {
+    report: Report,
+    first_sent: Option<Instant>,
+    last_answered: Option<Instant>,
+}
+
+/// When a request was to be sent and when it was.
+#[derive(Clone, Copy)]
+pub(crate) struct Times {
+    /// What latency counts from.
+    pub(crate) intended: Instant,
+    pub(crate) sent: Instant,
+}
+
+impl Report {
+    /// Answers per second of the time from the first request to the last answer.
+    #[must_use]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a rate of requests needs no 53 bits"
+    )]
+    pub fn answered_per_s(&self) -> f64 {
+        let answered: usize = self.statuses.values().sum();
+        answered as f64 / self.elapsed.as_secs_f64().max(f64::MIN_POSITIVE)
+    }
+}
+
+impl Tally {
+    pub(crate) fn new(range: &Range<usize>) -> Self {
+        Self {
+            report: Report {
+                sent: 0,
+                statuses: BTreeMap::new(),
+                failed: 0,
+                first_failure: None,
+                accepted: Accepted::within(range),
+                unknown: Accepted::within(range),
+                unsent: 0,
+                elapsed: Duration::ZERO,
+                latency: histogram(),
+                started_late: histogram(),
+                waited: 0,
+                connections_opened: 0,
+                exhausted: false,
+            },
+            first_sent: None,
+            last_answered: None,
+        }
+    }
+
+    /// Counts a request and what became of it; returns when that was.
+    pub(crate) fn count(
+        &mut self,
+        position: usize,
+        times: Times,
+        outcome: Result<Answer, Broken>,
+    ) -> Instant {
+        let now = Instant::now();
+        let report = &mut self.report;
+        report.sent += 1;
+        self.first_sent = Some(
+            self.first_sent
+                .map_or(times.sent, |first| first.min(times.sent)),
+        );
+        match outcome {
+            Ok(answer) => {
+                self.last_answered = Some(now);
+                *report.statuses.entry(answer.status).or_default() += 1;
+                report
+                    .latency
+                    .saturating_record(nanoseconds(now.saturating_duration_since(times.intended)));
+                if (200..300).contains(&answer.status) {
+                    report.accepted.insert(position);
+                }
+            }
+            Err(broken) => {
+                report.failed += 1;
+                report.unknown.insert(position);
+                report.first_failure.get_or_insert(broken);
+            }
+        }
+        now
+    }
+
+    pub(crate) fn count_opened(&mut self) {
+        self.report.connections_opened += 1;
+    }
+
+    pub(crate) fn count_unsent(&mut self) {
+        self.report.unsent += 1;
+    }
+
+    pub(crate) fn count_waited(&mut self) {
+        self.report.waited += 1;
+    }
+
+    pub(crate) fn count_lateness(&mut self, times: Times) {
+        let late = times.sent.saturating_duration_since(times.intended);
+        self.report
+            .started_late
+            .saturating_record(nanoseconds(late));
+    }
+
+    pub(crate) fn finish(mut self, unsent: usize, exhausted: bool) -> Report {
+        if let (Some(first), Some(last)) = (self.first_sent, self.last_answered) {
+            self.report.elapsed = last.saturating_duration_since(first);
+        }
+        self.report.unsent += unsent;
+        self.report.exhausted = exhausted;
+        self.report
+    }
+}
+
+/// The longest time that a histogram tells from longer ones.
+const LONGEST: Duration = Duration::from_hours(1);
+
+const SIGNIFICANT_DIGITS: u8 = 3;
+
+fn histogram() -> Histogram {
+    Histogram::new_with_max(nanoseconds(LONGEST), SIGNIFICANT_DIGITS)
+        .expect("the bounds are within those of a histogram")
+}
+
+fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
