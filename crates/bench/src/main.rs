@@ -1,0 +1,82 @@
+//! `harkara-bench`: measures every stage of the product on private servers, side by side with its
+//! references and with what people would use instead, and ends with an audit.
+//!
+//! `cargo dev bench` starts the servers, builds the binaries and calls this.
+
+/// What the words on the command line ask for.
+mod arguments;
+
+/// What every part of the benchmark works with.
+mod bench;
+
+/// The private Redis and PostgreSQL.
+mod servers;
+
+/// CPU time and memory of processes.
+mod process;
+
+/// A program under measurement: started, told to stop, ended with us.
+mod child;
+
+/// The product's binaries.
+mod product;
+
+/// What the product is compared with: the ceilings of its parts.
+mod reference;
+
+/// What people would use instead.
+mod peer;
+
+/// The load generator, on a thread of its own.
+mod generator;
+
+/// Waiting until streams and queues are drained.
+mod drain;
+
+/// One run: what every process used.
+mod measure;
+
+/// What one run gave.
+mod figures;
+
+/// Interleaved rounds and their medians.
+mod rounds;
+
+/// The scenarios.
+mod parts;
+
+/// Accepted = stored, nothing twice.
+mod audit;
+
+/// What is told at the end.
+mod report;
+
+/// Line charts as SVG.
+mod plot;
+
+use std::process::ExitCode;
+
+use arguments::{Arguments, Command};
+use clap::Parser;
+
+/// The exit code where the benchmark failed, or its audit.
+const EXIT_FAILED: u8 = 1;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    if !cfg!(target_os = "linux") {
+        eprintln!("harkara-bench: it reads CPU time from /proc, so it runs on Linux only");
+        return ExitCode::from(EXIT_FAILED);
+    }
+    let outcome = match &arguments.command {
+        Some(Command::Serve { kind }) => reference::serve(*kind),
+        None => parts::run(&arguments),
+    };
+    match outcome {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("harkara-bench: {error:#}");
+            ExitCode::from(EXIT_FAILED)
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! The whole road at once: generator, ingress, Redis, worker and PostgreSQL on one machine.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use harkara_load::Mix;
+
+use super::Found;
+use super::ingress::{AtRate, REACHED, row_of, whole};
+use crate::arguments::Part;
+use crate::audit::{Audit, Expected, audit};
+use crate::bench::Bench;
+use crate::drain;
+use crate::figures::{Figures, Latency, Other, Role, bytes, count, rate};
+use crate::generator::{self, Model};
+use crate::measure::Watch;
+use crate::product::WorkerPlan;
+use crate::report::goal::{Goal, at_least, at_most};
+use crate::rounds::{Row, interleaved};
+use crate::servers::postgres::Database;
+use crate::servers::redis::{AppendFsync, Redis};
+
+const STAGE: &str = "whole road, open model, everysec; latency from accepted to committed";
+
+/// The rate that has a goal.
+const GOAL_RATE: f64 = 15_000.0;
+
+/// A backlog grows where it grows by more than this part of what arrives.
+const GROWTH_MAX: f64 = 0.01;
+
+/// Time between two looks at the backlog.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+
+pub(crate) async fn measure(bench: &Bench, found: &mut Found) -> Result<()> {
+    let extent = &bench.extent;
+    let rates: Vec<AtRate> = extent.e2e_rates.iter().map(|rate| AtRate(*rate)).collect();
+    let audits = &mut found.audits;
+    let rows = interleaved(
+        extent,
+        (Part::E2e, STAGE),
+        extent.rounds_others,
+        &rates,
+        async |AtRate(rate)| run(bench, rate, audits).await,
+    )
+    .await?;
+    found.goals.extend(goals(&rows));
+    found.rows.extend(rows);
+    Ok(())
+}
+
+async fn run(bench: &Bench, rate_per_s: f64, audits: &mut Vec<Audit>) -> Result<Figures> {
+    let duration = bench.extent.e2e;
+    let n = whole(rate_per_s * duration.as_secs_f64());
+    let corpus = bench.corpus(Mix::Realistic, n);
+    let database = bench.fresh(AppendFsync::Everysec).await?;
+    let stores = bench.stores(&database);
+    let plan = WorkerPlan {
+        batches_in_flight_max: 2,
+    };
+    let worker = bench.binaries.worker(&stores, plan).await?;
+    let ingress = bench.binaries.ingress(&stores, &bench.secret).await?;
+    let wal_before = bench.postgres.wal_bytes().await?;
+    let watch = Watch::begin(
+        &[
+            (Role::Ingress, ingress.program.pid),
+            bench.redis_process(),
+            (Role::Worker, worker.program.pid),
+            bench.postgres_process(),
+        ],
+        true,
+    )?;
+    let sending = generator::send(
+        ingress.public()?,
+        &corpus,
+        0..n,
+        Model::Open { rate_per_s },
+        duration,
+    );
+    let (sent, backlog) = looking_at_backlog(&bench.redis, sending).await?;
+    drain::watch(n, async || bench.redis.n_entries().await).await?;
+    let accepted = sent.accepted.len();
+    let mut figures = Figures {
+        events: count(accepted),
+        rate_per_s: rate(accepted, sent.elapsed),
+        ..Figures::default()
+    };
+    watch.end(accepted, &mut figures)?;
+    figures.latency = Some(committed_after(&database).await?);
+    let wal = bench.postgres.wal_bytes().await? - wal_before;
+    figures.wal_bytes_per_event = Some(bytes(wal) / count(accepted.max(1)));
+    let others = &mut figures.others;
+    let most = backlog
+        .iter()
+        .map(|(_, entries)| *entries)
+        .fold(0.0, f64::max);
+    others.insert(Other::BacklogMax, most);
+    others.insert(Other::BacklogGrowthPerS, growth_per_s(&backlog));
+    others.insert(Other::NotAccepted, count(sent.sent - accepted));
+    others.insert(Other::Unsent, count(sent.unsent));
+    ingress.stop().await?;
+    worker.stop().await?;
+    let mut expected = Expected::default();
+    expected.add_sent(&corpus, &sent);
+    let name = format!("whole road at {}", AtRate(rate_per_s));
+    audits.push(audit(&name, &database, &bench.redis, expected).await?);
+    Ok(figures)
+}
+
+/// Seconds since the beginning, and how many entries waited then.
+type Backlog = Vec<(f64, f64)>;
+
+async fn looking_at_backlog<T>(
+    redis: &Redis,
+    sending: impl Future<Output = Result<T>>,
+) -> Result<(T, Backlog)> {
+    let began = Instant::now();
+    let mut backlog = Vec::new();
+    let mut sending = std::pin::pin!(sending);
+    loop {
+        tokio::select! {
+            biased;
+            sent = &mut sending => return Ok((sent?, backlog)),
+            () = tokio::time::sleep(LOOK_EVERY) => {
+                let entries = count(redis.n_entries().await?);
+                backlog.push((began.elapsed().as_secs_f64(), entries));
+            }
+        }
+    }
+}
+
+/// From the receipt of deliveries to the commit of their events, by the ledger.
+async fn committed_after(database: &Database) -> Result<Latency> {
+    let row = database
+        .client
+        .query_one(
+            "SELECT percentile_disc(ARRAY[0.5, 0.99, 0.999, 1.0]) WITHIN GROUP (ORDER BY \
+             (extract(epoch FROM processed_at - created_at) * 1000)::float8) FROM webhook_events",
+            &[],
+        )
+        .await
+        .context("the ledger cannot be read")?;
+    let times: Option<Vec<f64>> = row.get(0);
+    match times.as_deref() {
+        Some(&[half, most, nearly_all, all]) => Ok(Latency {
+            p50_ms: half,
+            p99_ms: most,
+            p999_ms: nearly_all,
+            max_ms: all,
+        }),
+        _ => Ok(Latency::default()),
+    }
+}
+
+/// The slope of the line that fits the backlog best; its first quarter is the start and is left out.
+fn growth_per_s(backlog: &[(f64, f64)]) -> f64 {
+    let settled = &backlog[backlog.len() / 4..];
+    if settled.len() < 2 {
+        return 0.0;
+    }
+    let n = count(settled.len());
+    let mean_time = settled.iter().map(|(time, _)| time).sum::<f64>() / n;
+    let mean_entries = settled.iter().map(|(_, entries)| entries).sum::<f64>() / n;
+    let covariance: f64 = settled
+        .iter()
+        .map(|(time, entries)| (time - mean_time) * (entries - mean_entries))
+        .sum();
+    let variance: f64 = settled
+        .iter()
+        .map(|(time, _)| (time - mean_time).powi(2))
+        .sum();
+    covariance / variance
+}
+
+fn goals(rows: &[Row]) -> Vec<Goal> {
+    let median = row_of(rows, &AtRate(GOAL_RATE).to_string()).map(|row| &row.median);
+    let growth = median.and_then(|m| m.others.get(&Other::BacklogGrowthPerS).copied());
+    vec![
+        at_least(
+            GOAL_RATE * REACHED,
+            "whole road at 15,000/s: accepted/s (2 % off the rate counts as the rate)",
+            median.map(|m| m.rate_per_s),
+        ),
+        at_most(
+            250.0,
+            "whole road at 15,000/s: accepted to committed, p99 ms",
+            median.and_then(|m| m.latency).map(|l| l.p99_ms),
+        ),
+        at_most(
+            GROWTH_MAX,
+            "whole road at 15,000/s: growth of the backlog / rate",
+            growth.map(|growth| growth / GOAL_RATE),
+        ),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::growth_per_s;
+
+    #[test]
+    fn growth_is_the_slope_after_the_start() {
+        let steady: Vec<_> = (0..40)
+            .map(|i| (f64::from(i), f64::from(i % 2) * 100.0))
+            .collect();
+        assert!(growth_per_s(&steady).abs() < 1.0);
+        let mut growing: Vec<_> = (0..40)
+            .map(|i| (f64::from(i), 50.0 * f64::from(i)))
+            .collect();
+        assert!((growth_per_s(&growing) - 50.0).abs() < 1e-6);
+        growing[0].1 = 1e9;
+        assert!((growth_per_s(&growing) - 50.0).abs() < 1e-6);
+        assert!(growth_per_s(&[]).abs() < 1e-9);
+    }
+}

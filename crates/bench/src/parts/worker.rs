@@ -1,0 +1,279 @@
+//! Committing: a filled backlog drained by one worker, by several, and by PostgreSQL's ceilings.
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+use anyhow::Result;
+use harkara_load::{Corpus, Mix};
+
+use super::Found;
+use super::ingress::row_of;
+use crate::arguments::{LONG_BACKLOG, Part};
+use crate::audit::{Audit, Expected, audit};
+use crate::bench::Bench;
+use crate::drain::{self, Drained};
+use crate::figures::{Figures, Other, Role, bytes, count, mebibytes, rate};
+use crate::measure::Watch;
+use crate::process;
+use crate::product::{Running, WorkerPlan};
+use crate::reference::append;
+use crate::reference::ledger::{self, Way};
+use crate::report::goal::{Goal, at_least, at_most, unmeasured_at_most};
+use crate::rounds::{self, Row, compare, interleaved};
+use crate::servers::postgres::Database;
+use crate::servers::redis::AppendFsync;
+
+/// The stage whose rows tell what workers can commit.
+pub(crate) const STAGE: &str = "worker, a backlog drained into all tables";
+
+/// Deliveries of the long backlog that are prepared at once.
+const LONG_SLICE: usize = 200_000;
+
+/// How many workers drain, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Workers {
+    pub(crate) n: usize,
+    /// Batches that each commits at once.
+    pub(crate) committers: usize,
+    pub(crate) mix: Mix,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Variant {
+    Workers(Workers),
+    Rows(Way),
+}
+
+impl fmt::Display for Workers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plural = |n| if n == 1 { "" } else { "s" };
+        let Self { n, committers, mix } = *self;
+        write!(
+            f,
+            "{n} worker{} × {committers} committer{}",
+            plural(n),
+            plural(committers)
+        )?;
+        match mix {
+            Mix::Realistic => Ok(()),
+            Mix::Payments => f.write_str(", payments only"),
+        }
+    }
+}
+
+impl fmt::Display for Variant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Workers(workers) => workers.fmt(f),
+            Self::Rows(Way::Unnest) => f.write_str("unnest into the ledger's columns alone"),
+            Self::Rows(Way::Copy) => f.write_str("COPY BINARY into the ledger's columns alone"),
+        }
+    }
+}
+
+/// `n` workers with one committer each.
+pub(crate) const fn scaled(n: usize) -> Workers {
+    Workers {
+        n,
+        committers: 1,
+        mix: Mix::Realistic,
+    }
+}
+
+/// The worker that the goals are about.
+const USUAL: Workers = Workers {
+    n: 1,
+    committers: 2,
+    mix: Mix::Realistic,
+};
+
+/// The worker beside the peer's.
+pub(crate) const PAYMENTS: Workers = Workers {
+    mix: Mix::Payments,
+    ..USUAL
+};
+
+/// Most workers of the plot.
+pub(crate) const WORKERS_MAX: usize = 3;
+
+const UNNEST: Variant = Variant::Rows(Way::Unnest);
+
+pub(crate) async fn measure(bench: &Bench, found: &mut Found) -> Result<()> {
+    let extent = &bench.extent;
+    let mut variants = vec![Variant::Workers(USUAL)];
+    variants.extend((1..=WORKERS_MAX).map(|n| Variant::Workers(scaled(n))));
+    variants.extend([Variant::Workers(PAYMENTS), UNNEST, Variant::Rows(Way::Copy)]);
+    let audits = &mut found.audits;
+    let mut rows = interleaved(
+        extent,
+        (Part::Worker, STAGE),
+        extent.rounds_others,
+        &variants,
+        async |variant| match variant {
+            Variant::Workers(workers) => drain_run(bench, workers, audits).await,
+            Variant::Rows(way) => rows_run(bench, way).await,
+        },
+    )
+    .await?;
+    compare(&mut rows, &UNNEST.to_string());
+    found.goals.extend(goals(&rows));
+    if extent.long {
+        let long = long_run(bench, &mut found.audits).await?;
+        found.goals.extend(long_goals(&rows, &long));
+        rows.push(long);
+    }
+    found.rows.extend(rows);
+    Ok(())
+}
+
+/// One backlog drained; the ledger is audited.
+pub(crate) async fn drain_run(
+    bench: &Bench,
+    workers: Workers,
+    audits: &mut Vec<Audit>,
+) -> Result<Figures> {
+    let n = bench.extent.worker_events;
+    let corpus = bench.corpus(workers.mix, n);
+    let database = bench.fresh(AppendFsync::Everysec).await?;
+    append::append(&bench.redis, &corpus, 0..n, &bench.secret).await?;
+    let figures = drained(bench, &database, workers, n).await?;
+    let expected = Expected::all(&corpus, 0..n);
+    audits.push(audit(&workers.to_string(), &database, &bench.redis, expected).await?);
+    Ok(figures)
+}
+
+/// Starts workers on a backlog of `n`, waits until it is drained, and stops them.
+async fn drained(
+    bench: &Bench,
+    database: &Database,
+    workers: Workers,
+    n: usize,
+) -> Result<Figures> {
+    let redis_bytes = bytes(bench.redis.bytes_of_streams().await?) / count(n);
+    let wal_before = bench.postgres.wal_bytes().await?;
+    let stores = bench.stores(database);
+    let mut watch = Watch::begin(&[bench.redis_process(), bench.postgres_process()], false)?;
+    let plan = WorkerPlan {
+        batches_in_flight_max: workers.committers,
+    };
+    let starts = (0..workers.n).map(|_| async {
+        let worker = bench.binaries.worker(&stores, plan).await?;
+        let resident = process::resident_of_tree(worker.program.pid)?;
+        anyhow::Ok((worker, resident))
+    });
+    let start = futures_util::future::try_join_all(starts);
+    // The workers claim from their first moment on, so the looking begins with their start.
+    let watching = drain::watch(n, async || bench.redis.n_entries().await);
+    let (started, drained): (Vec<(Running, u64)>, Drained) = tokio::try_join!(start, watching)?;
+    for (worker, _) in &started {
+        watch.add(Role::Worker, worker.program.pid);
+    }
+    let committed = n - drained.gone_at_first;
+    let mut figures = Figures {
+        events: count(n),
+        rate_per_s: rate(committed, drained.elapsed),
+        redis_bytes_per_event: Some(redis_bytes),
+        ..Figures::default()
+    };
+    watch.end(n, &mut figures)?;
+    let wal = bench.postgres.wal_bytes().await? - wal_before;
+    figures.wal_bytes_per_event = Some(bytes(wal) / count(n));
+    if let [(worker, at_start)] = &started[..] {
+        let peak = process::resident_peak(worker.program.pid)?;
+        figures.others.extend([
+            (Other::WorkerResidentStartMib, mebibytes(*at_start)),
+            (Other::WorkerResidentPeakMib, mebibytes(peak)),
+            (Other::StartMs, worker.start_ms),
+        ]);
+    }
+    for (worker, _) in started {
+        worker.stop().await?;
+    }
+    Ok(figures)
+}
+
+async fn rows_run(bench: &Bench, way: Way) -> Result<Figures> {
+    let n = bench.extent.worker_events;
+    let corpus = bench.corpus(Mix::Realistic, n);
+    let database = bench.postgres.fresh().await?;
+    let wal_before = bench.postgres.wal_bytes().await?;
+    let watch = Watch::begin(&[bench.postgres_process()], true)?;
+    let elapsed = ledger::write(&database, &corpus, 0..n, way).await?;
+    let mut figures = Figures {
+        events: count(n),
+        rate_per_s: rate(n, elapsed),
+        ..Figures::default()
+    };
+    watch.end(n, &mut figures)?;
+    let wal = bench.postgres.wal_bytes().await? - wal_before;
+    figures.wal_bytes_per_event = Some(bytes(wal) / count(n));
+    Ok(figures)
+}
+
+/// A backlog of two million entries, prepared in slices, drained as any other.
+async fn long_run(bench: &Bench, audits: &mut Vec<Audit>) -> Result<Row> {
+    let variant = format!("{USUAL}, a backlog of {LONG_BACKLOG}");
+    eprintln!("{STAGE}: {variant}");
+    let database = bench.fresh(AppendFsync::Everysec).await?;
+    let mut expected = Expected::default();
+    for series in 1..=LONG_BACKLOG / LONG_SLICE {
+        let range: Range<usize> = 0..LONG_SLICE;
+        let corpus: Arc<Corpus> =
+            Arc::new(bench.other_corpus(Mix::Realistic, LONG_SLICE, u64::try_from(series)?));
+        append::append(&bench.redis, &corpus, range.clone(), &bench.secret).await?;
+        expected.add(&corpus, range);
+        eprintln!("    {} entries wait", series * LONG_SLICE);
+    }
+    let figures = drained(bench, &database, USUAL, LONG_BACKLOG).await?;
+    audits.push(audit(&variant, &database, &bench.redis, expected).await?);
+    Ok(Row::new(Part::Worker, STAGE, &variant, vec![figures]))
+}
+
+/// The processes that committing costs.
+pub(crate) const COMMITTING: [Role; 3] = [Role::Worker, Role::Redis, Role::Postgres];
+
+fn goals(rows: &[Row]) -> Vec<Goal> {
+    let usual = row_of(rows, &USUAL.to_string());
+    let cpu = usual.and_then(|row| row.median.cpu_us(&COMMITTING));
+    let scaled = |n| row_of(rows, &scaled(n).to_string());
+    let second = scaled(2)
+        .zip(scaled(1))
+        .and_then(|(two, one)| rounds::ratio(two, one, |run| Some(run.rate_per_s)));
+    vec![
+        at_least(
+            25_000.0,
+            "worker, two committers: events/s",
+            usual.map(|row| row.median.rate_per_s),
+        ),
+        at_most(65.0, "worker + Redis + PostgreSQL: CPU µs per event", cpu),
+        at_most(45.0, "the same, aimed at", cpu).aim(),
+        unmeasured_at_most(50.0, "worker: batch p99 ms"),
+        at_least(1.7, "two workers / one, a committer each", second),
+    ]
+}
+
+fn long_goals(rows: &[Row], long: &Row) -> Vec<Goal> {
+    let by_usual = |figure: &dyn Fn(&Row) -> Option<f64>| {
+        let usual = row_of(rows, &USUAL.to_string())?;
+        Some(figure(long)? / figure(usual)?)
+    };
+    let peak = |row: &Row| {
+        row.median
+            .others
+            .get(&Other::WorkerResidentPeakMib)
+            .copied()
+    };
+    vec![
+        at_least(
+            0.9,
+            "worker, backlog of two million: rate / usual rate",
+            by_usual(&|row| Some(row.median.rate_per_s)),
+        ),
+        at_most(
+            1.2,
+            "worker, backlog of two million: peak memory / usual",
+            by_usual(&peak),
+        ),
+    ]
+}

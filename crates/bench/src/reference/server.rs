@@ -1,0 +1,142 @@
+//! A no-op and a verify-only server on the same actix version with the same settings as the ingress.
+//!
+//! Each is a process of its own: this binary, called with a hidden subcommand.
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use actix_web::http::header::HeaderValue;
+use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
+use anyhow::{Context, Result};
+use clap::ValueEnum;
+use harkara_core::delivery::Delivery;
+use harkara_core::endpoint::EndpointName;
+use harkara_core::ids::EventId;
+use harkara_core::secret::Secret;
+use harkara_core::signature::{EndpointSecrets, verify};
+use harkara_core::trace::TraceContext;
+use harkara_load::PATH_DEFAULT;
+use harkara_runtime::clock;
+use harkara_runtime::settings::{IngressSettings, Settings};
+
+use crate::arguments::ReferenceServer;
+use crate::child::{Program, program};
+
+/// The variable that gives the reference server its secret.
+const SECRET: &str = "HARKARA_BENCH_SECRET";
+
+/// What a reference server writes before its address.
+const READY: &str = "ready ";
+
+/// As the ingress is measured.
+const THREADS: usize = 1;
+
+/// As the ingress has it.
+const CLOSE_WAIT: Duration = Duration::from_secs(1);
+
+/// Starts a reference server; returns it once it listens.
+pub(crate) async fn start(kind: ReferenceServer, secret: &Secret) -> Result<(Program, SocketAddr)> {
+    let name = kind
+        .to_possible_value()
+        .context("every reference server can be asked for")?;
+    let mut command = program(std::env::current_exe()?);
+    command
+        .args(["serve", name.get_name()])
+        .env(SECRET, secret.expose());
+    let mut started = Program::start(name.get_name(), &mut command)?;
+    let address = started
+        .wait_for(|line| line.strip_prefix(READY)?.parse().ok())
+        .await?;
+    Ok((started, address))
+}
+
+/// Is a reference server until told to stop.
+pub(crate) fn serve(kind: ReferenceServer) -> Result<ExitCode> {
+    let settings = Settings::from_map(std::collections::BTreeMap::new())
+        .map_err(|faults| anyhow::anyhow!("{faults}"))?
+        .ingress;
+    let secret =
+        Secret::new(std::env::var(SECRET).with_context(|| format!("{SECRET} is not set"))?);
+    let secrets = EndpointSecrets::new(&[secret])?;
+    actix_web::rt::System::new().block_on(async move {
+        match kind {
+            ReferenceServer::Noop => {
+                run(&settings, |config| {
+                    config.route(PATH_DEFAULT, web::post().to(read));
+                })
+                .await
+            }
+            ReferenceServer::Verify => {
+                run(&settings, move |config| {
+                    config
+                        .app_data(web::Data::new(Verifier {
+                            endpoint: EndpointName::default_name(),
+                            secrets: secrets.clone(),
+                        }))
+                        .route(PATH_DEFAULT, web::post().to(read_and_verify));
+                })
+                .await
+            }
+        }
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn run(
+    settings: &IngressSettings,
+    routes: impl Fn(&mut web::ServiceConfig) + Clone + Send + 'static,
+) -> Result<()> {
+    let server = HttpServer::new(move || App::new().configure(routes.clone()))
+        .workers(THREADS)
+        .max_connections(settings.connections_max.div_ceil(THREADS))
+        .keep_alive(settings.keep_alive)
+        .client_request_timeout(settings.header_read_timeout)
+        .client_disconnect_timeout(CLOSE_WAIT)
+        .tcp_nodelay(true)
+        .bind(("127.0.0.1", 0))?;
+    let address = *server.addrs().first().context("one address was bound")?;
+    let mut output = std::io::stdout();
+    writeln!(output, "{READY}{address}")?;
+    output.flush()?;
+    server.run().await?;
+    Ok(())
+}
+
+async fn read(_body: web::Bytes) -> HttpResponse {
+    accepted()
+}
+
+struct Verifier {
+    endpoint: EndpointName,
+    secrets: EndpointSecrets,
+}
+
+async fn read_and_verify(
+    request: HttpRequest,
+    body: web::Bytes,
+    verifier: web::Data<Verifier>,
+) -> HttpResponse {
+    let header = |name: &str| request.headers().get(name);
+    let delivery = Delivery {
+        endpoint: verifier.endpoint.clone(),
+        event_id: header("x-razorpay-event-id")
+            .and_then(|id| id.to_str().ok())
+            .and_then(EventId::from_header),
+        signature: header("x-razorpay-signature").map(HeaderValue::as_bytes),
+        trace: TraceContext::default(),
+        received_at: clock::now(),
+        body,
+    };
+    match verify(delivery, &verifier.secrets) {
+        Ok(_verified) => accepted(),
+        Err(_) => HttpResponse::Unauthorized().finish(),
+    }
+}
+
+fn accepted() -> HttpResponse {
+    HttpResponse::Ok()
+        .content_type("application/json")
+        .body(r#"{"status":"accepted"}"#)
+}
