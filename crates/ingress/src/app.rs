@@ -81,6 +81,7 @@ pub struct RunError(#[source] io::Error);
 struct Shared {
     rules: Arc<Rules>,
     redis: RedisSettings,
+    grouped: bool,
     health: Arc<AppendHealth>,
     counters: Counters,
     liveness: Liveness,
@@ -90,7 +91,8 @@ impl App {
     /// Checks what the ingress depends on and opens its ports. Must be called within a tokio runtime.
     pub async fn build(settings: &Settings) -> Result<Self, StartError> {
         let rules = Arc::new(rules(settings)?);
-        check_server(&settings.redis).await?.log();
+        let server = check_server(&settings.redis).await?;
+        server.log();
         schema::check(&settings.postgres).await?;
         readiness::check_permission(&settings.redis).await?;
 
@@ -98,6 +100,7 @@ impl App {
         let shared = Arc::new(Shared {
             rules,
             redis: settings.redis.clone(),
+            grouped: server.appendfsync.as_deref() == Some("always"),
             health: Arc::default(),
             counters: Counters::register(&mut registry),
             liveness: Liveness::default(),
@@ -221,7 +224,7 @@ impl Shared {
     fn receiver(&self) -> Receiver {
         Receiver {
             rules: self.rules.clone(),
-            appender: Appender::new(&self.redis, self.health.clone()),
+            appender: Appender::new(&self.redis, self.grouped, self.health.clone()),
             counters: self.counters.clone(),
         }
     }

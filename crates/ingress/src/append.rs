@@ -1,7 +1,10 @@
 //! Makes a verified delivery durable: one `XADD` to the stream of its lane.
 
+mod group;
+mod health;
+
+use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
 use harkara_core::delivery::VerifiedDelivery;
@@ -9,13 +12,17 @@ use harkara_core::entry;
 use harkara_core::lane::{LANES, Lane};
 use harkara_runtime::redis::{SharedConnection, connect_shared};
 use harkara_runtime::settings::RedisSettings;
-use harkara_runtime::{clock, failure};
 use redis::{Cmd, RedisError};
+use tokio::sync::{mpsc, oneshot};
 
-/// Appends deliveries over a connection that all requests of one server thread share. Commands are
-/// pipelined: no request waits for another's answer.
+use group::Append;
+pub(crate) use health::AppendHealth;
+
+/// Appends the deliveries of one server thread, over a connection of its own.
 pub(crate) struct Appender {
-    connection: SharedConnection,
+    connection: Rc<SharedConnection>,
+    /// Where appends are gathered, if they are.
+    groups: Option<mpsc::Sender<Append>>,
     stream_keys: [String; LANES],
     timeout: Duration,
     health: Arc<AppendHealth>,
@@ -42,9 +49,14 @@ const ARGUMENTS_BESIDES_FIELDS: usize = 3;
 
 impl Appender {
     /// Must be called on the server thread that will use it. Connects with the first append.
-    pub(crate) fn new(settings: &RedisSettings, health: Arc<AppendHealth>) -> Self {
+    ///
+    /// `grouped` appends go in transactions, one after the other; the rest are pipelined, none waiting
+    /// for another's answer, which is faster where the server answers from memory.
+    pub(crate) fn new(settings: &RedisSettings, grouped: bool, health: Arc<AppendHealth>) -> Self {
+        let connection = Rc::new(connect_shared(settings));
         Self {
-            connection: connect_shared(settings),
+            groups: grouped.then(|| group::gather(connection.clone(), settings.response_timeout)),
+            connection,
             stream_keys: Lane::ALL.map(|lane| lane.stream_key(settings.partition)),
             timeout: settings.response_timeout,
             health,
@@ -82,12 +94,23 @@ impl Appender {
         event_name: &str,
     ) -> Result<(), NotAppended> {
         let command = command(&self.stream_keys[lane.index()], delivery, event_name);
-        let mut connection = self.connection.handle();
-        match tokio::time::timeout(self.timeout, command.exec_async(&mut connection)).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(NotAppended::Redis(error)),
-            Err(_) => Err(NotAppended::Timeout),
-        }
+        let appended = tokio::time::timeout(self.timeout, self.send(command)).await;
+        appended.unwrap_or(Err(NotAppended::Timeout))
+    }
+
+    async fn send(&self, command: Cmd) -> Result<(), NotAppended> {
+        let Some(groups) = &self.groups else {
+            let mut connection = self.connection.handle();
+            let appended = command.exec_async(&mut connection).await;
+            return appended.map_err(NotAppended::Redis);
+        };
+        let (confirm, confirmed) = oneshot::channel();
+        // The gathering task lives as long as this sender, unless the thread is ending.
+        groups
+            .send(Append { command, confirm })
+            .await
+            .map_err(|_| NotAppended::Timeout)?;
+        confirmed.await.unwrap_or(Err(NotAppended::Timeout))
     }
 }
 
@@ -104,69 +127,4 @@ fn command(stream_key: &str, delivery: &VerifiedDelivery, event_name: &str) -> C
         command.arg(*name).arg(value.as_ref());
     }
     command
-}
-
-/// Failures closer together than this are one trouble, and told of once. There may be thousands a
-/// second, with successes among them.
-const SAME_TROUBLE: Duration = Duration::from_secs(5);
-
-/// Whether appends went well of late, shared by all server threads.
-#[derive(Default)]
-pub(crate) struct AppendHealth {
-    failing: AtomicBool,
-    failed_at_ms: AtomicI64,
-    told: AtomicBool,
-}
-
-impl AppendHealth {
-    /// How long ago an append failed, where none has succeeded since.
-    pub(crate) fn failing_since_last_success(&self) -> Option<Duration> {
-        let failed_at_ms = || self.failed_at_ms.load(Ordering::Relaxed);
-        self.failing
-            .load(Ordering::Acquire)
-            .then(|| since(failed_at_ms(), clock::now().millis()))
-    }
-
-    fn succeeded(&self) {
-        // The plain load keeps the common case free of contended writes.
-        if self.failing.load(Ordering::Relaxed) {
-            self.failing.store(false, Ordering::Release);
-            if self.told.swap(false, Ordering::Relaxed) {
-                tracing::info!("Redis takes deliveries again.");
-            }
-        }
-    }
-
-    fn failed(&self, error: &NotAppended) {
-        let now_ms = clock::now().millis();
-        let before_ms = self.failed_at_ms.swap(now_ms, Ordering::Relaxed);
-        self.failing.store(true, Ordering::Release);
-        if since(before_ms, now_ms) >= SAME_TROUBLE {
-            self.told.store(true, Ordering::Relaxed);
-            let reason = failure::with_causes(error);
-            tracing::error!(
-                reason,
-                "Redis does not take deliveries; they are answered 503."
-            );
-        }
-    }
-}
-
-fn since(earlier_ms: i64, now_ms: i64) -> Duration {
-    Duration::from_millis(u64::try_from(now_ms - earlier_ms).unwrap_or_default())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{AppendHealth, NotAppended};
-
-    #[test]
-    fn a_success_ends_the_failing() {
-        let health = AppendHealth::default();
-        assert_eq!(health.failing_since_last_success(), None);
-        health.failed(&NotAppended::Timeout);
-        assert!(health.failing_since_last_success().is_some());
-        health.succeeded();
-        assert_eq!(health.failing_since_last_success(), None);
-    }
 }
