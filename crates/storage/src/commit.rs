@@ -1,11 +1,14 @@
 //! The one transaction of the hot path: a batch's ledger rows, projections and audit rows, or nothing.
 
+mod duplicates;
 mod identify;
+mod ledger_rows;
 mod settle;
 
 use std::collections::HashSet;
 
 use diesel_async::{AsyncConnection, AsyncPgConnection};
+use futures_util::try_join;
 use harkara_core::entry::EntryRef;
 use harkara_core::projection::project;
 
@@ -93,7 +96,7 @@ async fn apply(
     let mine: HashSet<usize> = identified.fresh.iter().chain(&settled).copied().collect();
 
     let mut outcome = Outcome {
-        duplicates: identified.duplicates,
+        duplicates: identified.repeated.len(),
         ..Outcome::default()
     };
     for (at, record) in records.iter().enumerate() {
@@ -115,6 +118,23 @@ async fn apply(
             Verdict::Project(event) => Some((&record.claimed.event_id, event)),
             Verdict::Fail { .. } | Verdict::Retry { .. } => None,
         });
-    outcome.applied = projections::write(connection, &project(to_project)).await?;
+    let projection = project(to_project);
+
+    if !identified.repeated.is_empty() {
+        // What is counted may be a row of this very batch; and ledger rows are locked before the rows of
+        // entities, here as in a batch that settles rows.
+        ledger_rows::insert(connection, records, &identified.fresh).await?;
+        duplicates::count(connection, records, &identified.repeated).await?;
+        outcome.applied = projections::write(connection, &projection).await?;
+        return Ok(outcome);
+    }
+    // All at once: the server has the next statement when it has done with one, and the rows of that one
+    // are laid out meanwhile.
+    let connection = &*connection;
+    let ((), applied) = try_join!(
+        ledger_rows::insert(connection, records, &identified.fresh),
+        projections::write(connection, &projection),
+    )?;
+    outcome.applied = applied;
     Ok(outcome)
 }

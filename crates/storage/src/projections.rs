@@ -17,6 +17,7 @@ mod payment_refunds;
 mod payment_transactions;
 
 use diesel_async::AsyncPgConnection;
+use futures_util::try_join;
 use harkara_core::projection::Projection;
 
 use crate::StorageError;
@@ -31,48 +32,34 @@ pub struct Applied {
 }
 
 /// Writes a projection. Tables are taken in one fixed order, and rows within a table in order of
-/// their keys, so that concurrent commits cannot lock each other out.
+/// their keys, so that concurrent commits cannot lock each other out. The statements are pipelined;
+/// the server takes them one after the other. (On a connection that has yet to prepare one of them a
+/// later one may overtake it; should two commits then lock each other out, PostgreSQL ends one of them,
+/// which is tried again.)
 pub(crate) async fn write(
-    connection: &mut AsyncPgConnection,
+    connection: &AsyncPgConnection,
     projection: &Projection,
 ) -> Result<Applied, StorageError> {
+    let (orders, payments, refunds, disputes, states, (), (), (), (), (), ()) = try_join!(
+        payment_orders::TABLE.upsert(connection, &projection.orders),
+        payment_transactions::TABLE.upsert(connection, &projection.payments),
+        payment_refunds::TABLE.upsert(connection, &projection.refunds),
+        payment_disputes::TABLE.upsert(connection, &projection.disputes),
+        entity_snapshots::TABLE.upsert(connection, &projection.states),
+        downtime_events::TABLE.insert(connection, &projection.downtimes),
+        invoice_events::TABLE.insert(connection, &projection.invoices),
+        fund_account_events::TABLE.insert(connection, &projection.validations),
+        account_events::TABLE.insert(connection, &projection.accounts),
+        payment_link_events::TABLE.insert(connection, &projection.payment_links),
+        order_notifications::TABLE.insert(connection, &projection.notifications),
+    )?;
     let mut applied = Applied {
         unchanged: projection.n_late,
         ..Applied::default()
     };
-    applied += payment_orders::TABLE
-        .upsert(connection, &projection.orders)
-        .await?;
-    applied += payment_transactions::TABLE
-        .upsert(connection, &projection.payments)
-        .await?;
-    applied += payment_refunds::TABLE
-        .upsert(connection, &projection.refunds)
-        .await?;
-    applied += payment_disputes::TABLE
-        .upsert(connection, &projection.disputes)
-        .await?;
-    applied += entity_snapshots::TABLE
-        .upsert(connection, &projection.states)
-        .await?;
-    downtime_events::TABLE
-        .insert(connection, &projection.downtimes)
-        .await?;
-    invoice_events::TABLE
-        .insert(connection, &projection.invoices)
-        .await?;
-    fund_account_events::TABLE
-        .insert(connection, &projection.validations)
-        .await?;
-    account_events::TABLE
-        .insert(connection, &projection.accounts)
-        .await?;
-    payment_link_events::TABLE
-        .insert(connection, &projection.payment_links)
-        .await?;
-    order_notifications::TABLE
-        .insert(connection, &projection.notifications)
-        .await?;
+    for of_table in [orders, payments, refunds, disputes, states] {
+        applied += of_table;
+    }
     Ok(applied)
 }
 

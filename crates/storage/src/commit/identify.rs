@@ -1,4 +1,4 @@
-//! Which stream entries carry events that the ledger does not know, and the rows of those that do.
+//! Which stream entries carry events that the ledger does not know.
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -7,30 +7,31 @@ use std::sync::LazyLock;
 use diesel::sql_types::{BigInt, Binary, Text};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
-use harkara_core::ids::{AccountId, EventId};
-use harkara_core::time::EventTime;
+use harkara_core::ids::EventId;
 
 use crate::StorageError;
-use crate::record::{EventRecord, Origin};
+use crate::record::{ClaimedEvent, EventRecord, Origin};
 use crate::statement::{Rows, SqlText, Statement};
 
 /// What identification found.
+#[derive(Default)]
 pub(super) struct Identified {
-    /// Positions of the records that are new; their ledger rows are written.
+    /// Positions of the records that are new.
     pub(super) fresh: Vec<usize>,
-    /// Deliveries whose event was known before them.
-    pub(super) duplicates: usize,
+    /// Positions of the deliveries of events that were known before them, and those events.
+    pub(super) repeated: Vec<(usize, Known)>,
 }
 
 /// An event that was known before.
-struct Known {
-    event_id: EventId,
-    created_at_micros: i64,
+#[derive(Clone)]
+pub(super) struct Known {
+    pub(super) event_id: EventId,
+    pub(super) created_at_micros: i64,
 }
 
 type Digest = [u8; 32];
 
-/// Writes the identities and ledger rows of new events and counts the deliveries of known ones.
+/// Writes the identities of new events.
 ///
 /// The body's digest decides: the same body is the same event, whatever id it came under. The id
 /// header is not signed, so a second body under a known id is an event of its own and is stored
@@ -55,10 +56,7 @@ pub(super) async fn fresh(
         }
     }
     if first_of.is_empty() {
-        return Ok(Identified {
-            fresh: Vec::new(),
-            duplicates: 0,
-        });
+        return Ok(Identified::default());
     }
     let candidates: Vec<usize> = first_of.into_values().collect();
     let new = insert_identities(connection, records, &candidates).await?;
@@ -105,24 +103,25 @@ pub(super) async fn fresh(
         return Err(StorageError::HolderNotFound);
     }
     fresh.sort_unstable();
-    insert_rows(connection, records, &fresh).await?;
-
     for &at in &fresh {
-        let record = &records[at];
-        held.insert(
-            record.claimed.body_sha256,
-            Known {
-                event_id: record.claimed.event_id.clone(),
-                created_at_micros: record.claimed.received_at.millis() * 1000,
-            },
-        );
+        let event = &records[at].claimed;
+        held.insert(event.body_sha256, Known::of(event));
     }
-    let duplicates: Vec<usize> = known.into_iter().chain(repeated).collect();
-    count_duplicates(connection, records, &duplicates, &held).await?;
-    Ok(Identified {
-        fresh,
-        duplicates: duplicates.len(),
-    })
+    let repeated = known.into_iter().chain(repeated).filter_map(|at| {
+        let held = held.get(&records[at].claimed.body_sha256)?;
+        Some((at, held.clone()))
+    });
+    let repeated = repeated.collect();
+    Ok(Identified { fresh, repeated })
+}
+
+impl Known {
+    fn of(event: &ClaimedEvent) -> Self {
+        Self {
+            event_id: event.event_id.clone(),
+            created_at_micros: event.received_at.millis() * 1000,
+        }
+    }
 }
 
 fn is_stream(record: &EventRecord) -> bool {
@@ -190,110 +189,4 @@ async fn find_known(
             ))
         })
         .collect())
-}
-
-/// Writes the ledger rows of new events.
-async fn insert_rows(
-    connection: &mut AsyncPgConnection,
-    records: &[EventRecord],
-    at: &[usize],
-) -> Result<(), StorageError> {
-    static TEXT: LazyLock<SqlText> = LazyLock::new(|| {
-        SqlText::cut(
-            "INSERT INTO webhook_events (razorpay_event_id, event_type, account_id, endpoint, lane, status, body, \
-               body_sha256, signature, occurred_at, created_at, processed_at, next_attempt_at, error, traceparent, \
-               tracestate) \
-             SELECT id, event_type, account_id, endpoint, lane, status, body, sha, signature, \
-               to_timestamp(occurred_at), to_timestamp(ms / 1000.0), \
-               CASE WHEN status = 'processed' THEN clock_timestamp() END, \
-               now() + retry_ms * interval '1 millisecond', error, traceparent, tracestate \
-             FROM ({}) AS i",
-        )
-    });
-    if at.is_empty() {
-        return Ok(());
-    }
-    let columns = Rows::of(at.iter().map(|&at| &records[at]))
-        .text("id", |r| Some(r.claimed.event_id.as_str()))
-        .text("event_type", |r| Some(&r.claimed.event_type))
-        .text("account_id", |r| {
-            r.account_id.as_ref().map(AccountId::as_str)
-        })
-        .text("endpoint", |r| Some(&r.claimed.endpoint))
-        .text("lane", |r| Some(r.claimed.lane.as_str()))
-        .text("status", |r| Some(r.verdict.status()))
-        .text("signature", |r| Some(&r.claimed.signature))
-        .text("error", |r| r.verdict.error())
-        .text("traceparent", |r| not_empty(&r.claimed.trace.traceparent))
-        .text("tracestate", |r| not_empty(&r.claimed.trace.tracestate))
-        .bytes("body", |r| &r.claimed.body)
-        .bytes("sha", |r| &r.claimed.body_sha256)
-        .bigint("occurred_at", |r| r.occurred_at.map(EventTime::seconds))
-        .bigint("ms", |r| Some(r.claimed.received_at.millis()))
-        .bigint("retry_ms", |r| r.verdict.retry_after_millis())
-        .columns();
-    Statement::<()>::new(&TEXT, columns)
-        .execute(connection)
-        .await
-        .map_err(StorageError::statement("insert ledger rows"))?;
-    Ok(())
-}
-
-fn not_empty(text: &str) -> Option<&str> {
-    (!text.is_empty()).then_some(text)
-}
-
-/// Counts further deliveries on the rows of the events that they repeat. Rows are locked in order of
-/// their keys. A row that retention has removed is passed over.
-async fn count_duplicates(
-    connection: &mut AsyncPgConnection,
-    records: &[EventRecord],
-    at: &[usize],
-    held: &HashMap<Digest, Known>,
-) -> Result<(), StorageError> {
-    static TEXT: LazyLock<SqlText> = LazyLock::new(|| {
-        SqlText::cut(
-            "WITH counted AS (\
-               SELECT id, 'epoch'::timestamptz + us * interval '1 microsecond' AS at, same_id, other_id \
-               FROM ({}) AS i\
-             ), locked AS MATERIALIZED (\
-               SELECT e.razorpay_event_id, e.created_at FROM webhook_events e \
-               JOIN counted c ON e.razorpay_event_id = c.id AND e.created_at = c.at \
-               ORDER BY e.razorpay_event_id FOR UPDATE OF e\
-             ) UPDATE webhook_events e \
-             SET duplicates = least(e.duplicates + c.same_id, 2147483647), \
-               other_id_duplicates = least(e.other_id_duplicates + c.other_id, 2147483647) \
-             FROM counted c JOIN locked l ON l.razorpay_event_id = c.id AND l.created_at = c.at \
-             WHERE e.razorpay_event_id = c.id AND e.created_at = c.at",
-        )
-    });
-    let mut counts: BTreeMap<(&str, i64), (i64, i64)> = BTreeMap::new();
-    for &at in at {
-        let record = &records[at];
-        let Some(known) = held.get(&record.claimed.body_sha256) else {
-            continue;
-        };
-        let (same_id, other_id) = counts
-            .entry((known.event_id.as_str(), known.created_at_micros))
-            .or_default();
-        if record.claimed.event_id.delivered() == known.event_id.delivered() {
-            *same_id += 1;
-        } else {
-            *other_id += 1;
-        }
-    }
-    if counts.is_empty() {
-        return Ok(());
-    }
-    let columns = Rows::of(&counts)
-        .text("id", |((id, _), _)| Some(*id))
-        .bigint("us", |((_, micros), _)| Some(*micros))
-        .bigint("same_id", |(_, (same_id, _))| Some(*same_id))
-        .bigint("other_id", |(_, (_, other_id))| Some(*other_id))
-        .columns();
-    Statement::<()>::new(&TEXT, columns)
-        .execute(connection)
-        .await
-        .map_err(StorageError::statement("count duplicates"))?;
-    Ok(())
 }

@@ -26,7 +26,7 @@ impl<T> HistoryTable<T> {
     /// Adds a row for each snapshot; an event that has its row keeps it. Uses the primary key.
     pub(super) async fn insert(
         &self,
-        connection: &mut AsyncPgConnection,
+        connection: &AsyncPgConnection,
         rows: &[Snapshot<T>],
     ) -> Result<(), StorageError> {
         if rows.is_empty() {
@@ -39,7 +39,7 @@ impl<T> HistoryTable<T> {
             .map(|column| (column.name, column.bind(rows)))
             .collect();
         Statement::<()>::new(&made.text, columns)
-            .execute(connection)
+            .execute(&mut &*connection)
             .await
             .map_err(StorageError::statement(self.name))?;
         Ok(())

@@ -38,7 +38,7 @@ impl<T> MergedTable<T> {
     /// every entity whose status changed. Uses the primary key.
     pub(super) async fn upsert(
         &self,
-        connection: &mut AsyncPgConnection,
+        connection: &AsyncPgConnection,
         rows: &[Snapshot<T>],
     ) -> Result<Applied, StorageError> {
         if rows.is_empty() {
@@ -51,7 +51,7 @@ impl<T> MergedTable<T> {
             .map(|column| (column.name, column.bind(rows)))
             .collect();
         let changed: i64 = Statement::<BigInt>::new(&made.text, columns)
-            .get_result(connection)
+            .get_result(&mut &*connection)
             .await
             .map_err(StorageError::statement(self.name))?;
         let changed = usize::try_from(changed).unwrap_or(rows.len());

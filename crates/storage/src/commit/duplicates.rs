@@ -1,0 +1,61 @@
+//! Deliveries of events that are known already.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+
+use super::identify::Known;
+use crate::StorageError;
+use crate::record::EventRecord;
+use crate::statement::{Rows, SqlText, Statement};
+
+/// Counts further deliveries on the rows of the events that they repeat. Rows are locked in order of
+/// their keys. A row that retention has removed is passed over.
+pub(super) async fn count(
+    connection: &mut AsyncPgConnection,
+    records: &[EventRecord],
+    repeated: &[(usize, Known)],
+) -> Result<(), StorageError> {
+    static TEXT: LazyLock<SqlText> = LazyLock::new(|| {
+        SqlText::cut(
+            "WITH counted AS (\
+               SELECT id, 'epoch'::timestamptz + us * interval '1 microsecond' AS at, same_id, other_id \
+               FROM ({}) AS i\
+             ), locked AS MATERIALIZED (\
+               SELECT e.razorpay_event_id, e.created_at FROM webhook_events e \
+               JOIN counted c ON e.razorpay_event_id = c.id AND e.created_at = c.at \
+               ORDER BY e.razorpay_event_id FOR UPDATE OF e\
+             ) UPDATE webhook_events e \
+             SET duplicates = least(e.duplicates + c.same_id, 2147483647), \
+               other_id_duplicates = least(e.other_id_duplicates + c.other_id, 2147483647) \
+             FROM counted c JOIN locked l ON l.razorpay_event_id = c.id AND l.created_at = c.at \
+             WHERE e.razorpay_event_id = c.id AND e.created_at = c.at",
+        )
+    });
+    let mut counts: BTreeMap<(&str, i64), (i64, i64)> = BTreeMap::new();
+    for (at, known) in repeated {
+        let (same_id, other_id) = counts
+            .entry((known.event_id.as_str(), known.created_at_micros))
+            .or_default();
+        if records[*at].claimed.event_id.delivered() == known.event_id.delivered() {
+            *same_id += 1;
+        } else {
+            *other_id += 1;
+        }
+    }
+    if counts.is_empty() {
+        return Ok(());
+    }
+    let columns = Rows::of(&counts)
+        .text("id", |((id, _), _)| Some(*id))
+        .bigint("us", |((_, micros), _)| Some(*micros))
+        .bigint("same_id", |(_, (same_id, _))| Some(*same_id))
+        .bigint("other_id", |(_, (_, other_id))| Some(*other_id))
+        .columns();
+    Statement::<()>::new(&TEXT, columns)
+        .execute(connection)
+        .await
+        .map_err(StorageError::statement("count duplicates"))?;
+    Ok(())
+}
