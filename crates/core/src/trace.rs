@@ -1,7 +1,12 @@
 //! The W3C trace context that travels with a delivery from the request to the ledger row.
 
+use crate::signature::push_hex;
+
 /// Longest `tracestate` kept, in bytes. The W3C recommendation asks receivers to carry at least 512.
 pub const TRACESTATE_BYTES_MAX: usize = 512;
+
+/// Length of a `traceparent`.
+const TRACEPARENT_BYTES: usize = 55;
 
 /// A `traceparent` and, where the caller sent one, its `tracestate`.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
@@ -36,8 +41,14 @@ impl TraceContext {
     pub fn generated(trace_id: u128, span_id: u64) -> Self {
         // All zeros means "invalid" in the standard.
         let (trace_id, span_id) = (trace_id.max(1), span_id.max(1));
+        let mut traceparent = String::with_capacity(TRACEPARENT_BYTES);
+        traceparent.push_str("00-");
+        push_hex(&mut traceparent, &trace_id.to_be_bytes());
+        traceparent.push('-');
+        push_hex(&mut traceparent, &span_id.to_be_bytes());
+        traceparent.push_str("-00");
         Self {
-            traceparent: format!("00-{trace_id:032x}-{span_id:016x}-00"),
+            traceparent,
             tracestate: String::new(),
         }
     }
@@ -51,7 +62,7 @@ fn is_traceparent(text: &str) -> bool {
             .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(b))
     };
     let zero = |range: std::ops::Range<usize>| bytes[range].iter().all(|b| *b == b'0');
-    bytes.len() == 55
+    bytes.len() == TRACEPARENT_BYTES
         && [2, 35, 52].iter().all(|&at| bytes[at] == b'-')
         && hex(0..2)
         && &bytes[0..2] != b"ff"

@@ -1,7 +1,8 @@
 //! Reads a request's body, bounded in size and time.
 
-use std::future::poll_fn;
-use std::pin::Pin;
+use std::future::{Future as _, poll_fn};
+use std::pin::{Pin, pin};
+use std::task::Poll;
 use std::time::Duration;
 
 use actix_web::dev::Payload;
@@ -29,7 +30,13 @@ pub(crate) async fn read(
     if declared_bytes.is_some_and(|declared| declared > bytes_max as u64) {
         return Err(NoBody::TooLarge);
     }
-    let read = tokio::time::timeout(timeout, read_all(payload, bytes_max));
+    let mut read = pin!(read_all(payload, bytes_max));
+    // Mostly the whole body came with the head. Then no timer is needed.
+    let ready = poll_fn(|context| Poll::Ready(read.as_mut().poll(context))).await;
+    if let Poll::Ready(body) = ready {
+        return body;
+    }
+    let read = tokio::time::timeout(timeout, read);
     read.await.unwrap_or(Err(NoBody::TooSlow))
 }
 

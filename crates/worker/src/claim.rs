@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use harkara_core::lane::{LANES, Lane, shares};
 use harkara_core::retry::backoff;
@@ -184,12 +184,14 @@ impl Claimer {
             .until_dropped(batch.iter().map(|entry| entry.entry).collect());
         self.in_flight.spawn(async move {
             let _holding = holding;
+            let taken_up = Instant::now();
             let now = clock::now();
             let records = batch
                 .iter()
                 .map(|entry| decode::entry(entry, &road.retries, now))
                 .collect();
             road.take(records).await;
+            road.counters.batch_took(taken_up.elapsed());
             drop(permit);
         });
     }

@@ -1,17 +1,28 @@
 //! What the worker counts. Counted by batch, not by event.
 
+use std::time::Duration;
+
 use harkara_storage::commit::Outcome;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
+/// Upper bounds of the classes of batch times, in seconds. Narrow around 50 ms, which 99 of 100 batches
+/// are meant to stay below.
+const BATCH_SECONDS: [f64; 22] = [
+    0.001, 0.002, 0.005, 0.01, 0.015, 0.02, 0.025, 0.03, 0.035, 0.04, 0.045, 0.05, 0.06, 0.08, 0.1,
+    0.15, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+];
+
 /// The worker's counters. Cheap to clone; clones count together.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(crate) struct Counters {
     events: Family<OutcomeLabel, Counter>,
     snapshots: Family<EffectLabel, Counter>,
     batches: Counter,
+    batch_seconds: Histogram,
     pub(crate) taken_over: Counter,
     pub(crate) set_aside: Counter,
     pub(crate) waits: Counter,
@@ -30,7 +41,16 @@ struct EffectLabel {
 
 impl Counters {
     pub(crate) fn register(registry: &mut Registry) -> Self {
-        let counters = Self::default();
+        let counters = Self {
+            events: Family::default(),
+            snapshots: Family::default(),
+            batches: Counter::default(),
+            batch_seconds: Histogram::new(BATCH_SECONDS),
+            taken_over: Counter::default(),
+            set_aside: Counter::default(),
+            waits: Counter::default(),
+            groups_recreated: Counter::default(),
+        };
         registry.register(
             "harkara_worker_events",
             "Events by outcome",
@@ -45,6 +65,11 @@ impl Counters {
             "harkara_worker_batches",
             "Committed batches",
             counters.batches.clone(),
+        );
+        registry.register(
+            "harkara_worker_batch_seconds",
+            "Time from taking up a batch of fresh deliveries to its acknowledgement",
+            counters.batch_seconds.clone(),
         );
         registry.register(
             "harkara_worker_entries_taken_over",
@@ -67,6 +92,11 @@ impl Counters {
             counters.groups_recreated.clone(),
         );
         counters
+    }
+
+    /// A batch of fresh deliveries came to the end of its way.
+    pub(crate) fn batch_took(&self, duration: Duration) {
+        self.batch_seconds.observe(duration.as_secs_f64());
     }
 
     pub(crate) fn committed(&self, outcome: Outcome) {

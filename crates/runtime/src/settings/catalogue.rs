@@ -130,7 +130,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         "Where the worker serves `/livez`, `/readyz` and `/metrics`. Port 0 takes a free port."),
     setting("worker.consumer", "", Kind::Text,
         "The worker's consumer name, unique among the processes of the group. Empty derives `<host name>-<process id>`."),
-    setting("worker.batch_entries_max", "200", count(4, 10_000),
+    setting("worker.batch_entries_max", "400", count(4, 10_000),
         "Most entries committed in one transaction. At least the number of lanes, so that none starves."),
     setting("worker.batches_in_flight_max", "2", count(1, 64),
         "Most batches that a worker commits at once."),
