@@ -8,6 +8,7 @@
     reason = "what a test cannot go on without ends it"
 )]
 
+mod groups;
 mod http;
 mod ingress;
 
