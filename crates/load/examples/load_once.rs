@@ -11,7 +11,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, bail};
 use harkara_core::secret::Secret;
-use harkara_load::{Closed, Corpus, Histogram, Mix, Open, Target, closed, open};
+use harkara_load::{Closed, Corpus, Histogram, Mix, Open, TICK_FINE, Target, closed, open};
 use rustix::time::{ClockId, clock_gettime};
 
 /// Deliveries prepared: about two gigabytes at most.
@@ -75,6 +75,7 @@ async fn main() -> anyhow::Result<()> {
             let model = Open {
                 rate_per_s: rate,
                 connections_max: 256,
+                tick: TICK_FINE,
                 duration,
             };
             open(&target, &corpus, range, &model).await?

@@ -30,6 +30,7 @@ pub use connection::{ANSWER_WAIT, Broken, CONNECT_WAIT};
 pub use corpus::{Corpus, DeliveryRef};
 pub use mix::Mix;
 pub use open::{Open, open};
+pub use pace::{TICK_COARSE, TICK_FINE};
 pub use positions::Accepted;
 pub use report::{Histogram, Report};
 pub use run::{LoadError, RATE_PER_S_MAX};

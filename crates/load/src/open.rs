@@ -26,6 +26,9 @@ pub struct Open {
     pub rate_per_s: f64,
     /// Most connections. A delivery that is due takes one that is free, opens one, or waits its turn.
     pub connections_max: usize,
+    /// Shortest time between two looks at the clock: what becomes due meanwhile is sent together, late by
+    /// less than this. [`TICK_FINE`] for latencies; [`TICK_COARSE`] to spare the machine.
+    pub tick: Duration,
     /// How long deliveries become due and are sent. Answers that are under way then are still waited for.
     pub duration: Duration,
 }
@@ -43,7 +46,7 @@ pub async fn open(
         return Err(LoadError::Rate(rate));
     }
     let run = Run::new(target, corpus, &range, model.connections_max)?;
-    let mut ticker = Ticker::new().map_err(LoadError::Timer)?;
+    let mut ticker = Ticker::new(model.tick).map_err(LoadError::Timer)?;
     let mut tasks = JoinSet::new();
     let mut first_connections = Vec::new();
     for _ in 0..model.connections_max.min(CONNECTIONS_AT_START) {

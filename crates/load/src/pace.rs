@@ -9,9 +9,12 @@ pub(crate) use timer_fd::Ticker;
 #[cfg(not(target_os = "linux"))]
 pub(crate) use millisecond::Ticker;
 
-/// Shortest time between two looks at the clock: at high rates several arrivals share one, each late
-/// by less than this.
-const TICK_MIN: Duration = Duration::from_micros(50);
+/// A tick that latencies of a tenth of a millisecond can be measured with. It costs the generator, and on a
+/// machine that is not busy its target too, a wake-up for every few deliveries.
+pub const TICK_FINE: Duration = Duration::from_micros(50);
+
+/// A tick for load on a machine that has other work to do.
+pub const TICK_COARSE: Duration = Duration::from_millis(1);
 
 #[cfg(target_os = "linux")]
 mod timer_fd {
@@ -25,53 +28,64 @@ mod timer_fd {
     use tokio::io::{AsyncRead, ReadBuf};
     use tokio::net::unix::pipe::Receiver;
 
-    use super::{Instant, TICK_MIN, io};
+    use super::{Duration, Instant, io};
 
     /// A timer of the kernel that the runtime watches like a connection.
     ///
     /// To the runtime it is the receiving end of a pipe, which comes to the same: it becomes
     /// readable. The type for any other descriptor takes unsafe code.
-    pub(crate) struct Ticker(Receiver);
+    pub(crate) struct Ticker {
+        timer: Receiver,
+        tick: Duration,
+    }
 
     /// A timer is read as a counter of 8 bytes. With room for more the runtime sees that nothing is
     /// left, and need not read again to find out.
     const COUNTER_ROOM: usize = 16;
 
     impl Ticker {
-        pub(crate) fn new() -> io::Result<Self> {
+        pub(crate) fn new(tick: Duration) -> io::Result<Self> {
             let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
             let timer = timerfd_create(TimerfdClockId::Monotonic, flags)?;
-            Ok(Self(Receiver::from_owned_fd_unchecked(timer)?))
+            let timer = Receiver::from_owned_fd_unchecked(timer)?;
+            Ok(Self { timer, tick })
         }
 
-        /// Waits until `next`, but at least [`TICK_MIN`].
+        /// Waits until `next`, but at least a tick.
         pub(crate) async fn wait_until(&mut self, next: Instant) -> io::Result<()> {
-            let wait = next.saturating_duration_since(Instant::now()).max(TICK_MIN);
+            let wait = next
+                .saturating_duration_since(Instant::now())
+                .max(self.tick);
             let once = Itimerspec {
                 it_interval: Timespec::default(),
                 it_value: Timespec::try_from(wait).map_err(io::Error::other)?,
             };
-            timerfd_settime(&self.0, TimerfdTimerFlags::empty(), &once)?;
+            timerfd_settime(&self.timer, TimerfdTimerFlags::empty(), &once)?;
             let mut counter = [0; COUNTER_ROOM];
-            poll_fn(|cx| Pin::new(&mut self.0).poll_read(cx, &mut ReadBuf::new(&mut counter))).await
+            poll_fn(|cx| Pin::new(&mut self.timer).poll_read(cx, &mut ReadBuf::new(&mut counter)))
+                .await
         }
     }
 }
 
 #[cfg(not(target_os = "linux"))]
 mod millisecond {
-    use super::{Duration, Instant, TICK_MIN, io};
+    use super::{Duration, Instant, io};
 
     /// The runtime's own timer: arrivals come in groups a millisecond apart.
-    pub(crate) struct Ticker;
+    pub(crate) struct Ticker {
+        tick: Duration,
+    }
 
     impl Ticker {
-        pub(crate) fn new() -> io::Result<Self> {
-            Ok(Self)
+        pub(crate) fn new(tick: Duration) -> io::Result<Self> {
+            Ok(Self { tick })
         }
 
         pub(crate) async fn wait_until(&mut self, next: Instant) -> io::Result<()> {
-            let wait: Duration = next.saturating_duration_since(Instant::now()).max(TICK_MIN);
+            let wait: Duration = next
+                .saturating_duration_since(Instant::now())
+                .max(self.tick);
             tokio::time::sleep(wait).await;
             Ok(())
         }

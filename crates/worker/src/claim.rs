@@ -60,9 +60,8 @@ struct Waiting([VecDeque<ClaimedEntry>; LANES]);
 impl Claimer {
     /// Runs until told to stop; what it had claimed by then still goes down the road.
     ///
-    /// While the permits are all in use it has the next batch read already. Once there is a permit, it
-    /// looks again at the lanes of which nothing waits: a higher lane never waits behind a batch that
-    /// was read before it.
+    /// While the permits are all in use it has the next batch read already. Once there is a permit it
+    /// reads again, so that a higher lane never waits behind a batch that was read before it.
     pub(crate) async fn run(self, stop: Stop) {
         let mut reader = Reader {
             connection: None,
@@ -70,39 +69,57 @@ impl Claimer {
             failures: 0,
         };
         let mut waiting = Waiting::default();
+        let mut left_at: Option<Instant> = None;
         loop {
             if waiting.is_empty() {
                 if stop.is_requested() {
                     return;
                 }
                 self.progress.touch();
-                self.fill(&mut reader, &mut waiting, &stop).await;
+                if let Err(error) = self.fill(&mut reader, &mut waiting).await {
+                    self.recover(&error, reader.failures, &stop).await;
+                }
                 continue;
             }
-            let permit = self.permit().await;
-            if !stop.is_requested() {
-                self.fill(&mut reader, &mut waiting, &stop).await;
+            if let Some(left_at) = left_at {
+                self.gather(&waiting, left_at, &stop).await;
             }
+            let permit = self.permit().await;
+            // What has come meanwhile. If that cannot be read, what waits is not to wait for it.
+            if !stop.is_requested()
+                && let Err(error) = self.fill(&mut reader, &mut waiting).await
+            {
+                tracing::debug!(%error, "What came meanwhile could not be read.");
+            }
+            left_at = Some(Instant::now());
             let batch = waiting.take(self.settings.batch_entries_max, self.settings.lane_weights);
             self.send(batch, permit);
         }
     }
 
-    async fn fill(&self, reader: &mut Reader, waiting: &mut Waiting, stop: &Stop) {
-        let full = self.settings.batch_entries_max;
-        match self.read(reader, waiting).await {
-            Ok(()) => {
-                reader.failures = 0;
-                reader.entries_max = (reader.entries_max + full.div_ceil(GROWTH_STEPS)).min(full);
-            }
-            Err(error) => {
-                reader.connection = None;
-                reader.failures += 1;
-                // An answer that is too large to come in time must not be asked for again.
-                reader.entries_max = (reader.entries_max / SHRINK_BY).max(1);
-                self.recover(&error, reader.failures, stop).await;
-            }
+    /// Waits until `worker.gather_ms` have passed since the last batch left, unless a full one waits:
+    /// small batches cost the database nearly as much as large ones. The first delivery after a quiet
+    /// time does not wait.
+    async fn gather(&self, waiting: &Waiting, left_at: Instant, stop: &Stop) {
+        let remaining = self.settings.gather.saturating_sub(left_at.elapsed());
+        if waiting.len() < self.settings.batch_entries_max && !remaining.is_zero() {
+            stop.sleep(remaining).await;
         }
+    }
+
+    async fn fill(&self, reader: &mut Reader, waiting: &mut Waiting) -> Result<(), GroupError> {
+        let full = self.settings.batch_entries_max;
+        let read = self.read(reader, waiting).await;
+        if read.is_ok() {
+            reader.failures = 0;
+            reader.entries_max = (reader.entries_max + full.div_ceil(GROWTH_STEPS)).min(full);
+        } else {
+            reader.connection = None;
+            reader.failures += 1;
+            // An answer that is too large to come in time must not be asked for again.
+            reader.entries_max = (reader.entries_max / SHRINK_BY).max(1);
+        }
+        read
     }
 
     async fn permit(&self) -> OwnedSemaphorePermit {
@@ -118,16 +135,19 @@ impl Claimer {
         }
     }
 
-    /// Reads every lane of which nothing waits, in one command. Only while nothing waits at all does
-    /// the read block.
+    /// Reads the lanes of which less than half a batch waits, in one command. Only while nothing waits at
+    /// all does the read block. Of no lane more than a batch ever waits.
     async fn read(&self, reader: &mut Reader, waiting: &mut Waiting) -> Result<(), GroupError> {
+        let full = self.settings.batch_entries_max;
+        let waiting_of = |lane: &Lane| waiting.0[lane.index()].len();
         let lanes: Vec<Lane> = Lane::ALL
             .into_iter()
-            .filter(|lane| waiting.0[lane.index()].is_empty())
+            .filter(|lane| waiting_of(lane) <= full / 2)
             .collect();
-        if lanes.is_empty() {
+        let Some(most_waiting) = lanes.iter().map(waiting_of).max() else {
             return Ok(());
-        }
+        };
+        let entries_max = reader.entries_max.min(full - most_waiting);
         let connection = match &mut reader.connection {
             Some(connection) => connection,
             none => none.insert(
@@ -140,7 +160,7 @@ impl Claimer {
         let claimed = self
             .road
             .group
-            .read(connection, &lanes, reader.entries_max, block)
+            .read(connection, &lanes, entries_max, block)
             .await?;
         self.road
             .held
@@ -198,6 +218,10 @@ impl Claimer {
 }
 
 impl Waiting {
+    fn len(&self) -> usize {
+        self.0.iter().map(VecDeque::len).sum()
+    }
+
     fn is_empty(&self) -> bool {
         self.0.iter().all(VecDeque::is_empty)
     }

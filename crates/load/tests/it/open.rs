@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use harkara_load::{LoadError, Open, Target, open};
+use harkara_load::{LoadError, Open, TICK_FINE, Target, open};
 
 use crate::closed::corpus;
 use crate::server::{self, Reaction};
@@ -12,6 +12,7 @@ fn at(rate_per_s: f64, connections_max: usize, duration: Duration) -> Open {
     Open {
         rate_per_s,
         connections_max,
+        tick: TICK_FINE,
         duration,
     }
 }

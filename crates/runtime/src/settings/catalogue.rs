@@ -134,6 +134,8 @@ pub(super) const SETTINGS: &[Setting] = &[
         "Most entries committed in one transaction. At least the number of lanes, so that none starves."),
     setting("worker.batches_in_flight_max", "2", count(1, 64),
         "Most batches that a worker commits at once."),
+    setting("worker.gather_ms", "20", millis(0, 10_000),
+        "While less than a full batch waits, how long a worker lets it gather after the last one left. 0 sends every delivery on at once; the first after a quiet time never waits."),
     setting("worker.read_wait_ms", "1000", millis(1, MINUTE_MS),
         "How long one read waits for new entries before it returns empty."),
     setting("worker.claim_idle_ms", "60000", millis(1, DAY_MS),

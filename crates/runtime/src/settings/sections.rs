@@ -75,7 +75,9 @@ pub struct WorkerSettings {
     pub batch_entries_max: usize,
     /// Most batches committed at once.
     pub batches_in_flight_max: usize,
-    /// How long one read blocks.
+    /// How long less than a full batch gathers after the last one left.
+    pub gather: Duration,
+    /// How long one read waits for new entries.
     pub read_wait: Duration,
     /// Idle time after which a pending entry is taken over.
     pub claim_idle: Duration,
@@ -174,6 +176,7 @@ impl WorkerSettings {
             consumer: r.value("worker.consumer", |text| Some(consumer_name(text))),
             batch_entries_max: r.whole("worker.batch_entries_max"),
             batches_in_flight_max: r.whole("worker.batches_in_flight_max"),
+            gather: r.millis("worker.gather_ms"),
             read_wait: r.millis("worker.read_wait_ms"),
             claim_idle: r.millis("worker.claim_idle_ms"),
             take_over_every: r.millis("worker.take_over_every_ms"),
