@@ -81,6 +81,11 @@ bench-ingress *ARGUMENTS:
 bench-worker *ARGUMENTS:
     cargo dev bench worker "$@"
 
+# Measure the time to start and the CPU time of idle processes
+[group('measure')]
+bench-footprint *ARGUMENTS:
+    cargo dev bench footprint "$@"
+
 # Measure the whole road at once
 [group('measure')]
 bench-e2e *ARGUMENTS:
@@ -90,6 +95,11 @@ bench-e2e *ARGUMENTS:
 [group('measure')]
 bench-peer *ARGUMENTS:
     cargo dev bench peer "$@"
+
+# Count the instructions of every operation and compare with the stored counts (needs valgrind; --accept)
+[group('measure')]
+bench-instructions *ARGUMENTS:
+    cargo dev bench instructions "$@"
 
 # Check format, lints and documentation
 [group('check')]

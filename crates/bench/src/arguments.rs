@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Measures every stage of Harkara on private servers, side by side with its references and peers.
 ///
@@ -62,6 +62,47 @@ pub(crate) enum Command {
         /// What it does with a request.
         kind: ReferenceServer,
     },
+    /// Count the instructions of verifying, encoding, decoding and folding, and fail where a count
+    /// has grown; needs valgrind and no servers.
+    Instructions {
+        /// Store the counts of this build.
+        #[arg(long)]
+        accept: bool,
+    },
+    /// Do an operation over and over.
+    #[command(hide = true)]
+    Operate {
+        /// What is done.
+        operation: Operation,
+        /// How often.
+        n: usize,
+    },
+}
+
+/// A step of a delivery that no other process takes part in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Operation {
+    /// Verifying the signature.
+    Verify,
+    /// Reading the event's name and writing the fields of the entry.
+    Encode,
+    /// Reading the fields of the entry and the event in the body.
+    Decode,
+    /// Folding events into rows, in batches.
+    Fold,
+}
+
+impl Operation {
+    /// Its name on the command line and in the stored counts.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Verify => "verify",
+            Self::Encode => "encode",
+            Self::Decode => "decode",
+            Self::Fold => "fold",
+        }
+    }
 }
 
 /// A part of the benchmark.
@@ -74,6 +115,8 @@ pub(crate) enum Part {
     Ingress,
     /// Committing.
     Worker,
+    /// Starting, and CPU time while nothing is delivered.
+    Footprint,
     /// The whole road.
     E2e,
     /// What people would use instead.
@@ -103,6 +146,8 @@ pub(crate) struct Extent {
     /// One run of the whole road.
     pub(crate) e2e: Duration,
     pub(crate) e2e_rates: Vec<f64>,
+    /// One look at idle processes.
+    pub(crate) idle: Duration,
     /// Before the measured part of a run.
     pub(crate) warm_up: Duration,
     /// Events of one run of the worker.
@@ -130,6 +175,7 @@ impl Arguments {
                 open: Duration::from_millis(500),
                 e2e: Duration::from_secs(1),
                 e2e_rates: vec![500.0],
+                idle: Duration::from_secs(1),
                 warm_up: Duration::from_millis(50),
                 worker_events: self.events.unwrap_or(5_000),
                 peer_jobs: 500,
@@ -147,6 +193,7 @@ impl Arguments {
             open: closed * 2,
             e2e: closed * 4,
             e2e_rates: self.e2e_rates.clone(),
+            idle: closed,
             warm_up: Duration::from_secs(1),
             worker_events: self.events.unwrap_or(200_000),
             peer_jobs: 10_000,

@@ -6,6 +6,8 @@ use std::time::Duration;
 use harkara_load::Histogram;
 use serde::Serialize;
 
+use crate::histogram::Classes;
+
 /// A process whose cost is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -58,6 +60,10 @@ pub(crate) enum Other {
     WorkerResidentPeakMib,
     /// From the start of the process until it was ready.
     StartMs,
+    /// From the start of an ingress until it was ready, where a worker starts too.
+    IngressStartMs,
+    /// From the start of a worker until it was ready, where an ingress starts too.
+    WorkerStartMs,
 }
 
 /// Percentiles in milliseconds.
@@ -69,8 +75,10 @@ pub(crate) enum Other {
 pub(crate) struct Latency {
     pub(crate) p50_ms: f64,
     pub(crate) p99_ms: f64,
-    pub(crate) p999_ms: f64,
-    pub(crate) max_ms: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) p999_ms: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) max_ms: Option<f64>,
 }
 
 impl Latency {
@@ -80,8 +88,19 @@ impl Latency {
         (!histogram.is_empty()).then(|| Self {
             p50_ms: at(0.5),
             p99_ms: at(0.99),
-            p999_ms: at(0.999),
-            max_ms: milliseconds(histogram.max()),
+            p999_ms: Some(at(0.999)),
+            max_ms: Some(milliseconds(histogram.max())),
+        })
+    }
+
+    /// Of times in classes, which tell neither rare ones nor the longest; `None` where there are none.
+    pub(crate) fn of_classes(classes: &Classes) -> Option<Self> {
+        let at = |part| classes.quantile(part).map(|seconds| seconds * 1e3);
+        Some(Self {
+            p50_ms: at(0.5)?,
+            p99_ms: at(0.99)?,
+            p999_ms: None,
+            max_ms: None,
         })
     }
 }
@@ -140,15 +159,16 @@ impl Figures {
         let of = |figure: &dyn Fn(&Self) -> Option<f64>| {
             median(runs.iter().filter_map(figure).collect())
         };
-        let latency = |figure: fn(&Latency) -> f64| of(&|run| run.latency.as_ref().map(figure));
+        let latency =
+            |figure: fn(&Latency) -> Option<f64>| of(&|run| figure(run.latency.as_ref()?));
         Self {
             events: of(&|run| Some(run.events)).unwrap_or_default(),
             rate_per_s: of(&|run| Some(run.rate_per_s)).unwrap_or_default(),
-            latency: latency(|l| l.p50_ms).map(|p50_ms| Latency {
+            latency: latency(|l| Some(l.p50_ms)).map(|p50_ms| Latency {
                 p50_ms,
-                p99_ms: latency(|l| l.p99_ms).unwrap_or_default(),
-                p999_ms: latency(|l| l.p999_ms).unwrap_or_default(),
-                max_ms: latency(|l| l.max_ms).unwrap_or_default(),
+                p99_ms: latency(|l| Some(l.p99_ms)).unwrap_or_default(),
+                p999_ms: latency(|l| l.p999_ms),
+                max_ms: latency(|l| l.max_ms),
             }),
             cpu_us_per_event: medians(runs, |run| &run.cpu_us_per_event),
             resident_mib: medians(runs, |run| &run.resident_mib),

@@ -21,7 +21,7 @@ pub(crate) enum Model {
     /// As fast as they are answered.
     Closed,
     /// At a fixed rate.
-    Open { rate_per_s: f64 },
+    Open { rate_per_s: f64, tick: Duration },
 }
 
 /// Sends deliveries for a while, or until the range is used up.
@@ -68,10 +68,11 @@ fn on_this_thread(
                 };
                 harkara_load::closed(&target, corpus, range, &model).await
             }
-            Model::Open { rate_per_s } => {
+            Model::Open { rate_per_s, tick } => {
                 let model = Open {
                     rate_per_s,
                     connections_max: OPEN_CONNECTIONS_MAX,
+                    tick,
                     duration,
                 };
                 harkara_load::open(&target, corpus, range, &model).await

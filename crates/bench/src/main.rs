@@ -33,6 +33,9 @@ mod generator;
 /// Waiting until streams and queues are drained.
 mod drain;
 
+/// Times in classes, as a process tells them.
+mod histogram;
+
 /// One run: what every process used.
 mod measure;
 
@@ -54,6 +57,12 @@ mod report;
 /// Line charts as SVG.
 mod plot;
 
+/// One operation of the product again and again.
+mod operate;
+
+/// How many instructions that takes.
+mod instructions;
+
 use std::process::ExitCode;
 
 use arguments::{Arguments, Command};
@@ -70,6 +79,10 @@ fn main() -> ExitCode {
     }
     let outcome = match &arguments.command {
         Some(Command::Serve { kind }) => reference::serve(*kind),
+        Some(Command::Instructions { accept }) => instructions::run(*accept),
+        Some(Command::Operate { operation, n }) => {
+            operate::operate(*operation, *n).map(|()| ExitCode::SUCCESS)
+        }
         None => parts::run(&arguments),
     };
     match outcome {

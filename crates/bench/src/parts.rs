@@ -1,6 +1,7 @@
 //! The scenarios, one after another, and what they add up to.
 
 mod e2e;
+mod footprint;
 mod ingress;
 mod peer;
 /// Which rows are drawn.
@@ -66,6 +67,9 @@ async fn measure(bench: &Bench, part: Part) -> Result<Found> {
     }
     if part.covers(Part::Worker) {
         worker::measure(bench, &mut found).await?;
+    }
+    if part.covers(Part::Footprint) {
+        footprint::measure(bench, &mut found).await?;
     }
     if part.covers(Part::E2e) {
         e2e::measure(bench, &mut found).await?;

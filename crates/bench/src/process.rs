@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use rustix::time::{ClockId, clock_gettime};
 
 /// A process's number.
@@ -18,6 +18,26 @@ pub(crate) fn cpu_of_tree(root: Pid) -> Result<Duration> {
     Ok(Duration::from_nanos(
         ticks * (1_000_000_000 / per_second.max(1)),
     ))
+}
+
+/// The CPU time of the threads that a process and its descendants have now. To the nanosecond, but
+/// without what ended threads and processes used.
+pub(crate) fn cpu_of_running_threads(root: Pid) -> Result<Duration> {
+    let mut nanoseconds = 0;
+    for (pid, _) in tree(root)? {
+        // One that has ended since the listing has no threads.
+        let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else {
+            continue;
+        };
+        for thread in threads.flatten() {
+            if let Ok(text) = fs::read_to_string(thread.path().join("schedstat")) {
+                nanoseconds += parse_schedstat(&text).context("schedstat has an unknown form")?;
+            }
+        }
+    }
+    // No process gets this far without any.
+    ensure!(nanoseconds > 0, "this kernel keeps no /proc/…/schedstat");
+    Ok(Duration::from_nanos(nanoseconds))
 }
 
 /// The CPU time of all threads of this process.
@@ -114,6 +134,11 @@ fn parse_stat(line: &str) -> Option<Stat> {
     })
 }
 
+/// The time on a CPU out of a line of `schedstat`: that, time waited, turns.
+fn parse_schedstat(line: &str) -> Option<u64> {
+    line.split_ascii_whitespace().next()?.parse().ok()
+}
+
 /// Reads a line such as `VmRSS:     1234 kB`.
 fn parse_kilobytes(text: &str, field: &str) -> Option<u64> {
     text.lines()
@@ -128,7 +153,10 @@ fn parse_kilobytes(text: &str, field: &str) -> Option<u64> {
 mod tests {
     use std::collections::BTreeMap;
 
-    use super::{Stat, cpu_of_tree, descendants, own_cpu, parse_kilobytes, parse_stat};
+    use super::{
+        Stat, cpu_of_running_threads, cpu_of_tree, descendants, own_cpu, parse_kilobytes,
+        parse_schedstat, parse_stat,
+    };
 
     const LINE: &str =
         "4242 (a (strange) name) S 17 4242 4242 0 -1 4194304 1 2 3 4 100 20 3 4 20 0 9 0 1 2 3";
@@ -149,6 +177,12 @@ mod tests {
         let text = "VmRSSX:\t 1 kB\nVmHWM:\t  5120 kB\nVmRSS:\t  4096 kB\n";
         assert_eq!(parse_kilobytes(text, "VmRSS"), Some(4096));
         assert_eq!(parse_kilobytes(text, "Pss"), None);
+    }
+
+    #[test]
+    fn time_on_a_cpu_is_the_first_of_schedstat() {
+        assert_eq!(parse_schedstat("48713520 1204 13\n"), Some(48_713_520));
+        assert_eq!(parse_schedstat(""), None);
     }
 
     #[test]
@@ -179,6 +213,7 @@ mod tests {
     #[test]
     fn this_process_is_found() {
         assert!(cpu_of_tree(std::process::id()).is_ok());
+        assert!(cpu_of_running_threads(std::process::id()).unwrap() > std::time::Duration::ZERO);
         assert!(own_cpu() > std::time::Duration::ZERO);
     }
 }

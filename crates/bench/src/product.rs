@@ -31,6 +31,7 @@ pub(crate) struct Running {
     pub(crate) program: Program,
     /// Where it receives; the ingress only.
     pub(crate) address: Option<SocketAddr>,
+    admin: SocketAddr,
     /// From the start of the process until it was ready.
     pub(crate) start_ms: f64,
 }
@@ -127,6 +128,14 @@ impl Running {
         self.address.context("only an ingress receives")
     }
 
+    /// What it tells at `/metrics`.
+    pub(crate) async fn metrics(&self) -> Result<String> {
+        let answer = get(self.admin, "/metrics").await;
+        let answer =
+            answer.with_context(|| format!("{} does not tell its metrics", self.program.name))?;
+        String::from_utf8(answer).context("metrics are text")
+    }
+
     /// Tells it to end, and waits for it.
     pub(crate) async fn stop(self) -> Result<()> {
         self.program.stop().await
@@ -147,6 +156,7 @@ async fn start(name: &str, command: &mut Command) -> Result<Running> {
     Ok(Running {
         program,
         address,
+        admin,
         start_ms: milliseconds(start),
     })
 }
@@ -160,18 +170,19 @@ fn addresses(line: &str) -> Option<(Option<SocketAddr>, SocketAddr)> {
 }
 
 async fn is_ready(admin: SocketAddr) -> bool {
-    let answered = async {
-        let mut stream = TcpStream::connect(admin).await?;
-        stream
-            .write_all(b"GET /readyz HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n")
-            .await?;
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).await?;
-        Ok::<_, std::io::Error>(answer)
-    };
-    answered
+    get(admin, "/readyz")
         .await
         .is_ok_and(|answer| answer.starts_with(b"HTTP/1.1 200"))
+}
+
+/// The answer to a request, its head included.
+async fn get(address: SocketAddr, path: &str) -> std::io::Result<Vec<u8>> {
+    let request = format!("GET {path} HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n");
+    let mut stream = TcpStream::connect(address).await?;
+    stream.write_all(request.as_bytes()).await?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await?;
+    Ok(answer)
 }
 
 #[cfg(test)]

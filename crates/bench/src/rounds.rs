@@ -45,7 +45,9 @@ pub(crate) async fn interleaved<V: Copy + Display>(
             let figures = run(*variant)
                 .await
                 .with_context(|| format!("{stage}: {variant}"))?;
-            eprintln!("    {:.0} a second", figures.rate_per_s);
+            if figures.rate_per_s > 0.0 {
+                eprintln!("    {:.0} a second", figures.rate_per_s);
+            }
             runs.push(figures);
         }
     }

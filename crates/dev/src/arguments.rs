@@ -59,10 +59,14 @@ pub(crate) enum Part {
     Ingress,
     /// The worker and its references.
     Worker,
+    /// Starting, and being there with nothing to do.
+    Footprint,
     /// The whole road.
     EndToEnd,
     /// What others would use.
     Peer,
+    /// Instructions that operations take.
+    Instructions,
 }
 
 impl Part {
@@ -72,8 +76,10 @@ impl Part {
             Self::All => "all",
             Self::Ingress => "ingress",
             Self::Worker => "worker",
+            Self::Footprint => "footprint",
             Self::EndToEnd => "e2e",
             Self::Peer => "peer",
+            Self::Instructions => "instructions",
         }
     }
 
@@ -82,8 +88,10 @@ impl Part {
             Self::All,
             Self::Ingress,
             Self::Worker,
+            Self::Footprint,
             Self::EndToEnd,
             Self::Peer,
+            Self::Instructions,
         ]
         .into_iter()
         .find(|part| part.name() == name)
@@ -150,12 +158,16 @@ folder on a disk, both with the durability of production, measures, and stops an
 servers whatever happens. No setting of yours (HARKARA_*, OTEL_*) reaches what is measured.
 
 PART comes first:
-  all        everything (when no part is named)
-  ingress    the ingress beside its references
-  worker     the worker beside its references
-  e2e        the whole road at once, and the audit
-  peer       Harkara beside Express or Fastify with BullMQ; needs Node.js 20 or later with npm,
-             without which `all` leaves it out
+  all            everything up to `peer` (when no part is named)
+  ingress        the ingress beside its references
+  worker         the worker beside its references
+  footprint      start to ready, and CPU time while nothing is delivered
+  e2e            the whole road at once, and the audit
+  peer           Harkara beside Express or Fastify with BullMQ; needs Node.js 20 or later with npm,
+                 without which `all` leaves it out
+  instructions   instructions that verifying, encoding, decoding and folding take, beside the stored
+                 counts; fails where one has grown, unless --accept stores the new ones; needs
+                 valgrind, and neither servers nor a quiet machine
 
   --no-install   install neither Redis nor PostgreSQL: say what to install instead
 
@@ -320,8 +332,10 @@ mod tests {
             Part::All,
             Part::Ingress,
             Part::Worker,
+            Part::Footprint,
             Part::EndToEnd,
             Part::Peer,
+            Part::Instructions,
         ] {
             assert_eq!(
                 parsed(&format!("bench {}", part.name())),

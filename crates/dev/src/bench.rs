@@ -10,7 +10,7 @@ use crate::report::Step;
 use crate::sandbox::{self, PrivateServers, Sandbox};
 use crate::service::Kind;
 use crate::task::{Task, exit_code};
-use crate::{cargo, install, isolation, peer, report};
+use crate::{cargo, install, isolation, peer, programs, report};
 
 /// All that is measured, built at once, so that every binary has the same features of its libraries.
 const PACKAGES: [&str; 4] = [
@@ -20,9 +20,15 @@ const PACKAGES: [&str; 4] = [
     "harkara-bench",
 ];
 
+/// Cargo's profile for counting instructions, and the folder of its binaries.
+const INSTRUCTIONS_PROFILE: &str = "instructions";
+
 /// Runs the command.
 pub(crate) fn run(options: &BenchOptions) -> Result<ExitCode> {
     let checkout = Checkout::find()?;
+    if options.part == Part::Instructions {
+        return count_instructions(&checkout, &options.words);
+    }
     let sandbox = Sandbox::make(&sandbox::BENCHMARK)?;
     // Building takes longest, so it begins first.
     let building = Step::start();
@@ -50,11 +56,39 @@ pub(crate) fn run(options: &BenchOptions) -> Result<ExitCode> {
     Ok(exit_code(status))
 }
 
+/// Counts instructions, which takes no servers, in a build that is made for it.
+fn count_instructions(checkout: &Checkout, words: &[String]) -> Result<ExitCode> {
+    if !programs::is_on_path("valgrind") {
+        return Err(
+            "valgrind is not installed, and it counts the instructions; install it with the system's \
+             package manager (on Debian and Ubuntu `apt-get install valgrind`), then try again"
+                .into(),
+        );
+    }
+    let building = Step::start();
+    let mut build = cargo::build(checkout, &["harkara-bench"]);
+    build.args(["--profile", INSTRUCTIONS_PROFILE]);
+    let status = Task::start(&mut build)?.wait()?;
+    if !status.success() {
+        return Ok(exit_code(status));
+    }
+    building.done("the benchmark is built");
+    let program = checkout
+        .binaries(INSTRUCTIONS_PROFILE)?
+        .join("harkara-bench");
+    let mut command = Command::new(program);
+    command.arg(Part::Instructions.name()).args(words);
+    let status = Task::start(isolation::without_settings(&mut command))?.wait()?;
+    Ok(exit_code(status))
+}
+
 /// The peer's folder, made ready where the part needs it. Where that cannot be done the whole
 /// benchmark goes on without.
 fn prepare_peer(checkout: &Checkout, part: Part) -> Result<Option<PathBuf>> {
     match part {
-        Part::Ingress | Part::Worker | Part::EndToEnd => Ok(None),
+        Part::Ingress | Part::Worker | Part::Footprint | Part::EndToEnd | Part::Instructions => {
+            Ok(None)
+        }
         Part::Peer => peer::prepare(checkout).map(Some),
         Part::All => match peer::prepare(checkout) {
             Ok(folder) => Ok(Some(folder)),

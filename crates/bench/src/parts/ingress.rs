@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use harkara_load::Mix;
+use harkara_load::{Mix, TICK_FINE};
 
 use super::Found;
 use crate::arguments::{Part, ReferenceServer};
@@ -151,7 +151,10 @@ async fn capacity_run(bench: &Bench, variant: Variant) -> Result<Figures> {
 }
 
 async fn latency_run(bench: &Bench, rate_per_s: f64) -> Result<Figures> {
-    let model = Model::Open { rate_per_s };
+    let model = Model::Open {
+        rate_per_s,
+        tick: TICK_FINE,
+    };
     let duration = if (rate_per_s - GOAL_RATE).abs() < 1.0 {
         bench.extent.open
     } else {
@@ -224,7 +227,7 @@ pub(crate) async fn received(
 ) -> Result<(Figures, usize)> {
     let per_s = match model {
         Model::Closed => RATE_MAX,
-        Model::Open { rate_per_s } => whole(rate_per_s),
+        Model::Open { rate_per_s, .. } => whole(rate_per_s),
     };
     let wanted = |time: Duration| whole(count(per_s) * time.as_secs_f64()) + 1;
     let warm_up = bench.extent.warm_up;

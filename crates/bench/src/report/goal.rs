@@ -32,11 +32,6 @@ pub(crate) fn at_most(most: f64, what: &str, figure: Option<f64>) -> Goal {
     Goal::new(Bound::AtMost(most), what, figure)
 }
 
-/// A goal whose figure the product does not tell yet.
-pub(crate) fn unmeasured_at_most(most: f64, what: &str) -> Goal {
-    Goal::new(Bound::AtMost(most), what, None)
-}
-
 impl Goal {
     fn new(bound: Bound, what: &str, figure: Option<f64>) -> Self {
         let reached = figure.map(|figure| match bound {

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::goal::{Bound, Goal};
 use crate::audit::Audit;
-use crate::figures::{Figures, Role};
+use crate::figures::{Figures, Latency, Role};
 use crate::rounds::Row;
 
 /// The columns of CPU time, in the order of the road.
@@ -100,16 +100,16 @@ fn header() -> Vec<String> {
 
 fn line(row: &Row) -> Vec<String> {
     let median: &Figures = &row.median;
-    let latency =
-        |of: fn(&crate::figures::Latency) -> f64| optional(median.latency.as_ref().map(of));
+    let latency = |of: fn(&Latency) -> Option<f64>| optional(median.latency.as_ref().and_then(of));
+    let rate = |rate: f64| optional((rate > 0.0).then_some(rate));
     let mut cells = vec![
         row.variant.clone(),
-        figure(median.rate_per_s),
-        figure(row.rate_min),
-        figure(row.rate_max),
+        rate(median.rate_per_s),
+        rate(row.rate_min),
+        rate(row.rate_max),
         optional(row.of_reference),
-        latency(|l| l.p50_ms),
-        latency(|l| l.p99_ms),
+        latency(|l| Some(l.p50_ms)),
+        latency(|l| Some(l.p99_ms)),
         latency(|l| l.p999_ms),
         latency(|l| l.max_ms),
         String::new(),
@@ -169,7 +169,7 @@ fn thousands(value: f64) -> String {
 }
 
 /// The first column to the left, the others to the right.
-fn align(lines: &[Vec<String>], text: &mut String) {
+pub(crate) fn align(lines: &[Vec<String>], text: &mut String) {
     let columns = lines.iter().map(Vec::len).max().unwrap_or_default();
     let width = |column: usize| {
         let cells = lines.iter().filter_map(|line| line.get(column));

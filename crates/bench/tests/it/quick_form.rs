@@ -67,12 +67,22 @@ async fn quick_form_runs_and_its_audit_is_clean() {
     let worker = report_of("worker").await;
     let variants_of_worker = variants(&worker);
     assert!(variants_of_worker.contains(&"1 worker × 2 committers"));
+    for row in worker["rows"].as_array().unwrap() {
+        let by_a_worker = row["variant"].as_str().unwrap().contains("worker");
+        let p99 = &row["median"]["latency"]["p99_ms"];
+        assert_eq!(p99.is_f64(), by_a_worker, "the time of batches: {row}");
+    }
     let audits = worker["audits"].as_array().unwrap();
     assert_eq!(audits.len(), 5, "one for each way of draining");
     for audit in audits {
         assert_eq!(audit["accepted"], audit["stored"], "{audit}");
         assert_eq!(audit["faults"], Value::Array(Vec::new()), "{audit}");
     }
+
+    let footprint = report_of("footprint").await;
+    let idle = &footprint["rows"][0]["median"];
+    assert!(idle["cpu_us_per_event"]["worker"].is_f64(), "{idle}");
+    assert!(idle["others"]["ingress_start_ms"].as_f64().unwrap() > 0.0);
 
     let road = report_of("e2e").await;
     assert_eq!(variants(&road), ["500/s"]);
@@ -90,4 +100,15 @@ async fn a_start_without_servers_says_how_to_get_them() {
     assert_eq!(output.status.code(), Some(1));
     let told = String::from_utf8(output.stderr).unwrap();
     assert!(told.contains("cargo dev bench"), "{told}");
+}
+
+#[tokio::test]
+async fn every_operation_whose_instructions_are_counted_runs() {
+    for operation in ["verify", "encode", "decode", "fold"] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_harkara-bench"));
+        command.args(["operate", operation, "1000"]).env_clear();
+        let output = timeout(BOUND, command.output()).await.unwrap().unwrap();
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{operation}: {told}");
+    }
 }
