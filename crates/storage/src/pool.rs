@@ -7,7 +7,7 @@ use std::time::Duration;
 use diesel::ConnectionError;
 use diesel_async::pooled_connection::deadpool::{Object, Pool as DeadPool};
 use diesel_async::pooled_connection::{
-    AsyncDieselConnectionManager, ManagerConfig, PoolableConnection, RecyclingMethod,
+    AsyncDieselConnectionManager, ManagerConfig, PoolableConnection,
 };
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
 use harkara_core::secret::Secret;
@@ -63,9 +63,6 @@ impl Pool {
     /// Lays out a pool. Nothing is connected yet, so this succeeds while the server is away.
     pub fn new(settings: &PoolSettings) -> Result<Self, StorageError> {
         let mut config = ManagerConfig::<AsyncPgConnection>::default();
-        // Asking a connection whether it is alive costs a round trip for each commit. One that was lost
-        // shows that at once, and a commit that finds it lost is tried again.
-        config.recycling_method = RecyclingMethod::Fast;
         let timeout_ms = settings.statement_timeout.as_millis();
         let application = settings.application;
         config.custom_setup = Box::new(move |url| {
