@@ -94,14 +94,22 @@ pub(crate) async fn measure(bench: &Bench, found: &mut Found) -> Result<()> {
     compare(&mut capacity, &VERIFY.to_string());
 
     let rates: &[f64] = if extent.quick { &[500.0] } else { &RATES };
-    let rates: Vec<AtRate> = rates.iter().map(|rate| AtRate(*rate)).collect();
+    let mut timed: Vec<Timed> = rates
+        .iter()
+        .map(|rate| Timed::Ingress(AtRate(*rate)))
+        .collect();
+    timed.push(Timed::NoOp(AtRate(if extent.quick {
+        rates[0]
+    } else {
+        GOAL_RATE
+    })));
     let latency = interleaved(
         extent,
         (Part::Ingress, LATENCY),
         // The sweep is for the plot and the goals at two of its rates: medians of three do.
         extent.rounds_ingress.min(3),
-        &rates,
-        async |AtRate(rate)| latency_run(bench, rate).await,
+        &timed,
+        async |timed| latency_run(bench, timed).await,
     )
     .await?;
     found.goals.extend(capacity_goals(&capacity));
@@ -109,6 +117,23 @@ pub(crate) async fn measure(bench: &Bench, found: &mut Found) -> Result<()> {
     found.rows.extend(capacity);
     found.rows.extend(latency);
     Ok(())
+}
+
+/// What answers at a rate of the open model.
+#[derive(Clone, Copy)]
+enum Timed {
+    Ingress(AtRate),
+    /// What the machine and the generator alone take.
+    NoOp(AtRate),
+}
+
+impl fmt::Display for Timed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ingress(rate) => rate.fmt(f),
+            Self::NoOp(rate) => write!(f, "{rate}, no-op server"),
+        }
+    }
 }
 
 /// A rate of the open model as a variant.
@@ -124,17 +149,7 @@ impl fmt::Display for AtRate {
 async fn capacity_run(bench: &Bench, variant: Variant) -> Result<Figures> {
     match variant {
         Variant::Reference(kind) => {
-            let (server, address) = reference::start(kind, &bench.secret).await?;
-            let (figures, _) = received(
-                bench,
-                Receiver::reference(address, &server),
-                Mix::Realistic,
-                Model::Closed,
-                bench.extent.closed,
-            )
-            .await?;
-            server.stop().await?;
-            Ok(figures)
+            reference_run(bench, kind, Model::Closed, bench.extent.closed).await
         }
         Variant::Ingress(policy) => {
             ingress_run(
@@ -150,7 +165,8 @@ async fn capacity_run(bench: &Bench, variant: Variant) -> Result<Figures> {
     }
 }
 
-async fn latency_run(bench: &Bench, rate_per_s: f64) -> Result<Figures> {
+async fn latency_run(bench: &Bench, timed: Timed) -> Result<Figures> {
+    let (Timed::Ingress(AtRate(rate_per_s)) | Timed::NoOp(AtRate(rate_per_s))) = timed;
     let model = Model::Open {
         rate_per_s,
         tick: TICK_FINE,
@@ -160,6 +176,9 @@ async fn latency_run(bench: &Bench, rate_per_s: f64) -> Result<Figures> {
     } else {
         bench.extent.closed
     };
+    if let Timed::NoOp(_) = timed {
+        return reference_run(bench, ReferenceServer::Noop, model, duration).await;
+    }
     ingress_run(
         bench,
         AppendFsync::Everysec,
@@ -168,6 +187,20 @@ async fn latency_run(bench: &Bench, rate_per_s: f64) -> Result<Figures> {
         duration,
     )
     .await
+}
+
+/// One run of a server that keeps nothing.
+async fn reference_run(
+    bench: &Bench,
+    kind: ReferenceServer,
+    model: Model,
+    duration: Duration,
+) -> Result<Figures> {
+    let (server, address) = reference::start(kind, &bench.secret).await?;
+    let receiver = Receiver::reference(address, &server);
+    let (figures, _) = received(bench, receiver, Mix::Realistic, model, duration).await?;
+    server.stop().await?;
+    Ok(figures)
 }
 
 /// One run of the ingress with an empty Redis; all that it accepted must be in the streams.

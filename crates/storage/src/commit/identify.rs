@@ -138,7 +138,7 @@ async fn insert_identities(
     static TEXT: LazyLock<SqlText> = LazyLock::new(|| {
         SqlText::cut(
             "INSERT INTO event_identities (razorpay_event_id, body_sha256, created_at) \
-             SELECT id, sha, to_timestamp(ms / 1000.0) FROM ({}) AS i \
+             SELECT id, sha, to_timestamp(ms::float8 / 1000) FROM ({}) AS i \
              ON CONFLICT DO NOTHING RETURNING body_sha256",
         )
     });

@@ -22,7 +22,7 @@ pub(super) async fn insert(
                body_sha256, signature, occurred_at, created_at, processed_at, next_attempt_at, error, traceparent, \
                tracestate) \
              SELECT id, event_type, account_id, endpoint, lane, status, body, sha, signature, \
-               to_timestamp(occurred_at), to_timestamp(ms / 1000.0), \
+               to_timestamp(occurred_at), to_timestamp(ms::float8 / 1000), \
                CASE WHEN status = 'processed' THEN clock_timestamp() END, \
                now() + retry_ms * interval '1 millisecond', error, traceparent, tracestate \
              FROM ({}) AS i",
