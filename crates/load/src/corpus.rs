@@ -4,8 +4,9 @@ use harkara_core::secret::Secret;
 use harkara_core::signature::sign;
 use harkara_simulator::Bodies;
 
+use crate::ids::{BareId, ID_BYTES, Ids};
 use crate::mix::Mix;
-use crate::random::{BareId, ID_BYTES, Random};
+use crate::random::Random;
 use crate::template::StoryTemplate;
 
 /// Deliveries signed and rendered beforehand, all ids distinct.
@@ -38,9 +39,13 @@ struct Entry {
     name: usize,
 }
 
-/// How many stories are being told at once, so that the events of one are some hundred deliveries
-/// apart as they are at a busy merchant's.
-const STORIES_AT_ONCE: usize = 256;
+/// Most stories that are told at once: at ten thousand deliveries a second, the events of one are then
+/// some 0.4 s apart. (A payment is authorized, captured and its order paid within seconds.)
+const STORIES_AT_ONCE_MAX: usize = 4096;
+
+/// How many deliveries a corpus has for each story that is told at once: a small one must come to the
+/// end of some.
+const DELIVERIES_PER_STORY_AT_ONCE: usize = 32;
 
 const LENGTH: &[u8] = b"Content-Length: ";
 const REQUEST_ID: &[u8] = b"\r\nRequest-Id: ";
@@ -53,8 +58,8 @@ impl Corpus {
     /// Signs and renders `deliveries` of a mix; the same arguments give the same bytes.
     ///
     /// Stories come from the simulator, 32 of each kind; every copy has fresh ids of entities,
-    /// except the merchant's account, and fresh event ids. Ids are random in all their characters.
-    /// Events of a story stay in order, with those of up to 256 others between them; the last
+    /// except the merchant's account, and fresh event ids, in order of time as Razorpay's are.
+    /// Events of a story stay in order, with those of up to 4,096 others between them; the last
     /// stories are cut off where the number is reached.
     #[must_use]
     pub fn prepare(
@@ -67,25 +72,27 @@ impl Corpus {
         let mut bodies = Bodies::new(seed, now_seconds);
         let kinds = mix.templates(&mut bodies);
         let mut random = Random::new(seed);
+        let mut ids = Ids::from(now_seconds, seed);
+        let at_once = (deliveries / DELIVERIES_PER_STORY_AT_ONCE).clamp(1, STORIES_AT_ONCE_MAX);
         let mut corpus = Self {
             bytes: Vec::new(),
             entries: Vec::with_capacity(deliveries),
             names: Vec::new(),
             body_bytes: 0,
         };
-        let mut telling: Vec<_> = (0..STORIES_AT_ONCE)
-            .map(|_| Telling::begin(&kinds, &mut random))
+        let mut telling: Vec<_> = (0..at_once)
+            .map(|_| Telling::begin(&kinds, &mut random, &mut ids))
             .collect();
         let mut body = Vec::new();
         while corpus.len() < deliveries {
-            let story = &mut telling[random.index(STORIES_AT_ONCE)];
+            let story = &mut telling[random.index(at_once)];
             let event = &story.template.events[story.told];
             body.clear();
             event.render(&story.ids, &mut body);
-            corpus.push(&event.name, random.id(), &sign(secret, &body), &body);
+            corpus.push(&event.name, ids.next(), &sign(secret, &body), &body);
             story.told += 1;
             if story.told == story.template.events.len() {
-                *story = Telling::begin(&kinds, &mut random);
+                *story = Telling::begin(&kinds, &mut random, &mut ids);
             }
         }
         corpus
@@ -184,11 +191,11 @@ struct Telling<'a> {
 }
 
 impl<'a> Telling<'a> {
-    fn begin(kinds: &'a [(usize, Vec<StoryTemplate>)], random: &mut Random) -> Self {
+    fn begin(kinds: &'a [(usize, Vec<StoryTemplate>)], random: &mut Random, ids: &mut Ids) -> Self {
         let template = choose(kinds, random);
         Self {
             template,
-            ids: (0..template.ids).map(|_| random.id()).collect(),
+            ids: (0..template.ids).map(|_| ids.next()).collect(),
             told: 0,
         }
     }

@@ -5,6 +5,7 @@
 //! capacity, [`open()`] its latency at a given rate. The modules stand in the order in which a delivery
 //! meets them.
 
+mod ids;
 mod random;
 
 mod mix;

@@ -27,7 +27,7 @@ pub struct Open {
     /// Most connections. A delivery that is due takes one that is free, opens one, or waits its turn.
     pub connections_max: usize,
     /// Shortest time between two looks at the clock: what becomes due meanwhile is sent together, late by
-    /// less than this. [`TICK_FINE`] for latencies; [`TICK_COARSE`] to spare the machine.
+    /// less than this. [`crate::TICK_FINE`] for latencies; [`crate::TICK_COARSE`] to spare the machine.
     pub tick: Duration,
     /// How long deliveries become due and are sent. Answers that are under way then are still waited for.
     pub duration: Duration,

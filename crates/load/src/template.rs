@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use harkara_simulator::SimulatedEvent;
 
-use crate::random::{BareId, ID_BYTES};
+use crate::ids::{BareId, ID_BYTES};
 
 /// What comes before the 14 characters of an id. A closed list, as a value such as
 /// `payment_authentication` has the same form.
