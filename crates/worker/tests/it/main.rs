@@ -12,6 +12,7 @@ mod delivers;
 mod disorder;
 mod duplicates;
 mod fails;
+mod gathers;
 mod retries;
 mod starts;
 mod stops;
