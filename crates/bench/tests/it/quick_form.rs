@@ -60,7 +60,8 @@ async fn quick_form_runs_and_its_audit_is_clean() {
             "verify-only server",
             "ingress, everysec",
             "pipelined XADD, everysec",
-            "500/s"
+            "500/s",
+            "500/s, no-op server"
         ]
     );
 
