@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use harkara_runtime::redis::SharedConnection;
-use redis::{Cmd, Pipeline, Value};
+use redis::{Cmd, ErrorKind, Pipeline, RedisError, Value};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use super::NotAppended;
@@ -84,9 +84,13 @@ async fn append(connection: &SharedConnection, timeout: Duration, mut group: Vec
     let mut answers = answers.into_iter();
     for confirm in waiting {
         let outcome = match answers.next() {
+            // The id of the entry: nothing else confirms it.
+            Some(Value::BulkString(_)) => Ok(()),
             Some(Value::ServerError(error)) => Err(NotAppended::Redis(error.into())),
-            Some(_) => Ok(()),
-            None => Err(NotAppended::Timeout),
+            Some(_) | None => Err(NotAppended::Redis(RedisError::from((
+                ErrorKind::UnexpectedReturnType,
+                "no entry id in the answer to an append",
+            )))),
         };
         tell(confirm, outcome);
     }
