@@ -51,6 +51,8 @@ struct Reader {
     entries_max: usize,
     /// Reads that failed in a row.
     failures: u32,
+    /// Whether a lane gave the last read as much as it asked for, so that more waits in its stream.
+    left_more: bool,
 }
 
 /// Entries claimed and not yet in a batch, by lane.
@@ -67,6 +69,7 @@ impl Claimer {
             connection: None,
             entries_max: self.settings.batch_entries_max,
             failures: 0,
+            left_more: false,
         };
         let mut waiting = Waiting::default();
         let mut left_at: Option<Instant> = None;
@@ -81,8 +84,11 @@ impl Claimer {
                 }
                 continue;
             }
-            if let Some(left_at) = left_at {
-                self.gather(&waiting, left_at, &stop).await;
+            if let Some(left_at) = left_at
+                && !reader.left_more
+                && waiting.len() < self.settings.batch_entries_max
+            {
+                self.gather(left_at, &stop).await;
             }
             let permit = self.permit().await;
             // What has come meanwhile. If that cannot be read, what waits is not to wait for it.
@@ -97,12 +103,12 @@ impl Claimer {
         }
     }
 
-    /// Waits until `worker.gather_ms` have passed since the last batch left, unless a full one was read:
-    /// a batch costs some two milliseconds of CPU time besides its events. The first delivery after a
-    /// quiet time does not wait.
-    async fn gather(&self, waiting: &Waiting, left_at: Instant, stop: &Stop) {
+    /// Waits until `worker.gather_ms` have passed since the last batch left: a batch costs some two
+    /// milliseconds of CPU time besides its events. The first delivery after a quiet time does not wait, nor
+    /// does a backlog.
+    async fn gather(&self, left_at: Instant, stop: &Stop) {
         let remaining = self.settings.gather.saturating_sub(left_at.elapsed());
-        if waiting.len() < self.settings.batch_entries_max && !remaining.is_zero() {
+        if !remaining.is_zero() {
             stop.sleep(remaining).await;
         }
     }
@@ -115,6 +121,7 @@ impl Claimer {
             reader.entries_max = (reader.entries_max + full.div_ceil(GROWTH_STEPS)).min(full);
         } else {
             reader.connection = None;
+            reader.left_more = false;
             reader.failures += 1;
             // An answer that is too large to come in time must not be asked for again.
             reader.entries_max = (reader.entries_max / SHRINK_BY).max(1);
@@ -165,6 +172,10 @@ impl Claimer {
         self.road
             .held
             .add_waiting(claimed.iter().map(|claimed| claimed.entry));
+        reader.left_more = lanes.iter().any(|lane| {
+            let of_lane = claimed.iter().filter(|claimed| claimed.entry.lane == *lane);
+            of_lane.count() >= entries_max
+        });
         for entry in claimed {
             waiting.0[entry.entry.lane.index()].push_back(entry);
         }
