@@ -68,7 +68,8 @@ struct RawEnvelope<'a> {
 /// Reads a body.
 ///
 /// Unknown names and unknown payload keys are no error; a payload value that is not `{"entity": {…}}`
-/// is passed over unless the event is about it.
+/// is passed over unless the event is about it. Only a number beyond any float or half a surrogate pair
+/// among the envelope's own keys and values makes the whole body unreadable.
 pub fn read(body: &[u8]) -> Result<Event, Unprojectable> {
     let (mut head, payload) =
         envelope(body).map_err(|reason| Unprojectable { head: None, reason })?;

@@ -94,13 +94,15 @@ impl App {
         let server = check_server(&settings.redis).await?;
         server.log();
         schema::check(&settings.postgres).await?;
-        readiness::check_permission(&settings.redis).await?;
+        // Where every write is fsynced before the answer, one fsync is to serve a group.
+        let grouped = server.appendfsync.as_deref() == Some("always");
+        readiness::check_permission(&settings.redis, grouped).await?;
 
         let mut registry = Registry::default();
         let shared = Arc::new(Shared {
             rules,
             redis: settings.redis.clone(),
-            grouped: server.appendfsync.as_deref() == Some("always"),
+            grouped,
             health: Arc::default(),
             counters: Counters::register(&mut registry),
             liveness: Liveness::default(),

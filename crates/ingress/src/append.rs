@@ -50,8 +50,9 @@ const ARGUMENTS_BESIDES_FIELDS: usize = 3;
 impl Appender {
     /// Must be called on the server thread that will use it. Connects with the first append.
     ///
-    /// `grouped` appends go in transactions, one after the other; the rest are pipelined, none waiting
-    /// for another's answer, which is faster where the server answers from memory.
+    /// `grouped` appends go in transactions of what has gathered, two on their way at once; others each
+    /// as it comes, none waiting for another's answer, which is faster where the server answers from
+    /// memory.
     pub(crate) fn new(settings: &RedisSettings, grouped: bool, health: Arc<AppendHealth>) -> Self {
         let connection = Rc::new(connect_shared(settings));
         Self {
@@ -94,11 +95,12 @@ impl Appender {
         event_name: &str,
     ) -> Result<(), NotAppended> {
         let command = command(&self.stream_keys[lane.index()], delivery, event_name);
-        let appended = tokio::time::timeout(self.timeout, self.send(command)).await;
+        let appended =
+            tokio::time::timeout(self.timeout, self.send(command, delivery.body().len())).await;
         appended.unwrap_or(Err(NotAppended::Timeout))
     }
 
-    async fn send(&self, command: Cmd) -> Result<(), NotAppended> {
+    async fn send(&self, command: Cmd, n_bytes: usize) -> Result<(), NotAppended> {
         let Some(groups) = &self.groups else {
             let mut connection = self.connection.handle();
             let appended = command.exec_async(&mut connection).await;
@@ -107,7 +109,11 @@ impl Appender {
         let (confirm, confirmed) = oneshot::channel();
         // The gathering task lives as long as this sender, unless the thread is ending.
         groups
-            .send(Append { command, confirm })
+            .send(Append {
+                n_bytes,
+                command,
+                confirm,
+            })
             .await
             .map_err(|_| NotAppended::Timeout)?;
         confirmed.await.unwrap_or(Err(NotAppended::Timeout))

@@ -34,15 +34,24 @@ pub(crate) fn probe(settings: &RedisSettings, health: Arc<AppendHealth>) -> Prob
     })
 }
 
-/// Checks before the start that the user of the URL may append. Other refusals (memory, a failover)
-/// pass, and are for readiness to tell of.
-pub(crate) async fn check_permission(settings: &RedisSettings) -> Result<(), ServerProblem> {
+/// Checks before the start that the user of the URL may append, and make transactions where appends are
+/// `grouped`. Other refusals (memory, a failover) pass, and are for readiness to tell of.
+pub(crate) async fn check_permission(
+    settings: &RedisSettings,
+    grouped: bool,
+) -> Result<(), ServerProblem> {
     let address = address(settings);
     let asked = async {
         let mut connection = connect_blocking(settings, Duration::ZERO).await?;
         rehearsal(settings.partition)
             .exec_async(&mut connection)
-            .await
+            .await?;
+        if grouped {
+            // One by one: in a pipeline, a refused MULTI would leave the appends outside a transaction.
+            redis::cmd("MULTI").exec_async(&mut connection).await?;
+            redis::cmd("EXEC").exec_async(&mut connection).await?;
+        }
+        Ok(())
     };
     match asked
         .await

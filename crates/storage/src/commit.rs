@@ -3,6 +3,7 @@
 mod duplicates;
 mod identify;
 mod ledger_rows;
+mod repeats;
 mod settle;
 
 use std::collections::HashSet;
@@ -10,12 +11,13 @@ use std::collections::HashSet;
 use diesel_async::{AsyncConnection, AsyncPgConnection};
 use futures_util::try_join;
 use harkara_core::entry::EntryRef;
-use harkara_core::projection::project;
+use harkara_core::projection::{Projection, project};
 
 use crate::projections;
 pub use crate::projections::Applied;
 use crate::record::{EventRecord, Origin, Verdict};
 use crate::{Pool, StorageError};
+pub use repeats::Repeats;
 
 /// A batch whose transaction has committed.
 ///
@@ -65,8 +67,12 @@ impl CommittedBatch {
 /// pending ledger rows are settled unless someone settled them meanwhile. What is left of both is
 /// folded to one row for each entity and merged into the tables. On an error nothing has happened,
 /// except that a commit whose answer was lost may have; committing the same batch again is harmless.
+///
+/// Unless repeated deliveries are expected, all stream entries are first taken to be new, which saves
+/// asking; where the ledger's uniqueness then refuses one, nothing has happened and the batch asks.
 pub async fn commit(
     pool: &Pool,
+    repeats: &Repeats,
     records: &mut [EventRecord],
 ) -> Result<CommittedBatch, StorageError> {
     let entries = records
@@ -76,49 +82,65 @@ pub async fn commit(
     let outcome = pool
         .within("commit", async {
             let mut connection = pool.get().await?;
-            connection
-                .transaction::<_, StorageError, _>(async |connection| {
-                    apply(connection, records).await
-                })
-                .await
+            if !repeats.are_expected()
+                && let Some(order) = identify::all_distinct(records)
+            {
+                let applied = connection
+                    .transaction(async |connection| apply_new(connection, records, &order).await)
+                    .await;
+                match applied {
+                    Err(error) if error.refuses_repeats() => {}
+                    settled => return settled,
+                }
+            }
+            let outcome = connection
+                .transaction(async |connection| apply(connection, records).await)
+                .await?;
+            repeats.expect(outcome.duplicates > 0);
+            Ok(outcome)
         })
         .await?;
     Ok(CommittedBatch { entries, outcome })
+}
+
+/// Applies stream entries that are all taken to be new, with nothing to wait for in between: PostgreSQL
+/// refuses the transaction if one is not.
+async fn apply_new(
+    connection: &AsyncPgConnection,
+    records: &[EventRecord],
+    order: &[usize],
+) -> Result<Outcome, StorageError> {
+    let all: Vec<usize> = (0..records.len()).collect();
+    let projection = projection_of(records.iter());
+    let ((), (), applied) = try_join!(
+        identify::insert_new(connection, records, order),
+        ledger_rows::insert(connection, records, &all),
+        projections::write(connection, &projection),
+    )?;
+    let mut outcome = Outcome::of(records.iter());
+    outcome.applied = applied;
+    Ok(outcome)
 }
 
 async fn apply(
     connection: &mut AsyncPgConnection,
     records: &mut [EventRecord],
 ) -> Result<Outcome, StorageError> {
-    let is_fresh = |record: &EventRecord| matches!(record.claimed.origin, Origin::Stream(_));
     let identified = identify::fresh(connection, records).await?;
     let settled = settle::pending(connection, records).await?;
     let mine: HashSet<usize> = identified.fresh.iter().chain(&settled).copied().collect();
-
-    let mut outcome = Outcome {
-        duplicates: identified.repeated.len(),
-        ..Outcome::default()
-    };
-    for (at, record) in records.iter().enumerate() {
-        if !mine.contains(&at) {
-            outcome.superseded += usize::from(!is_fresh(record));
-            continue;
-        }
-        match record.verdict {
-            Verdict::Project(_) => outcome.processed += 1,
-            Verdict::Fail { .. } => outcome.failed += 1,
-            Verdict::Retry { .. } => outcome.retried += 1,
-        }
-    }
-    let to_project = records
+    let (applied, left): (Vec<_>, Vec<_>) = records
         .iter()
         .enumerate()
-        .filter(|(at, _)| mine.contains(at))
-        .filter_map(|(_, record)| match &record.verdict {
-            Verdict::Project(event) => Some((&record.claimed.event_id, event)),
-            Verdict::Fail { .. } | Verdict::Retry { .. } => None,
-        });
-    let projection = project(to_project);
+        .partition(|(at, _)| mine.contains(at));
+    let applied = || applied.iter().map(|(_, record)| *record);
+    let projection = projection_of(applied());
+    let mut outcome = Outcome::of(applied());
+    outcome.duplicates = identified.repeated.len();
+    outcome.superseded = left
+        .iter()
+        .filter(|(_, record)| matches!(record.claimed.origin, Origin::Ledger { .. }))
+        .count();
 
     if !identified.repeated.is_empty() {
         // What is counted may be a row of this very batch; and ledger rows are locked before the rows of
@@ -137,4 +159,26 @@ async fn apply(
     )?;
     outcome.applied = applied;
     Ok(outcome)
+}
+
+impl Outcome {
+    /// What becomes of records that are this batch's to apply.
+    fn of<'a>(records: impl Iterator<Item = &'a EventRecord>) -> Self {
+        let mut outcome = Self::default();
+        for record in records {
+            match record.verdict {
+                Verdict::Project(_) => outcome.processed += 1,
+                Verdict::Fail { .. } => outcome.failed += 1,
+                Verdict::Retry { .. } => outcome.retried += 1,
+            }
+        }
+        outcome
+    }
+}
+
+fn projection_of<'a>(records: impl Iterator<Item = &'a EventRecord>) -> Projection {
+    project(records.filter_map(|record| match &record.verdict {
+        Verdict::Project(event) => Some((&record.claimed.event_id, event)),
+        Verdict::Fail { .. } | Verdict::Retry { .. } => None,
+    }))
 }

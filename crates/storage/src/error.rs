@@ -55,6 +55,21 @@ impl StorageError {
         }
     }
 
+    /// Whether a statement that took every event to be new was refused because one is not. Statements that
+    /// were sent after the refused one are told only that the transaction is aborted.
+    pub(crate) fn refuses_repeats(&self) -> bool {
+        match self {
+            Self::Statement {
+                source: DieselError::DatabaseError(kind, told),
+                ..
+            } => {
+                matches!(kind, DatabaseErrorKind::UniqueViolation)
+                    || told.message().contains(ABORTED)
+            }
+            _ => false,
+        }
+    }
+
     pub(crate) fn statement(operation: &'static str) -> impl FnOnce(DieselError) -> Self {
         move |source| Self::Statement { operation, source }
     }
@@ -89,6 +104,9 @@ fn remedy_of(error: &DieselError) -> Remedy {
     }
 }
 
+/// What PostgreSQL says of a statement after one that failed.
+const ABORTED: &str = "current transaction is aborted";
+
 /// What PostgreSQL says, in its untranslated words, when the trouble is its own. The driver does not
 /// pass on the error's code, and each connection asks for untranslated messages.
 const SERVER_TROUBLE: [&str; 18] = [
@@ -103,7 +121,7 @@ const SERVER_TROUBLE: [&str; 18] = [
     "does not exist",
     "permission denied",
     "must be owner",
-    "current transaction is aborted",
+    ABORTED,
     "cannot execute",
     "disk full",
     "is not accepting commands",

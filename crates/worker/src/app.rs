@@ -10,6 +10,7 @@ use harkara_runtime::admin::{Admin, AdminError, AdminServer, Liveness, Probe};
 use harkara_runtime::redis::{self, ServerProblem, check_server};
 use harkara_runtime::settings::Settings;
 use harkara_runtime::stop::Stop;
+use harkara_storage::commit::Repeats;
 use harkara_storage::migrations::{self, SchemaState};
 use harkara_storage::{Pool, PoolSettings, StorageError, server};
 use prometheus_client::registry::Registry;
@@ -117,6 +118,7 @@ impl App {
         let worker = &settings.worker;
         let road = Arc::new(Road {
             database: database.clone(),
+            repeats: Repeats::default(),
             group,
             held: Arc::new(Held::new()),
             retries: Retries(RetryPolicy {

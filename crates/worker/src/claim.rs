@@ -51,8 +51,8 @@ struct Reader {
     entries_max: usize,
     /// Reads that failed in a row.
     failures: u32,
-    /// Whether a lane gave the last read as much as it asked for, so that more waits in its stream.
-    left_more: bool,
+    /// Whether a lane gave its last read as much as was asked for, so that more waits in its stream.
+    left_more: [bool; LANES],
 }
 
 /// Entries claimed and not yet in a batch, by lane.
@@ -69,7 +69,7 @@ impl Claimer {
             connection: None,
             entries_max: self.settings.batch_entries_max,
             failures: 0,
-            left_more: false,
+            left_more: [false; LANES],
         };
         let mut waiting = Waiting::default();
         let mut left_at: Option<Instant> = None;
@@ -85,7 +85,7 @@ impl Claimer {
                 continue;
             }
             if let Some(left_at) = left_at
-                && !reader.left_more
+                && !reader.left_more.contains(&true)
                 && waiting.len() < self.settings.batch_entries_max
             {
                 self.gather(left_at, &stop).await;
@@ -121,7 +121,7 @@ impl Claimer {
             reader.entries_max = (reader.entries_max + full.div_ceil(GROWTH_STEPS)).min(full);
         } else {
             reader.connection = None;
-            reader.left_more = false;
+            reader.left_more = [false; LANES];
             reader.failures += 1;
             // An answer that is too large to come in time must not be asked for again.
             reader.entries_max = (reader.entries_max / SHRINK_BY).max(1);
@@ -172,10 +172,10 @@ impl Claimer {
         self.road
             .held
             .add_waiting(claimed.iter().map(|claimed| claimed.entry));
-        reader.left_more = lanes.iter().any(|lane| {
+        for lane in &lanes {
             let of_lane = claimed.iter().filter(|claimed| claimed.entry.lane == *lane);
-            of_lane.count() >= entries_max
-        });
+            reader.left_more[lane.index()] = of_lane.count() >= entries_max;
+        }
         for entry in claimed {
             waiting.0[entry.entry.lane.index()].push_back(entry);
         }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use harkara_core::entry::EntryRef;
 use harkara_core::retry::{AfterFailure, RetryPolicy, backoff};
-use harkara_storage::commit::{CommittedBatch, commit};
+use harkara_storage::commit::{CommittedBatch, Repeats, commit};
 use harkara_storage::ledger::release;
 use harkara_storage::record::{ClaimedEvent, EventRecord, Verdict};
 use harkara_storage::{Pool, Remedy};
@@ -33,6 +33,7 @@ const WAITS_UNTIL_ERROR: u32 = 5;
 /// What the road leads through.
 pub(crate) struct Road {
     pub(crate) database: Pool,
+    pub(crate) repeats: Repeats,
     pub(crate) group: Group,
     pub(crate) held: Arc<Held>,
     pub(crate) retries: Retries,
@@ -187,7 +188,7 @@ impl Road {
     }
 
     async fn try_commit(&self, records: &mut [EventRecord]) -> Result<CommittedBatch, Failure> {
-        match AssertUnwindSafe(commit(&self.database, records))
+        match AssertUnwindSafe(commit(&self.database, &self.repeats, records))
             .catch_unwind()
             .await
         {

@@ -44,7 +44,8 @@ impl Scalar<'_> {
             Self::Null | Self::Compound => return None,
             Self::Bool(value) => Text::from(if *value { "true" } else { "false" }),
             Self::Integer(value) => value.to_compact_string(),
-            Self::Float(value) => value.to_compact_string(),
+            // As `Display` writes it: 5.0 is "5".
+            Self::Float(value) => value.to_string().into(),
             Self::Text(value) if value.contains('\0') => value.replace('\0', "\u{fffd}").into(),
             Self::Text(value) => Text::from(value.as_ref()),
         };
@@ -224,5 +225,10 @@ mod tests {
         );
         assert_eq!(scalar(r#""""#).text(), None);
         assert_eq!(scalar("7").text().as_deref(), Some("7"));
+        assert_eq!(scalar("5.0").text().as_deref(), Some("5"));
+        assert_eq!(
+            scalar("18446744073709551615").text().as_deref(),
+            Some("18446744073709552000")
+        );
     }
 }

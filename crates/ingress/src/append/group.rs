@@ -2,7 +2,7 @@
 //!
 //! A server that writes to disk before it answers (`appendfsync always`) writes once for each turn of
 //! its event loop, which then sees only a few appends. A transaction is seen whole: one write for the
-//! group. A group is whatever has come while the one before it was on its way, so nothing waits for a
+//! group. A group is whatever has come while two others were on their way, so nothing waits for a
 //! clock, a lone append goes at once, and under load the groups grow by themselves.
 
 use std::rc::Rc;
@@ -18,6 +18,9 @@ use super::NotAppended;
 /// Most entries in one round trip. At 2 kB each, that is what a connection's buffers hold at once.
 const GROUP_ENTRIES_MAX: usize = 64;
 
+/// Bytes of bodies after which a group is full however few its entries are.
+const GROUP_BYTES_MAX: usize = 4 * 1024 * 1024;
+
 /// Most appends that wait for their group on one server thread; beyond that requests wait themselves.
 const WAITING_MAX: usize = 4096;
 
@@ -29,6 +32,8 @@ type Confirm = oneshot::Sender<Result<(), NotAppended>>;
 
 /// An append and who waits for it.
 pub(super) struct Append {
+    /// Bytes of its body.
+    pub(super) n_bytes: usize,
     pub(super) command: Cmd,
     pub(super) confirm: Confirm,
 }
@@ -41,10 +46,9 @@ pub(super) fn gather(connection: Rc<SharedConnection>, timeout: Duration) -> mps
         loop {
             let permit = in_flight.clone().acquire_owned().await;
             let permit = permit.expect("the semaphore is never closed");
-            let mut group = Vec::new();
-            if waiting.recv_many(&mut group, GROUP_ENTRIES_MAX).await == 0 {
+            let Some(group) = next_group(&mut waiting).await else {
                 return;
-            }
+            };
             let connection = connection.clone();
             actix_web::rt::spawn(async move {
                 append(&connection, timeout, group).await;
@@ -53,6 +57,22 @@ pub(super) fn gather(connection: Rc<SharedConnection>, timeout: Duration) -> mps
         }
     });
     sender
+}
+
+/// Waits for an append and takes what waits with it, at most a full group. `None` when there will be no
+/// more.
+async fn next_group(waiting: &mut mpsc::Receiver<Append>) -> Option<Vec<Append>> {
+    let first = waiting.recv().await?;
+    let mut n_bytes = first.n_bytes;
+    let mut group = vec![first];
+    while group.len() < GROUP_ENTRIES_MAX
+        && n_bytes < GROUP_BYTES_MAX
+        && let Ok(append) = waiting.try_recv()
+    {
+        n_bytes += append.n_bytes;
+        group.push(append);
+    }
+    Some(group)
 }
 
 /// Sends a group and tells everyone in it what became of their entry.

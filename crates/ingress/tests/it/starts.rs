@@ -148,6 +148,30 @@ async fn a_user_who_may_not_ask_or_append_refuses_the_start() {
 }
 
 #[tokio::test]
+async fn a_user_who_may_make_no_transaction_refuses_the_start_only_where_appends_are_grouped() {
+    for appendfsync in ["always", "everysec"] {
+        let redis = RedisServer::start(&["--appendfsync", appendfsync]).await;
+        let mut connection = redis.connection().await;
+        let mut setuser = redis::cmd("ACL");
+        setuser.arg(&[
+            "SETUSER", "single", "on", ">pass", "~*", "+@all", "-multi", "-exec",
+        ]);
+        setuser.exec_async(&mut connection).await.unwrap();
+        let url = format!("redis://single:pass@127.0.0.1:{}", redis.port);
+        if appendfsync == "always" {
+            let (error, told) = refusal(&url, &[]).await;
+            let problem = matches!(error, StartError::Redis(ServerProblem::NotPermitted { .. }));
+            assert!(problem, "{error:?}");
+            assert!(told.contains("multi"), "{told}");
+        } else {
+            let ingress = Ingress::start_on(&url, &[]).await;
+            assert_eq!(ingress.deliver("{}").await.status, 200);
+            ingress.stop().await;
+        }
+    }
+}
+
+#[tokio::test]
 async fn missing_persistence_and_hidden_configuration_are_notes_and_no_refusal() {
     let redis = RedisServer::start(&["--appendonly", "no"]).await;
     let settings = |url: String| {

@@ -11,7 +11,7 @@ use harkara_core::ids::EventId;
 
 use crate::StorageError;
 use crate::record::{ClaimedEvent, EventRecord, Origin};
-use crate::statement::{Rows, SqlText, Statement};
+use crate::statement::{Columns, Rows, SqlText, Statement};
 
 /// What identification found.
 #[derive(Default)]
@@ -115,6 +115,37 @@ pub(super) async fn fresh(
     Ok(Identified { fresh, repeated })
 }
 
+/// The records in the order in which identities are written, if all are stream entries of which no two
+/// have an id or a body in common.
+pub(super) fn all_distinct(records: &[EventRecord]) -> Option<Vec<usize>> {
+    let ids: HashSet<&EventId> = records.iter().map(|r| &r.claimed.event_id).collect();
+    let by_digest: BTreeMap<&Digest, usize> = records
+        .iter()
+        .enumerate()
+        .filter(|(_, record)| is_stream(record))
+        .map(|(at, record)| (&record.claimed.body_sha256, at))
+        .collect();
+    let distinct = ids.len() == records.len() && by_digest.len() == records.len();
+    distinct.then(|| by_digest.into_values().collect())
+}
+
+/// Writes identities that are taken to be new; PostgreSQL refuses one that is not.
+///
+/// Asking about conflicts would look each of the two keys up once more and write a record of its own for
+/// each row: 7.8 instead of 4.7 µs a row (`psql`, batches of 400, one connection).
+pub(super) async fn insert_new(
+    connection: &AsyncPgConnection,
+    records: &[EventRecord],
+    at: &[usize],
+) -> Result<(), StorageError> {
+    static TEXT: LazyLock<SqlText> = LazyLock::new(|| SqlText::cut(INSERT));
+    Statement::<()>::new(&TEXT, identities(records, at))
+        .execute(&mut &*connection)
+        .await
+        .map_err(StorageError::statement("insert event identities"))?;
+    Ok(())
+}
+
 impl Known {
     fn of(event: &ClaimedEvent) -> Self {
         Self {
@@ -136,18 +167,11 @@ async fn insert_identities(
     at: &[usize],
 ) -> Result<HashSet<Digest>, StorageError> {
     static TEXT: LazyLock<SqlText> = LazyLock::new(|| {
-        SqlText::cut(
-            "INSERT INTO event_identities (razorpay_event_id, body_sha256, created_at) \
-             SELECT id, sha, to_timestamp(ms::float8 / 1000) FROM ({}) AS i \
-             ON CONFLICT DO NOTHING RETURNING body_sha256",
-        )
+        SqlText::cut(&format!(
+            "{INSERT} ON CONFLICT DO NOTHING RETURNING body_sha256"
+        ))
     });
-    let columns = Rows::of(at.iter().map(|&at| &records[at].claimed))
-        .text("id", |event| Some(event.event_id.as_str()))
-        .bytes("sha", |event| &event.body_sha256)
-        .bigint("ms", |event| Some(event.received_at.millis()))
-        .columns();
-    let digests: Vec<Vec<u8>> = Statement::<Binary>::new(&TEXT, columns)
+    let digests: Vec<Vec<u8>> = Statement::<Binary>::new(&TEXT, identities(records, at))
         .load(connection)
         .await
         .map_err(StorageError::statement("insert event identities"))?;
@@ -155,6 +179,17 @@ async fn insert_identities(
         .into_iter()
         .filter_map(|digest| digest.try_into().ok())
         .collect())
+}
+
+const INSERT: &str = "INSERT INTO event_identities (razorpay_event_id, body_sha256, created_at) \
+     SELECT id, sha, to_timestamp(ms::float8 / 1000) FROM ({}) AS i";
+
+fn identities<'a>(records: &'a [EventRecord], at: &[usize]) -> Columns<'a> {
+    Rows::of(at.iter().map(|&at| &records[at].claimed))
+        .text("id", |event| Some(event.event_id.as_str()))
+        .bytes("sha", |event| &event.body_sha256)
+        .bigint("ms", |event| Some(event.received_at.millis()))
+        .columns()
 }
 
 /// The events that hold the digests of some records.

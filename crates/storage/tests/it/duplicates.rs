@@ -2,7 +2,7 @@
 
 use harkara_simulator::SimulatedEvent;
 use harkara_storage::Pool;
-use harkara_storage::commit::Outcome;
+use harkara_storage::commit::{self, Outcome, Repeats};
 use harkara_testkit::TestDatabase;
 
 use crate::records::{all_claimed, bodies, commit, deliver, event, payment};
@@ -67,6 +67,38 @@ async fn a_repeated_delivery_is_counted_and_changes_no_table() {
     assert_eq!(effects(&db).await, before);
     let duplicates: Vec<i32> = db.column("SELECT duplicates FROM webhook_events").await;
     assert_eq!(duplicates, [2, 2, 2]);
+}
+
+#[tokio::test]
+async fn what_the_last_batch_repeated_changes_no_outcome_of_the_next() {
+    let (db, mut bodies) = (TestDatabase::migrated().await, bodies());
+    let (pool, repeats) = (db.pool(), Repeats::default());
+    let events: Vec<_> = (0..6).map(|_| bodies.event("payment.captured")).collect();
+    // A batch of new events; one with a repetition, taken to be new; one, and then a new one, of which
+    // repetitions are expected; and one taken to be new again.
+    for (batch, processed, duplicates) in [
+        (&events[0..2], 2, 0),
+        (&events[1..3], 1, 1),
+        (&events[2..4], 1, 1),
+        (&events[4..5], 1, 0),
+        (&events[3..6], 1, 2),
+    ] {
+        let mut batch = all_claimed(batch);
+        let committed = commit::commit(&pool, &repeats, &mut batch).await.unwrap();
+        let outcome = committed.outcome();
+        assert_eq!(
+            (outcome.processed, outcome.duplicates),
+            (processed, duplicates)
+        );
+    }
+    let counted: i64 = db.value("SELECT sum(duplicates) FROM webhook_events").await;
+    assert_eq!(counted, 4);
+    let audited: i64 = db.value("SELECT count(*) FROM audit_logs").await;
+    assert_eq!(audited, 6);
+    let rows: i64 = db
+        .value("SELECT (SELECT count(*) FROM webhook_events) * 100 + (SELECT count(*) FROM event_identities)")
+        .await;
+    assert_eq!(rows, 606);
 }
 
 #[tokio::test]

@@ -16,7 +16,7 @@ use harkara_core::trace::TraceContext;
 use harkara_simulator::{Bodies, SimulatedEvent};
 use harkara_storage::Pool;
 use harkara_storage::StorageError;
-use harkara_storage::commit::{self, CommittedBatch, Outcome};
+use harkara_storage::commit::{self, CommittedBatch, Outcome, Repeats};
 use harkara_storage::record::{ClaimedEvent, EventRecord, Origin, Verdict};
 
 /// When the simulated events happen, in seconds since 1970.
@@ -132,5 +132,5 @@ pub(crate) async fn commit(
     pool: &Pool,
     mut batch: Vec<EventRecord>,
 ) -> Result<CommittedBatch, StorageError> {
-    commit::commit(pool, &mut batch).await
+    commit::commit(pool, &Repeats::default(), &mut batch).await
 }
