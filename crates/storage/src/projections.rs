@@ -33,9 +33,7 @@ pub struct Applied {
 
 /// Writes a projection. Tables are taken in one fixed order, and rows within a table in order of
 /// their keys, so that concurrent commits cannot lock each other out. The statements are pipelined;
-/// the server takes them one after the other. (On a connection that has yet to prepare one of them a
-/// later one may overtake it; should two commits then lock each other out, PostgreSQL ends one of them,
-/// which is tried again.)
+/// the server takes them one after the other, in this order.
 pub(crate) async fn write(
     connection: &AsyncPgConnection,
     projection: &Projection,

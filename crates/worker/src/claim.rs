@@ -103,8 +103,8 @@ impl Claimer {
         }
     }
 
-    /// Waits until `worker.gather_ms` have passed since the last batch left: a batch costs some two
-    /// milliseconds of CPU time besides its events. The first delivery after a quiet time does not wait, nor
+    /// Waits until `worker.gather_ms` have passed since the last batch left: a batch costs one or
+    /// two milliseconds of CPU time besides its events. The first delivery after a quiet time does not wait, nor
     /// does a backlog.
     async fn gather(&self, left_at: Instant, stop: &Stop) {
         let remaining = self.settings.gather.saturating_sub(left_at.elapsed());
@@ -142,7 +142,7 @@ impl Claimer {
         }
     }
 
-    /// Reads the lanes of which less than half a batch waits, in one command. Only while nothing waits at
+    /// Reads the lanes of which at most half a batch waits, in one command. Only while nothing waits at
     /// all does the read block. Of no lane more than a batch ever waits.
     async fn read(&self, reader: &mut Reader, waiting: &mut Waiting) -> Result<(), GroupError> {
         let full = self.settings.batch_entries_max;
