@@ -66,7 +66,7 @@ docs:
     cargo run --quiet --package harkara-cli --bin harkara -- reference settings-file > deploy/harkara.toml
     cargo run --quiet --package harkara-cli --bin harkara -- reference cli > docs/cli.md
 
-# Measure every stage and the peer on private servers (--quick, --json FILE, --plots FOLDER)
+# Measure every stage and the peer on private servers (Linux only; --quick, others with --help)
 [group('measure')]
 bench *ARGUMENTS:
     cargo dev bench all "$@"

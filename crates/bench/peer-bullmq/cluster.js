@@ -1,4 +1,4 @@
-// Runs one of the other programs in several processes: `node cluster.js ingress-fastify.js`.
+// Runs an ingress in several processes: `node cluster.js ingress-fastify.js`.
 
 import cluster from 'node:cluster';
 import { once } from 'node:events';
@@ -6,7 +6,7 @@ import { basename } from 'node:path';
 import { ready } from './lifecycle.js';
 import { workers } from './settings.js';
 
-const PROGRAMS = ['ingress-express.js', 'ingress-fastify.js', 'worker.js'];
+const PROGRAMS = ['ingress-express.js', 'ingress-fastify.js'];
 const program = basename(process.argv[2] ?? '');
 if (!PROGRAMS.includes(program)) {
   console.error(`usage: node cluster.js ${PROGRAMS.join(' | ')}`);

@@ -1,6 +1,6 @@
 import { Queue } from 'bullmq';
 import { Redis } from 'ioredis';
-import { autoPipelining, queueName, redisUrl } from './settings.js';
+import { queueName, redisUrl } from './settings.js';
 
 // A job is tried five times, 1 s, 2 s, 4 s and 8 s apart, give or take a half.
 const JOB_OPTIONS = {
@@ -14,7 +14,6 @@ const JOB_OPTIONS = {
 // answer and will deliver again.
 export async function openQueue() {
   const connection = new Redis(redisUrl(), {
-    enableAutoPipelining: autoPipelining(),
     enableOfflineQueue: false,
     maxRetriesPerRequest: 1,
   });

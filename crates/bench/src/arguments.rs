@@ -1,10 +1,11 @@
 //! What the words on the command line ask for.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use serde::{Deserialize, Serialize};
+
+use crate::bench::PREPARED_MAX;
 
 /// Measures every stage of Harkara on private servers, side by side with its references and peers.
 ///
@@ -21,25 +22,31 @@ pub(crate) struct Arguments {
     pub(crate) part: Part,
     /// Rounds in which all variants take their turns; without it 5 for the ingress, 3 for the others.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=100))]
-    rounds: Option<u32>,
+    pub(crate) rounds: Option<u32>,
     /// Seconds of one run of the generator at full speed; runs at a fixed rate take at least twice that.
     #[arg(long, default_value_t = 5.0, value_parser = seconds)]
-    seconds: f64,
+    pub(crate) seconds: f64,
     /// Events of one run of the worker.
-    #[arg(long, value_name = "N")]
-    events: Option<usize>,
+    #[arg(long, value_name = "N", value_parser = events)]
+    pub(crate) events: Option<usize>,
     /// Deliveries a second of the whole road; several are measured one after another.
-    #[arg(long, value_name = "RATE", value_delimiter = ',', default_values_t = [15_000.0])]
-    e2e_rates: Vec<f64>,
+    #[arg(
+        long,
+        value_name = "RATE",
+        value_delimiter = ',',
+        default_values_t = [15_000.0],
+        value_parser = rate
+    )]
+    pub(crate) e2e_rates: Vec<f64>,
     /// A smoke of seconds: one short round of everything. Its figures mean nothing.
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["seconds", "e2e_rates", "long"])]
     pub(crate) quick: bool,
     /// Also drain a backlog of two million entries.
     #[arg(long)]
-    long: bool,
+    pub(crate) long: bool,
     /// Measure only variants whose name contains this.
     #[arg(long, value_name = "TEXT")]
-    filter: Option<String>,
+    pub(crate) filter: Option<String>,
     /// Write the report as JSON too.
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
@@ -48,7 +55,7 @@ pub(crate) struct Arguments {
     pub(crate) plots: Option<PathBuf>,
     /// Others use the servers too: change no setting of theirs.
     #[arg(long, hide = true)]
-    shared_servers: bool,
+    pub(crate) shared_servers: bool,
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
 }
@@ -132,86 +139,6 @@ pub(crate) enum ReferenceServer {
     Verify,
 }
 
-/// How much is measured.
-#[derive(Clone, Debug, Serialize)]
-pub(crate) struct Extent {
-    pub(crate) quick: bool,
-    pub(crate) long: bool,
-    pub(crate) rounds_ingress: u32,
-    pub(crate) rounds_others: u32,
-    /// One run of the generator at full speed.
-    pub(crate) closed: Duration,
-    /// One run at a fixed rate.
-    pub(crate) open: Duration,
-    /// One run of the whole road.
-    pub(crate) e2e: Duration,
-    pub(crate) e2e_rates: Vec<f64>,
-    /// One look at idle processes.
-    pub(crate) idle: Duration,
-    /// Before the measured part of a run.
-    pub(crate) warm_up: Duration,
-    /// Events of one run of the worker.
-    pub(crate) worker_events: usize,
-    /// Jobs of one run of the peer's worker.
-    pub(crate) peer_jobs: usize,
-    pub(crate) filter: Option<String>,
-    pub(crate) shared_servers: bool,
-}
-
-/// The two million of the long backlog.
-pub(crate) const LONG_BACKLOG: usize = 2_000_000;
-
-impl Arguments {
-    pub(crate) fn extent(&self) -> Extent {
-        let filter = self.filter.clone();
-        let shared_servers = self.shared_servers;
-        if self.quick {
-            return Extent {
-                quick: true,
-                long: false,
-                rounds_ingress: self.rounds.unwrap_or(1),
-                rounds_others: self.rounds.unwrap_or(1),
-                closed: Duration::from_millis(500),
-                open: Duration::from_millis(500),
-                e2e: Duration::from_secs(1),
-                e2e_rates: vec![500.0],
-                idle: Duration::from_secs(1),
-                warm_up: Duration::from_millis(50),
-                worker_events: self.events.unwrap_or(5_000),
-                peer_jobs: 500,
-                filter,
-                shared_servers,
-            };
-        }
-        let closed = Duration::from_secs_f64(self.seconds);
-        Extent {
-            quick: false,
-            long: self.long,
-            rounds_ingress: self.rounds.unwrap_or(5),
-            rounds_others: self.rounds.unwrap_or(3),
-            closed,
-            open: closed * 2,
-            e2e: closed * 4,
-            e2e_rates: self.e2e_rates.clone(),
-            idle: closed,
-            warm_up: Duration::from_secs(1),
-            worker_events: self.events.unwrap_or(200_000),
-            peer_jobs: 10_000,
-            filter,
-            shared_servers,
-        }
-    }
-}
-
-impl Extent {
-    /// Whether a variant is to be measured.
-    pub(crate) fn includes(&self, variant: &str) -> bool {
-        self.filter
-            .as_ref()
-            .is_none_or(|filter| variant.contains(filter.as_str()))
-    }
-}
-
 impl Part {
     /// Whether `part` is to be measured where this was asked for.
     pub(crate) fn covers(self, part: Self) -> bool {
@@ -223,5 +150,57 @@ fn seconds(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(seconds) if (0.1..=3600.0).contains(&seconds) => Ok(seconds),
         _ => Err("expected a number of seconds from 0.1 to 3600".to_owned()),
+    }
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(rate) if rate > 0.0 && rate.is_finite() => Ok(rate),
+        _ => Err("expected a number of deliveries a second above 0".to_owned()),
+    }
+}
+
+fn events(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(events) if (1..=PREPARED_MAX).contains(&events) => Ok(events),
+        _ => Err(format!("expected a whole number from 1 to {PREPARED_MAX}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::Arguments;
+
+    fn is_taken(words: &[&str]) -> bool {
+        Arguments::try_parse_from([&["harkara-bench"], words].concat()).is_ok()
+    }
+
+    #[test]
+    fn figures_out_of_range_are_refused() {
+        assert!(is_taken(&["--events", "1", "--e2e-rates", "0.5,1000"]));
+        for words in [
+            ["--events", "0"],
+            ["--events", "1000000000"],
+            ["--e2e-rates", "0"],
+            ["--e2e-rates", "1000,-1"],
+            ["--e2e-rates", "inf"],
+            ["--seconds", "0"],
+        ] {
+            assert!(!is_taken(&words), "{words:?}");
+        }
+    }
+
+    #[test]
+    fn the_quick_form_takes_no_word_that_it_would_pass_over() {
+        assert!(is_taken(&["--quick", "--events", "100", "--rounds", "2"]));
+        for words in [
+            &["--quick", "--seconds", "5"][..],
+            &["--quick", "--e2e-rates", "100"],
+            &["--quick", "--long"],
+        ] {
+            assert!(!is_taken(words), "{words:?}");
+        }
     }
 }

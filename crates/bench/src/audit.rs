@@ -1,7 +1,10 @@
 //! Accepted = stored, nothing twice: what was accepted is in the ledger, byte for byte, and nothing
-//! else is; nothing is left in Redis.
+//! else is; the other tables have the rows that follow from it; nothing is left in Redis. Where only
+//! the ingress ran, what was accepted is in the streams, and nothing else is.
 
-use std::collections::HashMap;
+mod projections;
+
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::pin::pin;
 
@@ -14,47 +17,68 @@ use serde::Serialize;
 use crate::servers::postgres::Database;
 use crate::servers::redis::Redis;
 
+use projections::Rows;
+pub(crate) use projections::Tables;
+
 /// What came of an audit.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Audit {
     /// The run whose end it was.
     pub(crate) run: String,
     pub(crate) accepted: usize,
+    /// Rows of the ledger, or entries of the streams where only the ingress ran.
     pub(crate) stored: usize,
     /// Empty where all is well.
     pub(crate) faults: Vec<String>,
 }
 
-/// What must be in the ledger, and what may be.
+/// What must be stored, and what may be.
 #[derive(Default)]
 pub(crate) struct Expected {
     /// Digests of bodies by event id.
     accepted: HashMap<String, [u8; 32]>,
+    /// What follows from them in the other tables.
+    rows: Rows,
     /// Deliveries whose outcome nobody knows: stored or not, both is right.
-    unknown: HashMap<String, [u8; 32]>,
+    unknown: HashMap<String, Unknown>,
+}
+
+struct Unknown {
+    digest: [u8; 32],
+    rows: Rows,
 }
 
 impl Expected {
     /// Everything of a range was accepted.
-    pub(crate) fn all(corpus: &Corpus, range: Range<usize>) -> Self {
+    pub(crate) fn all(corpus: &Corpus, range: Range<usize>) -> Result<Self> {
         let mut expected = Self::default();
-        expected.add(corpus, range);
-        expected
+        expected.add(corpus, range)?;
+        Ok(expected)
     }
 
-    pub(crate) fn add(&mut self, corpus: &Corpus, range: Range<usize>) {
-        self.accepted.extend(range.map(|at| identity(corpus, at)));
+    /// These were accepted.
+    pub(crate) fn add(
+        &mut self,
+        corpus: &Corpus,
+        accepted: impl Iterator<Item = usize> + Clone,
+    ) -> Result<()> {
+        self.rows.add(corpus, accepted.clone())?;
+        self.accepted
+            .extend(accepted.map(|at| identity(corpus, at)));
+        Ok(())
     }
 
     /// What the generator saw accepted.
-    pub(crate) fn add_sent(&mut self, corpus: &Corpus, report: &Report) {
-        let of = |at| identity(corpus, at);
-        self.accepted.extend(report.accepted.iter().map(of));
-        self.unknown.extend(report.unknown.iter().map(of));
-    }
-
-    pub(crate) fn n_accepted(&self) -> usize {
-        self.accepted.len()
+    pub(crate) fn add_sent(&mut self, corpus: &Corpus, report: &Report) -> Result<()> {
+        let accepted: Vec<usize> = report.accepted.iter().collect();
+        self.add(corpus, accepted.into_iter())?;
+        for at in report.unknown.iter() {
+            let (event_id, digest) = identity(corpus, at);
+            let mut rows = Rows::default();
+            rows.add(corpus, std::iter::once(at))?;
+            self.unknown.insert(event_id, Unknown { digest, rows });
+        }
+        Ok(())
     }
 }
 
@@ -68,12 +92,14 @@ pub(crate) async fn audit(
     run: &str,
     database: &Database,
     redis: &Redis,
+    tables: Tables,
     expected: Expected,
 ) -> Result<Audit> {
+    let accepted = expected.accepted.len();
     let mut ledger = Compared::new(expected);
-    let accepted = ledger.expected.n_accepted();
     read_ledger(database, &mut ledger).await?;
     let mut faults = ledger.faults();
+    faults.extend(ledger.expected.rows.faults(database, tables).await?);
     let mut must_be_none = |what: &str, n: i64| {
         if n != 0 {
             faults.push(format!("{what}: {n}"));
@@ -101,6 +127,44 @@ pub(crate) async fn audit(
         stored: ledger.stored,
         faults,
     })
+}
+
+/// Compares the entries in the streams with the ids of what was accepted.
+pub(crate) async fn audit_streams<'a>(
+    run: &str,
+    redis: &Redis,
+    accepted: impl Iterator<Item = &'a str>,
+) -> Result<Audit> {
+    let mut missing: HashSet<&str> = accepted.collect();
+    let accepted = missing.len();
+    let (mut stored, mut not_accepted) = (0, 0);
+    redis
+        .event_ids(|event_id| {
+            stored += 1;
+            // Each id is met once, so a second entry of one is one too many.
+            if !missing.remove(event_id.as_str()) {
+                not_accepted += 1;
+            }
+        })
+        .await?;
+    Ok(Audit {
+        run: run.to_owned(),
+        accepted,
+        stored,
+        faults: told([
+            ("accepted and in no stream", missing.len()),
+            ("in a stream and not accepted, or twice", not_accepted),
+        ]),
+    })
+}
+
+/// What there is of each fault.
+fn told<const N: usize>(faults: [(&str, usize); N]) -> Vec<String> {
+    faults
+        .into_iter()
+        .filter(|(_, n)| *n > 0)
+        .map(|(what, n)| format!("{what}: {n}"))
+        .collect()
 }
 
 async fn read_ledger(database: &Database, ledger: &mut Compared) -> Result<()> {
@@ -141,10 +205,11 @@ impl Compared {
     fn row(&mut self, event_id: &str, digest: &[u8], body_has_digest: bool) {
         self.stored += 1;
         let expected = &mut self.expected;
-        let met = expected
-            .accepted
-            .remove(event_id)
-            .or_else(|| expected.unknown.remove(event_id));
+        let met = expected.accepted.remove(event_id).or_else(|| {
+            let Unknown { digest, rows } = expected.unknown.remove(event_id)?;
+            expected.rows.extend(rows);
+            Some(digest)
+        });
         match met {
             None => self.not_accepted += 1,
             Some(body) if body != digest || !body_has_digest => self.other_body += 1,
@@ -153,27 +218,27 @@ impl Compared {
     }
 
     fn faults(&self) -> Vec<String> {
-        [
+        told([
             ("accepted and not stored", self.expected.accepted.len()),
             ("stored and not accepted, or twice", self.not_accepted),
             ("stored with another body", self.other_body),
-        ]
-        .into_iter()
-        .filter(|(_, n)| *n > 0)
-        .map(|(what, n)| format!("{what}: {n}"))
-        .collect()
+        ])
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Compared, Expected};
+    use super::{Compared, Expected, Rows, Unknown};
 
     fn expected() -> Compared {
         let mut expected = Expected::default();
         expected.accepted.insert("one".to_owned(), [1; 32]);
         expected.accepted.insert("two".to_owned(), [2; 32]);
-        expected.unknown.insert("maybe".to_owned(), [3; 32]);
+        let maybe = Unknown {
+            digest: [3; 32],
+            rows: Rows::default(),
+        };
+        expected.unknown.insert("maybe".to_owned(), maybe);
         Compared::new(expected)
     }
 

@@ -8,7 +8,7 @@ use harkara_core::secret::Secret;
 use harkara_load::{Corpus, Mix};
 use harkara_runtime::clock;
 
-use crate::arguments::Extent;
+use crate::extent::Extent;
 use crate::peer::Peer;
 use crate::process::Pid;
 use crate::product::{Binaries, Stores};
@@ -17,7 +17,13 @@ use crate::servers::redis::{AppendFsync, Redis};
 use crate::{figures::Role, servers};
 
 /// The same deliveries in every run of the benchmark.
-const SEED: u64 = 2026;
+pub(crate) const SEED: u64 = 2026;
+
+/// The webhook secret that they are signed with.
+pub(crate) const SECRET: &str = "bench-webhook-secret";
+
+/// Most deliveries that are prepared at once; one takes some 1.8 kB of memory.
+pub(crate) const PREPARED_MAX: usize = 1_200_000;
 
 /// The servers, the programs, and what is sent.
 pub(crate) struct Bench {
@@ -44,7 +50,7 @@ impl Bench {
             postgres,
             binaries,
             peer: Peer::find(),
-            secret: Secret::new("bench-webhook-secret"),
+            secret: Secret::new(SECRET),
             corpora: RefCell::default(),
         })
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use harkara_load::Histogram;
 use serde::Serialize;
 
-use crate::histogram::Classes;
+use crate::batch_times::Buckets;
 
 /// A process whose cost is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -22,12 +22,12 @@ pub(crate) enum Role {
 /// What one run gave, or the median of several.
 #[derive(Clone, Debug, Default, Serialize)]
 pub(crate) struct Figures {
-    /// Events of the run.
+    /// Events of the run; 0 where nothing was delivered.
     pub(crate) events: f64,
     pub(crate) rate_per_s: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) latency: Option<Latency>,
-    /// User and system time.
+    /// User and system time, where there were events.
     pub(crate) cpu_us_per_event: BTreeMap<Role, f64>,
     /// At the end of the run.
     pub(crate) resident_mib: BTreeMap<Role, f64>,
@@ -50,9 +50,11 @@ pub(crate) enum Other {
     Unsent,
     /// Answers other than 2xx, and requests without an answer.
     NotAccepted,
+    /// 1 where the run ended early, its deliveries used up.
+    EndedEarly,
     /// Most entries that waited in Redis.
     BacklogMax,
-    /// By how much the backlog grew a second, in the mean.
+    /// By how much the backlog grew a second, in the mean; only where it was looked at often enough.
     BacklogGrowthPerS,
     /// Resident memory of the worker when it began.
     WorkerResidentStartMib,
@@ -64,6 +66,14 @@ pub(crate) enum Other {
     IngressStartMs,
     /// From the start of a worker until it was ready, where an ingress starts too.
     WorkerStartMs,
+    /// CPU time that the ingress takes a second while nothing is delivered.
+    IdleIngressCpuMsPerS,
+    /// The same of Redis.
+    IdleRedisCpuMsPerS,
+    /// The same of the worker.
+    IdleWorkerCpuMsPerS,
+    /// The same of PostgreSQL.
+    IdlePostgresCpuMsPerS,
 }
 
 /// Percentiles in milliseconds.
@@ -93,9 +103,9 @@ impl Latency {
         })
     }
 
-    /// Of times in classes, which tell neither rare ones nor the longest; `None` where there are none.
-    pub(crate) fn of_classes(classes: &Classes) -> Option<Self> {
-        let at = |part| classes.quantile(part).map(|seconds| seconds * 1e3);
+    /// Of times in buckets, which tell neither rare ones nor the longest; `None` where there are none.
+    pub(crate) fn of_buckets(buckets: &Buckets) -> Option<Self> {
+        let at = |part| buckets.quantile(part).map(|seconds| seconds * 1e3);
         Some(Self {
             p50_ms: at(0.5)?,
             p99_ms: at(0.99)?,
@@ -123,18 +133,28 @@ pub(crate) fn count(n: usize) -> f64 {
     n as f64
 }
 
-/// Bytes as a figure.
+/// A number as a figure.
 #[expect(
     clippy::cast_precision_loss,
     reason = "a figure of a report needs no 53 bits"
 )]
-pub(crate) fn bytes(n: u64) -> f64 {
+pub(crate) fn number(n: u64) -> f64 {
     n as f64
 }
 
 /// Mebibytes from bytes.
 pub(crate) fn mebibytes(n: u64) -> f64 {
-    bytes(n) / (1024.0 * 1024.0)
+    number(n) / (1024.0 * 1024.0)
+}
+
+/// A whole number of deliveries.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "rates and durations are positive, and a product of them that is no number of deliveries is refused"
+)]
+pub(crate) fn whole(deliveries: f64) -> usize {
+    deliveries as usize
 }
 
 /// Events a second; 0 for no time.
@@ -146,6 +166,11 @@ pub(crate) fn rate(events: usize, elapsed: Duration) -> f64 {
 }
 
 impl Figures {
+    /// A figure that only some runs tell.
+    pub(crate) fn other(&self, other: Other) -> Option<f64> {
+        self.others.get(&other).copied()
+    }
+
     /// The CPU time of some processes together; `None` where one of them was not measured.
     pub(crate) fn cpu_us(&self, roles: &[Role]) -> Option<f64> {
         roles

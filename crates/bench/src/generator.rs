@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use harkara_load::{Closed, Corpus, LoadError, Open, PATH_DEFAULT, Report, Target};
+use harkara_load::{Closed, Corpus, LoadError, Open, Report, Target};
 use tokio::sync::oneshot;
 
 /// Connections of the closed model.
@@ -51,11 +51,7 @@ fn on_this_thread(
     model: Model,
     duration: Duration,
 ) -> Result<Report> {
-    let target = Target {
-        address,
-        host: address.to_string(),
-        path: PATH_DEFAULT.to_owned(),
-    };
+    let target = Target::new(address);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;

@@ -2,9 +2,9 @@
 //! getting slower that no noise touches.
 
 /// What is stored and compared.
-mod figures;
+mod counts;
 
-use std::io::{ErrorKind, Write as _};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
@@ -13,7 +13,7 @@ use clap::ValueEnum;
 
 use crate::arguments::Operation;
 use crate::operate::EVENTS;
-use figures::{BuiltBy, Compared, Counts, compare};
+use counts::{BuiltBy, Compared, Counts, compare};
 
 /// Times that an operation is done in the shorter of two runs; their difference is what counts.
 const N: usize = 2 * EVENTS;
@@ -76,15 +76,8 @@ fn instructions(program: &Path, operation: Operation, n: usize) -> Result<u64> {
         .arg(program)
         .args(["operate", operation.name(), &n.to_string()])
         .stdin(Stdio::null())
-        .output();
-    let output = match output {
-        Ok(output) => output,
-        Err(error) if error.kind() == ErrorKind::NotFound => bail!(
-            "valgrind is not installed, and it counts the instructions; install it with the system's \
-             package manager (on Debian and Ubuntu `apt-get install valgrind`), then try again"
-        ),
-        Err(error) => return Err(error).context("valgrind cannot be started"),
-    };
+        .output()
+        .context("valgrind, which counts the instructions, cannot be started")?;
     let told = String::from_utf8_lossy(&output.stderr);
     if !output.status.success() {
         bail!(

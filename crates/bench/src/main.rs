@@ -6,6 +6,9 @@
 /// What the words on the command line ask for.
 mod arguments;
 
+/// How much is measured.
+mod extent;
+
 /// What every part of the benchmark works with.
 mod bench;
 
@@ -33,11 +36,11 @@ mod generator;
 /// Waiting until streams and queues are drained.
 mod drain;
 
-/// Times in classes, as a process tells them.
-mod histogram;
+/// How long batches took, as a process tells it.
+mod batch_times;
 
-/// One run: what every process used.
-mod measure;
+/// What every process uses in a run.
+mod watch;
 
 /// What one run gave.
 mod figures;
@@ -68,14 +71,11 @@ use std::process::ExitCode;
 use arguments::{Arguments, Command};
 use clap::Parser;
 
-/// The exit code where the benchmark failed, or its audit.
-const EXIT_FAILED: u8 = 1;
-
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     if !cfg!(target_os = "linux") {
         eprintln!("harkara-bench: it reads CPU time from /proc, so it runs on Linux only");
-        return ExitCode::from(EXIT_FAILED);
+        return ExitCode::FAILURE;
     }
     let outcome = match &arguments.command {
         Some(Command::Serve { kind }) => reference::serve(*kind),
@@ -89,7 +89,7 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             eprintln!("harkara-bench: {error:#}");
-            ExitCode::from(EXIT_FAILED)
+            ExitCode::FAILURE
         }
     }
 }

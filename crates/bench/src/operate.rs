@@ -18,14 +18,13 @@ use harkara_core::trace::TraceContext;
 use harkara_load::{Corpus, Mix};
 
 use crate::arguments::Operation;
+use crate::bench::{SECRET, SEED};
 
 /// The events that are operated on, again from the first after the last.
-pub(crate) const EVENTS: usize = 1_000;
+pub(crate) const EVENTS: usize = 3 * FOLDED_AT_ONCE;
 
-/// Events that are folded at once.
-const FOLDED_AT_ONCE: usize = 200;
-
-const SEED: u64 = 2026;
+/// Events that are folded at once, as many as a worker takes: the default of `worker.batch_entries_max`.
+const FOLDED_AT_ONCE: usize = 400;
 
 /// When the events happen and are received: 1 January 2026.
 const NOW_SECONDS: i64 = 1_767_225_600;
@@ -60,7 +59,7 @@ struct Events {
 
 impl Events {
     fn prepare() -> Result<Self> {
-        let secret = Secret::new("bench-webhook-secret");
+        let secret = Secret::new(SECRET);
         let corpus = Corpus::prepare(Mix::Realistic, EVENTS, &secret, SEED, NOW_SECONDS);
         let body = |at| Bytes::copy_from_slice(corpus.delivery(at).body);
         Ok(Self {
@@ -163,4 +162,16 @@ impl Events {
 
 fn positions(n: usize) -> impl Iterator<Item = usize> {
     (0..EVENTS).cycle().take(n)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::FOLDED_AT_ONCE;
+    use crate::product::default_settings;
+
+    #[test]
+    fn as_many_events_are_folded_at_once_as_a_worker_takes() {
+        let worker = default_settings().unwrap().worker;
+        assert_eq!(FOLDED_AT_ONCE, worker.batch_entries_max);
+    }
 }

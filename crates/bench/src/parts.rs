@@ -6,15 +6,18 @@ mod ingress;
 mod peer;
 /// Which rows are drawn.
 pub(crate) mod plotted;
+mod receiving;
 mod worker;
 
 use std::process::ExitCode;
 
-use anyhow::{Result, anyhow};
+use anyhow::{Result, anyhow, ensure};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::arguments::{Arguments, Part};
 use crate::bench::Bench;
+use crate::extent::Extent;
+use crate::figures::{Figures, Other};
 use crate::plot;
 use crate::report::{self, Report};
 use crate::servers::redis::AppendFsync;
@@ -23,6 +26,8 @@ use crate::servers::redis::AppendFsync;
 #[derive(Default)]
 pub(crate) struct Found {
     pub(crate) rows: Vec<crate::rounds::Row>,
+    /// The names of all variants, those that the filter left out among them.
+    pub(crate) variants: Vec<String>,
     pub(crate) goals: Vec<report::goal::Goal>,
     pub(crate) audits: Vec<crate::audit::Audit>,
     /// What was left out and why.
@@ -35,7 +40,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        let bench = Bench::prepare(arguments.extent()).await?;
+        let bench = Bench::prepare(Extent::asked_for(arguments)?).await?;
         let measured = tokio::select! {
             measured = measure(&bench, arguments.part) => measured,
             // What was started ends with the future that is dropped here.
@@ -61,6 +66,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
 }
 
 async fn measure(bench: &Bench, part: Part) -> Result<Found> {
+    if part.covers(Part::E2e) {
+        e2e::ensure_measurable(bench).await?;
+    }
     let mut found = Found::default();
     if part.covers(Part::Ingress) {
         ingress::measure(bench, &mut found).await?;
@@ -77,7 +85,31 @@ async fn measure(bench: &Bench, part: Part) -> Result<Found> {
     if part.covers(Part::Peer) {
         peer::measure(bench, part == Part::Peer, &mut found).await?;
     }
+    ensure!(
+        !found.rows.is_empty(),
+        "no variant's name contains {:?}; names are: {}",
+        bench.extent.filter.as_deref().unwrap_or_default(),
+        found.variants.join(" · ")
+    );
+    found.tell_of_early_ends();
     Ok(found)
+}
+
+impl Found {
+    fn tell_of_early_ends(&mut self) {
+        for row in &self.rows {
+            let ended_early = |run: &&Figures| run.other(Other::EndedEarly).is_some();
+            let n = row.runs.iter().filter(ended_early).count();
+            if n > 0 {
+                self.notes.push(format!(
+                    "{}: {}: {n} of {} runs ended early, as all deliveries that were prepared were sent",
+                    row.stage,
+                    row.variant,
+                    row.runs.len()
+                ));
+            }
+        }
+    }
 }
 
 /// Waits for Ctrl-C or its like.

@@ -1,7 +1,6 @@
 //! The plots of the report, as SVG.
 
 mod chart;
-mod scale;
 
 use std::fs;
 use std::path::Path;
@@ -23,7 +22,7 @@ pub(crate) fn draw(rows: &[Row], folder: &Path) -> Result<()> {
     ] {
         if chart.lines.iter().any(|line| line.points.len() > 1) {
             let path = folder.join(name);
-            fs::write(&path, chart.svg())
+            fs::write(&path, chart.svg()?)
                 .with_context(|| format!("{} cannot be written", path.display()))?;
         }
     }

@@ -5,6 +5,8 @@ use std::fs;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use procfs_core::FromRead as _;
+use procfs_core::process::{Schedstat, SmapsRollup, Stat, Status};
 use rustix::time::{ClockId, clock_gettime};
 
 /// A process's number.
@@ -13,7 +15,10 @@ pub(crate) type Pid = u32;
 /// The CPU time, user and system, of a process and all its descendants, those that have ended
 /// included as far as their parents waited for them. To 10 ms.
 pub(crate) fn cpu_of_tree(root: Pid) -> Result<Duration> {
-    let ticks: u64 = tree(root)?.iter().map(|(_, stat)| stat.cpu_ticks).sum();
+    let ticks: u64 = tree(root)?
+        .iter()
+        .map(|(_, process)| process.cpu_ticks)
+        .sum();
     let per_second = rustix::param::clock_ticks_per_second();
     Ok(Duration::from_nanos(
         ticks * (1_000_000_000 / per_second.max(1)),
@@ -30,8 +35,8 @@ pub(crate) fn cpu_of_running_threads(root: Pid) -> Result<Duration> {
             continue;
         };
         for thread in threads.flatten() {
-            if let Ok(text) = fs::read_to_string(thread.path().join("schedstat")) {
-                nanoseconds += parse_schedstat(&text).context("schedstat has an unknown form")?;
+            if let Ok(schedstat) = Schedstat::from_file(thread.path().join("schedstat")) {
+                nanoseconds += schedstat.sum_exec_runtime;
             }
         }
     }
@@ -50,46 +55,55 @@ pub(crate) fn own_cpu() -> Duration {
 /// they share is counted once.
 pub(crate) fn resident_of_tree(root: Pid) -> Result<u64> {
     let pids: Vec<Pid> = tree(root)?.iter().map(|(pid, _)| *pid).collect();
-    match pids[..] {
-        [only] => kilobytes(only, "status", "VmRSS"),
-        // One that has ended since the listing has no memory.
-        _ => Ok(pids
-            .iter()
-            .filter_map(|pid| kilobytes(*pid, "smaps_rollup", "Pss").ok())
-            .sum()),
+    if let [only] = pids[..] {
+        let kibibytes = status(only)?.vmrss;
+        return Ok(kibibytes.context("Linux tells no resident memory")? * 1024);
     }
+    // One that has ended since the listing has no memory.
+    Ok(pids.iter().filter_map(|pid| proportional(*pid)).sum())
 }
 
 /// The most memory that a process has had resident, in bytes.
 pub(crate) fn resident_peak(pid: Pid) -> Result<u64> {
-    kilobytes(pid, "status", "VmHWM")
+    let kibibytes = status(pid)?.vmhwm;
+    Ok(kibibytes.context("Linux tells no peak of resident memory")? * 1024)
 }
 
 /// The process that started another.
 pub(crate) fn parent_of(pid: Pid) -> Result<Pid> {
-    let text = fs::read_to_string(format!("/proc/{pid}/stat"))
-        .with_context(|| format!("process {pid} cannot be looked at"))?;
-    let stat = parse_stat(&text).context("/proc/…/stat has an unknown form")?;
-    Ok(stat.parent)
+    Ok(look_at(pid)?.parent)
 }
 
-fn kilobytes(pid: Pid, file: &str, field: &str) -> Result<u64> {
-    let path = format!("/proc/{pid}/{file}");
-    let text = fs::read_to_string(&path).with_context(|| format!("{path} cannot be read"))?;
-    let kilobytes = parse_kilobytes(&text, field).with_context(|| format!("{path}: no {field}"))?;
-    Ok(kilobytes * 1024)
+fn status(pid: Pid) -> Result<Status> {
+    Ok(Status::from_file(format!("/proc/{pid}/status"))?)
 }
 
-/// What is of interest in `/proc/…/stat`.
+/// Resident memory in bytes, of which what processes share is divided among them.
+fn proportional(pid: Pid) -> Option<u64> {
+    let smaps = SmapsRollup::from_file(format!("/proc/{pid}/smaps_rollup")).ok()?;
+    let maps = smaps.memory_map_rollup.0;
+    maps.first()?.extension.map.get("Pss").copied()
+}
+
+/// What is of interest of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Stat {
+struct Process {
     parent: Pid,
     /// Of the process and of its children that have ended, user and system.
     cpu_ticks: u64,
 }
 
+fn look_at(pid: Pid) -> Result<Process> {
+    let stat = Stat::from_file(format!("/proc/{pid}/stat"))?;
+    let of_children = u64::try_from(stat.cutime + stat.cstime)?;
+    Ok(Process {
+        parent: Pid::try_from(stat.ppid)?,
+        cpu_ticks: stat.utime + stat.stime + of_children,
+    })
+}
+
 /// A process and its descendants, the process itself first.
-fn tree(root: Pid) -> Result<Vec<(Pid, Stat)>> {
+fn tree(root: Pid) -> Result<Vec<(Pid, Process)>> {
     let mut all = BTreeMap::new();
     for entry in fs::read_dir("/proc").context("/proc cannot be read")? {
         let name = entry.context("/proc cannot be read")?.file_name();
@@ -97,56 +111,26 @@ fn tree(root: Pid) -> Result<Vec<(Pid, Stat)>> {
             continue;
         };
         // A process may end between the listing and the look.
-        if let Ok(text) = fs::read_to_string(format!("/proc/{pid}/stat"))
-            && let Some(stat) = parse_stat(&text)
-        {
-            all.insert(pid, stat);
+        if let Ok(process) = look_at(pid) {
+            all.insert(pid, process);
         }
     }
     descendants(root, &all).with_context(|| format!("process {root} is gone"))
 }
 
-fn descendants(root: Pid, all: &BTreeMap<Pid, Stat>) -> Option<Vec<(Pid, Stat)>> {
+fn descendants(root: Pid, all: &BTreeMap<Pid, Process>) -> Option<Vec<(Pid, Process)>> {
     let mut found = vec![(root, *all.get(&root)?)];
     let mut at = 0;
     while at < found.len() {
         let parent = found[at].0;
         found.extend(
             all.iter()
-                .filter(|(_, stat)| stat.parent == parent)
-                .map(|(pid, stat)| (*pid, *stat)),
+                .filter(|(_, process)| process.parent == parent)
+                .map(|(pid, process)| (*pid, *process)),
         );
         at += 1;
     }
     Some(found)
-}
-
-/// Reads a line of `/proc/…/stat`. The name, second and in parentheses, may hold anything.
-fn parse_stat(line: &str) -> Option<Stat> {
-    let (_, behind_name) = line.rsplit_once(')')?;
-    // From the third field (state) on.
-    let fields: Vec<&str> = behind_name.split_ascii_whitespace().collect();
-    let number = |position: usize| fields.get(position - 3)?.parse::<u64>().ok();
-    let times = [14, 15, 16, 17].map(number);
-    Some(Stat {
-        parent: Pid::try_from(number(4)?).ok()?,
-        cpu_ticks: times.into_iter().sum::<Option<u64>>()?,
-    })
-}
-
-/// The time on a CPU out of a line of `schedstat`: that, time waited, turns.
-fn parse_schedstat(line: &str) -> Option<u64> {
-    line.split_ascii_whitespace().next()?.parse().ok()
-}
-
-/// Reads a line such as `VmRSS:     1234 kB`.
-fn parse_kilobytes(text: &str, field: &str) -> Option<u64> {
-    text.lines()
-        .find_map(|line| line.strip_prefix(field)?.strip_prefix(':'))?
-        .split_ascii_whitespace()
-        .next()?
-        .parse()
-        .ok()
 }
 
 #[cfg(test)]
@@ -154,50 +138,17 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::{
-        Stat, cpu_of_running_threads, cpu_of_tree, descendants, own_cpu, parse_kilobytes,
-        parse_schedstat, parse_stat,
+        Process, cpu_of_running_threads, cpu_of_tree, descendants, own_cpu, resident_of_tree,
+        resident_peak,
     };
-
-    const LINE: &str =
-        "4242 (a (strange) name) S 17 4242 4242 0 -1 4194304 1 2 3 4 100 20 3 4 20 0 9 0 1 2 3";
-
-    #[test]
-    fn a_stat_line_is_read_whatever_the_name_holds() {
-        let expected = Stat {
-            parent: 17,
-            cpu_ticks: 127,
-        };
-        assert_eq!(parse_stat(LINE), Some(expected));
-        assert_eq!(parse_stat("4242 (cut"), None);
-        assert_eq!(parse_stat("4242 (cut) S 17 1"), None);
-    }
-
-    #[test]
-    fn memory_is_read_by_its_exact_name() {
-        let text = "VmRSSX:\t 1 kB\nVmHWM:\t  5120 kB\nVmRSS:\t  4096 kB\n";
-        assert_eq!(parse_kilobytes(text, "VmRSS"), Some(4096));
-        assert_eq!(parse_kilobytes(text, "Pss"), None);
-    }
-
-    #[test]
-    fn time_on_a_cpu_is_the_first_of_schedstat() {
-        assert_eq!(parse_schedstat("48713520 1204 13\n"), Some(48_713_520));
-        assert_eq!(parse_schedstat(""), None);
-    }
 
     #[test]
     fn a_tree_holds_grandchildren_and_no_neighbours() {
-        let stat = |parent| Stat {
+        let of = |parent| Process {
             parent,
             cpu_ticks: 1,
         };
-        let all = BTreeMap::from([
-            (1, stat(0)),
-            (5, stat(1)),
-            (6, stat(5)),
-            (7, stat(6)),
-            (8, stat(1)),
-        ]);
+        let all = BTreeMap::from([(1, of(0)), (5, of(1)), (6, of(5)), (7, of(6)), (8, of(1))]);
         let pids = |root| -> Option<Vec<u32>> {
             Some(
                 descendants(root, &all)?
@@ -212,8 +163,14 @@ mod tests {
 
     #[test]
     fn this_process_is_found() {
-        assert!(cpu_of_tree(std::process::id()).is_ok());
-        assert!(cpu_of_running_threads(std::process::id()).unwrap() > std::time::Duration::ZERO);
+        let this = std::process::id();
+        assert!(cpu_of_tree(this).is_ok());
+        assert!(cpu_of_running_threads(this).unwrap() > std::time::Duration::ZERO);
+        let (resident, peak) = (
+            resident_of_tree(this).unwrap(),
+            resident_peak(this).unwrap(),
+        );
+        assert!(0 < resident && resident <= peak, "{resident} of {peak}");
         assert!(own_cpu() > std::time::Duration::ZERO);
     }
 }

@@ -1,12 +1,14 @@
 //! The product's binaries, started as an operator would.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use harkara_core::secret::Secret;
+use harkara_runtime::settings::Settings;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::process::Command;
@@ -42,10 +44,9 @@ pub(crate) struct Stores<'a> {
     pub(crate) postgres_url: &'a str,
 }
 
-/// How a worker commits.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct WorkerPlan {
-    pub(crate) batches_in_flight_max: usize,
+/// The settings that a process has where nothing is set.
+pub(crate) fn default_settings() -> Result<Settings> {
+    Settings::from_map(BTreeMap::new()).map_err(|faults| anyhow!("{faults}"))
 }
 
 impl Binaries {
@@ -100,14 +101,14 @@ impl Binaries {
         start("harkara-ingress", &mut command).await
     }
 
-    /// A worker, ready.
-    pub(crate) async fn worker(&self, stores: &Stores<'_>, plan: WorkerPlan) -> Result<Running> {
+    /// A worker that commits up to so many batches at once, ready.
+    pub(crate) async fn worker(&self, stores: &Stores<'_>, committers: usize) -> Result<Running> {
         let mut command = self.command("harkara-worker", stores);
         command
             .env("HARKARA__WORKER__ADMIN_BIND", "127.0.0.1:0")
             .env(
                 "HARKARA__WORKER__BATCHES_IN_FLIGHT_MAX",
-                plan.batches_in_flight_max.to_string(),
+                committers.to_string(),
             );
         start("harkara-worker", &mut command).await
     }

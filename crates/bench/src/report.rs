@@ -6,15 +6,16 @@ mod machine;
 /// Tables for a terminal.
 pub(crate) mod table;
 
-use std::io::Write;
+use std::fmt::Write as _;
+use std::io::Write as _;
 use std::path::Path;
 
 use anyhow::{Context, Result};
 use serde::Serialize;
 
-use crate::arguments::Extent;
 use crate::audit::Audit;
 use crate::bench::Bench;
+use crate::extent::Extent;
 use crate::parts::Found;
 use crate::rounds::Row;
 
@@ -56,18 +57,18 @@ impl Report {
     /// Prints the tables, the goals and the audits.
     pub(crate) fn print(&self) -> Result<()> {
         let mut text = String::new();
-        self.machine.tell(&mut text);
-        table::rows(&self.rows, &mut text);
-        table::goals(&self.goals, &mut text);
-        table::audits(&self.audits, &mut text);
+        self.machine.tell(&mut text)?;
+        table::rows(&self.rows, &mut text)?;
+        table::goals(&self.goals, &mut text)?;
+        table::audits(&self.audits, &mut text)?;
         for note in &self.notes {
-            table::push(&mut text, &format!("Note: {note}.\n"));
+            writeln!(text, "Note: {note}.")?;
         }
         if self.extent.quick {
-            table::push(
-                &mut text,
-                "Note: this was the quick form; its figures mean nothing.\n",
-            );
+            writeln!(
+                text,
+                "Note: this was the quick form; its figures mean nothing."
+            )?;
         }
         let mut output = std::io::stdout().lock();
         output.write_all(text.as_bytes())?;
@@ -75,6 +76,7 @@ impl Report {
         Ok(())
     }
 
+    /// Whether no audit found a fault. There is none where nothing was to be stored.
     pub(crate) fn audits_are_clean(&self) -> bool {
         self.audits.iter().all(|audit| audit.faults.is_empty())
     }

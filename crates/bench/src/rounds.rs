@@ -5,7 +5,8 @@ use std::fmt::Display;
 use anyhow::{Context, Result};
 use serde::Serialize;
 
-use crate::arguments::{Extent, Part};
+use crate::arguments::Part;
+use crate::extent::Extent;
 use crate::figures::{Figures, median};
 
 /// All runs of one variant.
@@ -25,14 +26,28 @@ pub(crate) struct Row {
     pub(crate) of_reference: Option<f64>,
 }
 
-/// Runs every variant that the filter leaves once a round.
+/// What the variants of a table have in common.
+pub(crate) struct Stage<'a> {
+    pub(crate) part: Part,
+    /// What is measured, and how.
+    pub(crate) title: &'a str,
+    pub(crate) rounds: u32,
+}
+
+/// Runs every variant that the filter leaves once a round; adds the names of all to `names`.
 pub(crate) async fn interleaved<V: Copy + Display>(
     extent: &Extent,
-    (part, stage): (Part, &str),
-    rounds: u32,
+    stage: &Stage<'_>,
     variants: &[V],
+    names: &mut Vec<String>,
     mut run: impl AsyncFnMut(V) -> Result<Figures>,
 ) -> Result<Vec<Row>> {
+    names.extend(variants.iter().map(ToString::to_string));
+    let Stage {
+        part,
+        title,
+        rounds,
+    } = *stage;
     let variants: Vec<V> = variants
         .iter()
         .copied()
@@ -41,10 +56,10 @@ pub(crate) async fn interleaved<V: Copy + Display>(
     let mut runs = vec![Vec::new(); variants.len()];
     for round in 1..=rounds {
         for (variant, runs) in variants.iter().zip(&mut runs) {
-            eprintln!("{stage}: {variant}, round {round} of {rounds}");
+            eprintln!("{title}: {variant}, round {round} of {rounds}");
             let figures = run(*variant)
                 .await
-                .with_context(|| format!("{stage}: {variant}"))?;
+                .with_context(|| format!("{title}: {variant}"))?;
             if figures.rate_per_s > 0.0 {
                 eprintln!("    {:.0} a second", figures.rate_per_s);
             }
@@ -54,7 +69,7 @@ pub(crate) async fn interleaved<V: Copy + Display>(
     Ok(variants
         .iter()
         .zip(runs)
-        .map(|(variant, runs)| Row::new(part, stage, &variant.to_string(), runs))
+        .map(|(variant, runs)| Row::new(part, title, &variant.to_string(), runs))
         .collect())
 }
 
@@ -72,6 +87,12 @@ impl Row {
             of_reference: None,
         }
     }
+}
+
+/// The row of a variant of a stage.
+pub(crate) fn row_of<'a>(rows: &'a [Row], stage: &str, variant: &str) -> Option<&'a Row> {
+    rows.iter()
+        .find(|row| row.stage == stage && row.variant == variant)
 }
 
 /// Tells each row's rate as a part of the reference's.

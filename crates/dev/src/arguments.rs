@@ -42,61 +42,33 @@ pub(crate) struct TestOptions {
 /// The options of `bench`.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct BenchOptions {
-    /// What is measured.
-    pub(crate) part: Part,
+    /// What is measured: one of [`PARTS`].
+    pub(crate) part: &'static str,
     /// Whether missing servers may be installed.
     pub(crate) install: bool,
     /// Words for `harkara-bench`.
     pub(crate) words: Vec<String>,
 }
 
-/// A part of the benchmark.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Part {
-    /// All of them.
-    All,
-    /// The ingress and its references.
-    Ingress,
-    /// The worker and its references.
-    Worker,
-    /// Starting, and being there with nothing to do.
-    Footprint,
-    /// The whole road.
-    EndToEnd,
-    /// What others would use.
-    Peer,
-    /// Instructions that operations take.
-    Instructions,
-}
+/// The part that stands for all that come before [`INSTRUCTIONS`].
+pub(crate) const ALL: &str = "all";
 
-impl Part {
-    /// Its name on the command lines of this program and of `harkara-bench`.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::All => "all",
-            Self::Ingress => "ingress",
-            Self::Worker => "worker",
-            Self::Footprint => "footprint",
-            Self::EndToEnd => "e2e",
-            Self::Peer => "peer",
-            Self::Instructions => "instructions",
-        }
-    }
+/// The part that needs the peer.
+pub(crate) const PEER: &str = "peer";
 
-    fn parse(name: &str) -> Option<Self> {
-        [
-            Self::All,
-            Self::Ingress,
-            Self::Worker,
-            Self::Footprint,
-            Self::EndToEnd,
-            Self::Peer,
-            Self::Instructions,
-        ]
-        .into_iter()
-        .find(|part| part.name() == name)
-    }
-}
+/// The part that needs no servers.
+pub(crate) const INSTRUCTIONS: &str = "instructions";
+
+/// The parts of the benchmark, so that a wrong name is told before anything is built.
+const PARTS: [&str; 7] = [
+    ALL,
+    "ingress",
+    "worker",
+    "footprint",
+    "e2e",
+    PEER,
+    INSTRUCTIONS,
+];
 
 const HELP: &str = "\
 cargo dev: Harkara on this machine, from nothing but Rust and a C compiler
@@ -106,20 +78,22 @@ cargo dev: Harkara on this machine, from nothing but Rust and a C compiler
   cargo dev down     stop what `cargo dev up` started
   cargo dev status   tell what is running
   cargo dev test     run every test against private servers of its own
-  cargo dev bench    measure every stage on private servers of its own
+  cargo dev bench    measure every stage on private servers of its own (Linux only)
 
+Redis and PostgreSQL are installed with the system's package manager where they are missing.
 `cargo dev up --help`, `cargo dev test --help` and `cargo dev bench --help` tell more. `just` lists
 all other tasks.";
 
 const HELP_UP: &str = "\
 cargo dev up [--detach] [--fresh] [--no-install]
 
-Builds the three binaries; starts a private Redis and a private PostgreSQL whose data and logs are
-under .dev/; migrates; starts ingress and worker; delivers one signed example of each event through
-them and shows what became of it. Redis and PostgreSQL are installed with the system's package
-manager where they are missing. A second `up` finds the data of the first.
+Builds ingress, worker and the command `harkara`; starts a private Redis and a private PostgreSQL,
+whose data and logs are under .dev/; brings the database's schema up to date; starts ingress and
+worker; delivers one signed example of each event through them and shows what became of it. Redis and
+PostgreSQL are installed with the system's package manager where they are missing. A second `up` finds
+the data of the first.
 
-  --detach       return when all is ready and leave it running; `cargo dev down` stops it
+  -d, --detach   return when all is ready and leave it running; `cargo dev down` stops it
   --fresh        throw the data of earlier runs away first
   --no-install   install nothing: say what to install instead
 
@@ -138,7 +112,8 @@ cargo dev test [--no-install] [--servers-only] [-- ARGUMENTS FOR THE RUNNER]
 
 Starts a Redis and a PostgreSQL of its own on free ports in a temporary folder, builds, runs every
 test of the workspace (with cargo-nextest where it is installed, else with cargo test), and stops
-and removes the servers whatever happens. No setting of yours (HARKARA_*, OTEL_*) reaches the tests.
+and removes the servers whatever happens. Both are installed with the system's package manager where
+they are missing. No setting of yours (HARKARA_*, OTEL_*) reaches the tests.
 
   --no-install     install nothing: say what to install instead
   --servers-only   start the servers, print where they are, and keep them until Ctrl-C
@@ -154,31 +129,47 @@ const HELP_BENCH: &str = "\
 cargo dev bench [PART] [--no-install] [OPTIONS OF THE BENCHMARK]
 
 Builds the release binaries, starts a Redis and a PostgreSQL of its own on free ports in a temporary
-folder on a disk, both with the durability of production, measures, and stops and removes the
-servers whatever happens. No setting of yours (HARKARA_*, OTEL_*) reaches what is measured.
+folder on a disk, both with the durability of production, measures, prints the tables, and stops and
+removes the servers whatever happens; it fails where an audit finds anything lost or stored twice. Both
+are installed with the system's package manager where they are missing. No setting of yours (HARKARA_*,
+OTEL_*) reaches what is measured. CPU time is read from /proc, so it measures on Linux only.
 
 PART comes first:
-  all            everything up to `peer` (when no part is named)
+  all            everything below but `instructions` (when no part is named)
   ingress        the ingress beside its references
   worker         the worker beside its references
   footprint      start to ready, and CPU time while nothing is delivered
-  e2e            the whole road at once, and the audit
+  e2e            ingress and worker at once, at a fixed rate, and an audit of what they stored
   peer           Harkara beside Express or Fastify with BullMQ; needs Node.js 20 or later with npm,
                  without which `all` leaves it out
   instructions   instructions that verifying, encoding, decoding and folding take, beside the stored
-                 counts; fails where one has grown, unless --accept stores the new ones; needs
-                 valgrind, and neither servers nor a quiet machine
+                 counts; fails where one has grown; needs valgrind, and neither servers nor a quiet
+                 machine
 
   --no-install   install neither Redis nor PostgreSQL: say what to install instead
 
-All other words are the benchmark's own, among them:
-  --quick            a smoke of seconds; its figures mean nothing
-  --json FILE        write the report as JSON too
-  --plots FOLDER     draw the plots as SVG
+Options of the benchmark, for every PART but `instructions`:
+  --quick              a smoke of seconds: one short round of everything; its figures mean nothing;
+                       takes neither --seconds nor --e2e-rates nor --long
+  --rounds N           rounds in which all variants take their turns, 1 to 100; without it 5 for
+                       `ingress` and 3 for the others
+  --seconds S          seconds of one run at full speed, 0.1 to 3600 (5); a run at a fixed rate takes
+                       twice that, one of `e2e` four times
+  --events N           events of one run of the worker (200000)
+  --e2e-rates RATE,... deliveries a second of `e2e`, measured one after another (15000)
+  --long               let `worker` also drain a backlog of two million entries
+  --filter TEXT        measure only variants whose name contains this
+  --json FILE          write the report as JSON too
+  --plots FOLDER       draw the plots as SVG into this folder
+
+The option of `instructions`:
+  --accept             store the counts of this build instead of failing where one has grown
 
 Examples:
   cargo dev bench                                    the whole table; leave the machine alone meanwhile
-  cargo dev bench ingress --json ingress.json        one part";
+  cargo dev bench --quick                            whether all of it runs here
+  cargo dev bench ingress --json ingress.json        one part
+  cargo dev bench e2e --e2e-rates 5000,10000         the whole road at two rates";
 
 /// Understands a command line, given without the program's name. The error is a sentence without
 /// its full stop.
@@ -245,7 +236,7 @@ fn parse_test(mut words: impl Iterator<Item = String>) -> Result<Request, String
 
 fn parse_bench(words: impl Iterator<Item = String>) -> Result<Request, String> {
     let mut options = BenchOptions {
-        part: Part::All,
+        part: ALL,
         install: true,
         words: Vec::new(),
     };
@@ -255,8 +246,13 @@ fn parse_bench(words: impl Iterator<Item = String>) -> Result<Request, String> {
             "--no-install" => options.install = false,
             "--help" | "-h" => return Ok(Request::Help(HELP_BENCH)),
             name if part_may_follow && !name.starts_with('-') => {
-                options.part = Part::parse(name)
-                    .ok_or_else(|| format!("`cargo dev bench` has no part `{name}`"))?;
+                options.part = PARTS
+                    .into_iter()
+                    .find(|part| *part == name)
+                    .ok_or_else(|| {
+                        let parts = PARTS.join(", ");
+                        format!("`cargo dev bench` has no part `{name}`, only {parts}")
+                    })?;
                 part_may_follow = false;
             }
             _ => {
@@ -327,18 +323,10 @@ mod tests {
             install: true,
             words: Vec::new(),
         };
-        assert_eq!(parsed("bench"), Ok(Request::Bench(measuring(Part::All))));
-        for part in [
-            Part::All,
-            Part::Ingress,
-            Part::Worker,
-            Part::Footprint,
-            Part::EndToEnd,
-            Part::Peer,
-            Part::Instructions,
-        ] {
+        assert_eq!(parsed("bench"), Ok(Request::Bench(measuring(ALL))));
+        for part in PARTS {
             assert_eq!(
-                parsed(&format!("bench {}", part.name())),
+                parsed(&format!("bench {part}")),
                 Ok(Request::Bench(measuring(part)))
             );
         }
@@ -354,11 +342,11 @@ mod tests {
         };
         assert_eq!(
             parsed("bench --no-install worker --quick --json peer"),
-            Ok(Request::Bench(expected(Part::Worker)))
+            Ok(Request::Bench(expected("worker")))
         );
         assert_eq!(
             parsed("bench --quick --json peer --no-install"),
-            Ok(Request::Bench(expected(Part::All)))
+            Ok(Request::Bench(expected(ALL)))
         );
     }
 

@@ -3,12 +3,11 @@
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
-use crate::arguments::{BenchOptions, Part};
+use crate::arguments::{ALL, BenchOptions, INSTRUCTIONS, PEER};
 use crate::checkout::Checkout;
 use crate::failure::{Failure, Result};
 use crate::report::Step;
-use crate::sandbox::{self, PrivateServers, Sandbox};
-use crate::service::Kind;
+use crate::sandbox::{self, Sandbox};
 use crate::task::{Task, exit_code};
 use crate::{cargo, install, isolation, peer, programs, report};
 
@@ -25,8 +24,12 @@ const INSTRUCTIONS_PROFILE: &str = "instructions";
 
 /// Runs the command.
 pub(crate) fn run(options: &BenchOptions) -> Result<ExitCode> {
+    // The benchmark says so too, but only after it was built.
+    if !cfg!(target_os = "linux") {
+        return Err("the benchmark reads CPU time from /proc, so it runs on Linux only".into());
+    }
     let checkout = Checkout::find()?;
-    if options.part == Part::Instructions {
+    if options.part == INSTRUCTIONS {
         return count_instructions(&checkout, &options.words);
     }
     let sandbox = Sandbox::make(&sandbox::BENCHMARK)?;
@@ -35,7 +38,7 @@ pub(crate) fn run(options: &BenchOptions) -> Result<ExitCode> {
     let mut build = Task::start(cargo::build(&checkout, &PACKAGES).arg("--release"))?;
     let programs = install::find_or_install(options.install, &checkout.logs()?)?;
     let step = Step::start();
-    let mut servers = sandbox.start(&programs)?;
+    let servers = sandbox.start(&programs)?;
     step.done("Redis and PostgreSQL for the benchmark are ready");
     let peer = prepare_peer(&checkout, options.part)?;
     let status = build.wait()?;
@@ -47,9 +50,10 @@ pub(crate) fn run(options: &BenchOptions) -> Result<ExitCode> {
     let binaries = checkout.binaries("release")?;
     let mut command = Command::new(binaries.join("harkara-bench"));
     // Its relative paths are the developer's, so it runs where the developer is.
-    command.arg(options.part.name()).args(&options.words);
+    command.arg(options.part).args(&options.words);
     isolation::without_settings(&mut command)
-        .envs(variables(&mut servers)?)
+        .env("HARKARA_BENCH_REDIS_URL", &servers.redis_url)
+        .env("HARKARA_BENCH_POSTGRES_URL", &servers.postgres_url)
         .env("HARKARA_BENCH_BINARIES", &binaries)
         .env("HARKARA_BENCH_PEER", peer.unwrap_or_default());
     let status = Task::start(&mut command)?.wait()?;
@@ -77,20 +81,17 @@ fn count_instructions(checkout: &Checkout, words: &[String]) -> Result<ExitCode>
         .binaries(INSTRUCTIONS_PROFILE)?
         .join("harkara-bench");
     let mut command = Command::new(program);
-    command.arg(Part::Instructions.name()).args(words);
+    command.arg(INSTRUCTIONS).args(words);
     let status = Task::start(isolation::without_settings(&mut command))?.wait()?;
     Ok(exit_code(status))
 }
 
 /// The peer's folder, made ready where the part needs it. Where that cannot be done the whole
 /// benchmark goes on without.
-fn prepare_peer(checkout: &Checkout, part: Part) -> Result<Option<PathBuf>> {
+fn prepare_peer(checkout: &Checkout, part: &str) -> Result<Option<PathBuf>> {
     match part {
-        Part::Ingress | Part::Worker | Part::Footprint | Part::EndToEnd | Part::Instructions => {
-            Ok(None)
-        }
-        Part::Peer => peer::prepare(checkout).map(Some),
-        Part::All => match peer::prepare(checkout) {
+        PEER => peer::prepare(checkout).map(Some),
+        ALL => match peer::prepare(checkout) {
             Ok(folder) => Ok(Some(folder)),
             Err(Failure::Said(sentence)) => {
                 report::say(format!("the peer is left out, because {sentence}"));
@@ -98,21 +99,6 @@ fn prepare_peer(checkout: &Checkout, part: Part) -> Result<Option<PathBuf>> {
             }
             Err(Failure::Interrupted) => Err(Failure::Interrupted),
         },
+        _ => Ok(None),
     }
-}
-
-/// The variables that tell `harkara-bench` where the servers are, and whose CPU time to read.
-fn variables(servers: &mut PrivateServers) -> Result<[(&'static str, String); 4]> {
-    let mut pid = |kind: Kind| {
-        let service = servers.services.of(kind);
-        service
-            .map(|service| service.pid().to_string())
-            .ok_or_else(|| Failure::Said(format!("{} was not started", kind.label())))
-    };
-    Ok([
-        ("HARKARA_BENCH_REDIS_PID", pid(Kind::Redis)?),
-        ("HARKARA_BENCH_POSTGRES_PID", pid(Kind::Postgres)?),
-        ("HARKARA_BENCH_REDIS_URL", servers.redis_url.clone()),
-        ("HARKARA_BENCH_POSTGRES_URL", servers.postgres_url.clone()),
-    ])
 }

@@ -46,8 +46,8 @@ impl Checkout {
         Ok(run)
     }
 
-    /// The folder of the binaries that `cargo build` makes, `debug` or `release`, wherever the
-    /// developer's settings put it.
+    /// The folder of the binaries that `cargo build` makes, wherever the developer's settings put
+    /// it: `debug`, `release`, or the name of another profile.
     pub(crate) fn binaries(&self, folder: &str) -> Result<PathBuf> {
         let output = crate::cargo::command(self)
             .args([

@@ -17,9 +17,6 @@ const READY_WITHIN: Duration = Duration::from_mins(1);
 /// A setting beyond those that every private Redis has: its name and its value.
 pub(crate) type Setting = (&'static str, &'static str);
 
-/// Development adds nothing.
-pub(crate) const USUAL: [Setting; 0] = [];
-
 /// Each test takes a logical database of its own.
 pub(crate) const FOR_TESTS: [Setting; 1] = [("--databases", "4096")];
 

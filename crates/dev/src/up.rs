@@ -100,7 +100,7 @@ fn start_servers(
         &programs.redis,
         &data,
         redis_port,
-        &redis::USUAL,
+        &[],
         places,
     )?);
     redis::wait_until_ready(service, redis_port)?;
@@ -114,7 +114,8 @@ fn start_servers(
         home: &home,
         account,
         port: postgres_port,
-        settings: &postgres::DURABLE,
+        // Its defaults have the durability of production.
+        settings: &[],
         places,
     };
     postgres::wait_until_ready(services.add(plan.start()?), &home)?;

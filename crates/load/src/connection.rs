@@ -15,10 +15,10 @@ use crate::answer::{self, Answer, NotHttp};
 
 /// How long an answer is waited for. Razorpay waits 5 s; a load waits longer, so that what a receiver
 /// does late is still seen.
-pub const ANSWER_WAIT: Duration = Duration::from_secs(15);
+const ANSWER_WAIT: Duration = Duration::from_secs(15);
 
 /// How long making a connection may take.
-pub const CONNECT_WAIT: Duration = Duration::from_secs(5);
+const CONNECT_WAIT: Duration = Duration::from_secs(5);
 
 /// Room for an answer at first, which suffices for any to a webhook.
 const ANSWER_BYTES_USUAL: usize = 2 * 1024;
@@ -53,7 +53,7 @@ pub enum Broken {
     /// The answer is longer than any that a receiver of webhooks gives.
     #[error("the answer is longer than {ANSWER_BYTES_MAX} bytes")]
     TooLong,
-    /// No whole answer in [`ANSWER_WAIT`].
+    /// No whole answer in the time that one is waited for.
     #[error("no whole answer within {} s", ANSWER_WAIT.as_secs())]
     TimedOut,
 }

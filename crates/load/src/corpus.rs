@@ -3,10 +3,10 @@
 use harkara_core::secret::Secret;
 use harkara_core::signature::sign;
 use harkara_simulator::Bodies;
+use harkara_simulator::random::{ID_CHARACTERS, Random};
 
-use crate::ids::{BareId, ID_BYTES, Ids};
+use crate::ids::{BareId, Ids};
 use crate::mix::Mix;
-use crate::random::Random;
 use crate::template::StoryTemplate;
 
 /// Deliveries signed and rendered beforehand, all ids distinct.
@@ -17,7 +17,6 @@ pub struct Corpus {
     bytes: Vec<u8>,
     entries: Vec<Entry>,
     names: Vec<String>,
-    body_bytes: usize,
 }
 
 /// One delivery of a corpus.
@@ -78,7 +77,6 @@ impl Corpus {
             bytes: Vec::new(),
             entries: Vec::with_capacity(deliveries),
             names: Vec::new(),
-            body_bytes: 0,
         };
         let mut telling: Vec<_> = (0..at_once)
             .map(|_| Telling::begin(&kinds, &mut random, &mut ids))
@@ -117,7 +115,7 @@ impl Corpus {
         let head = &self.bytes[entry.start..entry.body_start - END.len()];
         let (head, signature) = head.split_at(head.len() - SIGNATURE_BYTES);
         let head = &head[..head.len() - SIGNATURE.len()];
-        let event_id = &head[head.len() - ID_BYTES..];
+        let event_id = &head[head.len() - ID_CHARACTERS..];
         let text = |bytes| std::str::from_utf8(bytes).expect("ids and signatures are ASCII");
         DeliveryRef {
             event_name: &self.names[entry.name],
@@ -125,16 +123,6 @@ impl Corpus {
             signature_hex: text(signature),
             body: &self.bytes[entry.body_start..self.end(at)],
         }
-    }
-
-    /// Mean length of the bodies in bytes; 0 for an empty corpus.
-    #[must_use]
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "a mean of lengths needs no 53 bits"
-    )]
-    pub fn body_bytes_mean(&self) -> f64 {
-        self.body_bytes as f64 / self.len().max(1) as f64
     }
 
     /// What is sent of a delivery behind the headers that all have in common.
@@ -158,7 +146,6 @@ impl Corpus {
                 self.names.len() - 1
             });
         let start = self.bytes.len();
-        self.body_bytes += body.len();
         let length = body.len().to_string();
         for part in [
             LENGTH,

@@ -1,14 +1,9 @@
 //! Fresh ids, as Razorpay makes them.
 
-use crate::random::Random;
-
-/// Length of Razorpay's ids after their prefix, and of its event ids.
-pub(crate) const ID_BYTES: usize = 14;
+use harkara_simulator::random::{BASE_62, ID_CHARACTERS, Random};
 
 /// The part of an id that identifies.
-pub(crate) type BareId = [u8; ID_BYTES];
-
-const BASE_62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+pub(crate) type BareId = [u8; ID_CHARACTERS];
 
 /// How many of an id's characters tell its time.
 const TIME_BYTES: usize = 10;
@@ -48,7 +43,7 @@ impl Ids {
     pub(crate) fn next(&mut self) -> BareId {
         let mean = NANOS_PER_SECOND / IDS_PER_SECOND;
         self.nanos += 1 + self.random.below(2 * mean);
-        let mut id = [0; ID_BYTES];
+        let mut id = [0; ID_CHARACTERS];
         write_base_62(&mut id[..TIME_BYTES], self.nanos);
         write_base_62(&mut id[TIME_BYTES..], self.random.below(u64::MAX));
         id

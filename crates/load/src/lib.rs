@@ -6,7 +6,6 @@
 //! meets them.
 
 mod ids;
-mod random;
 
 mod mix;
 mod template;
@@ -27,12 +26,12 @@ mod run;
 
 pub use answer::NotHttp;
 pub use closed::{Closed, closed};
-pub use connection::{ANSWER_WAIT, Broken, CONNECT_WAIT};
+pub use connection::Broken;
 pub use corpus::{Corpus, DeliveryRef};
 pub use mix::Mix;
 pub use open::{Open, open};
 pub use pace::{TICK_COARSE, TICK_FINE};
-pub use positions::Accepted;
+pub use positions::Positions;
 pub use report::{Histogram, Report};
-pub use run::{LoadError, RATE_PER_S_MAX};
+pub use run::LoadError;
 pub use target::{PATH_DEFAULT, Target};

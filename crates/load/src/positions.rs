@@ -4,7 +4,7 @@ use std::ops::Range;
 
 /// Which positions of a corpus something happened to: one bit for each position of a run's range.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Accepted {
+pub struct Positions {
     first: usize,
     words: Vec<u64>,
     len: usize,
@@ -12,7 +12,7 @@ pub struct Accepted {
 
 const BITS: usize = u64::BITS as usize;
 
-impl Accepted {
+impl Positions {
     /// An empty set for positions of `range`.
     pub(crate) fn within(range: &Range<usize>) -> Self {
         Self {
@@ -61,11 +61,11 @@ impl Accepted {
 
 #[cfg(test)]
 mod tests {
-    use super::Accepted;
+    use super::Positions;
 
     #[test]
     fn a_set_holds_what_was_put_into_it() {
-        let mut set = Accepted::within(&(100..300));
+        let mut set = Positions::within(&(100..300));
         for position in [100, 163, 164, 299, 164] {
             set.insert(position);
         }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::answer::Answer;
 use crate::connection::Broken;
-use crate::positions::Accepted;
+use crate::positions::Positions;
 
 /// A histogram of nanoseconds, exact to three digits.
 pub type Histogram = hdrhistogram::Histogram<u64>;
@@ -23,9 +23,9 @@ pub struct Report {
     /// Why the first of them failed.
     pub first_failure: Option<Broken>,
     /// Positions that were answered with a 2xx.
-    pub accepted: Accepted,
+    pub accepted: Positions,
     /// Positions without a whole answer: the target may have taken them or not.
-    pub unknown: Accepted,
+    pub unknown: Positions,
     /// Open model: arrivals that were due but never sent, as no connection was free until the end.
     /// They are in no histogram; where there are any, the target did not keep up with the rate.
     pub unsent: usize,
@@ -61,19 +61,6 @@ pub(crate) struct Times {
     pub(crate) sent: Instant,
 }
 
-impl Report {
-    /// Answers per second of the time from the first request to the last answer.
-    #[must_use]
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "a rate of requests needs no 53 bits"
-    )]
-    pub fn answered_per_s(&self) -> f64 {
-        let answered: usize = self.statuses.values().sum();
-        answered as f64 / self.elapsed.as_secs_f64().max(f64::MIN_POSITIVE)
-    }
-}
-
 impl Tally {
     pub(crate) fn new(range: &Range<usize>) -> Self {
         Self {
@@ -82,8 +69,8 @@ impl Tally {
                 statuses: BTreeMap::new(),
                 failed: 0,
                 first_failure: None,
-                accepted: Accepted::within(range),
-                unknown: Accepted::within(range),
+                accepted: Positions::within(range),
+                unknown: Positions::within(range),
                 unsent: 0,
                 elapsed: Duration::ZERO,
                 latency: histogram(),

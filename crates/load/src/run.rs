@@ -34,7 +34,7 @@ pub enum LoadError {
     /// A load needs a connection.
     #[error("a load needs at least one connection")]
     NoConnections,
-    /// A rate that is no number, not above zero, or beyond [`RATE_PER_S_MAX`].
+    /// A rate that is no number, not above 0, or too high to be paced.
     #[error("a rate is above 0 and at most {RATE_PER_S_MAX} a second, not {0}")]
     Rate(f64),
     /// The system has no timer for the pacing.
@@ -47,7 +47,7 @@ pub enum LoadError {
 
 /// Highest rate of the open model: far above what one generator can send, and low enough for whole
 /// nanoseconds between two requests.
-pub const RATE_PER_S_MAX: f64 = 10_000_000.0;
+pub(crate) const RATE_PER_S_MAX: f64 = 10_000_000.0;
 
 /// How long to wait after a connection could not be made in the middle of a run.
 const RECONNECT_PAUSE: Duration = Duration::from_millis(5);

@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 
 use harkara_simulator::SimulatedEvent;
+use harkara_simulator::random::ID_CHARACTERS;
 
-use crate::ids::{BareId, ID_BYTES};
+use crate::ids::BareId;
 
 /// What comes before the 14 characters of an id. A closed list, as a value such as
 /// `payment_authentication` has the same form.
@@ -80,7 +81,7 @@ impl EventTemplate {
         into.extend_from_slice(&self.body);
         let body = &mut into[start..];
         for patch in &self.patches {
-            body[patch.at..patch.at + ID_BYTES].copy_from_slice(&ids[patch.id]);
+            body[patch.at..patch.at + ID_CHARACTERS].copy_from_slice(&ids[patch.id]);
         }
     }
 }
@@ -96,7 +97,7 @@ fn runs(body: &[u8]) -> impl Iterator<Item = usize> {
                 while body.get(at).is_some_and(u8::is_ascii_alphanumeric) {
                     at += 1;
                 }
-                if at - start == ID_BYTES {
+                if at - start == ID_CHARACTERS {
                     return Some(start);
                 }
             }
@@ -106,7 +107,7 @@ fn runs(body: &[u8]) -> impl Iterator<Item = usize> {
 }
 
 fn bare(body: &[u8], at: usize) -> BareId {
-    body[at..at + ID_BYTES]
+    body[at..at + ID_CHARACTERS]
         .try_into()
         .expect("a run is as long as an id")
 }

@@ -4,7 +4,7 @@
 //! The modules stand in the order in which a simulated event meets them.
 
 mod json;
-mod random;
+pub mod random;
 
 pub mod bodies;
 pub mod oddities;

@@ -1,26 +1,36 @@
-//! Choices that follow from a seed.
+//! Choices that follow from a seed, and the letters and the length of Razorpay's ids.
 
 /// A stream of choices, the same for the same seed with every build.
 ///
 /// `SplitMix64`, written out here because a library's small generator may change with its version,
 /// and then a seed from an old report would no longer give the same bodies.
-pub(crate) struct Random(u64);
+pub struct Random(u64);
 
-/// Letters of Razorpay's ids.
-const BASE_62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+/// Letters of Razorpay's ids, each at the place of its value as a digit.
+pub const BASE_62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
 /// Length of Razorpay's ids after their prefix, and of its event ids.
-pub(crate) const ID_CHARACTERS: usize = 14;
+pub const ID_CHARACTERS: usize = 14;
 
 impl Random {
-    pub(crate) fn new(seed: u64) -> Self {
+    /// The stream of a seed; those of neighbouring seeds begin far apart.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
         // Neighbouring seeds must not give overlapping streams.
         Self(mix(seed))
     }
 
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        mix(self.0)
+    /// A number below `bound`, which must not be 0.
+    pub fn below(&mut self, bound: u64) -> u64 {
+        // The high half of a product is even enough, and takes no division.
+        let product = u128::from(self.next()) * u128::from(bound);
+        u64::try_from(product >> 64).expect("the high half of 128 bits")
+    }
+
+    /// An index below `count`, which must not be 0.
+    pub fn index(&mut self, count: usize) -> usize {
+        let count = u64::try_from(count).expect("a length fits 64 bits");
+        usize::try_from(self.below(count)).expect("below a length")
     }
 
     /// A number from `low` to `high`, both included.
@@ -81,15 +91,9 @@ impl Random {
         }
     }
 
-    fn index(&mut self, count: usize) -> usize {
-        let count = u64::try_from(count).expect("a length fits 64 bits");
-        usize::try_from(self.below(count)).expect("below a length")
-    }
-
-    /// A number below `bound`, by the high half of a product: even enough, and without a division.
-    fn below(&mut self, bound: u64) -> u64 {
-        let product = u128::from(self.next()) * u128::from(bound);
-        u64::try_from(product >> 64).expect("the high half of 128 bits")
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        mix(self.0)
     }
 }
 

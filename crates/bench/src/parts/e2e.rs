@@ -2,25 +2,25 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use harkara_load::{Mix, TICK_COARSE};
 
 use super::Found;
-use super::ingress::{AtRate, REACHED, row_of, whole};
+use super::receiving::{AtRate, REACHED};
+use super::worker::USUAL;
 use crate::arguments::Part;
-use crate::audit::{Audit, Expected, audit};
+use crate::audit::{Audit, Expected, Tables, audit};
 use crate::bench::Bench;
 use crate::drain;
-use crate::figures::{Figures, Latency, Other, Role, bytes, count, rate};
+use crate::figures::{Figures, Latency, Other, Role, count, number, rate, whole};
 use crate::generator::{self, Model};
-use crate::measure::Watch;
-use crate::product::WorkerPlan;
 use crate::report::goal::{Goal, at_least, at_most};
-use crate::rounds::{Row, interleaved};
+use crate::rounds::{Row, Stage, interleaved, row_of};
 use crate::servers::postgres::Database;
 use crate::servers::redis::{AppendFsync, Redis};
+use crate::watch::Watch;
 
-const STAGE: &str = "whole road, open model, everysec; latency from accepted to committed";
+const STAGE: &str = "whole road, open model, everysec; latency from receipt to commit";
 
 /// The rate that has a goal.
 const GOAL_RATE: f64 = 15_000.0;
@@ -34,17 +34,34 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 pub(crate) async fn measure(bench: &Bench, found: &mut Found) -> Result<()> {
     let extent = &bench.extent;
     let rates: Vec<AtRate> = extent.e2e_rates.iter().map(|rate| AtRate(*rate)).collect();
+    let stage = Stage {
+        part: Part::E2e,
+        title: STAGE,
+        rounds: extent.rounds_others,
+    };
     let audits = &mut found.audits;
     let rows = interleaved(
         extent,
-        (Part::E2e, STAGE),
-        extent.rounds_others,
+        &stage,
         &rates,
+        &mut found.variants,
         async |AtRate(rate)| run(bench, rate, audits).await,
     )
     .await?;
     found.goals.extend(goals(&rows));
     found.rows.extend(rows);
+    Ok(())
+}
+
+/// Errs where PostgreSQL does not keep what latency is read from. That is better known at once than
+/// after all other parts.
+pub(crate) async fn ensure_measurable(bench: &Bench) -> Result<()> {
+    let tracks = bench.postgres.setting("track_commit_timestamp").await?;
+    ensure!(
+        tracks == "on",
+        "latency is read from the times of commits, and PostgreSQL does not keep them; start it with \
+         track_commit_timestamp=on"
+    );
     Ok(())
 }
 
@@ -54,10 +71,7 @@ async fn run(bench: &Bench, rate_per_s: f64, audits: &mut Vec<Audit>) -> Result<
     let corpus = bench.corpus(Mix::Realistic, n);
     let database = bench.fresh(AppendFsync::Everysec).await?;
     let stores = bench.stores(&database);
-    let plan = WorkerPlan {
-        batches_in_flight_max: 2,
-    };
-    let worker = bench.binaries.worker(&stores, plan).await?;
+    let worker = bench.binaries.worker(&stores, USUAL.committers).await?;
     let ingress = bench.binaries.ingress(&stores, &bench.secret).await?;
     let wal_before = bench.postgres.wal_bytes().await?;
     let watch = Watch::begin(
@@ -91,22 +105,24 @@ async fn run(bench: &Bench, rate_per_s: f64, audits: &mut Vec<Audit>) -> Result<
     watch.end(accepted, &mut figures)?;
     figures.latency = Some(committed_after(&database).await?);
     let wal = bench.postgres.wal_bytes().await? - wal_before;
-    figures.wal_bytes_per_event = Some(bytes(wal) / count(accepted.max(1)));
+    figures.wal_bytes_per_event = Some(number(wal) / count(accepted.max(1)));
     let others = &mut figures.others;
     let most = backlog
         .iter()
         .map(|(_, entries)| *entries)
         .fold(0.0, f64::max);
     others.insert(Other::BacklogMax, most);
-    others.insert(Other::BacklogGrowthPerS, growth_per_s(&backlog));
+    if let Some(growth) = growth_per_s(&backlog) {
+        others.insert(Other::BacklogGrowthPerS, growth);
+    }
     others.insert(Other::NotAccepted, count(sent.sent - accepted));
     others.insert(Other::Unsent, count(sent.unsent));
     ingress.stop().await?;
     worker.stop().await?;
     let mut expected = Expected::default();
-    expected.add_sent(&corpus, &sent);
+    expected.add_sent(&corpus, &sent)?;
     let name = format!("whole road at {}", AtRate(rate_per_s));
-    audits.push(audit(&name, &database, &bench.redis, expected).await?);
+    audits.push(audit(&name, &database, &bench.redis, Tables::All, expected).await?);
     Ok(figures)
 }
 
@@ -133,12 +149,16 @@ async fn looking_at_backlog<T>(
 }
 
 /// From the receipt of deliveries to the commit of their events, by the ledger.
+///
+/// Receipt is `created_at`, in whole milliseconds by the ingress's clock. The time of a commit is taken
+/// as its record is written to the log, and lacks only the wait until that is flushed.
 async fn committed_after(database: &Database) -> Result<Latency> {
     let row = database
         .client
         .query_one(
             "SELECT percentile_disc(ARRAY[0.5, 0.99, 0.999, 1.0]) WITHIN GROUP (ORDER BY \
-             (extract(epoch FROM processed_at - created_at) * 1000)::float8) FROM webhook_events",
+             (extract(epoch FROM pg_xact_commit_timestamp(xmin) - created_at) * 1000)::float8) \
+             FROM webhook_events",
             &[],
         )
         .await
@@ -156,10 +176,11 @@ async fn committed_after(database: &Database) -> Result<Latency> {
 }
 
 /// The slope of the line that fits the backlog best; its first quarter is the start and is left out.
-fn growth_per_s(backlog: &[(f64, f64)]) -> f64 {
+/// `None` where fewer than two looks remain.
+fn growth_per_s(backlog: &[(f64, f64)]) -> Option<f64> {
     let settled = &backlog[backlog.len() / 4..];
     if settled.len() < 2 {
-        return 0.0;
+        return None;
     }
     let n = count(settled.len());
     let mean_time = settled.iter().map(|(time, _)| time).sum::<f64>() / n;
@@ -172,22 +193,24 @@ fn growth_per_s(backlog: &[(f64, f64)]) -> f64 {
         .iter()
         .map(|(time, _)| (time - mean_time).powi(2))
         .sum();
-    covariance / variance
+    Some(covariance / variance)
 }
 
 fn goals(rows: &[Row]) -> Vec<Goal> {
-    let median = row_of(rows, &AtRate(GOAL_RATE).to_string()).map(|row| &row.median);
-    let growth = median.and_then(|m| m.others.get(&Other::BacklogGrowthPerS).copied());
+    let rate = AtRate(GOAL_RATE);
+    let row = row_of(rows, STAGE, &rate.to_string());
+    let reached = row.and_then(|row| rate.reached(row)).map(|row| &row.median);
+    let growth = reached.and_then(|median| median.other(Other::BacklogGrowthPerS));
     vec![
         at_least(
             GOAL_RATE * REACHED,
             "whole road at 15,000/s: accepted/s (2 % off the rate counts as the rate)",
-            median.map(|m| m.rate_per_s),
+            row.map(|row| row.median.rate_per_s),
         ),
         at_most(
             250.0,
-            "whole road at 15,000/s: accepted to committed, p99 ms",
-            median.and_then(|m| m.latency).map(|l| l.p99_ms),
+            "whole road at 15,000/s: receipt to commit, p99 ms",
+            reached.and_then(|median| median.latency).map(|l| l.p99_ms),
         ),
         at_most(
             GROWTH_MAX,
@@ -206,13 +229,13 @@ mod tests {
         let steady: Vec<_> = (0..40)
             .map(|i| (f64::from(i), f64::from(i % 2) * 100.0))
             .collect();
-        assert!(growth_per_s(&steady).abs() < 1.0);
+        assert!(growth_per_s(&steady).unwrap().abs() < 1.0);
         let mut growing: Vec<_> = (0..40)
             .map(|i| (f64::from(i), 50.0 * f64::from(i)))
             .collect();
-        assert!((growth_per_s(&growing) - 50.0).abs() < 1e-6);
+        assert!((growth_per_s(&growing).unwrap() - 50.0).abs() < 1e-6);
         growing[0].1 = 1e9;
-        assert!((growth_per_s(&growing) - 50.0).abs() < 1e-6);
-        assert!(growth_per_s(&[]).abs() < 1e-9);
+        assert!((growth_per_s(&growing).unwrap() - 50.0).abs() < 1e-6);
+        assert_eq!(growth_per_s(&growing[..1]), None);
     }
 }

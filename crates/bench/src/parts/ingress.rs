@@ -1,25 +1,23 @@
 //! Receiving: capacity beside its ceilings, then latency at fixed rates.
 
 use std::fmt;
-use std::net::SocketAddr;
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use harkara_load::{Mix, TICK_FINE};
 
 use super::Found;
+use super::receiving::{AtRate, Receiver, received};
 use crate::arguments::{Part, ReferenceServer};
+use crate::audit::{Audit, audit_streams};
 use crate::bench::Bench;
-use crate::child::Program;
-use crate::figures::{Figures, Latency, Other, Role, bytes, count, milliseconds, rate};
-use crate::generator::{self, Model};
-use crate::measure::Watch;
-use crate::process::Pid;
+use crate::figures::{Figures, Other, Role, count, number, rate};
+use crate::generator::Model;
 use crate::reference::{self, append};
 use crate::report::goal::{Goal, at_least, at_most};
-use crate::report::table;
-use crate::rounds::{self, Row, compare, interleaved};
+use crate::rounds::{self, Row, Stage, compare, interleaved, row_of};
 use crate::servers::redis::AppendFsync;
+use crate::watch::Watch;
 
 /// The stage whose rows tell what the ingress can take.
 pub(crate) const CAPACITY: &str = "ingress, closed model, 128 connections";
@@ -27,22 +25,16 @@ pub(crate) const CAPACITY: &str = "ingress, closed model, 128 connections";
 /// The stage whose rows tell latency against rate.
 pub(crate) const LATENCY: &str = "ingress, open model, everysec";
 
-/// Deliveries of one run at most; they take memory. A run that uses them up ends early.
-const DELIVERIES_MAX: usize = 600_000;
-
-/// A rate that no server here exceeds.
-const RATE_MAX: usize = 110_000;
-
 /// The rate at which latency has a goal.
 const GOAL_RATE: f64 = 10_000.0;
+
+/// The rate whose cost others are compared with.
+const SLOW_RATE: f64 = 5_000.0;
 
 /// Rates of the plot.
 pub(crate) const RATES: [f64; 8] = [
     2_000.0, 5_000.0, 10_000.0, 15_000.0, 20_000.0, 30_000.0, 40_000.0, 50_000.0,
 ];
-
-/// A rate counts as reached from this part of it on.
-pub(crate) const REACHED: f64 = 0.98;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Variant {
@@ -83,12 +75,18 @@ pub(crate) async fn measure(bench: &Bench, found: &mut Found) -> Result<()> {
             .push("appendfsync always was left out: the servers are shared".to_owned());
     }
     let extent = &bench.extent;
+    let stage = Stage {
+        part: Part::Ingress,
+        title: CAPACITY,
+        rounds: extent.rounds_ingress,
+    };
+    let audits = &mut found.audits;
     let mut capacity = interleaved(
         extent,
-        (Part::Ingress, CAPACITY),
-        extent.rounds_ingress,
+        &stage,
         &variants,
-        async |variant| capacity_run(bench, variant).await,
+        &mut found.variants,
+        async |variant| capacity_run(bench, variant, audits).await,
     )
     .await?;
     compare(&mut capacity, &VERIFY.to_string());
@@ -103,14 +101,15 @@ pub(crate) async fn measure(bench: &Bench, found: &mut Found) -> Result<()> {
     } else {
         GOAL_RATE
     })));
-    let latency = interleaved(
-        extent,
-        (Part::Ingress, LATENCY),
-        // The sweep is for the plot and the goals at two of its rates: medians of three do.
-        extent.rounds_ingress.min(3),
-        &timed,
-        async |timed| latency_run(bench, timed).await,
-    )
+    let stage = Stage {
+        part: Part::Ingress,
+        title: LATENCY,
+        // The sweep is for the plot and the goals at a few of its rates: medians of three do.
+        rounds: extent.rounds_ingress.min(3),
+    };
+    let latency = interleaved(extent, &stage, &timed, &mut found.variants, async |timed| {
+        latency_run(bench, timed, audits).await
+    })
     .await?;
     found.goals.extend(capacity_goals(&capacity));
     found.goals.extend(latency_goals(&latency));
@@ -136,42 +135,31 @@ impl fmt::Display for Timed {
     }
 }
 
-/// A rate of the open model as a variant.
-#[derive(Clone, Copy)]
-pub(crate) struct AtRate(pub(crate) f64);
-
-impl fmt::Display for AtRate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/s", table::figure(self.0))
-    }
-}
-
-async fn capacity_run(bench: &Bench, variant: Variant) -> Result<Figures> {
+async fn capacity_run(bench: &Bench, variant: Variant, audits: &mut Vec<Audit>) -> Result<Figures> {
+    let (model, duration) = (Model::Closed, bench.extent.closed);
     match variant {
-        Variant::Reference(kind) => {
-            reference_run(bench, kind, Model::Closed, bench.extent.closed).await
-        }
+        Variant::Reference(kind) => reference_run(bench, kind, model, duration).await,
         Variant::Ingress(policy) => {
-            ingress_run(
-                bench,
+            let run = Run {
+                name: &variant.to_string(),
                 policy,
-                Mix::Realistic,
-                Model::Closed,
-                bench.extent.closed,
-            )
-            .await
+                mix: Mix::Realistic,
+                model,
+                duration,
+            };
+            ingress_run(bench, run, audits).await
         }
         Variant::Append(policy) => append_run(bench, policy).await,
     }
 }
 
-async fn latency_run(bench: &Bench, timed: Timed) -> Result<Figures> {
-    let (Timed::Ingress(AtRate(rate_per_s)) | Timed::NoOp(AtRate(rate_per_s))) = timed;
+async fn latency_run(bench: &Bench, timed: Timed, audits: &mut Vec<Audit>) -> Result<Figures> {
+    let (Timed::Ingress(rate) | Timed::NoOp(rate)) = timed;
     let model = Model::Open {
-        rate_per_s,
+        rate_per_s: rate.0,
         tick: TICK_FINE,
     };
-    let duration = if (rate_per_s - GOAL_RATE).abs() < 1.0 {
+    let duration = if (rate.0 - GOAL_RATE).abs() < 1.0 {
         bench.extent.open
     } else {
         bench.extent.closed
@@ -179,14 +167,14 @@ async fn latency_run(bench: &Bench, timed: Timed) -> Result<Figures> {
     if let Timed::NoOp(_) = timed {
         return reference_run(bench, ReferenceServer::Noop, model, duration).await;
     }
-    ingress_run(
-        bench,
-        AppendFsync::Everysec,
-        Mix::Realistic,
+    let run = Run {
+        name: &format!("ingress at {rate}"),
+        policy: AppendFsync::Everysec,
+        mix: Mix::Realistic,
         model,
         duration,
-    )
-    .await
+    };
+    ingress_run(bench, run, audits).await
 }
 
 /// One run of a server that keeps nothing.
@@ -197,21 +185,22 @@ async fn reference_run(
     duration: Duration,
 ) -> Result<Figures> {
     let (server, address) = reference::start(kind, &bench.secret).await?;
-    let receiver = Receiver::reference(address, &server);
-    let (figures, _) = received(bench, receiver, Mix::Realistic, model, duration).await?;
+    let receiver = Receiver {
+        address,
+        processes: vec![(Role::Ingress, server.pid)],
+    };
+    let outcome = received(bench, receiver, Mix::Realistic, model, duration).await?;
     server.stop().await?;
-    Ok(figures)
+    Ok(outcome.figures)
 }
 
-/// One run of the ingress with an empty Redis; all that it accepted must be in the streams.
+/// One run of the ingress with an empty Redis; the streams are audited.
 pub(crate) async fn ingress_run(
     bench: &Bench,
-    policy: AppendFsync,
-    mix: Mix,
-    model: Model,
-    duration: Duration,
+    run: Run<'_>,
+    audits: &mut Vec<Audit>,
 ) -> Result<Figures> {
-    let database = bench.fresh(policy).await?;
+    let database = bench.fresh(run.policy).await?;
     let mut ingress = bench
         .binaries
         .ingress(&bench.stores(&database), &bench.secret)
@@ -220,79 +209,27 @@ pub(crate) async fn ingress_run(
         address: ingress.public()?,
         processes: vec![(Role::Ingress, ingress.program.pid), bench.redis_process()],
     };
-    let (mut figures, accepted) = received(bench, receiver, mix, model, duration).await?;
+    let outcome = received(bench, receiver, run.mix, run.model, run.duration).await?;
     ingress.program.check_alive()?;
-    let entries = bench.redis.n_entries().await?;
-    ensure!(
-        entries == accepted,
-        "{accepted} deliveries were accepted, but there are {entries} entries"
-    );
-    let bytes_of_streams = bytes(bench.redis.bytes_of_streams().await?);
-    figures.redis_bytes_per_event = Some(bytes_of_streams / count(entries.max(1)));
+    audits.push(audit_streams(run.name, &bench.redis, outcome.event_ids()).await?);
+    let redis_bytes = number(bench.redis.bytes_of_keys().await?);
+    let n_accepted = outcome.n_accepted();
+    let mut figures = outcome.figures;
+    figures.redis_bytes_per_event = Some(redis_bytes / count(n_accepted.max(1)));
     figures.others.insert(Other::StartMs, ingress.start_ms);
     ingress.stop().await?;
     bench.redis.flush().await?;
     Ok(figures)
 }
 
-/// What is sent to, and whose cost it is.
-pub(crate) struct Receiver {
-    pub(crate) address: SocketAddr,
-    pub(crate) processes: Vec<(Role, Pid)>,
-}
-
-impl Receiver {
-    fn reference(address: SocketAddr, server: &Program) -> Self {
-        Self {
-            address,
-            processes: vec![(Role::Ingress, server.pid)],
-        }
-    }
-}
-
-/// Warms a receiver up and measures it; returns also how many deliveries it accepted in all.
-pub(crate) async fn received(
-    bench: &Bench,
-    receiver: Receiver,
-    mix: Mix,
-    model: Model,
-    duration: Duration,
-) -> Result<(Figures, usize)> {
-    let per_s = match model {
-        Model::Closed => RATE_MAX,
-        Model::Open { rate_per_s, .. } => whole(rate_per_s),
-    };
-    let wanted = |time: Duration| whole(count(per_s) * time.as_secs_f64()) + 1;
-    let warm_up = bench.extent.warm_up;
-    let n_warm_up = wanted(warm_up);
-    let n_all = (n_warm_up + wanted(duration)).min(DELIVERIES_MAX);
-    let corpus = bench.corpus(mix, n_all);
-    let Receiver { address, processes } = receiver;
-    // The warm-up is at the same rate: connections and buffers are then as they will be.
-    let warm = generator::send(address, &corpus, 0..n_warm_up, model, warm_up).await?;
-    let watch = Watch::begin(&processes, true)?;
-    let sent = generator::send(address, &corpus, n_warm_up..n_all, model, duration).await?;
-    let accepted = sent.accepted.len();
-    let mut figures = Figures {
-        events: count(accepted),
-        rate_per_s: rate(accepted, sent.elapsed),
-        latency: Latency::of(&sent.latency),
-        ..Figures::default()
-    };
-    watch.end(accepted, &mut figures)?;
-    ensure!(
-        sent.failed + warm.failed == 0,
-        "requests were not answered: {:?}",
-        sent.first_failure.or(warm.first_failure)
-    );
-    let others = &mut figures.others;
-    others.insert(Other::NotAccepted, count(sent.sent - accepted));
-    if let Model::Open { .. } = model {
-        others.insert(Other::Unsent, count(sent.unsent));
-        let late = sent.started_late.value_at_quantile(0.99);
-        others.insert(Other::GeneratorLateP99Ms, milliseconds(late));
-    }
-    Ok((figures, warm.accepted.len() + accepted))
+/// What is sent to the ingress.
+pub(crate) struct Run<'a> {
+    /// What the audit is told under.
+    pub(crate) name: &'a str,
+    pub(crate) policy: AppendFsync,
+    pub(crate) mix: Mix,
+    pub(crate) model: Model,
+    pub(crate) duration: Duration,
 }
 
 async fn append_run(bench: &Bench, policy: AppendFsync) -> Result<Figures> {
@@ -308,26 +245,16 @@ async fn append_run(bench: &Bench, policy: AppendFsync) -> Result<Figures> {
         ..Figures::default()
     };
     watch.end(n, &mut figures)?;
-    let bytes_of_streams = bytes(bench.redis.bytes_of_streams().await?);
-    figures.redis_bytes_per_event = Some(bytes_of_streams / count(n));
+    let redis_bytes = number(bench.redis.bytes_of_keys().await?);
+    figures.redis_bytes_per_event = Some(redis_bytes / count(n));
     bench.redis.flush().await?;
     Ok(figures)
-}
-
-/// A whole number of deliveries.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "rates and durations are positive and small"
-)]
-pub(crate) fn whole(deliveries: f64) -> usize {
-    deliveries as usize
 }
 
 const ACCEPTING: [Role; 2] = [Role::Ingress, Role::Redis];
 
 fn capacity_goals(rows: &[Row]) -> Vec<Goal> {
-    let row = |variant: Variant| row_of(rows, &variant.to_string());
+    let row = |variant: Variant| row_of(rows, CAPACITY, &variant.to_string());
     let of_verify =
         |variant| rounds::ratio(row(variant)?, row(VERIFY)?, |run| Some(run.rate_per_s));
     let cpu = row(EVERYSEC).and_then(|row| row.median.cpu_us(&ACCEPTING));
@@ -348,20 +275,20 @@ fn capacity_goals(rows: &[Row]) -> Vec<Goal> {
 }
 
 fn latency_goals(rows: &[Row]) -> Vec<Goal> {
-    let at_goal = row_of(rows, &AtRate(GOAL_RATE).to_string());
-    let latency = at_goal.and_then(|row| row.median.latency);
-    let cpu = |row: &Row| row.median.cpu_us(&[Role::Ingress]);
-    let slow = row_of(rows, &AtRate(5_000.0).to_string()).and_then(cpu);
-    let reached = |rate: &f64| {
-        row_of(rows, &AtRate(*rate).to_string())
-            .filter(|row| row.median.rate_per_s >= REACHED * rate)
+    let reached = |rate: f64| {
+        let row = row_of(rows, LATENCY, &AtRate(rate).to_string())?;
+        AtRate(rate).reached(row)
     };
-    let fastest = RATES.iter().rev().find_map(reached);
+    let latency = reached(GOAL_RATE).and_then(|row| row.median.latency);
+    let fastest = RATES
+        .iter()
+        .rev()
+        .take_while(|rate| **rate > SLOW_RATE)
+        .find_map(|rate| reached(*rate));
     let growth = fastest
-        .and_then(cpu)
-        .zip(slow)
-        .map(|(fast, slow)| fast / slow);
-    let at = fastest.map_or("50,000/s", |row| row.variant.as_str());
+        .zip(reached(SLOW_RATE))
+        .and_then(|(fast, slow)| rounds::ratio(fast, slow, |run| run.cpu_us(&[Role::Ingress])));
+    let at = fastest.map_or("the fastest rate", |row| row.variant.as_str());
     vec![
         at_most(
             0.5,
@@ -379,8 +306,4 @@ fn latency_goals(rows: &[Row]) -> Vec<Goal> {
             growth,
         ),
     ]
-}
-
-pub(crate) fn row_of<'a>(rows: &'a [Row], variant: &str) -> Option<&'a Row> {
-    rows.iter().find(|row| row.variant == variant)
 }

@@ -8,25 +8,29 @@ use anyhow::{Context, Result};
 use harkara_load::{Corpus, Mix};
 
 use super::Found;
-use super::ingress::row_of;
-use crate::arguments::{LONG_BACKLOG, Part};
-use crate::audit::{Audit, Expected, audit};
+use crate::arguments::Part;
+use crate::audit::{Audit, Expected, Tables, audit};
+use crate::batch_times::Buckets;
 use crate::bench::Bench;
 use crate::drain::{self, Drained};
-use crate::figures::{Figures, Latency, Other, Role, bytes, count, mebibytes, rate};
-use crate::histogram::Classes;
-use crate::measure::Watch;
+use crate::extent::LONG_BACKLOG;
+use crate::figures::{Figures, Latency, Other, Role, count, mebibytes, number, rate};
 use crate::process;
-use crate::product::{Running, WorkerPlan};
+use crate::product::Running;
 use crate::reference::append;
 use crate::reference::ledger::{self, Way};
 use crate::report::goal::{Goal, at_least, at_most};
-use crate::rounds::{self, Row, compare, interleaved};
+use crate::rounds::{self, Row, Stage, compare, interleaved, row_of};
 use crate::servers::postgres::Database;
 use crate::servers::redis::AppendFsync;
+use crate::watch::Watch;
 
 /// The stage whose rows tell what workers can commit.
 pub(crate) const STAGE: &str = "worker, a backlog drained into all tables; latency of batches";
+
+/// The stage of the one row of the long backlog.
+const LONG: &str =
+    "worker, a backlog of two million entries drained into all tables; latency of batches";
 
 /// The worker's histogram of the time from taking up a batch to its acknowledgement.
 const BATCH_SECONDS: &str = "harkara_worker_batch_seconds";
@@ -86,7 +90,7 @@ pub(crate) const fn scaled(n: usize) -> Workers {
 }
 
 /// The worker that the goals are about.
-const USUAL: Workers = Workers {
+pub(crate) const USUAL: Workers = Workers {
     n: 1,
     committers: 2,
     mix: Mix::Realistic,
@@ -108,12 +112,17 @@ pub(crate) async fn measure(bench: &Bench, found: &mut Found) -> Result<()> {
     let mut variants = vec![Variant::Workers(USUAL)];
     variants.extend((1..=WORKERS_MAX).map(|n| Variant::Workers(scaled(n))));
     variants.extend([Variant::Workers(PAYMENTS), UNNEST, Variant::Rows(Way::Copy)]);
+    let stage = Stage {
+        part: Part::Worker,
+        title: STAGE,
+        rounds: extent.rounds_others,
+    };
     let audits = &mut found.audits;
     let mut rows = interleaved(
         extent,
-        (Part::Worker, STAGE),
-        extent.rounds_others,
+        &stage,
         &variants,
+        &mut found.variants,
         async |variant| match variant {
             Variant::Workers(workers) => drain_run(bench, workers, audits).await,
             Variant::Rows(way) => rows_run(bench, way).await,
@@ -142,8 +151,17 @@ pub(crate) async fn drain_run(
     let database = bench.fresh(AppendFsync::Everysec).await?;
     append::append(&bench.redis, &corpus, 0..n, &bench.secret).await?;
     let figures = drained(bench, &database, workers, n).await?;
-    let expected = Expected::all(&corpus, 0..n);
-    audits.push(audit(&workers.to_string(), &database, &bench.redis, expected).await?);
+    let expected = Expected::all(&corpus, 0..n)?;
+    audits.push(
+        audit(
+            &workers.to_string(),
+            &database,
+            &bench.redis,
+            Tables::All,
+            expected,
+        )
+        .await?,
+    );
     Ok(figures)
 }
 
@@ -154,15 +172,12 @@ async fn drained(
     workers: Workers,
     n: usize,
 ) -> Result<Figures> {
-    let redis_bytes = bytes(bench.redis.bytes_of_streams().await?) / count(n);
+    let redis_bytes = number(bench.redis.bytes_of_keys().await?) / count(n);
     let wal_before = bench.postgres.wal_bytes().await?;
     let stores = bench.stores(database);
     let mut watch = Watch::begin(&[bench.redis_process(), bench.postgres_process()], false)?;
-    let plan = WorkerPlan {
-        batches_in_flight_max: workers.committers,
-    };
     let starts = (0..workers.n).map(|_| async {
-        let worker = bench.binaries.worker(&stores, plan).await?;
+        let worker = bench.binaries.worker(&stores, workers.committers).await?;
         let resident = process::resident_of_tree(worker.program.pid)?;
         anyhow::Ok((worker, resident))
     });
@@ -182,7 +197,7 @@ async fn drained(
     };
     watch.end(n, &mut figures)?;
     let wal = bench.postgres.wal_bytes().await? - wal_before;
-    figures.wal_bytes_per_event = Some(bytes(wal) / count(n));
+    figures.wal_bytes_per_event = Some(number(wal) / count(n));
     if let [(worker, at_start)] = &started[..] {
         let peak = process::resident_peak(worker.program.pid)?;
         figures.others.extend([
@@ -200,19 +215,19 @@ async fn drained(
 
 /// How long the workers' batches took, from taking them up to acknowledging them.
 async fn batches(workers: &[(Running, u64)]) -> Result<Option<Latency>> {
-    let mut all: Option<Classes> = None;
+    let mut all: Option<Buckets> = None;
     for (worker, _) in workers {
         let metrics = worker.metrics().await?;
-        let one = Classes::read(&metrics, BATCH_SECONDS)
+        let one = Buckets::read(&metrics, BATCH_SECONDS)
             .with_context(|| format!("a worker tells no {BATCH_SECONDS}"))?;
         all = Some(match all {
             None => one,
             Some(others) => others
                 .add(&one)
-                .context("workers tell the time of batches in different classes")?,
+                .context("workers tell the time of batches in different buckets")?,
         });
     }
-    Ok(all.as_ref().and_then(Latency::of_classes))
+    Ok(all.as_ref().and_then(Latency::of_buckets))
 }
 
 async fn rows_run(bench: &Bench, way: Way) -> Result<Figures> {
@@ -229,14 +244,14 @@ async fn rows_run(bench: &Bench, way: Way) -> Result<Figures> {
     };
     watch.end(n, &mut figures)?;
     let wal = bench.postgres.wal_bytes().await? - wal_before;
-    figures.wal_bytes_per_event = Some(bytes(wal) / count(n));
+    figures.wal_bytes_per_event = Some(number(wal) / count(n));
     Ok(figures)
 }
 
 /// A backlog of two million entries, prepared in slices, drained as any other.
 async fn long_run(bench: &Bench, audits: &mut Vec<Audit>) -> Result<Row> {
     let variant = format!("{USUAL}, a backlog of {LONG_BACKLOG}");
-    eprintln!("{STAGE}: {variant}");
+    eprintln!("{LONG}: {USUAL}");
     let database = bench.fresh(AppendFsync::Everysec).await?;
     let mut expected = Expected::default();
     for series in 1..=LONG_BACKLOG / LONG_SLICE {
@@ -244,22 +259,27 @@ async fn long_run(bench: &Bench, audits: &mut Vec<Audit>) -> Result<Row> {
         let corpus: Arc<Corpus> =
             Arc::new(bench.other_corpus(Mix::Realistic, LONG_SLICE, u64::try_from(series)?));
         append::append(&bench.redis, &corpus, range.clone(), &bench.secret).await?;
-        expected.add(&corpus, range);
+        expected.add(&corpus, range)?;
         eprintln!("    {} entries wait", series * LONG_SLICE);
     }
     let figures = drained(bench, &database, USUAL, LONG_BACKLOG).await?;
-    audits.push(audit(&variant, &database, &bench.redis, expected).await?);
-    Ok(Row::new(Part::Worker, STAGE, &variant, vec![figures]))
+    audits.push(audit(&variant, &database, &bench.redis, Tables::All, expected).await?);
+    Ok(Row::new(
+        Part::Worker,
+        LONG,
+        &USUAL.to_string(),
+        vec![figures],
+    ))
 }
 
 /// The processes that committing costs.
 pub(crate) const COMMITTING: [Role; 3] = [Role::Worker, Role::Redis, Role::Postgres];
 
 fn goals(rows: &[Row]) -> Vec<Goal> {
-    let usual = row_of(rows, &USUAL.to_string());
+    let usual = row_of(rows, STAGE, &USUAL.to_string());
     let cpu = usual.and_then(|row| row.median.cpu_us(&COMMITTING));
     let batch = usual.and_then(|row| row.median.latency);
-    let scaled = |n| row_of(rows, &scaled(n).to_string());
+    let scaled = |n| row_of(rows, STAGE, &scaled(n).to_string());
     let second = scaled(2)
         .zip(scaled(1))
         .and_then(|(two, one)| rounds::ratio(two, one, |run| Some(run.rate_per_s)));
@@ -276,17 +296,13 @@ fn goals(rows: &[Row]) -> Vec<Goal> {
     ]
 }
 
+/// The long backlog is drained once and in no round, so it is compared with medians.
 fn long_goals(rows: &[Row], long: &Row) -> Vec<Goal> {
     let by_usual = |figure: &dyn Fn(&Row) -> Option<f64>| {
-        let usual = row_of(rows, &USUAL.to_string())?;
+        let usual = row_of(rows, STAGE, &USUAL.to_string())?;
         Some(figure(long)? / figure(usual)?)
     };
-    let peak = |row: &Row| {
-        row.median
-            .others
-            .get(&Other::WorkerResidentPeakMib)
-            .copied()
-    };
+    let peak = |row: &Row| row.median.other(Other::WorkerResidentPeakMib);
     vec![
         at_least(
             0.9,

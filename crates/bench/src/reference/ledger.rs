@@ -11,13 +11,11 @@ use harkara_load::Corpus;
 use tokio_postgres::binary_copy::BinaryCopyInWriter;
 use tokio_postgres::types::Type;
 
+use crate::product::default_settings;
 use crate::servers::postgres::{self, Database};
 
 /// Connections, as the worker measured beside has committers.
 const CONNECTIONS: usize = 2;
-
-/// Rows of one transaction with `unnest`, as the worker takes entries at once.
-const UNNEST_ROWS: usize = 200;
 
 /// Rows of one `COPY`.
 const COPY_ROWS: usize = 2_000;
@@ -25,12 +23,13 @@ const COPY_ROWS: usize = 2_000;
 const COLUMNS: &str = "razorpay_event_id, event_type, endpoint, lane, status, body, body_sha256, \
      signature, occurred_at, created_at, processed_at, traceparent";
 
-/// The `NOT NULL` columns of the ledger and those that nearly every row fills.
+/// The `NOT NULL` columns of the ledger and those that nearly every row fills, stored as there.
 const CREATE: &str = "CREATE TABLE bench_ledger (
     razorpay_event_id text COLLATE \"C\" PRIMARY KEY, event_type text NOT NULL, endpoint text NOT NULL,
     lane text NOT NULL, status text NOT NULL, body bytea NOT NULL, body_sha256 bytea NOT NULL,
     signature text NOT NULL, occurred_at timestamptz, created_at timestamptz NOT NULL,
-    processed_at timestamptz, traceparent text);
+    processed_at timestamptz, traceparent text)
+    WITH (toast_tuple_target = 4080);
     ALTER TABLE bench_ledger ALTER COLUMN body SET STORAGE EXTERNAL";
 
 /// How rows are written.
@@ -53,7 +52,8 @@ pub(crate) async fn write(
         .await
         .context("the reference table cannot be made")?;
     let rows = match way {
-        Way::Unnest => UNNEST_ROWS,
+        // As many as the worker takes entries at once.
+        Way::Unnest => default_settings()?.worker.batch_entries_max,
         Way::Copy => COPY_ROWS,
     };
     let part = range.len().div_ceil(CONNECTIONS);
@@ -109,12 +109,14 @@ impl<'a> Batch<'a> {
         }
     }
 
+    /// In the select list, as the product has it: there PostgreSQL unnests arrays row by row.
     async fn insert(&self, client: &tokio_postgres::Client) -> Result<()> {
         let sql = format!(
             "INSERT INTO bench_ledger ({COLUMNS}) \
              SELECT id, type, $6, $7, $8, body, digest, signature, $9, $9, $9, $10 \
-             FROM unnest($1::text[], $2::text[], $3::bytea[], $4::bytea[], $5::text[]) \
-             AS t(id, type, body, digest, signature) ON CONFLICT DO NOTHING"
+             FROM (SELECT unnest($1::text[]) AS id, unnest($2::text[]) AS type, \
+             unnest($3::bytea[]) AS body, unnest($4::bytea[]) AS digest, \
+             unnest($5::text[]) AS signature) AS i ON CONFLICT DO NOTHING"
         );
         let digests: Vec<&[u8]> = self.digests.iter().map(<[u8; 32]>::as_slice).collect();
         let statement = client.prepare(&sql).await?;

@@ -19,10 +19,11 @@ use harkara_core::signature::{EndpointSecrets, verify};
 use harkara_core::trace::TraceContext;
 use harkara_load::PATH_DEFAULT;
 use harkara_runtime::clock;
-use harkara_runtime::settings::{IngressSettings, Settings};
+use harkara_runtime::settings::IngressSettings;
 
 use crate::arguments::ReferenceServer;
 use crate::child::{Program, program};
+use crate::product::default_settings;
 
 /// The variable that gives the reference server its secret.
 const SECRET: &str = "HARKARA_BENCH_SECRET";
@@ -54,9 +55,7 @@ pub(crate) async fn start(kind: ReferenceServer, secret: &Secret) -> Result<(Pro
 
 /// Is a reference server until told to stop.
 pub(crate) fn serve(kind: ReferenceServer) -> Result<ExitCode> {
-    let settings = Settings::from_map(std::collections::BTreeMap::new())
-        .map_err(|faults| anyhow::anyhow!("{faults}"))?
-        .ingress;
+    let settings = default_settings()?.ingress;
     let secret =
         Secret::new(std::env::var(SECRET).with_context(|| format!("{SECRET} is not set"))?);
     let secrets = EndpointSecrets::new(&[secret])?;

@@ -1,12 +1,17 @@
 //! What the benchmark ran on.
 
-use std::fmt::Write;
+use std::fmt::{self, Write};
 use std::fs;
+use std::path::Path;
 
 use anyhow::Result;
+use procfs_core::process::MountInfos;
+use procfs_core::{CpuInfo, FromRead as _, Meminfo};
 use serde::Serialize;
 
+use super::table::figure;
 use crate::bench::Bench;
+use crate::figures::mebibytes;
 use crate::peer::node_version;
 
 /// What the benchmark ran on.
@@ -30,17 +35,23 @@ pub(crate) struct Machine {
 }
 
 /// Settings of PostgreSQL that decide what a commit costs.
-const POSTGRES_SETTINGS: [&str; 6] = [
+const POSTGRES_SETTINGS: [&str; 7] = [
     "fsync",
     "synchronous_commit",
     "full_page_writes",
+    "track_commit_timestamp",
     "shared_buffers",
     "max_wal_size",
     "checkpoint_timeout",
 ];
 
 /// Settings of Redis that decide what an append costs.
-const REDIS_SETTINGS: [&str; 3] = ["appendonly", "maxmemory-policy", "io-threads"];
+const REDIS_SETTINGS: [&str; 4] = [
+    "appendonly",
+    "auto-aof-rewrite-percentage",
+    "maxmemory-policy",
+    "io-threads",
+];
 
 impl Machine {
     pub(crate) async fn look(bench: &Bench) -> Result<Self> {
@@ -56,30 +67,33 @@ impl Machine {
         }
         let mut binaries = Vec::new();
         for name in ["harkara-ingress", "harkara-worker", "harkara"] {
-            let mebibytes = crate::figures::mebibytes(bench.binaries.size_of(name)?);
-            binaries.push(format!("{name} {mebibytes:.1} MiB"));
+            let size = mebibytes(bench.binaries.size_of(name)?);
+            binaries.push(format!("{name} {size:.1} MiB"));
         }
-        let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
+        let memory = Meminfo::from_file("/proc/meminfo")?;
+        let mounts = MountInfos::from_file("/proc/self/mountinfo")?;
         Ok(Self {
-            cpu: field_of(&read("/proc/cpuinfo"), "model name"),
+            cpu: CpuInfo::from_file("/proc/cpuinfo")?
+                .model_name(0)
+                .unwrap_or_default()
+                .to_owned(),
             cores: std::thread::available_parallelism()?.get(),
-            memory: field_of(&read("/proc/meminfo"), "MemTotal"),
-            kernel: read("/proc/sys/kernel/osrelease").trim().to_owned(),
+            memory: format!("{} MiB", figure(mebibytes(memory.mem_total))),
+            kernel: fs::read_to_string("/proc/sys/kernel/osrelease")?
+                .trim()
+                .to_owned(),
             redis: bench.redis.info("redis_version").await?,
             redis_settings: redis_settings.join(" "),
             postgres: bench.postgres.setting("server_version").await?,
             postgres_settings: postgres_settings.join(" "),
             node: node_version().await,
-            filesystem: filesystem_of(
-                &bench.redis.setting("dir").await?,
-                &read("/proc/self/mountinfo"),
-            ),
+            filesystem: filesystem_of(&bench.redis.setting("dir").await?, &mounts),
             binaries: binaries.join(", "),
         })
     }
 
     /// One line for each.
-    pub(crate) fn tell(&self, text: &mut String) {
+    pub(crate) fn tell(&self, text: &mut String) -> fmt::Result {
         for (name, value) in [
             ("CPU", format!("{} × {}", self.cores, self.cpu)),
             ("memory", self.memory.clone()),
@@ -93,52 +107,35 @@ impl Machine {
             ("Node.js", self.node.clone()),
             ("binaries", self.binaries.clone()),
         ] {
-            writeln!(text, "{name:<11} {value}").expect("writing to a text does not fail");
+            writeln!(text, "{name:<11} {value}")?;
         }
+        Ok(())
     }
 }
 
-/// The value of the first line `name : value`.
-fn field_of(text: &str, name: &str) -> String {
-    text.lines()
-        .filter_map(|line| line.split_once(':'))
-        .find(|(key, _)| key.trim() == name)
-        .map(|(_, value)| value.trim().to_owned())
-        .unwrap_or_default()
-}
-
 /// The type of the filesystem that a folder is on: that of the longest mount point above it.
-fn filesystem_of(folder: &str, mountinfo: &str) -> String {
-    let below = |point: &str| {
-        folder == point || folder.starts_with(&format!("{}/", point.trim_end_matches('/')))
-    };
-    mountinfo
-        .lines()
-        .filter_map(|line| {
-            let (mount, kind) = line.split_once(" - ")?;
-            Some((mount.split(' ').nth(4)?, kind.split(' ').next()?))
-        })
-        .filter(|(point, _)| below(point))
-        .max_by_key(|(point, _)| point.len())
-        .map(|(_, kind)| kind.to_owned())
+fn filesystem_of(folder: &str, mounts: &MountInfos) -> String {
+    mounts
+        .iter()
+        .filter(|mount| Path::new(folder).starts_with(&mount.mount_point))
+        .max_by_key(|mount| mount.mount_point.components().count())
+        .map(|mount| mount.fs_type.clone())
         .unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{field_of, filesystem_of};
+    use procfs_core::FromRead as _;
+    use procfs_core::process::MountInfos;
+
+    use super::filesystem_of;
 
     #[test]
     fn the_deepest_mount_counts() {
         let mountinfo = "22 1 254:1 / / rw - ext4 /dev/vda rw\n30 22 0:26 / /tmp rw shared:1 - tmpfs tmpfs rw\n";
-        assert_eq!(filesystem_of("/tmp/redis", mountinfo), "tmpfs");
-        assert_eq!(filesystem_of("/tmpfile", mountinfo), "ext4");
-        assert_eq!(filesystem_of("", ""), "");
-    }
-
-    #[test]
-    fn a_field_is_found_by_its_whole_name() {
-        let text = "model\t\t: 1\nmodel name\t: A CPU\n";
-        assert_eq!(field_of(text, "model name"), "A CPU");
+        let mounts = MountInfos::from_read(mountinfo.as_bytes()).unwrap();
+        assert_eq!(filesystem_of("/tmp/redis", &mounts), "tmpfs");
+        assert_eq!(filesystem_of("/tmpfile", &mounts), "ext4");
+        assert_eq!(filesystem_of("", &mounts), "");
     }
 }

@@ -1,37 +1,83 @@
 //! Tables for a terminal.
 
-use std::fmt::Write;
+use std::fmt::{self, Write};
 
 use super::goal::{Bound, Goal};
 use crate::audit::Audit;
-use crate::figures::{Figures, Latency, Role};
+use crate::figures::{Other, Role};
 use crate::rounds::Row;
 
-/// The columns of CPU time, in the order of the road.
-const ROLES: [(Role, &str); 5] = [
-    (Role::Generator, "gen"),
-    (Role::Ingress, "ingr"),
-    (Role::Redis, "redis"),
-    (Role::Worker, "work"),
-    (Role::Postgres, "pg"),
+/// A column behind the variants' names; left out of a table in which no row fills it.
+struct Column {
+    name: &'static str,
+    figure: fn(&Row) -> Option<f64>,
+}
+
+const fn column(name: &'static str, figure: fn(&Row) -> Option<f64>) -> Column {
+    Column { name, figure }
+}
+
+const COLUMNS: [Column; 26] = [
+    column("rate/s", |row| above_zero(row.median.rate_per_s)),
+    column("from", |row| above_zero(row.rate_min)),
+    column("to", |row| above_zero(row.rate_max)),
+    column("of ref", |row| row.of_reference),
+    column("p50 ms", |row| Some(row.median.latency?.p50_ms)),
+    column("p99", |row| Some(row.median.latency?.p99_ms)),
+    column("p99.9", |row| row.median.latency?.p999_ms),
+    column("max", |row| row.median.latency?.max_ms),
+    column("not 2xx", |row| most(row, Other::NotAccepted)),
+    column("unsent", |row| most(row, Other::Unsent)),
+    column("µs gen", |row| cpu(row, Role::Generator)),
+    column("µs ingr", |row| cpu(row, Role::Ingress)),
+    column("µs redis", |row| cpu(row, Role::Redis)),
+    column("µs work", |row| cpu(row, Role::Worker)),
+    column("µs pg", |row| cpu(row, Role::Postgres)),
+    column("µs sum−gen", |row| {
+        let measured = row.median.cpu_us_per_event.iter();
+        let of_receivers = measured.filter(|(role, _)| **role != Role::Generator);
+        above_zero(of_receivers.map(|(_, us)| us).sum())
+    }),
+    column("ms/s ingr", |row| {
+        row.median.other(Other::IdleIngressCpuMsPerS)
+    }),
+    column("ms/s redis", |row| {
+        row.median.other(Other::IdleRedisCpuMsPerS)
+    }),
+    column("ms/s work", |row| {
+        row.median.other(Other::IdleWorkerCpuMsPerS)
+    }),
+    column("ms/s pg", |row| {
+        row.median.other(Other::IdlePostgresCpuMsPerS)
+    }),
+    column("start ms ingr", |row| {
+        row.median.other(Other::IngressStartMs)
+    }),
+    column("start ms work", |row| {
+        row.median.other(Other::WorkerStartMs)
+    }),
+    column("MiB ingr", |row| resident(row, Role::Ingress)),
+    column("MiB work", |row| resident(row, Role::Worker)),
+    column("B redis", |row| row.median.redis_bytes_per_event),
+    column("B WAL", |row| row.median.wal_bytes_per_event),
 ];
 
 /// Rows of one stage after another.
-pub(crate) fn rows(rows: &[Row], text: &mut String) {
+pub(crate) fn rows(rows: &[Row], text: &mut String) -> fmt::Result {
     for stage in rows.chunk_by(|a, b| a.stage == b.stage) {
         let Some(first) = stage.first() else { continue };
-        push(
-            text,
-            &format!("\n{} (median of {})\n", first.stage, first.runs.len()),
-        );
-        let mut lines = vec![header()];
-        lines.extend(stage.iter().map(line));
-        align(&lines, text);
+        let of = match first.runs.len() {
+            1 => "one run".to_owned(),
+            n => format!("median of {n}"),
+        };
+        writeln!(text, "\n{} ({of})", first.stage)?;
+        align(&lines(stage), text)?;
     }
+    Ok(())
 }
 
 /// What is to be reached and what was.
-pub(crate) fn goals(goals: &[Goal], text: &mut String) {
+pub(crate) fn goals(goals: &[Goal], text: &mut String) -> fmt::Result {
     let mut lines = vec![["goal", "figure", "bound", ""].map(str::to_owned).to_vec()];
     lines.extend(goals.iter().map(|goal| {
         let bound = match goal.bound {
@@ -51,86 +97,70 @@ pub(crate) fn goals(goals: &[Goal], text: &mut String) {
             reached.to_owned(),
         ]
     }));
-    push(text, "\n");
-    align(&lines, text);
+    writeln!(text)?;
+    align(&lines, text)
 }
 
 /// One line where all is well; else what is not.
-pub(crate) fn audits(audits: &[Audit], text: &mut String) {
+pub(crate) fn audits(audits: &[Audit], text: &mut String) -> fmt::Result {
     if audits.is_empty() {
-        push(
+        return writeln!(
             text,
-            "\nNothing was to reach the ledger. Each run of the ingress had as many entries as it accepted.\n",
+            "\nNo run was to store anything, so there was nothing to audit."
         );
-        return;
     }
     let stored: usize = audits.iter().map(|audit| audit.stored).sum();
     let accepted: usize = audits.iter().map(|audit| audit.accepted).sum();
-    push(
+    write!(
         text,
-        &format!(
-            "\nAudit of {} runs: {accepted} accepted, {stored} stored. ",
-            audits.len()
-        ),
-    );
+        "\nAudit of {} runs: {accepted} accepted, {stored} stored. ",
+        audits.len()
+    )?;
     let faults: Vec<_> = audits
         .iter()
         .flat_map(|audit| audit.faults.iter().map(|fault| (&audit.run, fault)))
         .collect();
     if faults.is_empty() {
-        push(text, "Clean: accepted = stored, nothing twice.\n");
-        return;
+        return writeln!(text, "Clean: accepted = stored, nothing twice.");
     }
-    push(text, "FAILED:\n");
+    writeln!(text, "FAILED:")?;
     for (run, fault) in faults {
-        push(text, &format!("  {run}: {fault}\n"));
+        writeln!(text, "  {run}: {fault}")?;
     }
+    Ok(())
 }
 
-fn header() -> Vec<String> {
-    let mut cells: Vec<String> = [
-        "", "rate/s", "from", "to", "of ref", "p50 ms", "p99", "p99.9", "max", "CPU µs:",
-    ]
-    .map(str::to_owned)
-    .to_vec();
-    cells.extend(ROLES.iter().map(|(_, name)| (*name).to_owned()));
-    cells.extend(["sum−gen", "MiB ingr", "work", "B redis", "B WAL"].map(str::to_owned));
-    cells
+fn lines(rows: &[Row]) -> Vec<Vec<String>> {
+    let mut lines = vec![vec![String::new()]];
+    lines.extend(rows.iter().map(|row| vec![row.variant.clone()]));
+    for Column { name, figure } in &COLUMNS {
+        let figures: Vec<Option<f64>> = rows.iter().map(figure).collect();
+        if figures.iter().any(Option::is_some) {
+            lines[0].push((*name).to_owned());
+            for (line, figure) in lines[1..].iter_mut().zip(figures) {
+                line.push(optional(figure));
+            }
+        }
+    }
+    lines
 }
 
-fn line(row: &Row) -> Vec<String> {
-    let median: &Figures = &row.median;
-    let latency = |of: fn(&Latency) -> Option<f64>| optional(median.latency.as_ref().and_then(of));
-    let rate = |rate: f64| optional((rate > 0.0).then_some(rate));
-    let mut cells = vec![
-        row.variant.clone(),
-        rate(median.rate_per_s),
-        rate(row.rate_min),
-        rate(row.rate_max),
-        optional(row.of_reference),
-        latency(|l| Some(l.p50_ms)),
-        latency(|l| Some(l.p99_ms)),
-        latency(|l| l.p999_ms),
-        latency(|l| l.max_ms),
-        String::new(),
-    ];
-    let cpu = &median.cpu_us_per_event;
-    cells.extend(
-        ROLES
-            .iter()
-            .map(|(role, _)| optional(cpu.get(role).copied())),
-    );
-    let sum: f64 = cpu
-        .iter()
-        .filter(|(role, _)| **role != Role::Generator)
-        .map(|(_, us)| us)
-        .sum();
-    cells.push(figure(sum));
-    cells.push(optional(median.resident_mib.get(&Role::Ingress).copied()));
-    cells.push(optional(median.resident_mib.get(&Role::Worker).copied()));
-    cells.push(optional(median.redis_bytes_per_event));
-    cells.push(optional(median.wal_bytes_per_event));
-    cells
+fn above_zero(figure: f64) -> Option<f64> {
+    (figure > 0.0).then_some(figure)
+}
+
+/// Of the runs the most, so that no median hides one; `None` for zero.
+fn most(row: &Row, other: Other) -> Option<f64> {
+    let figures = row.runs.iter().filter_map(|run| run.other(other));
+    figures.reduce(f64::max).and_then(above_zero)
+}
+
+fn cpu(row: &Row, role: Role) -> Option<f64> {
+    row.median.cpu_us_per_event.get(&role).copied()
+}
+
+fn resident(row: &Row, role: Role) -> Option<f64> {
+    row.median.resident_mib.get(&role).copied()
 }
 
 fn optional(value: Option<f64>) -> String {
@@ -169,7 +199,7 @@ fn thousands(value: f64) -> String {
 }
 
 /// The first column to the left, the others to the right.
-pub(crate) fn align(lines: &[Vec<String>], text: &mut String) {
+pub(crate) fn align(lines: &[Vec<String>], text: &mut String) -> fmt::Result {
     let columns = lines.iter().map(Vec::len).max().unwrap_or_default();
     let width = |column: usize| {
         let cells = lines.iter().filter_map(|line| line.get(column));
@@ -183,26 +213,23 @@ pub(crate) fn align(lines: &[Vec<String>], text: &mut String) {
         let mut row = String::new();
         for (column, (cell, width)) in line.iter().zip(&widths).enumerate() {
             match column {
-                0 => push(&mut row, &format!("  {cell:<width$}")),
-                // A column that no row fills is left out.
-                _ if *width == 0 => {}
-                _ => push(&mut row, &format!("  {cell:>width$}")),
+                0 => write!(row, "  {cell:<width$}")?,
+                _ => write!(row, "  {cell:>width$}")?,
             }
         }
-        push(text, row.trim_end());
-        push(text, "\n");
+        writeln!(text, "{}", row.trim_end())?;
     }
-}
-
-/// Appends to a text.
-pub(super) fn push(text: &mut String, part: &str) {
-    text.write_str(part)
-        .expect("writing to a text does not fail");
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{align, figure};
+    use std::collections::BTreeMap;
+
+    use super::{align, figure, lines};
+    use crate::arguments::Part;
+    use crate::figures::{Figures, Other};
+    use crate::rounds::Row;
 
     #[test]
     fn figures_show_what_counts_of_them() {
@@ -219,10 +246,26 @@ mod tests {
     }
 
     #[test]
+    fn a_column_that_no_row_fills_is_left_out() {
+        let run = |unsent| Figures {
+            rate_per_s: 10.0,
+            others: BTreeMap::from([(Other::Unsent, unsent)]),
+            ..Figures::default()
+        };
+        let row = |runs: &[Figures]| Row::new(Part::Ingress, "stage", "one", runs.to_vec());
+        let lines_of = |unsent: [f64; 3]| lines(&[row(&unsent.map(run))]);
+        assert_eq!(lines_of([0.0; 3])[0], ["", "rate/s", "from", "to"]);
+        // One run of three counts, whatever the median is.
+        let with_unsent = lines_of([0.0, 7.0, 0.0]);
+        assert_eq!(with_unsent[0], ["", "rate/s", "from", "to", "unsent"]);
+        assert_eq!(with_unsent[1].last().unwrap(), "7.00");
+    }
+
+    #[test]
     fn columns_are_aligned() {
         let lines = [["a", "1"], ["bcd", "22"]].map(|line| line.map(str::to_owned).to_vec());
         let mut text = String::new();
-        align(&lines, &mut text);
+        align(&lines, &mut text).unwrap();
         assert_eq!(text, "  a     1\n  bcd  22\n");
     }
 }

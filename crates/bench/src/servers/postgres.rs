@@ -21,15 +21,11 @@ pub(crate) struct Database {
 }
 
 impl Server {
-    pub(crate) async fn connect(url: &str, pid: Option<Pid>) -> Result<Self> {
+    pub(crate) async fn connect(url: &str) -> Result<Self> {
         let client = connect(url).await?;
-        let pid = match pid {
-            Some(pid) => pid,
-            None => postmaster(&client).await?,
-        };
         Ok(Self {
             url: url.to_owned(),
-            pid,
+            pid: postmaster(&client).await?,
             client,
             name: format!("harkara_bench_{}", std::process::id()),
         })

@@ -2,12 +2,24 @@
 
 use std::fmt;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
+use bytes::Bytes;
+use harkara_core::entry;
+use harkara_core::ids::EventId;
 use harkara_core::lane::{CONSUMER_GROUP, LANES, Lane};
 use redis::aio::MultiplexedConnection;
 use redis::{FromRedisValue, Value, cmd, pipe};
 
 use crate::process::Pid;
+
+/// Entries that are read at once.
+const ENTRIES_AT_ONCE: usize = 1_000;
+
+/// Keys that are looked at at once.
+const KEYS_AT_ONCE: usize = 1_000;
+
+/// What Redis calls the error of a stream that does not exist or lacks the group.
+const NO_GROUP: &str = "NOGROUP";
 
 /// The partition that everything is measured on.
 const PARTITION: u16 = 0;
@@ -36,22 +48,14 @@ impl fmt::Display for AppendFsync {
 }
 
 impl Redis {
-    pub(crate) async fn connect(url: &str, pid: Option<Pid>) -> Result<Self> {
+    pub(crate) async fn connect(url: &str) -> Result<Self> {
         let connection = connection(url).await?;
-        let mut server = Self {
+        let pid = info(&connection, "process_id").await?;
+        Ok(Self {
             url: url.to_owned(),
-            pid: 0,
+            pid: pid.parse().context("Redis does not tell its process")?,
             connection,
-        };
-        server.pid = match pid {
-            Some(pid) => pid,
-            None => server
-                .info("process_id")
-                .await?
-                .parse()
-                .context("Redis does not tell its process")?,
-        };
-        Ok(server)
+        })
     }
 
     /// A connection of one's own.
@@ -86,42 +90,71 @@ impl Redis {
     pub(crate) async fn n_pending(&self) -> Result<usize> {
         let mut n_pending = 0;
         for key in stream_keys() {
-            let groups: Vec<Vec<Value>> =
-                match self.ask::<Value>(cmd("XINFO").arg(&["GROUPS", &key])).await {
-                    Ok(groups) => FromRedisValue::from_redis_value(groups)
-                        .context("the groups of a stream cannot be read")?,
-                    // Without the stream there is no group.
-                    Err(_) => continue,
-                };
-            if groups.is_empty() {
-                continue;
-            }
-            let summary: Vec<Value> = self
-                .ask(cmd("XPENDING").arg(&[key.as_str(), CONSUMER_GROUP]))
-                .await?;
-            if let Some(Value::Int(pending)) = summary.first() {
-                n_pending += usize::try_from(*pending).unwrap_or_default();
-            }
+            let summary: redis::RedisResult<Vec<Value>> = cmd("XPENDING")
+                .arg(&[key.as_str(), CONSUMER_GROUP])
+                .query_async(&mut self.connection.clone())
+                .await;
+            let summary = match summary {
+                // Nobody can have claimed anything where there is no stream, or no group of it.
+                Err(error) if error.code() == Some(NO_GROUP) => continue,
+                summary => summary.context("Redis does not tell the pending entries")?,
+            };
+            let Some(Value::Int(pending)) = summary.first() else {
+                bail!("XPENDING gave {summary:?}, which does not begin with a number");
+            };
+            n_pending += usize::try_from(*pending).context("XPENDING gave a negative number")?;
         }
         Ok(n_pending)
     }
 
-    /// What the streams take of memory, in bytes.
-    pub(crate) async fn bytes_of_streams(&self) -> Result<u64> {
-        let mut sum = 0;
+    /// The ids of the events in the entries of all lanes, given one after another.
+    pub(crate) async fn event_ids(&self, mut take: impl FnMut(EventId)) -> Result<()> {
         for key in stream_keys() {
-            let bytes: Option<u64> = self
-                .ask(cmd("MEMORY").arg(&["USAGE", &key, "SAMPLES", "0"]))
-                .await?;
-            sum += bytes.unwrap_or_default();
+            let mut from = "-".to_owned();
+            loop {
+                let slice: Vec<(String, Vec<(Bytes, Bytes)>)> = self
+                    .ask(
+                        cmd("XRANGE")
+                            .arg(&[&key, &from, "+"])
+                            .arg("COUNT")
+                            .arg(ENTRIES_AT_ONCE),
+                    )
+                    .await?;
+                let Some((last, _)) = slice.last() else { break };
+                from = format!("({last}");
+                for (entry, fields) in &slice {
+                    let head = entry::find(fields, entry::field::HEAD);
+                    let event_id = head.and_then(|head| entry::event_id(head));
+                    take(event_id.with_context(|| format!("entry {entry} has no event id"))?);
+                }
+            }
         }
-        Ok(sum)
+        Ok(())
     }
 
-    /// What all data of the server takes of memory, in bytes.
-    pub(crate) async fn used_memory(&self) -> Result<u64> {
-        let used = self.info("used_memory_dataset").await?;
-        used.parse().context("Redis does not tell its memory")
+    /// What the keys of the database take of memory, in bytes, as `MEMORY USAGE` tells it of each.
+    pub(crate) async fn bytes_of_keys(&self) -> Result<u64> {
+        let mut sum = 0;
+        let mut cursor = 0_u64;
+        loop {
+            let (next, keys): (u64, Vec<Bytes>) = self
+                .ask(cmd("SCAN").arg(cursor).arg("COUNT").arg(KEYS_AT_ONCE))
+                .await?;
+            let mut pipeline = pipe();
+            for key in &keys {
+                let usage = pipeline.cmd("MEMORY").arg("USAGE").arg(key.as_ref());
+                usage.arg("SAMPLES").arg(0);
+            }
+            let bytes: Vec<Option<u64>> = pipeline
+                .query_async(&mut self.connection.clone())
+                .await
+                .context("Redis does not tell the memory of its keys")?;
+            sum += bytes.into_iter().flatten().sum::<u64>();
+            if next == 0 {
+                return Ok(sum);
+            }
+            cursor = next;
+        }
     }
 
     /// A number that a command gives; 0 where it gives none.
@@ -133,11 +166,7 @@ impl Redis {
 
     /// A field of `INFO`.
     pub(crate) async fn info(&self, field: &str) -> Result<String> {
-        let text: String = self.ask(&mut cmd("INFO")).await?;
-        let value = text
-            .lines()
-            .find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
-        Ok(value.unwrap_or_default().to_owned())
+        info(&self.connection, field).await
     }
 
     /// A setting of the server; empty where it may not be told.
@@ -161,6 +190,18 @@ fn stream_keys() -> [String; LANES] {
 /// The key of a lane's stream.
 pub(crate) fn stream_key(lane: Lane) -> String {
     lane.stream_key(PARTITION)
+}
+
+/// A field of `INFO`; empty where there is none of that name.
+async fn info(connection: &MultiplexedConnection, field: &str) -> Result<String> {
+    let text: String = cmd("INFO")
+        .query_async(&mut connection.clone())
+        .await
+        .context("Redis does not tell about itself")?;
+    let value = text
+        .lines()
+        .find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+    Ok(value.unwrap_or_default().to_owned())
 }
 
 async fn connection(url: &str) -> Result<MultiplexedConnection> {

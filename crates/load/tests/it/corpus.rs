@@ -170,7 +170,6 @@ fn bodies_have_the_size_of_real_ones() {
         lengths.sort_unstable();
         let total = u32::try_from(lengths.iter().sum::<usize>()).unwrap();
         let mean = f64::from(total) / f64::from(u32::try_from(lengths.len()).unwrap());
-        assert!((corpus.body_bytes_mean() - mean).abs() < 1e-6);
         assert!((1_250.0..2_000.0).contains(&mean), "{mean}");
         // All but the rare downtimes and fund accounts are longer, all but the longest invoices shorter.
         let at = |percent: usize| lengths[lengths.len() * percent / 100];

@@ -1,73 +1,75 @@
-//! Times in classes, as a process tells them at `/metrics`, and their quantiles.
+//! How long batches took, in the buckets in which a process tells it at `/metrics`, and quantiles of that.
 
-/// Times counted by classes. Those of several processes can be added up.
+use crate::figures::number;
+
+/// Times counted by buckets. Those of several processes can be added up.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Classes(Vec<Class>);
+pub(crate) struct Buckets(Vec<Bucket>);
 
 /// The times up to a bound and above the one before it.
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Class {
+struct Bucket {
     /// In seconds; infinite for the last.
     up_to: f64,
     times: u64,
 }
 
-impl Classes {
+impl Buckets {
     /// Reads a histogram without labels out of a text in the form of `OpenMetrics`. `None` where there is none of
     /// that name, or one whose counts shrink.
     pub(crate) fn read(metrics: &str, name: &str) -> Option<Self> {
-        let mut classes = Vec::new();
+        let mut buckets = Vec::new();
         let mut so_far = 0;
         for line in metrics.lines() {
-            let Some((bound, count)) = bucket(line, name) else {
+            let Some((bound, count)) = line_of(line, name) else {
                 continue;
             };
             let up_to_here: u64 = count.parse().ok()?;
-            classes.push(Class {
+            buckets.push(Bucket {
                 up_to: bound.parse().ok()?,
                 times: up_to_here.checked_sub(so_far)?,
             });
             so_far = up_to_here;
         }
-        (!classes.is_empty()).then_some(Self(classes))
+        (!buckets.is_empty()).then_some(Self(buckets))
     }
 
-    /// Adds another process's times, which have the same classes; `None` where they have not.
+    /// Adds another process's times, which have the same buckets; `None` where they have not.
     pub(crate) fn add(mut self, other: &Self) -> Option<Self> {
         if self.0.len() != other.0.len() {
             return None;
         }
-        for (class, more) in self.0.iter_mut().zip(&other.0) {
-            if class.up_to.total_cmp(&more.up_to).is_ne() {
+        for (bucket, more) in self.0.iter_mut().zip(&other.0) {
+            if bucket.up_to.total_cmp(&more.up_to).is_ne() {
                 return None;
             }
-            class.times += more.times;
+            bucket.times += more.times;
         }
         Some(self)
     }
 
-    /// The time that this part of all times does not exceed, in seconds, as if the times of a class
-    /// were spread evenly over it. For the class without an upper bound it is its lower bound.
+    /// The time that this part of all times does not exceed, in seconds, as if the times of a bucket
+    /// were spread evenly over it. For the bucket without an upper bound it is its lower bound.
     /// `None` where nothing was counted.
     pub(crate) fn quantile(&self, part: f64) -> Option<f64> {
-        let all: u64 = self.0.iter().map(|class| class.times).sum();
+        let all: u64 = self.0.iter().map(|bucket| bucket.times).sum();
         if all == 0 {
             return None;
         }
-        let rank = part * float(all);
+        let rank = part * number(all);
         let (mut above, mut so_far) = (0.0, 0.0);
-        for class in &self.0 {
-            let times = float(class.times);
+        for bucket in &self.0 {
+            let times = number(bucket.times);
             if times > 0.0 && so_far + times >= rank {
-                return Some(if class.up_to.is_finite() {
-                    above + (class.up_to - above) * ((rank - so_far) / times)
+                return Some(if bucket.up_to.is_finite() {
+                    above + (bucket.up_to - above) * ((rank - so_far) / times)
                 } else {
                     above
                 });
             }
             so_far += times;
-            if class.up_to.is_finite() {
-                above = class.up_to;
+            if bucket.up_to.is_finite() {
+                above = bucket.up_to;
             }
         }
         Some(above)
@@ -75,26 +77,18 @@ impl Classes {
 }
 
 /// The bound and the count of a line such as `name_bucket{le="0.001"} 3`.
-fn bucket<'a>(line: &'a str, name: &str) -> Option<(&'a str, &'a str)> {
+fn line_of<'a>(line: &'a str, name: &str) -> Option<(&'a str, &'a str)> {
     line.strip_prefix(name)?
         .strip_prefix("_bucket{le=\"")?
         .split_once("\"} ")
 }
 
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "a figure of a report needs no 53 bits"
-)]
-fn float(count: u64) -> f64 {
-    count as f64
-}
-
 #[cfg(test)]
 mod tests {
-    use super::Classes;
+    use super::Buckets;
 
     /// Cumulative counts up to 10 ms, 20 ms, 50 ms and without a bound, among other metrics.
-    fn read(counts: [u64; 4]) -> Option<Classes> {
+    fn read(counts: [u64; 4]) -> Option<Buckets> {
         let [ten, twenty, fifty, all] = counts;
         let text = format!(
             "# TYPE batch_seconds histogram\n\
@@ -106,27 +100,27 @@ mod tests {
              batch_seconds_bucket{{le=\"+Inf\"}} {all}\n\
              other_bucket{{le=\"0.01\"}} 7\n# EOF\n"
         );
-        Classes::read(&text, "batch_seconds")
+        Buckets::read(&text, "batch_seconds")
     }
 
-    fn assert_quantile(classes: &Classes, part: f64, seconds: f64) {
-        let found = classes.quantile(part).unwrap();
+    fn assert_quantile(buckets: &Buckets, part: f64, seconds: f64) {
+        let found = buckets.quantile(part).unwrap();
         assert!((found - seconds).abs() < 1e-12, "{found} for {seconds}");
     }
 
     #[test]
-    fn a_quantile_lies_within_its_class() {
-        let classes = read([0, 80, 100, 100]).unwrap();
-        assert_quantile(&classes, 0.4, 0.015);
-        assert_quantile(&classes, 0.8, 0.02);
-        assert_quantile(&classes, 0.9, 0.035);
-        assert_quantile(&classes, 1.0, 0.05);
+    fn a_quantile_lies_within_its_bucket() {
+        let buckets = read([0, 80, 100, 100]).unwrap();
+        assert_quantile(&buckets, 0.4, 0.015);
+        assert_quantile(&buckets, 0.8, 0.02);
+        assert_quantile(&buckets, 0.9, 0.035);
+        assert_quantile(&buckets, 1.0, 0.05);
     }
 
     #[test]
     fn a_quantile_beyond_the_last_bound_is_told_as_that_bound() {
-        let classes = read([0, 0, 98, 100]).unwrap();
-        assert_quantile(&classes, 0.99, 0.05);
+        let buckets = read([0, 0, 98, 100]).unwrap();
+        assert_quantile(&buckets, 0.99, 0.05);
     }
 
     #[test]
@@ -135,14 +129,14 @@ mod tests {
             .unwrap()
             .add(&read([0, 0, 10, 10]).unwrap());
         assert_eq!(both, read([10, 10, 20, 20]));
-        let other = Classes::read("x_bucket{le=\"+Inf\"} 1", "x").unwrap();
+        let other = Buckets::read("x_bucket{le=\"+Inf\"} 1", "x").unwrap();
         assert_eq!(read([1, 1, 1, 1]).unwrap().add(&other), None);
     }
 
     #[test]
     fn nothing_counted_has_no_quantile() {
         assert_eq!(read([0; 4]).unwrap().quantile(0.99), None);
-        assert_eq!(Classes::read("# EOF\n", "batch_seconds"), None);
+        assert_eq!(Buckets::read("# EOF\n", "batch_seconds"), None);
         assert_eq!(read([2, 1, 1, 1]), None);
     }
 }

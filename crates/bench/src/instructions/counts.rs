@@ -9,6 +9,7 @@ use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 
 use crate::arguments::Operation;
+use crate::figures::number;
 use crate::report::table::{align, figure};
 
 /// A count may be larger than the stored one by this part of it: system libraries differ by less.
@@ -101,14 +102,13 @@ struct Pair {
 
 /// Puts the stored count beside each new one.
 pub(super) fn compare(stored: &Counts, counted: &Counts) -> Compared {
-    let float = |count: u64| u32::try_from(count).map_or(f64::INFINITY, f64::from);
     let pair = |(operation, count): (&Operation, &u64)| Pair {
         operation: *operation,
         stored: stored
             .instructions
             .get(operation)
-            .map(|count| float(*count)),
-        counted: float(*count),
+            .map(|count| number(*count)),
+        counted: number(*count),
     };
     Compared(counted.instructions.iter().map(pair).collect())
 }
@@ -136,7 +136,7 @@ impl Compared {
             ]
         }));
         let mut text = String::new();
-        align(&lines, &mut text);
+        align(&lines, &mut text).expect("writing to a text does not fail");
         text
     }
 }

@@ -1,0 +1,162 @@
+//! Deliveries sent to what receives them, and measured; rates of the open model.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use harkara_load::{Corpus, Mix, Positions, Report};
+
+use crate::bench::Bench;
+use crate::figures::{Figures, Latency, Other, Role, count, milliseconds, rate, whole};
+use crate::generator::{self, Model};
+use crate::process::Pid;
+use crate::report::table;
+use crate::rounds::Row;
+use crate::watch::Watch;
+
+/// Deliveries of one run at most; they take memory. A run that uses them up ends early.
+const DELIVERIES_MAX: usize = 600_000;
+
+/// A rate that no server here exceeds.
+const RATE_MAX: usize = 110_000;
+
+/// A rate counts as reached from this part of it on.
+pub(crate) const REACHED: f64 = 0.98;
+
+/// A rate of the open model as a variant.
+#[derive(Clone, Copy)]
+pub(crate) struct AtRate(pub(crate) f64);
+
+impl fmt::Display for AtRate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/s", table::figure(self.0))
+    }
+}
+
+impl AtRate {
+    /// The row, where its rate was reached and all that was due was sent. The latency of others is
+    /// that of a lower rate.
+    pub(crate) fn reached(self, row: &Row) -> Option<&Row> {
+        let all_sent = |run: &Figures| run.other(Other::Unsent) == Some(0.0);
+        let reached = row.median.rate_per_s >= REACHED * self.0 && row.runs.iter().all(all_sent);
+        reached.then_some(row)
+    }
+}
+
+/// What is sent to, and whose cost it is.
+pub(crate) struct Receiver {
+    pub(crate) address: SocketAddr,
+    pub(crate) processes: Vec<(Role, Pid)>,
+}
+
+/// What came of a run in which every delivery that was sent was accepted.
+pub(crate) struct Received {
+    pub(crate) figures: Figures,
+    corpus: Arc<Corpus>,
+    warm_up: Positions,
+    measured: Positions,
+}
+
+impl Received {
+    /// How many deliveries were accepted, those of the warm-up included.
+    pub(crate) fn n_accepted(&self) -> usize {
+        self.warm_up.len() + self.measured.len()
+    }
+
+    /// The event ids of those deliveries.
+    pub(crate) fn event_ids(&self) -> impl Iterator<Item = &str> {
+        let positions = self.warm_up.iter().chain(self.measured.iter());
+        positions.map(|at| self.corpus.delivery(at).event_id)
+    }
+}
+
+/// Warms a receiver up and measures it. Errs where it refused a delivery or did not answer one.
+pub(crate) async fn received(
+    bench: &Bench,
+    receiver: Receiver,
+    mix: Mix,
+    model: Model,
+    duration: Duration,
+) -> Result<Received> {
+    let per_s = match model {
+        Model::Closed => RATE_MAX,
+        Model::Open { rate_per_s, .. } => whole(rate_per_s),
+    };
+    let wanted = |time: Duration| whole(count(per_s) * time.as_secs_f64()) + 1;
+    let warm_up = bench.extent.warm_up;
+    let n_warm_up = wanted(warm_up);
+    let n_all = (n_warm_up + wanted(duration)).min(DELIVERIES_MAX);
+    let corpus = bench.corpus(mix, n_all);
+    let Receiver { address, processes } = receiver;
+    // The warm-up is at the same rate: connections and buffers are then as they will be.
+    let warm = generator::send(address, &corpus, 0..n_warm_up, model, warm_up).await?;
+    ensure_all_accepted(&warm)?;
+    let watch = Watch::begin(&processes, true)?;
+    let sent = generator::send(address, &corpus, n_warm_up..n_all, model, duration).await?;
+    let accepted = sent.accepted.len();
+    let mut figures = Figures {
+        events: count(accepted),
+        rate_per_s: rate(accepted, sent.elapsed),
+        latency: Latency::of(&sent.latency),
+        ..Figures::default()
+    };
+    watch.end(accepted, &mut figures)?;
+    ensure_all_accepted(&sent)?;
+    let others = &mut figures.others;
+    if sent.exhausted {
+        others.insert(Other::EndedEarly, 1.0);
+    }
+    if let Model::Open { .. } = model {
+        others.insert(Other::Unsent, count(sent.unsent));
+        let late = sent.started_late.value_at_quantile(0.99);
+        others.insert(Other::GeneratorLateP99Ms, milliseconds(late));
+    }
+    Ok(Received {
+        figures,
+        corpus,
+        warm_up: warm.accepted,
+        measured: sent.accepted,
+    })
+}
+
+fn ensure_all_accepted(sent: &Report) -> Result<()> {
+    ensure!(
+        sent.sent == sent.accepted.len(),
+        "of {} deliveries {} were accepted; answers by status: {:?}, without an answer: {}, first {:?}",
+        sent.sent,
+        sent.accepted.len(),
+        sent.statuses,
+        sent.failed,
+        sent.first_failure
+    );
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::AtRate;
+    use crate::arguments::Part;
+    use crate::figures::{Figures, Other};
+    use crate::rounds::Row;
+
+    fn row(rate_per_s: f64, unsent: [f64; 2]) -> Row {
+        let run = |unsent| Figures {
+            rate_per_s,
+            others: BTreeMap::from([(Other::Unsent, unsent)]),
+            ..Figures::default()
+        };
+        Row::new(Part::Ingress, "stage", "variant", unsent.map(run).to_vec())
+    }
+
+    #[test]
+    fn a_rate_is_reached_where_nothing_was_left_unsent() {
+        let rate = AtRate(1_000.0);
+        assert!(rate.reached(&row(985.0, [0.0, 0.0])).is_some());
+        assert!(rate.reached(&row(970.0, [0.0, 0.0])).is_none());
+        assert!(rate.reached(&row(1_000.0, [0.0, 1.0])).is_none());
+    }
+}
