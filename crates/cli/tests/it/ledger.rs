@@ -10,7 +10,7 @@ use harkara_core::signature::sign;
 use harkara_core::time::ReceivedAt;
 use harkara_core::trace::TraceContext;
 use harkara_simulator::Bodies;
-use harkara_storage::commit::commit;
+use harkara_storage::commit::{Repeats, commit};
 use harkara_storage::record::{ClaimedEvent, EventRecord, Origin, Verdict};
 use harkara_testkit::TestDatabase;
 
@@ -73,7 +73,7 @@ fn record(event_id: &str, body: Vec<u8>, seconds: i64) -> EventRecord {
 pub(crate) async fn database_with(mut records: Vec<EventRecord>) -> TestDatabase {
     let database = TestDatabase::migrated().await;
     let n_records = records.len();
-    let committed = commit(&database.pool(), &mut records).await.unwrap();
+    let committed = commit(&database.pool(), &Repeats::default(), &mut records).await.unwrap();
     assert_eq!(committed.entries().len(), n_records);
     database
 }
