@@ -1,4 +1,6 @@
-//! Interleaved rounds: every variant takes its turn in each, so that a noisy machine does not decide.
+//! Interleaved rounds: every variant takes its turn in each, so that a noisy machine does not decide. Each
+//! round begins with another variant, so that what a run leaves to be written does not burden the same one
+//! every time.
 
 use std::fmt::Display;
 
@@ -55,7 +57,9 @@ pub(crate) async fn interleaved<V: Copy + Display>(
         .collect();
     let mut runs = vec![Vec::new(); variants.len()];
     for round in 1..=rounds {
-        for (variant, runs) in variants.iter().zip(&mut runs) {
+        let n_first = round as usize - 1;
+        for at in (0..variants.len()).map(|n| (n_first + n) % variants.len()) {
+            let variant = &variants[at];
             eprintln!("{title}: {variant}, round {round} of {rounds}");
             let figures = run(*variant)
                 .await
@@ -63,7 +67,7 @@ pub(crate) async fn interleaved<V: Copy + Display>(
             if figures.rate_per_s > 0.0 {
                 eprintln!("    {:.0} a second", figures.rate_per_s);
             }
-            runs.push(figures);
+            runs[at].push(figures);
         }
     }
     Ok(variants
