@@ -73,7 +73,9 @@ fn record(event_id: &str, body: Vec<u8>, seconds: i64) -> EventRecord {
 pub(crate) async fn database_with(mut records: Vec<EventRecord>) -> TestDatabase {
     let database = TestDatabase::migrated().await;
     let n_records = records.len();
-    let committed = commit(&database.pool(), &Repeats::default(), &mut records).await.unwrap();
+    let committed = commit(&database.pool(), &Repeats::default(), &mut records)
+        .await
+        .unwrap();
     assert_eq!(committed.entries().len(), n_records);
     database
 }
