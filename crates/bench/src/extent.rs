@@ -64,7 +64,7 @@ impl Extent {
                 rounds_others: arguments.rounds.unwrap_or(1),
                 closed: Duration::from_millis(500),
                 open: Duration::from_millis(500),
-                e2e: Duration::from_secs(1),
+                e2e: Duration::from_secs(3),
                 e2e_rates: vec![500.0],
                 idle: Duration::from_secs(1),
                 warm_up: Duration::from_millis(50),
