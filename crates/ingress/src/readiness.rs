@@ -43,15 +43,14 @@ pub(crate) async fn check_permission(
     let address = address(settings);
     let asked = async {
         let mut connection = connect_blocking(settings, Duration::ZERO).await?;
-        rehearsal(settings.partition)
-            .exec_async(&mut connection)
-            .await?;
         if grouped {
             // One by one: in a pipeline, a refused MULTI would leave the appends outside a transaction.
             redis::cmd("MULTI").exec_async(&mut connection).await?;
             redis::cmd("EXEC").exec_async(&mut connection).await?;
         }
-        Ok(())
+        rehearsal(settings.partition)
+            .exec_async(&mut connection)
+            .await
     };
     match asked
         .await

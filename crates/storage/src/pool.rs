@@ -55,8 +55,8 @@ const KEEPALIVE_IDLE: Duration = Duration::from_secs(15);
 /// dropped connection would look alive for a quarter of an hour.)
 const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(10);
 
-/// Statements that one transaction may take: its bound is that many statement timeouts, so that a
-/// server which answers each in time is never cut off, and a silent network is.
+/// The bound of one operation, in statement timeouts. A statement usually takes a thousandth of one; what
+/// takes longer than this in all is cut off, as is a silent network, and tried again with less at a time.
 const TRANSACTION_STATEMENTS: u32 = 2;
 
 impl Pool {

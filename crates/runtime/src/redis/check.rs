@@ -232,6 +232,12 @@ fn problem(address: &str, source: RedisError) -> ServerProblem {
         (ErrorKind::Server(ServerErrorKind::NoPerm), _) => {
             ServerProblem::NotPermitted { address, source }
         }
+        // The reason why a transaction was discarded.
+        (ErrorKind::Server(ServerErrorKind::ExecAbort), _)
+            if source.detail().is_some_and(|told| told.contains("NOPERM")) =>
+        {
+            ServerProblem::NotPermitted { address, source }
+        }
         (ErrorKind::Server(ServerErrorKind::BusyLoading), _) => ServerProblem::Loading { address },
         (ErrorKind::Server(ServerErrorKind::ReadOnly), _) => {
             ServerProblem::ReadOnlyReplica { address }

@@ -115,8 +115,8 @@ pub(super) async fn fresh(
     Ok(Identified { fresh, repeated })
 }
 
-/// The records in the order in which identities are written, if all are stream entries of which no two
-/// have an id or a body in common.
+/// The records in the order in which identities are written, if there are any, and all are stream entries
+/// of which no two have an id or a body in common.
 pub(super) fn all_distinct(records: &[EventRecord]) -> Option<Vec<usize>> {
     let ids: HashSet<&EventId> = records.iter().map(|r| &r.claimed.event_id).collect();
     let by_digest: BTreeMap<&Digest, usize> = records
@@ -126,7 +126,7 @@ pub(super) fn all_distinct(records: &[EventRecord]) -> Option<Vec<usize>> {
         .map(|(at, record)| (&record.claimed.body_sha256, at))
         .collect();
     let distinct = ids.len() == records.len() && by_digest.len() == records.len();
-    distinct.then(|| by_digest.into_values().collect())
+    (distinct && !records.is_empty()).then(|| by_digest.into_values().collect())
 }
 
 /// Writes identities that are taken to be new; PostgreSQL refuses one that is not.
