@@ -6,6 +6,7 @@ use std::hint::black_box;
 use anyhow::{Context, Result, bail};
 use bytes::Bytes;
 use harkara_core::delivery::Delivery;
+use harkara_core::durability::Durability;
 use harkara_core::endpoint::EndpointName;
 use harkara_core::entry::{StreamEntry, event_name, fields_of};
 use harkara_core::event::{self, Event};
@@ -103,7 +104,11 @@ impl Events {
         for at in positions(n) {
             let delivery = black_box(&verified[at]);
             let name = event_name(delivery.body());
-            black_box(fields_of(delivery, name.as_deref().unwrap_or_default()));
+            black_box(fields_of(
+                delivery,
+                name.as_deref().unwrap_or_default(),
+                Durability::Fsynced,
+            ));
         }
         Ok(())
     }
@@ -116,7 +121,7 @@ impl Events {
         };
         let verified = verify(delivery, &self.secrets)?;
         let name = event_name(verified.body()).context("every event has a name")?;
-        let fields = fields_of(&verified, &name).into_iter();
+        let fields = fields_of(&verified, &name, Durability::Fsynced).into_iter();
         Ok(fields
             .map(|(key, value)| {
                 (

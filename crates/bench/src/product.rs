@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
+use harkara_core::durability::Durability;
 use harkara_core::secret::Secret;
 use harkara_runtime::settings::Settings;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -15,6 +16,7 @@ use tokio::process::Command;
 
 use crate::child::{Program, program};
 use crate::figures::milliseconds;
+use crate::servers::redis::AppendFsync;
 
 /// Where the binaries are; without it, beside this one.
 const BINARIES: &str = "HARKARA_BENCH_BINARIES";
@@ -90,13 +92,23 @@ impl Binaries {
         Ok(())
     }
 
-    /// An ingress of one server thread, ready.
-    pub(crate) async fn ingress(&self, stores: &Stores<'_>, secret: &Secret) -> Result<Running> {
+    /// An ingress of one server thread, ready, that answers when Redis, which fsyncs so, has answered.
+    pub(crate) async fn ingress(
+        &self,
+        stores: &Stores<'_>,
+        secret: &Secret,
+        appendfsync: AppendFsync,
+    ) -> Result<Running> {
+        let durability = match appendfsync {
+            AppendFsync::Everysec => Durability::Appended,
+            AppendFsync::Always => Durability::Fsynced,
+        };
         let mut command = self.command("harkara-ingress", stores);
         command
             .env("HARKARA__INGRESS__BIND", "127.0.0.1:0")
             .env("HARKARA__INGRESS__ADMIN_BIND", "127.0.0.1:0")
             .env("HARKARA__INGRESS__THREADS", "1")
+            .env("HARKARA__INGRESS__DURABILITY", durability.as_str())
             .env("HARKARA__ENDPOINTS__DEFAULT__SECRETS", secret.expose());
         start("harkara-ingress", &mut command).await
     }

@@ -61,6 +61,18 @@ impl VerifiedDelivery {
         self.secret_position
     }
 
+    /// The signature that matched, in lower-case hex.
+    #[must_use]
+    pub fn signature(&self) -> &str {
+        std::str::from_utf8(&self.signature).expect("hex is ASCII")
+    }
+
+    /// The trace context of the request.
+    #[must_use]
+    pub fn trace(&self) -> &TraceContext {
+        &self.trace
+    }
+
     /// When the request reached us.
     #[must_use]
     pub fn received_at(&self) -> ReceivedAt {

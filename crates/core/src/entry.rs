@@ -12,6 +12,7 @@ use bytes::Bytes;
 use serde::de::{Deserializer as _, IgnoredAny, MapAccess, Visitor};
 
 use crate::delivery::VerifiedDelivery;
+use crate::durability::Durability;
 use crate::endpoint::EndpointName;
 use crate::ids::EventId;
 use crate::lane::Lane;
@@ -79,6 +80,8 @@ pub struct StreamEntry {
     pub signature: String,
     /// The delivery's trace context; empty where it has none.
     pub trace: TraceContext,
+    /// How durable it was when its delivery was answered 200; `None` in older entries.
+    pub durability: Option<Durability>,
     /// The exact body.
     pub body: Bytes,
 }
@@ -142,16 +145,20 @@ fn is_name(text: &str) -> bool {
     text.len() <= EVENT_NAME_BYTES_MAX && !text.chars().any(char::is_control)
 }
 
-/// The fields of the entry for a delivery, in the order in which they are appended.
+/// The fields of the entry for a delivery, in the order in which they are appended. It is to be answered
+/// 200 only once `durability` is reached.
 #[must_use]
 pub fn fields_of<'a>(
     delivery: &'a VerifiedDelivery,
     event_name: &str,
+    durability: Durability,
 ) -> [(&'static str, Cow<'a, [u8]>); 2] {
     [
         (
             field::HEAD,
-            head::written(delivery, event_name).into_bytes().into(),
+            head::written(delivery, event_name, durability)
+                .into_bytes()
+                .into(),
         ),
         (field::BODY, delivery.body.as_ref().into()),
     ]

@@ -8,6 +8,7 @@ pub mod endpoint;
 pub mod secret;
 
 pub mod delivery;
+pub mod durability;
 pub mod signature;
 pub mod trace;
 

@@ -1,4 +1,4 @@
-//! The private Redis: every write in the append-only file, nothing evicted, reachable from this
+//! The private Redis: every write on disk before it is answered, nothing evicted, reachable from this
 //! machine only.
 
 use std::fs;
@@ -49,7 +49,7 @@ pub(crate) fn start(
             "--appendonly",
             "yes",
             "--appendfsync",
-            "everysec",
+            "always",
             "--save",
             "",
         ])

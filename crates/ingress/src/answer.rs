@@ -11,13 +11,13 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
 use bytes::Bytes;
 
-use crate::append::AppendedEntry;
+use crate::durable::Durable;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const POST_ONLY: HeaderValue = HeaderValue::from_static("POST");
 
 /// 200. Takes the proof that the delivery is durable.
-pub(crate) fn accepted(_: AppendedEntry) -> HttpResponse {
+pub(crate) fn accepted(_: Durable) -> HttpResponse {
     json(StatusCode::OK, r#"{"status":"accepted"}"#)
 }
 

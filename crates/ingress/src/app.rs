@@ -14,12 +14,17 @@ use harkara_runtime::admin::{Admin, AdminError, AdminServer, Liveness};
 use harkara_runtime::redis::{ServerProblem, check_server};
 use harkara_runtime::settings::{IngressSettings, RedisSettings, Settings};
 use harkara_runtime::stop::Stop;
+use harkara_storage::StorageError;
 use prometheus_client::registry::Registry;
 
-use crate::append::{AppendHealth, Appender};
+use crate::append::{Appender, Confirmations, LevelNotGiven};
+use crate::breaker::{Breaker, Watch};
+use crate::durable::Ways;
+use crate::inbox::Inbox;
 use crate::metrics::Counters;
 use crate::readiness;
 use crate::receive::{Endpoint, Receiver, Rules, routes};
+use crate::rehearsal;
 use crate::schema::{self, UnknownSchema};
 
 /// How often each server thread shows that it moves.
@@ -37,6 +42,7 @@ pub struct App {
     public_addr: SocketAddr,
     server: Server,
     stopping: Stop,
+    watch: Watch,
     admin: AdminServer,
 }
 
@@ -51,6 +57,12 @@ pub enum StartError {
     /// Redis cannot hold deliveries.
     #[error(transparent)]
     Redis(#[from] ServerProblem),
+    /// Redis cannot give the durability asked for.
+    #[error(transparent)]
+    Level(#[from] LevelNotGiven),
+    /// The connections of the inbox could not be laid out.
+    #[error("the inbox cannot be set up")]
+    Inbox(#[source] StorageError),
     /// The database schema is not one that this binary knows.
     #[error(transparent)]
     Schema(#[from] UnknownSchema),
@@ -81,8 +93,10 @@ pub struct RunError(#[source] io::Error);
 struct Shared {
     rules: Arc<Rules>,
     redis: RedisSettings,
-    grouped: bool,
-    health: Arc<AppendHealth>,
+    confirmations: Confirmations,
+    append_timeout: Duration,
+    breaker: Arc<Breaker>,
+    inbox: Option<Inbox>,
     counters: Counters,
     liveness: Liveness,
 }
@@ -94,23 +108,33 @@ impl App {
         let server = check_server(&settings.redis).await?;
         server.log();
         schema::check(&settings.postgres).await?;
-        // Where every write is fsynced before the answer, one fsync is to serve a group.
-        let grouped = server.appendfsync.as_deref() == Some("always");
-        readiness::check_permission(&settings.redis, grouped).await?;
+        let confirmations = Confirmations::of(&settings.ingress, &server)?;
+        rehearsal::check_permission(&settings.redis, confirmations.are_grouped()).await?;
+        let inbox =
+            Inbox::open(&settings.ingress, &settings.postgres).map_err(StartError::Inbox)?;
+        let breaker = Arc::new(Breaker::new(inbox.is_some()));
 
         let mut registry = Registry::default();
         let shared = Arc::new(Shared {
             rules,
             redis: settings.redis.clone(),
-            grouped,
-            health: Arc::default(),
+            confirmations: confirmations.clone(),
+            append_timeout: settings.ingress.append_timeout,
+            breaker: breaker.clone(),
+            inbox: inbox.clone(),
             counters: Counters::register(&mut registry),
             liveness: Liveness::default(),
         });
         let stopping = Stop::by_hand();
+        let watch = Watch::new(
+            breaker.clone(),
+            &settings.redis,
+            &settings.ingress,
+            confirmations,
+        );
         let (public_addr, server) = listen(&settings.ingress, &shared, &stopping)?;
         let admin = Admin {
-            probes: vec![readiness::probe(&settings.redis, shared.health.clone())],
+            probes: readiness::probes(&settings.redis, breaker, inbox),
             liveness: shared.liveness.clone(),
             registry,
             stop: stopping.clone(),
@@ -122,6 +146,7 @@ impl App {
             public_addr,
             server,
             stopping,
+            watch,
             admin,
         })
     }
@@ -151,8 +176,11 @@ impl App {
             stop.requested().await;
             stopping.request();
         });
+        // It goes on until the last request is answered.
+        let watching = tokio::spawn(self.watch.run());
         let served = self.server.await;
         pass_on.abort();
+        watching.abort();
         self.admin.close().await;
         tracing::info!("Stopped.");
         served.map_err(RunError)
@@ -226,7 +254,11 @@ impl Shared {
     fn receiver(&self) -> Receiver {
         Receiver {
             rules: self.rules.clone(),
-            appender: Appender::new(&self.redis, self.grouped, self.health.clone()),
+            ways: Ways {
+                appender: Appender::new(&self.redis, &self.confirmations, self.append_timeout),
+                inbox: self.inbox.clone(),
+                breaker: self.breaker.clone(),
+            },
             counters: self.counters.clone(),
         }
     }

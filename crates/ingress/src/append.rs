@@ -1,13 +1,15 @@
-//! Makes a verified delivery durable: one `XADD` to the stream of its lane.
+//! Makes a verified delivery durable: one `XADD` to the stream of its lane, and whatever confirms the
+//! lane's level of durability.
 
+mod confirmation;
 mod group;
-mod health;
 
+use std::collections::HashMap;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 
 use harkara_core::delivery::VerifiedDelivery;
+use harkara_core::durability::Durability;
 use harkara_core::entry;
 use harkara_core::lane::{LANES, Lane};
 use harkara_runtime::redis::{SharedConnection, connect_shared};
@@ -15,26 +17,33 @@ use harkara_runtime::settings::RedisSettings;
 use redis::{Cmd, RedisError};
 use tokio::sync::{mpsc, oneshot};
 
+pub use confirmation::LevelNotGiven;
+pub(crate) use confirmation::{Confirmation, Confirmations};
 use group::Append;
-pub(crate) use health::AppendHealth;
 
-/// Appends the deliveries of one server thread, over a connection of its own.
+/// Appends the deliveries of one server thread, over connections of its own.
 pub(crate) struct Appender {
-    connection: Rc<SharedConnection>,
-    /// Where appends are gathered, if they are.
-    groups: Option<mpsc::Sender<Append>>,
+    roads: [Rc<Road>; LANES],
+    levels: Confirmations,
     stream_keys: [String; LANES],
     timeout: Duration,
-    health: Arc<AppendHealth>,
+}
+
+/// How appends go.
+enum Road {
+    /// Each as it comes, none waiting for another's answer.
+    Single(SharedConnection),
+    /// In groups.
+    Grouped(mpsc::Sender<Append>),
 }
 
 /// The proof that a delivery is durable. Only [`Appender::append`] gives one.
 #[must_use]
-pub(crate) struct AppendedEntry(());
+pub(crate) struct AppendedEntry(Durability);
 
 /// Why a delivery is not known to be durable. (It may be all the same, when only the confirmation
-/// was lost. Then Razorpay sends it again, and the ledger drops the duplicate.)
-#[derive(Debug, thiserror::Error)]
+/// was lost. Then it is stored twice or sent again, and the ledger drops the duplicate.)
+#[derive(Clone, Debug, thiserror::Error)]
 pub(crate) enum NotAppended {
     /// Redis did not confirm in time.
     #[error("Redis did not confirm the append in time")]
@@ -42,6 +51,15 @@ pub(crate) enum NotAppended {
     /// Redis is away, or refused: out of memory, read-only, loading, cannot persist.
     #[error("Redis did not take the append")]
     Redis(#[source] RedisError),
+    /// Redis has it in memory and did not have it on its disk in time.
+    #[error("Redis did not confirm in time that the append is on its disk")]
+    NotFsynced,
+    /// Redis has it and too few replicas had it in time.
+    #[error("only {confirmed} replicas confirmed the append in time")]
+    TooFewReplicas {
+        /// Replicas that did.
+        confirmed: i64,
+    },
 }
 
 /// Arguments of the command besides two for each field: its name, the key and the `*`.
@@ -50,61 +68,78 @@ const ARGUMENTS_BESIDES_FIELDS: usize = 3;
 impl Appender {
     /// Must be called on the server thread that will use it. Connects with the first append.
     ///
-    /// `grouped` appends go in transactions of what has gathered, two on their way at once; others each
-    /// as it comes, none waiting for another's answer, which is faster where the server answers from
-    /// memory.
-    pub(crate) fn new(settings: &RedisSettings, grouped: bool, health: Arc<AppendHealth>) -> Self {
-        let connection = Rc::new(connect_shared(settings));
+    /// Where Redis answers from memory and its answer is all that is asked, appends go each as it comes,
+    /// which is faster. Where it fsyncs before it answers, or is asked whether it has, they go in groups.
+    pub(crate) fn new(redis: &RedisSettings, levels: &Confirmations, timeout: Duration) -> Self {
+        let mut roads: HashMap<Confirmation, Rc<Road>> = HashMap::new();
+        let roads = Lane::ALL.map(|lane| {
+            let confirmation = levels.confirmation(lane);
+            let road = roads.entry(confirmation).or_insert_with(|| {
+                let grouped = levels.fsyncs_before_answer || confirmation != Confirmation::Answer;
+                Rc::new(Road::laid(redis, grouped, confirmation, timeout))
+            });
+            road.clone()
+        });
         Self {
-            groups: grouped.then(|| group::gather(connection.clone(), settings.response_timeout)),
-            connection,
-            stream_keys: Lane::ALL.map(|lane| lane.stream_key(settings.partition)),
-            timeout: settings.response_timeout,
-            health,
+            roads,
+            levels: levels.clone(),
+            stream_keys: Lane::ALL.map(|lane| lane.stream_key(redis.partition)),
+            timeout,
         }
     }
 
-    /// Makes a delivery durable, or says why it could not.
-    ///
-    /// A second durable way, for when Redis does not take a delivery (an inbox in PostgreSQL), has
-    /// its place in the error arm below: it takes the same `VerifiedDelivery` and gives the same
-    /// proof, so that nothing else of the ingress changes.
+    /// Makes a delivery as durable as its lane is to be, or says why it is not known to be.
     pub(crate) async fn append(
         &self,
         delivery: &VerifiedDelivery,
         lane: Lane,
         event_name: &str,
     ) -> Result<AppendedEntry, NotAppended> {
-        match self.append_to_stream(delivery, lane, event_name).await {
-            Ok(()) => {
-                self.health.succeeded();
-                Ok(AppendedEntry(()))
-            }
+        let level = self.levels.level(lane);
+        let command = command(&self.stream_keys[lane.index()], delivery, event_name, level);
+        let sent = self.roads[lane.index()].send(command, delivery.body().len());
+        let appended = tokio::time::timeout(self.timeout, sent).await;
+        match appended.unwrap_or(Err(NotAppended::Timeout)) {
+            Ok(()) => Ok(AppendedEntry(level)),
             Err(error) => {
-                self.connection.suspect();
-                self.health.failed(&error);
+                if let Road::Single(connection) = &*self.roads[lane.index()] {
+                    connection.suspect();
+                }
                 Err(error)
             }
         }
     }
+}
 
-    async fn append_to_stream(
-        &self,
-        delivery: &VerifiedDelivery,
-        lane: Lane,
-        event_name: &str,
-    ) -> Result<(), NotAppended> {
-        let command = command(&self.stream_keys[lane.index()], delivery, event_name);
-        let appended =
-            tokio::time::timeout(self.timeout, self.send(command, delivery.body().len())).await;
-        appended.unwrap_or(Err(NotAppended::Timeout))
+impl Road {
+    fn laid(
+        redis: &RedisSettings,
+        grouped: bool,
+        confirmation: Confirmation,
+        timeout: Duration,
+    ) -> Self {
+        if !grouped {
+            return Self::Single(connect_shared(redis));
+        }
+        let connections = match confirmation {
+            // What blocks until it is confirmed needs a connection of its own.
+            Confirmation::Wait { .. } => std::array::from_fn(|_| Rc::new(connect_shared(redis))),
+            Confirmation::Answer => {
+                let shared = Rc::new(connect_shared(redis));
+                std::array::from_fn(|_| shared.clone())
+            }
+        };
+        Self::Grouped(group::gather(connections, confirmation, timeout))
     }
 
     async fn send(&self, command: Cmd, n_bytes: usize) -> Result<(), NotAppended> {
-        let Some(groups) = &self.groups else {
-            let mut connection = self.connection.handle();
-            let appended = command.exec_async(&mut connection).await;
-            return appended.map_err(NotAppended::Redis);
+        let groups = match self {
+            Self::Single(connection) => {
+                let mut connection = connection.handle();
+                let appended = command.exec_async(&mut connection).await;
+                return appended.map_err(NotAppended::Redis);
+            }
+            Self::Grouped(groups) => groups,
         };
         let (confirm, confirmed) = oneshot::channel();
         // The gathering task lives as long as this sender, unless the thread is ending.
@@ -120,8 +155,20 @@ impl Appender {
     }
 }
 
-fn command(stream_key: &str, delivery: &VerifiedDelivery, event_name: &str) -> Cmd {
-    let fields = entry::fields_of(delivery, event_name);
+impl AppendedEntry {
+    /// How durable it is.
+    pub(crate) fn level(&self) -> Durability {
+        self.0
+    }
+}
+
+fn command(
+    stream_key: &str,
+    delivery: &VerifiedDelivery,
+    event_name: &str,
+    level: Durability,
+) -> Cmd {
+    let fields = entry::fields_of(delivery, event_name, level);
     let n_bytes: usize = fields
         .iter()
         .map(|(name, value)| name.len() + value.len())

@@ -1,6 +1,6 @@
-//! The ingress: receives Razorpay's webhooks, verifies them, appends them to Redis, and answers 200
-//! once they are durable. It parses no more than the event's name, and asks a database for nothing
-//! but its schema, once.
+//! The ingress: receives Razorpay's webhooks, verifies them, makes them durable and answers 200. They go
+//! to Redis, and while Redis cannot take them to the inbox in PostgreSQL. It parses no more than the
+//! event's name.
 
 mod app;
 
@@ -8,7 +8,15 @@ mod receive;
 
 mod body;
 
+mod durable;
+
 mod append;
+
+mod inbox;
+
+mod breaker;
+
+mod rehearsal;
 
 mod answer;
 
@@ -19,4 +27,5 @@ mod readiness;
 mod schema;
 
 pub use app::{App, RunError, StartError};
+pub use append::LevelNotGiven;
 pub use schema::UnknownSchema;

@@ -1,5 +1,6 @@
 //! Counters of the ingress.
 
+use harkara_core::durability::Durability;
 use harkara_core::signature::Refusal;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -26,6 +27,7 @@ pub(crate) struct Counters {
     outcomes: [Counter; Outcome::ALL.len()],
     refusals: [Counter; REFUSALS.len()],
     accepted_bytes: Counter,
+    levels: [Counter; Durability::ALL.len()],
 }
 
 const REFUSALS: [Refusal; 4] = [
@@ -83,7 +85,15 @@ impl Counters {
             Unit::Bytes,
             accepted_bytes.clone(),
         );
+        let levels = Family::<Label, Counter>::default();
+        registry.register(
+            "harkara_ingress_durable",
+            "Accepted deliveries by how durable they were when they were answered",
+            levels.clone(),
+        );
         Self {
+            levels: Durability::ALL
+                .map(|level| levels.get_or_create_owned(&[("level", level.as_str())])),
             outcomes: Outcome::ALL
                 .map(|outcome| outcomes.get_or_create_owned(&[("outcome", outcome.code())])),
             refusals: REFUSALS
@@ -97,9 +107,16 @@ impl Counters {
         self.outcomes[outcome as usize].inc();
     }
 
-    /// Counts an accepted delivery and the bytes of its body.
-    pub(crate) fn accepted(&self, body_bytes: usize) {
+    /// Counts an accepted delivery, the bytes of its body and how durable it is.
+    pub(crate) fn accepted(&self, body_bytes: usize, level: Durability) {
         self.count(Outcome::Accepted);
+        let position = match level {
+            Durability::Appended => 0,
+            Durability::Fsynced => 1,
+            Durability::Replicated => 2,
+            Durability::Stored => 3,
+        };
+        self.levels[position].inc();
         self.accepted_bytes.inc_by(body_bytes as u64);
     }
 

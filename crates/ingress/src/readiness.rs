@@ -1,85 +1,43 @@
-//! Whether the ingress can take deliveries, asked of Redis itself.
+//! Whether the ingress can take deliveries: by Redis, or else by the inbox.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use harkara_runtime::admin::Probe;
-use harkara_runtime::redis::{Pool, ServerProblem, address, connect_blocking, pool};
+use harkara_runtime::redis::pool;
 use harkara_runtime::settings::RedisSettings;
-use redis::Cmd;
 
-use crate::append::AppendHealth;
+use crate::breaker::Breaker;
+use crate::inbox::Inbox;
+use crate::rehearsal::takes_appends;
 
-/// For how long a failed append keeps the process from being ready when no append has succeeded
-/// since. It must end by itself: a process that is not ready gets no requests, and so could never
-/// show that appends succeed again.
-const FAILURE_COUNTS_FOR: Duration = Duration::from_secs(10);
+/// The probes of Redis and of the inbox, where there is one. One of them is enough: a process that is not
+/// ready gets no requests, and one that can store deliveries somewhere must get them.
+pub(crate) fn probes(
+    settings: &RedisSettings,
+    breaker: Arc<Breaker>,
+    inbox: Option<Inbox>,
+) -> Vec<Probe> {
+    let mut probes = vec![redis(settings, breaker)];
+    probes.extend(inbox.map(postgres));
+    probes
+}
 
-/// The probe of Redis: it must take appends, and none must have just failed.
-pub(crate) fn probe(settings: &RedisSettings, health: Arc<AppendHealth>) -> Probe {
+/// Redis must take appends, and deliveries must go there.
+fn redis(settings: &RedisSettings, breaker: Arc<Breaker>) -> Probe {
     let pool = pool(settings);
     let partition = settings.partition;
-    Probe::new("redis", move || {
-        let (pool, health) = (pool.clone(), health.clone());
+    Probe::one_of("redis", move || {
+        let (pool, breaker) = (pool.clone(), breaker.clone());
         async move {
             takes_appends(&pool, partition).await?;
-            match health.failing_since_last_success() {
-                Some(age) if age < FAILURE_COUNTS_FOR => Err(format!(
-                    "an append failed {} ms ago and none has succeeded since",
-                    age.as_millis()
-                )),
-                _ => Ok(()),
-            }
+            breaker.reason().map_or(Ok(()), Err)
         }
     })
 }
 
-/// Checks before the start that the user of the URL may append, and make transactions where appends are
-/// `grouped`. Other refusals (memory, a failover) pass, and are for readiness to tell of.
-pub(crate) async fn check_permission(
-    settings: &RedisSettings,
-    grouped: bool,
-) -> Result<(), ServerProblem> {
-    let address = address(settings);
-    let asked = async {
-        let mut connection = connect_blocking(settings, Duration::ZERO).await?;
-        if grouped {
-            // One by one: in a pipeline, a refused MULTI would leave the appends outside a transaction.
-            redis::cmd("MULTI").exec_async(&mut connection).await?;
-            redis::cmd("EXEC").exec_async(&mut connection).await?;
-        }
-        rehearsal(settings.partition)
-            .exec_async(&mut connection)
-            .await
-    };
-    match asked
-        .await
-        .map_err(|error| ServerProblem::of(&address, error))
-    {
-        Err(problem @ ServerProblem::NotPermitted { .. }) => Err(problem),
-        Err(problem) => {
-            tracing::warn!(%problem, "Redis does not take deliveries at present.");
-            Ok(())
-        }
-        Ok(()) => Ok(()),
-    }
-}
-
-async fn takes_appends(pool: &Pool, partition: u16) -> Result<(), String> {
-    let mut connection = pool.get().await.map_err(|error| error.to_string())?;
-    rehearsal(partition)
-        .exec_async(&mut connection)
-        .await
-        .map_err(|error| error.to_string())
-}
-
-/// An append to a stream that does not exist, and that the append must not create: Redis answers
-/// with nothing and writes nothing, but first checks all that a real append needs: memory,
-/// permission, that it is no replica, that it can persist and has loaded its data.
-fn rehearsal(partition: u16) -> Cmd {
-    let mut command = redis::cmd("XADD");
-    command
-        .arg(format!("harkara:{{{partition}}}:rehearsal"))
-        .arg(&["NOMKSTREAM", "*", "f", "v"]);
-    command
+fn postgres(inbox: Inbox) -> Probe {
+    Probe::one_of("postgres", move || {
+        let inbox = inbox.clone();
+        async move { inbox.ping().await.map_err(|error| error.full()) }
+    })
 }

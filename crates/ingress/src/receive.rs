@@ -17,8 +17,8 @@ use harkara_core::trace::TraceContext;
 use harkara_runtime::clock;
 
 use crate::answer;
-use crate::append::Appender;
 use crate::body::{self, NoBody};
+use crate::durable::Ways;
 use crate::metrics::{Counters, Outcome};
 
 const SIGNATURE: HeaderName = HeaderName::from_static("x-razorpay-signature");
@@ -32,7 +32,7 @@ const DEFAULT_ENDPOINT: &str = "default";
 /// What receiving needs; one for each server thread.
 pub(crate) struct Receiver {
     pub(crate) rules: Arc<Rules>,
-    pub(crate) appender: Appender,
+    pub(crate) ways: Ways,
     pub(crate) counters: Counters,
 }
 
@@ -81,7 +81,7 @@ async fn receive(
     let received_at = clock::now();
     let Receiver {
         rules,
-        appender,
+        ways,
         counters,
     } = receiver.as_ref();
     let mut payload = payload.into_inner();
@@ -123,9 +123,9 @@ async fn receive(
     let event_name = event_name(verified.body());
     let lane = rules.lanes.lane_of(event_name.as_deref());
     let name = event_name.as_deref().unwrap_or_default();
-    if let Ok(appended) = appender.append(&verified, lane, name).await {
-        counters.accepted(verified.body().len());
-        answer::accepted(appended)
+    if let Ok(durable) = ways.make_durable(&verified, lane, name).await {
+        counters.accepted(verified.body().len(), durable.level());
+        answer::accepted(durable)
     } else {
         counters.count(Outcome::Unavailable);
         answer::unavailable(&rules.retry_after)

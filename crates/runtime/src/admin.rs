@@ -34,7 +34,7 @@ const METRICS_TYPE: HeaderValue =
 
 /// What the admin port tells about a process.
 pub struct Admin {
-    /// The dependencies that must be up for the process to be ready.
+    /// The dependencies of which enough must be up for the process to be ready.
     pub probes: Vec<Probe>,
     /// The loops that must move for the process to be alive.
     pub liveness: Liveness,
@@ -121,7 +121,7 @@ async fn live(admin: web::Data<Admin>) -> HttpResponse {
 async fn ready(admin: web::Data<Admin>) -> HttpResponse {
     let stopping = admin.stop.is_requested();
     let outcomes = probe::run_all(&admin.probes, PROBE_TIMEOUT).await;
-    let ready = !stopping && outcomes.iter().all(|(_, outcome)| outcome.result.is_ok());
+    let ready = !stopping && probe::suffice(&admin.probes, &outcomes);
     let dependencies: Map<String, Value> = outcomes
         .into_iter()
         .map(|(name, outcome)| (name.to_owned(), outcome.to_json()))

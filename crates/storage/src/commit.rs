@@ -39,6 +39,8 @@ pub struct Outcome {
     pub failed: usize,
     /// Stored to be tried again.
     pub retried: usize,
+    /// Stored to be looked into.
+    pub held: usize,
     /// Deliveries of events that were already known, by id or by body: no effect.
     pub duplicates: usize,
     /// Ledger rows that someone else had settled meanwhile: no effect.
@@ -96,8 +98,8 @@ pub async fn commit(
             let outcome = connection
                 .transaction(async |connection| apply(connection, records).await)
                 .await?;
-            // Ledger rows say nothing about the streams.
-            if !entries.is_empty() {
+            // Ledger rows say nothing about fresh deliveries.
+            if records.iter().any(identify::is_fresh) {
                 repeats.expect(outcome.duplicates > 0);
             }
             Ok(outcome)
@@ -173,6 +175,7 @@ impl Outcome {
                 Verdict::Project(_) => outcome.processed += 1,
                 Verdict::Fail { .. } => outcome.failed += 1,
                 Verdict::Retry { .. } => outcome.retried += 1,
+                Verdict::Hold => outcome.held += 1,
             }
         }
         outcome
@@ -182,6 +185,6 @@ impl Outcome {
 fn projection_of<'a>(records: impl Iterator<Item = &'a EventRecord>) -> Projection {
     project(records.filter_map(|record| match &record.verdict {
         Verdict::Project(event) => Some((&record.claimed.event_id, event)),
-        Verdict::Fail { .. } | Verdict::Retry { .. } => None,
+        Verdict::Hold | Verdict::Fail { .. } | Verdict::Retry { .. } => None,
     }))
 }

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use std::time::Duration;
 
+use harkara_core::durability::Durability;
 use harkara_core::entry::EntryRef;
 use harkara_core::event::Event;
 use harkara_core::ids::{AccountId, EventId};
@@ -30,6 +31,9 @@ pub struct ClaimedEvent {
     pub signature: String,
     /// The delivery's trace context.
     pub trace: TraceContext,
+    /// How durable it was when its delivery was answered; `None` where that is not known, or stands in its
+    /// ledger row already.
+    pub durability: Option<Durability>,
     /// The exact body.
     pub body: Bytes,
     /// The body's digest.
@@ -37,20 +41,21 @@ pub struct ClaimedEvent {
 }
 
 impl ClaimedEvent {
-    /// The stream entry that it came in; `None` for a leased ledger row.
+    /// The stream entry that it came in; `None` for others.
     #[must_use]
     pub fn entry(&self) -> Option<EntryRef> {
         match self.origin {
             Origin::Stream(entry) => Some(entry),
-            Origin::Ledger { .. } => None,
+            Origin::Inbox | Origin::Ledger { .. } => None,
         }
     }
 
-    /// Attempts to process it, this one included.
+    /// Attempts to process it, this one included; none is made of what goes to the inbox.
     #[must_use]
     pub fn attempts(&self) -> u32 {
         match self.origin {
             Origin::Stream(_) => 1,
+            Origin::Inbox => 0,
             Origin::Ledger { attempts, .. } => attempts,
         }
     }
@@ -69,11 +74,13 @@ pub struct EventRecord {
     pub verdict: Verdict,
 }
 
-/// Where an event was claimed: two sources, one road.
+/// Where an event comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
     /// A stream entry: a fresh delivery, acknowledged after the commit.
     Stream(EntryRef),
+    /// A fresh delivery that Redis could not take, straight from the ingress.
+    Inbox,
     /// A pending ledger row: a retry or a replay.
     Ledger {
         /// Its attempts including this one.
@@ -89,6 +96,8 @@ pub enum Origin {
 /// What is to be done about an event.
 #[derive(Clone, Debug)]
 pub enum Verdict {
+    /// Keep it pending, due at once: nobody has looked into it yet.
+    Hold,
     /// Apply it to the tables.
     Project(Event),
     /// Keep it as a dead letter.
@@ -110,19 +119,20 @@ impl Verdict {
         match self {
             Self::Project(_) => "processed",
             Self::Fail { .. } => "failed",
-            Self::Retry { .. } => "pending",
+            Self::Hold | Self::Retry { .. } => "pending",
         }
     }
 
     pub(crate) fn error(&self) -> Option<&str> {
         match self {
-            Self::Project(_) => None,
+            Self::Hold | Self::Project(_) => None,
             Self::Fail { error } | Self::Retry { error, .. } => Some(error),
         }
     }
 
     pub(crate) fn retry_after_millis(&self) -> Option<i64> {
         match self {
+            Self::Hold => Some(0),
             Self::Project(_) | Self::Fail { .. } => None,
             Self::Retry { after, .. } => {
                 Some(i64::try_from(after.as_millis()).unwrap_or(i64::MAX / 2))

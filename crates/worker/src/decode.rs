@@ -60,6 +60,7 @@ fn read(claimed: &ClaimedEntry) -> Result<ClaimedEvent, InvalidEntry> {
         received_at: entry.received_at,
         signature: entry.signature,
         trace: entry.trace,
+        durability: entry.durability,
         body_sha256: body_sha256(&entry.body),
         body: entry.body,
     })
@@ -82,6 +83,7 @@ fn evidence(claimed: &ClaimedEntry, now: ReceivedAt) -> ClaimedEvent {
         received_at: now,
         signature: String::new(),
         trace: TraceContext::default(),
+        durability: None,
         body_sha256: body_sha256(&body),
         body,
     }

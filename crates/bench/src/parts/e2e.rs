@@ -77,7 +77,10 @@ async fn run(bench: &Bench, rate_per_s: f64, audits: &mut Vec<Audit>) -> Result<
     let database = bench.fresh(AppendFsync::Everysec).await?;
     let stores = bench.stores(&database);
     let worker = bench.binaries.worker(&stores, USUAL.committers).await?;
-    let ingress = bench.binaries.ingress(&stores, &bench.secret).await?;
+    let ingress = bench
+        .binaries
+        .ingress(&stores, &bench.secret, AppendFsync::Everysec)
+        .await?;
     let wal_before = bench.postgres.wal_bytes().await?;
     let watch = Watch::begin(
         &[

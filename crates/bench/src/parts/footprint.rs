@@ -46,7 +46,10 @@ pub(crate) async fn measure(bench: &Bench, found: &mut Found) -> Result<()> {
 async fn idle_run(bench: &Bench) -> Result<Figures> {
     let database = bench.fresh(AppendFsync::Everysec).await?;
     let stores = bench.stores(&database);
-    let ingress = bench.binaries.ingress(&stores, &bench.secret).await?;
+    let ingress = bench
+        .binaries
+        .ingress(&stores, &bench.secret, AppendFsync::Everysec)
+        .await?;
     let worker = bench.binaries.worker(&stores, USUAL.committers).await?;
     // What follows a start, such as connections made in advance, is over by then.
     tokio::time::sleep(bench.extent.warm_up).await;

@@ -203,7 +203,7 @@ pub(crate) async fn ingress_run(
     let database = bench.fresh(run.policy).await?;
     let mut ingress = bench
         .binaries
-        .ingress(&bench.stores(&database), &bench.secret)
+        .ingress(&bench.stores(&database), &bench.secret, run.policy)
         .await?;
     let receiver = Receiver {
         address: ingress.public()?,

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use bytes::Bytes;
 use harkara_core::delivery::Delivery;
+use harkara_core::durability::Durability;
 use harkara_core::endpoint::EndpointName;
 use harkara_core::entry;
 use harkara_core::ids::EventId;
@@ -134,7 +135,7 @@ impl Renderer {
         let lane: Lane = self.lanes.lane_of(Some(event_name));
         let mut command = cmd("XADD");
         command.arg(stream_key(lane)).arg("*");
-        for (name, value) in entry::fields_of(&verified, event_name) {
+        for (name, value) in entry::fields_of(&verified, event_name, Durability::Appended) {
             command.arg(name).arg(value.as_ref());
         }
         Ok(command)

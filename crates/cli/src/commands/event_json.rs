@@ -26,6 +26,7 @@ pub(crate) struct EventJson<'a> {
     error: Option<&'a str>,
     trace_id: Option<&'a str>,
     traceparent: Option<&'a str>,
+    durability: Option<&'a str>,
     body_bytes: i32,
 }
 
@@ -50,6 +51,7 @@ impl<'a> From<&'a EventRow> for EventJson<'a> {
             error: row.error.as_deref(),
             trace_id: trace_id(row),
             traceparent: row.traceparent.as_deref(),
+            durability: row.durability.as_deref(),
             body_bytes: row.body_bytes,
         }
     }

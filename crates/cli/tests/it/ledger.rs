@@ -63,6 +63,7 @@ fn record(event_id: &str, body: Vec<u8>, seconds: i64) -> EventRecord {
             received_at: ReceivedAt::from_millis((NOW + seconds) * 1000),
             signature: sign(&Secret::new(SECRET), &body),
             trace: TraceContext::generated(0xabc, 1),
+            durability: None,
             body_sha256: body_sha256(&body),
             body: body.into(),
         },

@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use super::{InvalidEntry, StreamEntry, is_name};
 use crate::delivery::VerifiedDelivery;
+use crate::durability::Durability;
 use crate::endpoint::EndpointName;
 use crate::ids::EventId;
 use crate::signature::check_form;
@@ -38,23 +39,29 @@ pub mod line {
     pub const EVENT_NAME: &str = "event name";
     /// W3C `tracestate`; may be empty.
     pub const TRACESTATE: &str = "tracestate";
+    /// How durable the entry is when its delivery is answered 200. Older entries have no such line.
+    pub const DURABILITY: &str = "durability";
 }
 
 /// The head of a delivery. None of its texts can hold a line break: each was checked when it was read
 /// from the request.
-pub(super) fn written(delivery: &VerifiedDelivery, event_name: &str) -> String {
+pub(super) fn written(
+    delivery: &VerifiedDelivery,
+    event_name: &str,
+    durability: Durability,
+) -> String {
     let mut head = String::with_capacity(USUAL_BYTES);
-    let signature = std::str::from_utf8(&delivery.signature).expect("hex is ASCII");
     let received_at = delivery.received_at.millis().to_string();
     let lines = [
         FORMAT_VERSION,
         delivery.event_id.as_str(),
         delivery.endpoint.as_str(),
         &received_at,
-        signature,
+        delivery.signature(),
         &delivery.trace.traceparent,
         event_name,
         &delivery.trace.tracestate,
+        durability.as_str(),
     ];
     for (at, line) in lines.into_iter().enumerate() {
         if at > 0 {
@@ -86,6 +93,10 @@ pub(super) fn read(head: &[u8], body: &Bytes) -> Result<StreamEntry, InvalidEntr
     let traceparent = next(line::TRACEPARENT)?;
     let event_name = next(line::EVENT_NAME)?;
     let tracestate = next(line::TRACESTATE)?;
+    let durability = match lines.next() {
+        Some(level) => Some(Durability::parse(level).ok_or_else(|| malformed(line::DURABILITY))?),
+        None => None,
+    };
 
     check_form(Some(signature.as_bytes())).map_err(|_| malformed(line::SIGNATURE))?;
     if !is_name(event_name) {
@@ -101,6 +112,7 @@ pub(super) fn read(head: &[u8], body: &Bytes) -> Result<StreamEntry, InvalidEntr
         received_at: ReceivedAt::from_millis(received_at),
         signature: signature.to_owned(),
         trace: TraceContext::parse(traceparent, Some(tracestate)).unwrap_or_default(),
+        durability,
         body: body.clone(),
     })
 }

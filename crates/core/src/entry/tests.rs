@@ -3,6 +3,7 @@ use proptest::prelude::*;
 
 use super::{InvalidEntry, StreamEntry, event_id, event_name, field, fields_of, line};
 use crate::delivery::Delivery;
+use crate::durability::Durability;
 use crate::endpoint::EndpointName;
 use crate::ids::EventId;
 use crate::secret::Secret;
@@ -33,7 +34,7 @@ fn entry_fields(
     let verified = verify(delivery, &EndpointSecrets::new(&[secret]).unwrap())
         .ok()
         .unwrap();
-    fields_of(&verified, name)
+    fields_of(&verified, name, Durability::Fsynced)
         .into_iter()
         .map(|(key, value)| {
             (

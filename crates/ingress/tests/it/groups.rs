@@ -1,12 +1,16 @@
 //! Appends to a server that writes to disk before it answers go in groups.
 
+use std::time::Duration;
+
 use harkara_core::lane::Lane;
-use harkara_testkit::RedisServer;
+use harkara_testkit::{RedisServer, wait_until};
 
 use crate::http::Response;
 use crate::ingress::Ingress;
 
 const FSYNC_EVERY_WRITE: [&str; 2] = ["--appendfsync", "always"];
+
+const BOUND: Duration = Duration::from_secs(15);
 
 /// Far more than one group of each server thread holds.
 const DELIVERIES: usize = 600;
@@ -98,9 +102,14 @@ async fn a_group_that_the_server_has_no_memory_for_is_answered_503() {
     redis.configure("maxmemory", "1").await;
     let responses = deliver_at_once(&ingress, |_| "order.paid").await;
     assert_eq!(n_with_status(&responses, 503), DELIVERIES);
+    assert_eq!(ingress.entries(Lane::Default).await.len(), 0);
     redis.configure("maxmemory", "0").await;
+    wait_until("deliveries are accepted again", BOUND, async || {
+        ingress.deliver("{}").await.status == 200
+    })
+    .await;
     let responses = deliver_at_once(&ingress, |_| "order.paid").await;
     assert_eq!(n_with_status(&responses, 200), DELIVERIES);
-    assert_eq!(ingress.entries(Lane::Default).await.len(), DELIVERIES);
+    assert_eq!(ingress.entries(Lane::Default).await.len(), DELIVERIES + 1);
     ingress.stop().await;
 }

@@ -117,6 +117,8 @@ pub(crate) async fn build(redis_url: &str, changed: &[(&str, &str)]) -> Result<A
         ("redis.connect_timeout_ms", "1000"),
         // Nobody listens there: the ingress must not need a database.
         ("postgres.url", "postgres://harkara@127.0.0.1:1/harkara"),
+        // The servers of the tests fsync every second.
+        ("ingress.durability", "appended"),
         ("ingress.bind", "127.0.0.1:0"),
         ("ingress.admin_bind", "127.0.0.1:0"),
         ("ingress.threads", "2"),

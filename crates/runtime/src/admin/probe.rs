@@ -13,6 +13,7 @@ type Answer = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
 #[derive(Clone)]
 pub struct Probe {
     name: &'static str,
+    pub(super) one_is_enough: bool,
     ask: Arc<dyn Fn() -> Answer + Send + Sync>,
 }
 
@@ -32,9 +33,32 @@ impl Probe {
     {
         Self {
             name,
+            one_is_enough: false,
             ask: Arc::new(move || Box::pin(ask())),
         }
     }
+
+    /// The same, of a dependency that others of its kind can stand in for: of those that were made with
+    /// this, one that is up is enough.
+    pub fn one_of<F, A>(name: &'static str, ask: F) -> Self
+    where
+        F: Fn() -> A + Send + Sync + 'static,
+        A: Future<Output = Result<(), String>> + Send + 'static,
+    {
+        Self {
+            one_is_enough: true,
+            ..Self::new(name, ask)
+        }
+    }
+}
+
+/// Whether the dependencies that are up are enough.
+pub(super) fn suffice(probes: &[Probe], outcomes: &[(&'static str, Outcome)]) -> bool {
+    let all = probes.iter().zip(outcomes);
+    let mut required = all.clone().filter(|(probe, _)| !probe.one_is_enough);
+    let mut one_of = all.filter(|(probe, _)| probe.one_is_enough).peekable();
+    let is_up = |(_, (_, outcome)): (&Probe, &(&'static str, Outcome))| outcome.result.is_ok();
+    required.all(is_up) && (one_of.peek().is_none() || one_of.any(is_up))
 }
 
 /// Asks all dependencies at once and waits no longer than `timeout` for any of them.
@@ -88,7 +112,27 @@ mod tests {
     use std::future::pending;
     use std::time::Duration;
 
-    use super::{Probe, run_all};
+    use super::{Probe, run_all, suffice};
+
+    #[tokio::test]
+    async fn of_those_that_stand_in_for_each_other_one_is_enough() {
+        let up = || async { Ok(()) };
+        let down = || async { Err("refused".to_owned()) };
+        for (probes, enough) in [
+            (vec![Probe::new("a", up), Probe::new("b", up)], true),
+            (vec![Probe::new("a", up), Probe::new("b", down)], false),
+            (vec![Probe::one_of("a", down), Probe::one_of("b", up)], true),
+            (
+                vec![Probe::one_of("a", down), Probe::one_of("b", down)],
+                false,
+            ),
+            (vec![Probe::one_of("a", up), Probe::new("b", down)], false),
+            (vec![], true),
+        ] {
+            let outcomes = run_all(&probes, Duration::from_secs(1)).await;
+            assert_eq!(suffice(&probes, &outcomes), enough);
+        }
+    }
 
     #[tokio::test]
     async fn a_dependency_that_hangs_or_panics_counts_as_down_and_delays_no_other() {

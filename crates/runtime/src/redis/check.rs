@@ -13,6 +13,9 @@ const POLICY_REQUIRED: &str = "noeviction";
 /// The first version that has `XAUTOCLAIM` and `XADD … NOMKSTREAM`.
 const VERSION_MIN: (u32, u32) = (6, 2);
 
+/// The first version that has `WAITAOF`.
+const WAITAOF_SINCE: (u32, u32) = (7, 2);
+
 /// A server that can be used, and what an operator should know about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerReport {
@@ -22,6 +25,12 @@ pub struct ServerReport {
     pub version: String,
     /// `appendfsync` (`always`, `everysec`, `no`) where the append-only file is on and known.
     pub appendfsync: Option<String>,
+    /// Whether it has `WAITAOF`, which confirms that writes are on its disk.
+    pub has_waitaof: bool,
+    /// Replicas that are connected.
+    pub replicas: usize,
+    /// Bytes in use, and the most that it may use; 0 is no bound, or one that it does not tell.
+    pub memory_bytes: (u64, u64),
     /// Risks and gaps that do not stop the start.
     pub notes: Vec<Note>,
 }
@@ -186,6 +195,7 @@ fn report(
     let append_only = append_only.or(told("aof_enabled").map(|value| value == "1"));
     let appendfsync = configured("appendfsync").filter(|_| append_only == Some(true));
 
+    let number = |name: &str| told(name).and_then(|n| n.parse().ok()).unwrap_or(0);
     let mut notes = Vec::new();
     if append_only == Some(false) {
         notes.push(Note::PersistenceOff);
@@ -200,6 +210,11 @@ fn report(
         address,
         version: told("redis_version").unwrap_or_default().to_owned(),
         appendfsync: appendfsync.map(str::to_owned),
+        has_waitaof: told("redis_version")
+            .and_then(version)
+            .is_some_and(|version| version >= WAITAOF_SINCE),
+        replicas: usize::try_from(number("connected_slaves")).unwrap_or(usize::MAX),
+        memory_bytes: (number("used_memory"), number("maxmemory")),
         notes,
     })
 }
@@ -254,6 +269,13 @@ fn parse_info(info: &str) -> HashMap<&str, &str> {
 }
 
 impl ServerReport {
+    /// Percents of its memory in use; `None` where it has no bound.
+    #[must_use]
+    pub fn memory_percent(&self) -> Option<u64> {
+        let (used, most) = self.memory_bytes;
+        (used * 100).checked_div(most)
+    }
+
     /// Logs what the report holds: the server at info, a risk at warn.
     pub fn log(&self) {
         tracing::info!(

@@ -41,6 +41,9 @@ pub(super) enum Kind {
 /// The largest weight of a lane: beyond this the lowest lane would in effect starve.
 pub(super) const LANE_WEIGHT_MAX: u32 = 1000;
 
+/// The levels that can be asked of Redis, the least first.
+pub(super) const DURABILITY_NAMES: &[&str] = &["appended", "fsynced", "replicated"];
+
 /// The names of the lanes, highest first.
 pub(super) const LANE_NAMES: &[&str] = &["critical", "medium", "normal", "default"];
 
@@ -92,7 +95,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     setting("redis.connect_timeout_ms", "2000", millis(1, MINUTE_MS),
         "How long a connection attempt to Redis may take."),
     setting("redis.response_timeout_ms", "2000", millis(1, MINUTE_MS),
-        "How long Redis may take to answer a command. An append that takes longer, waiting for a connection included, is answered 503."),
+        "How long Redis may take to answer a command."),
 
     setting("postgres.url", "postgres://harkara@127.0.0.1:15432/harkara", Kind::Url(&["postgres://", "postgresql://"]),
         "The PostgreSQL database that holds the ledger and the projections."),
@@ -123,8 +126,27 @@ pub(super) const SETTINGS: &[Setting] = &[
         "How long an idle connection is kept open."),
     setting("ingress.retry_after_s", "5", Kind::Whole { min: 0, max: 86_400, unit: "seconds" },
         "The `Retry-After` of a 503."),
+    setting("ingress.durability", "fsynced", Kind::Choice(DURABILITY_NAMES),
+        "How durable a delivery is before it is answered 200: `appended` (in the memory of Redis), `fsynced` (on its disk) or `replicated` (on its disk and in the memory of `ingress.replicas_min` replicas)."),
+    setting("ingress.replicas_min", "1", count(1, 100),
+        "Replicas of Redis that must have a delivery where it is to be `replicated`."),
+    setting("ingress.trust_redis", "false", Kind::Choice(&["true", "false"]),
+        "Whether the answer of Redis is taken for the level asked of it where Redis does not tell how it persists, or tells that it does not: some managed services are durable in their own way."),
+    setting("ingress.append_timeout_ms", "1200", millis(1, MINUTE_MS),
+        "How long Redis may take to confirm a delivery before it goes to the inbox. With the inbox's share, Razorpay has its answer within 2 seconds."),
+    setting("ingress.entries_max", "2000000", count(1, u32::MAX as u64),
+        "Entries in the lanes, claimed or not, from which deliveries go to the inbox instead."),
+    setting("ingress.redis_memory_percent_max", "85", Kind::Whole { min: 1, max: 100, unit: "percent" },
+        "Part of the `maxmemory` of Redis from which deliveries go to the inbox instead. Without a `maxmemory` there is no such bound."),
+    setting("ingress.inbox_connections_max", "2", count(0, 100),
+        "Most connections to PostgreSQL over which deliveries go to the inbox while Redis cannot take them. 0 turns the inbox off."),
+    setting("ingress.inbox_timeout_ms", "700", millis(1, MINUTE_MS),
+        "How long PostgreSQL may take to store a delivery in the inbox before it is answered 503."),
     setting("ingress.stop_deadline_ms", "20000", millis(0, HOUR_MS),
         "How long requests in flight may take to finish once the ingress was asked to stop. Rounded up to whole seconds."),
+
+    setting("durability.<name>", "", Kind::Choice(DURABILITY_NAMES),
+        "The same for one lane, in place of `ingress.durability`."),
 
     setting("worker.admin_bind", "0.0.0.0:9081", Kind::Address,
         "Where the worker serves `/livez`, `/readyz` and `/metrics`. Port 0 takes a free port."),

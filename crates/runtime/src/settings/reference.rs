@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::catalogue::{Kind, SETTINGS, Setting};
+use super::catalogue::{Kind, LANE_NAMES, SETTINGS, Setting};
 use super::layers::variable_of;
 
 /// Longest line of a comment in the generated TOML file.
@@ -84,7 +84,10 @@ impl Setting {
         let name = self.key.split_once('.').expect("every key has a section").1;
         match self.kind {
             Kind::Secrets => "secrets = [\"the newest secret\", \"the one before it\"]".to_owned(),
-            Kind::Choice(_) if self.is_family() => "\"payment.dispute\" = \"critical\"".to_owned(),
+            Kind::Choice(words) if self.is_family() && words == LANE_NAMES => {
+                "\"payment.dispute\" = \"critical\"".to_owned()
+            }
+            Kind::Choice(_) if self.is_family() => "critical = \"replicated\"".to_owned(),
             Kind::Whole { .. } => format!("{name} = {}", self.default),
             Kind::Weights => format!("{name} = [{}]", self.default.replace(',', ", ")),
             Kind::Url(_) | Kind::Address | Kind::Text | Kind::Choice(_) | Kind::LogFilter => {

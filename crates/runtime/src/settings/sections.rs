@@ -4,10 +4,11 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use ::redis::IntoConnectionInfo;
-use harkara_core::lane::LANES;
+use harkara_core::durability::Durability;
+use harkara_core::lane::{LANES, Lane};
 use harkara_core::secret::Secret;
 
-use super::catalogue::{self, Kind, LANE_WEIGHT_MAX};
+use super::catalogue::{self, DURABILITY_NAMES, Kind, LANE_NAMES, LANE_WEIGHT_MAX};
 use super::reader::Reader;
 use crate::logging::parse_filter;
 
@@ -60,6 +61,22 @@ pub struct IngressSettings {
     pub keep_alive: Duration,
     /// `Retry-After` of a 503, in seconds.
     pub retry_after_s: u32,
+    /// How durable a delivery of each lane is before it is answered, in the order of `Lane::ALL`.
+    pub durability: [Durability; LANES],
+    /// Replicas that must have what is to be replicated, at least 1.
+    pub replicas_min: usize,
+    /// Whether Redis is trusted to be as durable as asked where it does not say so.
+    pub trust_redis: bool,
+    /// Bound of the confirmation by Redis.
+    pub append_timeout: Duration,
+    /// Entries from which deliveries go to the inbox.
+    pub entries_max: u64,
+    /// Percents of Redis's memory from which deliveries go to the inbox.
+    pub redis_memory_percent_max: u64,
+    /// Most connections of the inbox; 0 where there is none.
+    pub inbox_connections_max: usize,
+    /// Bound of storing a delivery in the inbox.
+    pub inbox_timeout: Duration,
     /// Bound of a graceful stop.
     pub stop_deadline: Duration,
 }
@@ -160,6 +177,14 @@ impl IngressSettings {
             connections_max: r.whole("ingress.connections_max"),
             keep_alive: r.millis("ingress.keep_alive_ms"),
             retry_after_s: r.whole("ingress.retry_after_s"),
+            durability: durability(r),
+            replicas_min: r.whole("ingress.replicas_min"),
+            trust_redis: r.value("ingress.trust_redis", |text| text.parse().ok()),
+            append_timeout: r.millis("ingress.append_timeout_ms"),
+            entries_max: r.whole("ingress.entries_max"),
+            redis_memory_percent_max: r.whole("ingress.redis_memory_percent_max"),
+            inbox_connections_max: r.whole("ingress.inbox_connections_max"),
+            inbox_timeout: r.millis("ingress.inbox_timeout_ms"),
             stop_deadline: r.millis("ingress.stop_deadline_ms"),
         }
     }
@@ -251,6 +276,36 @@ fn redis_url(text: &str) -> Result<Secret, String> {
             .to_owned()
     })?;
     Ok(url)
+}
+
+/// The level of each lane: its own, or that of `ingress.durability`.
+fn durability(r: &mut Reader) -> [Durability; LANES] {
+    let usual = r.value("ingress.durability", redis_level);
+    let mut levels = [usual; LANES];
+    for (name, taken) in r.family("durability") {
+        let key = format!("durability.{name}");
+        let level = taken.items.join(",");
+        match (Lane::parse(&name), redis_level(&level)) {
+            (Some(lane), Some(level)) => levels[lane.index()] = level,
+            (None, _) => {
+                let problem = format!("there is no such lane; lanes are {}", LANE_NAMES.join(", "));
+                r.fault(&key, taken.origin, problem);
+            }
+            (Some(_), None) => {
+                let problem = format!(
+                    "is {level:?}; expected one of {}",
+                    DURABILITY_NAMES.join(", ")
+                );
+                r.fault(&key, taken.origin, problem);
+            }
+        }
+    }
+    levels
+}
+
+/// A level that can be asked of Redis.
+fn redis_level(text: &str) -> Option<Durability> {
+    Durability::parse(text).filter(|level| Durability::OF_REDIS.contains(level))
 }
 
 fn with_scheme(key: &str, text: &str) -> Option<Secret> {

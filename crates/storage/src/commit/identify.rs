@@ -46,7 +46,7 @@ pub(super) async fn fresh(
     for (at, record) in records
         .iter()
         .enumerate()
-        .filter(|(_, record)| is_stream(record))
+        .filter(|(_, record)| is_fresh(record))
     {
         match first_of.entry(record.claimed.body_sha256) {
             Entry::Vacant(vacant) => {
@@ -115,14 +115,14 @@ pub(super) async fn fresh(
     Ok(Identified { fresh, repeated })
 }
 
-/// The records in the order in which identities are written, if there are any, and all are stream entries
-/// of which no two have an id or a body in common.
+/// The records in the order in which identities are written, if there are any, and all are fresh and no
+/// two have an id or a body in common.
 pub(super) fn all_distinct(records: &[EventRecord]) -> Option<Vec<usize>> {
     let ids: HashSet<&EventId> = records.iter().map(|r| &r.claimed.event_id).collect();
     let by_digest: BTreeMap<&Digest, usize> = records
         .iter()
         .enumerate()
-        .filter(|(_, record)| is_stream(record))
+        .filter(|(_, record)| is_fresh(record))
         .map(|(at, record)| (&record.claimed.body_sha256, at))
         .collect();
     let distinct = ids.len() == records.len() && by_digest.len() == records.len();
@@ -155,8 +155,9 @@ impl Known {
     }
 }
 
-fn is_stream(record: &EventRecord) -> bool {
-    matches!(record.claimed.origin, Origin::Stream(_))
+/// Whether a record is no row of the ledger yet.
+pub(super) fn is_fresh(record: &EventRecord) -> bool {
+    !matches!(record.claimed.origin, Origin::Ledger { .. })
 }
 
 /// Inserts identities; gives the digests of those that were not there. Waits for a concurrent commit

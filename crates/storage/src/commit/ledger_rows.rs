@@ -3,6 +3,7 @@
 use std::sync::LazyLock;
 
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use harkara_core::durability::Durability;
 use harkara_core::ids::AccountId;
 use harkara_core::time::EventTime;
 
@@ -20,11 +21,11 @@ pub(super) async fn insert(
         SqlText::cut(
             "INSERT INTO webhook_events (razorpay_event_id, event_type, account_id, endpoint, lane, status, body, \
                body_sha256, signature, occurred_at, created_at, processed_at, next_attempt_at, error, traceparent, \
-               tracestate) \
+               tracestate, durability, attempts) \
              SELECT id, event_type, account_id, endpoint, lane, status, body, sha, signature, \
                to_timestamp(occurred_at), to_timestamp(ms::float8 / 1000), \
                CASE WHEN status = 'processed' THEN clock_timestamp() END, \
-               now() + retry_ms * interval '1 millisecond', error, traceparent, tracestate \
+               now() + retry_ms * interval '1 millisecond', error, traceparent, tracestate, durability, attempts \
              FROM ({}) AS i",
         )
     });
@@ -44,10 +45,14 @@ pub(super) async fn insert(
         .text("error", |r| r.verdict.error())
         .text("traceparent", |r| not_empty(&r.claimed.trace.traceparent))
         .text("tracestate", |r| not_empty(&r.claimed.trace.tracestate))
+        .text("durability", |r| {
+            r.claimed.durability.map(Durability::as_str)
+        })
         .bytes("body", |r| &r.claimed.body)
         .bytes("sha", |r| &r.claimed.body_sha256)
         .bigint("occurred_at", |r| r.occurred_at.map(EventTime::seconds))
         .bigint("ms", |r| Some(r.claimed.received_at.millis()))
+        .bigint("attempts", |r| Some(r.claimed.attempts().into()))
         .bigint("retry_ms", |r| r.verdict.retry_after_millis())
         .columns();
     Statement::<()>::new(&TEXT, columns)

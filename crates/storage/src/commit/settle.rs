@@ -49,7 +49,7 @@ pub(super) async fn pending(
                 created_at_micros,
                 ..
             } => Some((at, record, leased_until_micros, created_at_micros)),
-            Origin::Stream(_) => None,
+            Origin::Stream(_) | Origin::Inbox => None,
         })
         .collect();
     if leased.is_empty() {

@@ -139,6 +139,7 @@ impl From<Row> for ClaimedEvent {
             endpoint: row.endpoint.into(),
             lane: Lane::parse(&row.lane).unwrap_or(Lane::Default),
             signature: row.signature,
+            durability: None,
             trace: TraceContext {
                 traceparent: row.traceparent.unwrap_or_default(),
                 tracestate: row.tracestate.unwrap_or_default(),

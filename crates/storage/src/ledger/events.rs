@@ -62,6 +62,8 @@ pub struct EventRow {
     pub error: Option<String>,
     #[diesel(sql_type = Nullable<Text>)]
     pub traceparent: Option<String>,
+    #[diesel(sql_type = Nullable<Text>)]
+    pub durability: Option<String>,
     #[diesel(sql_type = Integer)]
     pub body_bytes: i32,
 }
@@ -97,7 +99,7 @@ pub struct Change {
 
 const COLUMNS: &str = "razorpay_event_id, event_type, account_id, endpoint, lane, status, processed, occurred_at, \
     created_at, processed_at, duplicates, other_id_duplicates, attempts, next_attempt_at, error, traceparent, \
-    octet_length(body) AS body_bytes";
+    durability, octet_length(body) AS body_bytes";
 
 /// Lists events, newest first. Relies on the index `webhook_events_created_at`.
 pub async fn list(

@@ -145,7 +145,7 @@ async fn a_committed_batch_gives_its_stream_entries_whatever_became_of_them() {
         .iter()
         .map(|record| match &record.claimed.origin {
             Origin::Stream(entry) => *entry,
-            Origin::Ledger { .. } => panic!("claimed from a stream"),
+            Origin::Inbox | Origin::Ledger { .. } => panic!("claimed from a stream"),
         })
         .collect();
     let committed = commit(&db.pool(), records).await.unwrap();

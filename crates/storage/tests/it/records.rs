@@ -67,6 +67,7 @@ pub(crate) fn claimed(event: &SimulatedEvent) -> EventRecord {
             received_at,
             signature: sign(&Secret::new("a secret of ours"), &event.body),
             trace: TraceContext::generated(7, 9),
+            durability: None,
             body: Bytes::from(event.body.clone()),
             body_sha256: body_sha256(&event.body),
         },

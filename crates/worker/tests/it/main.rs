@@ -13,6 +13,7 @@ mod disorder;
 mod duplicates;
 mod fails;
 mod gathers;
+mod inbox;
 mod retries;
 mod starts;
 mod stops;

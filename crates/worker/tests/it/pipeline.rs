@@ -46,12 +46,21 @@ pub(crate) struct Worker {
 impl Pipeline {
     /// An ingress, without a worker yet.
     pub(crate) async fn start() -> Self {
-        Self::start_on(redis_database().await).await
+        Self::start_with(&[]).await
+    }
+
+    /// The same with some settings of the ingress changed.
+    pub(crate) async fn start_with(changed: &[(&str, &str)]) -> Self {
+        Self::start_both(redis_database().await, changed).await
     }
 
     pub(crate) async fn start_on(redis_url: String) -> Self {
+        Self::start_both(redis_url, &[]).await
+    }
+
+    async fn start_both(redis_url: String, changed: &[(&str, &str)]) -> Self {
         let database = TestDatabase::migrated().await;
-        let settings = settings(&redis_url, &database.url, &[]);
+        let settings = settings(&redis_url, &database.url, changed);
         let ingress = harkara_ingress::App::build(&settings).await.unwrap();
         let public = ingress.public_addr();
         let stop_ingress = Stop::by_hand();
@@ -275,6 +284,7 @@ fn map(redis: &str, postgres: &str, changed: &[(&str, &str)]) -> BTreeMap<String
         ("ingress.bind", "127.0.0.1:0"),
         ("ingress.admin_bind", "127.0.0.1:0"),
         ("ingress.threads", "1"),
+        ("ingress.durability", "appended"),
         ("worker.admin_bind", "127.0.0.1:0"),
         ("worker.read_wait_ms", "100"),
         ("worker.claim_idle_ms", "60000"),

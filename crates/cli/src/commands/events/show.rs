@@ -121,6 +121,7 @@ fn write_lines(
     field("next attempt", row.next_attempt_at.map(rfc3339))?;
     field("delivered again", Some(delivered_again(row)))?;
     field("trace id", trace_id(row).map(str::to_owned))?;
+    field("durability", row.durability.clone())?;
     field("signature", Some(event.signature.clone()))?;
     field("", Some(check.told()))?;
     field(

@@ -1,0 +1,208 @@
+//! The second way to be durable: a pending row of the ledger, written here and taken up by a worker.
+//!
+//! Deliveries gather while others are being stored, so that one transaction serves many. It is the
+//! commit that workers make, with the verdict that nobody has looked into the event yet: what Redis has
+//! all the same, because only its confirmation was lost, is a duplicate like any other.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use harkara_core::delivery::{VerifiedDelivery, body_sha256};
+use harkara_core::durability::Durability;
+use harkara_core::lane::Lane;
+use harkara_runtime::settings::{IngressSettings, PostgresSettings};
+use harkara_storage::commit::{CommittedBatch, Repeats, commit};
+use harkara_storage::record::{ClaimedEvent, EventRecord, Origin, Verdict};
+use harkara_storage::{Pool, PoolSettings, Remedy, StorageError};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+
+/// Most deliveries of one transaction: as many as a worker commits at once.
+const GROUP_ENTRIES_MAX: usize = 400;
+
+/// Most deliveries that wait for their transaction; more are refused.
+const WAITING_MAX: usize = 4096;
+
+/// Most bytes of bodies that wait or are on their way; more are refused.
+const WAITING_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// The event type of a delivery without an event name.
+const UNKNOWN: &str = "unknown";
+
+/// Where deliveries are handed in. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Inbox {
+    pool: Pool,
+    waiting: mpsc::Sender<Waiting>,
+    bytes: Arc<Semaphore>,
+    timeout: Duration,
+}
+
+/// The proof that a delivery is committed to PostgreSQL.
+#[must_use]
+pub(crate) struct StoredDelivery(());
+
+/// Why a delivery is not known to be stored.
+#[derive(Clone, Debug, thiserror::Error)]
+pub(crate) enum NotStored {
+    /// As many wait as may.
+    #[error("the inbox is full")]
+    Full,
+    /// PostgreSQL did not confirm in time.
+    #[error("PostgreSQL did not confirm in time")]
+    Timeout,
+    /// PostgreSQL is away, or refused.
+    #[error("PostgreSQL did not take the delivery: {0}")]
+    Postgres(String),
+}
+
+struct Waiting {
+    record: EventRecord,
+    confirm: oneshot::Sender<Result<(), NotStored>>,
+    _bytes: OwnedSemaphorePermit,
+}
+
+impl Inbox {
+    /// Lays out the inbox; `None` where the settings want none. Nothing is connected before the first
+    /// delivery. Must be called within the runtime that is to store.
+    pub(crate) fn open(
+        settings: &IngressSettings,
+        postgres: &PostgresSettings,
+    ) -> Result<Option<Self>, StorageError> {
+        if settings.inbox_connections_max == 0 {
+            return Ok(None);
+        }
+        let pool = Pool::new(&PoolSettings {
+            url: postgres.url.clone(),
+            application: "harkara-ingress",
+            connections_max: settings.inbox_connections_max,
+            connect_timeout: postgres.connect_timeout.min(settings.inbox_timeout),
+            statement_timeout: settings.inbox_timeout,
+        })?;
+        let (sender, waiting) = mpsc::channel(WAITING_MAX);
+        tokio::spawn(gather(
+            pool.clone(),
+            waiting,
+            settings.inbox_connections_max,
+        ));
+        Ok(Some(Self {
+            pool,
+            waiting: sender,
+            bytes: Arc::new(Semaphore::new(WAITING_BYTES_MAX)),
+            timeout: settings.inbox_timeout,
+        }))
+    }
+
+    /// Stores a delivery, or says why it is not known to be stored.
+    pub(crate) async fn store(
+        &self,
+        delivery: &VerifiedDelivery,
+        lane: Lane,
+        event_name: &str,
+    ) -> Result<StoredDelivery, NotStored> {
+        let n_bytes = u32::try_from(delivery.body().len()).map_err(|_| NotStored::Full)?;
+        let bytes = self.bytes.clone().try_acquire_many_owned(n_bytes);
+        let (confirm, confirmed) = oneshot::channel();
+        let waiting = Waiting {
+            record: record(delivery, lane, event_name),
+            confirm,
+            _bytes: bytes.map_err(|_| NotStored::Full)?,
+        };
+        self.waiting
+            .try_send(waiting)
+            .map_err(|_| NotStored::Full)?;
+        match tokio::time::timeout(self.timeout, confirmed).await {
+            Ok(Ok(outcome)) => outcome.map(|()| StoredDelivery(())),
+            // The process is ending, or it took too long.
+            Ok(Err(_)) | Err(_) => Err(NotStored::Timeout),
+        }
+    }
+
+    /// Whether PostgreSQL answers.
+    pub(crate) async fn ping(&self) -> Result<(), StorageError> {
+        self.pool.ping().await
+    }
+}
+
+/// Commits what waits, a group for each connection. Ends when nobody can hand in any more.
+async fn gather(pool: Pool, mut waiting: mpsc::Receiver<Waiting>, groups_in_flight_max: usize) {
+    let repeats = Arc::new(Repeats::default());
+    let in_flight = Arc::new(Semaphore::new(groups_in_flight_max));
+    loop {
+        let permit = in_flight.clone().acquire_owned().await;
+        let permit = permit.expect("the semaphore is never closed");
+        let mut group = Vec::new();
+        if waiting.recv_many(&mut group, GROUP_ENTRIES_MAX).await == 0 {
+            return;
+        }
+        let (pool, repeats) = (pool.clone(), repeats.clone());
+        tokio::spawn(async move {
+            store(&pool, &repeats, group).await;
+            drop(permit);
+        });
+    }
+}
+
+/// Commits a group and tells everyone in it. One that PostgreSQL refuses for what is in it is halved,
+/// so that a delivery at fault refuses nobody else's.
+async fn store(pool: &Pool, repeats: &Repeats, group: Vec<Waiting>) {
+    let mut groups = vec![group];
+    while let Some(mut group) = groups.pop() {
+        // Whoever waited too long has been answered.
+        group.retain(|waiting| !waiting.confirm.is_closed());
+        if group.is_empty() {
+            continue;
+        }
+        let mut records: Vec<_> = group.iter().map(|w| w.record.clone()).collect();
+        match commit(pool, repeats, &mut records).await {
+            Ok(committed) => confirm(group, &committed),
+            Err(error) if error.remedy() != Remedy::Wait && group.len() > 1 => {
+                groups.push(group.split_off(group.len() / 2));
+                groups.push(group);
+            }
+            Err(error) => {
+                let refused = NotStored::Postgres(error.full());
+                for waiting in group {
+                    tell(waiting.confirm, Err(refused.clone()));
+                }
+            }
+        }
+    }
+}
+
+/// Takes the proof that the group's transaction has committed.
+fn confirm(group: Vec<Waiting>, _: &CommittedBatch) {
+    for waiting in group {
+        tell(waiting.confirm, Ok(()));
+    }
+}
+
+/// A client that went away needs no answer.
+fn tell(confirm: oneshot::Sender<Result<(), NotStored>>, outcome: Result<(), NotStored>) {
+    confirm.send(outcome).ok();
+}
+
+fn record(delivery: &VerifiedDelivery, lane: Lane, event_name: &str) -> EventRecord {
+    let event_type = if event_name.is_empty() {
+        UNKNOWN
+    } else {
+        event_name
+    };
+    EventRecord {
+        claimed: ClaimedEvent {
+            origin: Origin::Inbox,
+            endpoint: delivery.endpoint().as_str().into(),
+            lane,
+            event_id: delivery.event_id().clone(),
+            event_type: event_type.into(),
+            received_at: delivery.received_at(),
+            signature: delivery.signature().to_owned(),
+            trace: delivery.trace().clone(),
+            durability: Some(Durability::Stored),
+            body_sha256: body_sha256(delivery.body()),
+            body: delivery.body().clone(),
+        },
+        account_id: None,
+        occurred_at: None,
+        verdict: Verdict::Hold,
+    }
+}

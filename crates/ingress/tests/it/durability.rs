@@ -1,0 +1,134 @@
+//! An answer of 200 means the level of durability that was asked for.
+
+use std::time::Duration;
+
+use harkara_core::durability::Durability;
+use harkara_core::lane::Lane;
+use harkara_ingress::StartError;
+use harkara_testkit::{RedisServer, wait_until};
+
+use crate::http::get;
+use crate::ingress::{Ingress, build};
+
+const BOUND: Duration = Duration::from_secs(15);
+
+async fn replica_of(primary: &RedisServer) -> RedisServer {
+    let port = primary.port.to_string();
+    let replica = RedisServer::start(&["--replicaof", "127.0.0.1", &port]).await;
+    let mut connection = primary.connection().await;
+    wait_until("the replica is connected", BOUND, async || {
+        let told: String = redis::cmd("INFO")
+            .arg("replication")
+            .query_async(&mut connection)
+            .await
+            .unwrap();
+        told.contains("state=online")
+    })
+    .await;
+    replica
+}
+
+#[tokio::test]
+async fn a_server_that_fsyncs_every_second_is_refused_unless_less_is_asked_or_it_is_trusted() {
+    let redis = RedisServer::start(&["--appendfsync", "no"]).await;
+    for (changed, starts) in [
+        (("ingress.durability", "fsynced"), false),
+        (("ingress.durability", "replicated"), false),
+        (("ingress.durability", "appended"), true),
+    ] {
+        let started = build(&redis.url(), &[changed]).await;
+        assert_eq!(started.is_ok(), starts, "{changed:?}");
+        if let Err(error) = started {
+            assert!(matches!(error, StartError::Level(_)), "{error:?}");
+            assert!(error.to_string().contains("appendfsync always"), "{error}");
+        }
+    }
+    let trusted = [
+        ("ingress.durability", "fsynced"),
+        ("ingress.trust_redis", "true"),
+    ];
+    assert!(build(&redis.url(), &trusted).await.is_ok());
+}
+
+#[tokio::test]
+async fn the_level_is_in_the_entry_and_counted() {
+    let redis = RedisServer::start(&["--appendfsync", "always"]).await;
+    let levels = [
+        ("ingress.durability", "fsynced"),
+        ("durability.default", "appended"),
+    ];
+    let ingress = Ingress::start_on(&redis.url(), &levels).await;
+    for name in ["payment.captured", "payment.dispute.won"] {
+        let body = format!(r#"{{"event":"{name}"}}"#);
+        assert_eq!(ingress.deliver(body).await.status, 200);
+    }
+    for (lane, level) in [
+        (Lane::Default, Durability::Appended),
+        (Lane::Critical, Durability::Fsynced),
+    ] {
+        assert_eq!(ingress.entries(lane).await[0].durability, Some(level));
+    }
+    let metrics = get(ingress.admin, "/metrics").await.body;
+    for level in ["appended", "fsynced"] {
+        let line = format!("harkara_ingress_durable_total{{level=\"{level}\"}} 1");
+        assert!(metrics.contains(&line), "{line} not in\n{metrics}");
+    }
+    ingress.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_to_be_replicated_is_on_the_replica_when_it_is_answered() {
+    let redis = RedisServer::start(&["--appendfsync", "always"]).await;
+    let refused = build(&redis.url(), &[("ingress.durability", "replicated")]).await;
+    assert!(matches!(refused, Err(StartError::Level(_))));
+
+    let replica = replica_of(&redis).await;
+    let levels = [
+        ("ingress.durability", "replicated"),
+        ("ingress.inbox_connections_max", "0"),
+    ];
+    let ingress = Ingress::start_on(&redis.url(), &levels).await;
+    for n in 0..20 {
+        let body = format!(r#"{{"event":"payment.captured","n":{n}}}"#);
+        assert_eq!(ingress.deliver(body).await.status, 200);
+        let mut connection = replica.connection().await;
+        let length: usize = redis::cmd("XLEN")
+            .arg(Lane::Default.stream_key(0))
+            .query_async(&mut connection)
+            .await
+            .unwrap();
+        assert_eq!(length, n + 1);
+    }
+
+    // A replica lost at run time is no silent downgrade.
+    replica.signal("STOP").await;
+    assert_eq!(ingress.deliver("{}").await.status, 503);
+    replica.signal("CONT").await;
+    wait_until("deliveries are replicated again", BOUND, async || {
+        ingress.deliver("{}").await.status == 200
+    })
+    .await;
+    ingress.stop().await;
+}
+
+#[tokio::test]
+async fn a_server_that_stops_to_fsync_is_not_trusted_any_more() {
+    let redis = RedisServer::start(&["--appendfsync", "always"]).await;
+    let levels = [
+        ("ingress.durability", "fsynced"),
+        ("ingress.inbox_connections_max", "0"),
+    ];
+    let ingress = Ingress::start_on(&redis.url(), &levels).await;
+    assert_eq!(ingress.deliver("{}").await.status, 200);
+    redis.configure("appendfsync", "everysec").await;
+    wait_until("the downgrade is noticed", BOUND, async || {
+        ingress.deliver("{}").await.status == 503
+    })
+    .await;
+    redis.configure("appendfsync", "always").await;
+    wait_until("deliveries are accepted again", BOUND, async || {
+        ingress.deliver("{}").await.status == 200
+    })
+    .await;
+    ingress.stop().await;
+}
