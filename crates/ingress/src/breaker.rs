@@ -69,7 +69,12 @@ impl Breaker {
         if self.has_inbox {
             self.open(FAILING, &reason);
         } else {
-            self.note(Some(reason));
+            if self.note(Some(reason.clone())).is_none() {
+                tracing::error!(
+                    reason,
+                    "Redis does not take deliveries, and there is no inbox; they are answered 503."
+                );
+            }
             self.opened.notify_one();
         }
     }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use harkara_core::lane::Lane;
 use harkara_runtime::failure;
-use harkara_runtime::redis::{Pool, check_server, pool};
+use harkara_runtime::redis::{Pool, ServerProblem, check_server, pool};
 use harkara_runtime::settings::{IngressSettings, RedisSettings};
 
 use super::Breaker;
@@ -82,9 +82,14 @@ impl Watch {
 
     /// Why Redis is not fit to take deliveries; `Err` where it could not be found out.
     async fn unfit(&self) -> Result<Option<String>, String> {
-        let server = check_server(&self.redis)
-            .await
-            .map_err(|problem| failure::with_causes(&problem))?;
+        let server = match check_server(&self.redis).await {
+            Ok(server) => server,
+            // It takes appends, and drops them when it is full: no append would show that.
+            Err(evicts @ ServerProblem::EvictsEntries { .. }) => {
+                return Ok(Some(evicts.to_string()));
+            }
+            Err(problem) => return Err(failure::with_causes(&problem)),
+        };
         match Confirmations::of(&self.ingress, &server) {
             Err(not_given) => return Ok(Some(not_given.to_string())),
             Ok(now) if !self.confirmations.suffice_for(&now) => {

@@ -112,7 +112,7 @@ async fn what_is_to_be_replicated_is_on_the_replica_when_it_is_answered() {
 }
 
 #[tokio::test]
-async fn a_server_that_stops_to_fsync_is_not_trusted_any_more() {
+async fn a_server_that_stops_to_fsync_or_begins_to_evict_is_not_trusted_any_more() {
     let redis = RedisServer::start(&["--appendfsync", "always"]).await;
     let levels = [
         ("ingress.durability", "fsynced"),
@@ -120,15 +120,20 @@ async fn a_server_that_stops_to_fsync_is_not_trusted_any_more() {
     ];
     let ingress = Ingress::start_on(&redis.url(), &levels).await;
     assert_eq!(ingress.deliver("{}").await.status, 200);
-    redis.configure("appendfsync", "everysec").await;
-    wait_until("the downgrade is noticed", BOUND, async || {
-        ingress.deliver("{}").await.status == 503
-    })
-    .await;
-    redis.configure("appendfsync", "always").await;
-    wait_until("deliveries are accepted again", BOUND, async || {
-        ingress.deliver("{}").await.status == 200
-    })
-    .await;
+    for (setting, worse, sound) in [
+        ("appendfsync", "everysec", "always"),
+        ("maxmemory-policy", "allkeys-lru", "noeviction"),
+    ] {
+        redis.configure(setting, worse).await;
+        wait_until("the downgrade is noticed", BOUND, async || {
+            ingress.deliver("{}").await.status == 503
+        })
+        .await;
+        redis.configure(setting, sound).await;
+        wait_until("deliveries are accepted again", BOUND, async || {
+            ingress.deliver("{}").await.status == 200
+        })
+        .await;
+    }
     ingress.stop().await;
 }
