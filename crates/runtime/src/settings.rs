@@ -3,10 +3,13 @@
 //! They are read once, parsed whole and reported whole: a process with an unknown key or a bad
 //! value does not start, and says everything that is wrong. All processes read the same settings.
 
+mod allow;
 mod catalogue;
 mod endpoints;
 mod fault;
 mod layers;
+mod networks;
+mod rate;
 mod reader;
 mod reference;
 mod sections;
@@ -20,6 +23,8 @@ use harkara_core::lane::{InvalidAssignment, LaneTable};
 use harkara_core::secret::Secret;
 
 pub use fault::{Fault, Origin, SettingsFaults};
+pub use networks::{Networks, RAZORPAY_NETWORKS};
+pub use rate::RateLimit;
 pub use reference::{reference_markdown, reference_toml};
 pub use sections::{
     IngressSettings, LogFormat, LogSettings, PostgresSettings, RedisSettings, WorkerSettings,
@@ -46,6 +51,8 @@ pub struct Settings {
     /// The secrets of each endpoint, newest first, at least one each. May be empty: only the
     /// ingress needs endpoints.
     pub endpoints: BTreeMap<EndpointName, Vec<Secret>>,
+    /// Who may use an endpoint; anybody may use one that is not here.
+    pub endpoint_allow: BTreeMap<EndpointName, Networks>,
     /// How to log.
     pub log: LogSettings,
 }
@@ -83,9 +90,11 @@ impl Settings {
             ingress: IngressSettings::read(r),
             worker: WorkerSettings::read(r),
             lanes: lanes(r),
+            endpoint_allow: allow::read(r),
             endpoints: endpoints::read(r),
             log: LogSettings::read(r),
         };
+        allow::check_endpoints_exist(&settings, r);
         SettingsFaults::check(reader.finish())?;
         Ok(settings)
     }

@@ -36,6 +36,10 @@ pub(super) enum Kind {
     LogFilter,
     /// Secrets, newest first.
     Secrets,
+    /// Addresses and networks in CIDR notation.
+    Networks,
+    /// The same, or the word for Razorpay's published addresses.
+    Senders,
 }
 
 /// The largest weight of a lane: beyond this the lowest lane would in effect starve.
@@ -114,6 +118,8 @@ pub(super) const SETTINGS: &[Setting] = &[
         "Server threads. 0 is one for each core."),
     setting("ingress.body_bytes_max", "1048576", bytes(1, 67_108_864),
         "Largest body taken; a larger one is answered 413."),
+    setting("ingress.buffered_bytes_max", "67108864", bytes(1, 1 << 40),
+        "Most bytes of bodies held in memory at once, over all requests that are being read or wait to become durable; a request that would need more is answered 429 with the `Retry-After` of `ingress.retry_after_s`. At least `ingress.body_bytes_max`. What a connection itself buffers, up to 160 KiB, comes on top."),
     setting("ingress.header_bytes_max", "16384", bytes(1024, 131_072),
         "Most bytes of header names and values taken together; more is answered 431."),
     setting("ingress.header_read_timeout_ms", "5000", millis(1, MINUTE_MS),
@@ -124,6 +130,16 @@ pub(super) const SETTINGS: &[Setting] = &[
         "Most connections held open at once by the process; further ones wait to be accepted."),
     setting("ingress.keep_alive_ms", "75000", millis(1, HOUR_MS),
         "How long an idle connection is kept open."),
+    setting("ingress.trusted_proxies", "", Kind::Networks,
+        "The load balancers in front of the ingress. Only from them is `X-Forwarded-For` believed: its last address that is not one of theirs is the client's. Empty believes nobody, and the client is whoever holds the connection."),
+    setting("ingress.address_requests_per_s", "0", count(0, 1_000_000),
+        "Requests a second to webhook endpoints from one client address (of IPv6, from one /64), beyond which they are answered 429 with `Retry-After`. 0 is no limit. Razorpay sends everything from few addresses, counts a 429 as a failed delivery and sends it again later; so a limit must be far above its bursts."),
+    setting("ingress.address_requests_burst", "0", count(0, 1_000_000),
+        "Requests that an address may send at once after a quiet time. 0 is one second's worth."),
+    setting("ingress.endpoint_requests_per_s", "0", count(0, 1_000_000),
+        "The same limit for all requests to one endpoint together, refused signatures included: who floods the endpoint uses it up for Razorpay too, unless `endpoints.<name>.allow` keeps others out. 0 is no limit."),
+    setting("ingress.endpoint_requests_burst", "0", count(0, 1_000_000),
+        "Requests that an endpoint takes at once after a quiet time. 0 is one second's worth."),
     setting("ingress.retry_after_s", "5", Kind::Whole { min: 0, max: 86_400, unit: "seconds" },
         "The `Retry-After` of a 503."),
     setting("ingress.durability", "fsynced", Kind::Choice(DURABILITY_NAMES),
@@ -188,6 +204,8 @@ pub(super) const SETTINGS: &[Setting] = &[
 
     setting("endpoints.<name>.secrets", "", Kind::Secrets,
         "The webhook secrets of the endpoint `/webhooks/razorpay/<name>`, newest first; the endpoint `default` is `/webhooks/razorpay` too. A name is 1 to 64 of a-z, 0-9, - and _. Keep the previous secret for at least 24 hours after a rotation: retries of older events still carry its signature."),
+    setting("endpoints.<name>.allow", "", Kind::Senders,
+        "The only client addresses that may use the endpoint; others are answered 403. `razorpay` stands for the webhook addresses that Razorpay had published by April 2026 (security/whitelists.md of its documentation). Without it, anybody may. See `ingress.trusted_proxies` where a load balancer stands in front."),
 
     setting("log.format", "auto", Kind::Choice(&["auto", "json", "pretty"]),
         "How log lines are written to standard error. `auto` is `pretty` on a terminal and `json` elsewhere."),
@@ -222,6 +240,14 @@ impl Kind {
             ),
             Self::LogFilter => "a log filter such as info or warn,harkara_ingress=debug".to_owned(),
             Self::Secrets => "secrets separated by commas, or a list of them".to_owned(),
+            Self::Networks => {
+                "addresses and networks such as 10.0.0.0/8 separated by commas, or a list of them"
+                    .to_owned()
+            }
+            Self::Senders => {
+                "addresses, networks such as 10.0.0.0/8 and the word razorpay separated by commas, or a list of them"
+                    .to_owned()
+            }
         }
     }
 }

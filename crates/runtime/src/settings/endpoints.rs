@@ -41,7 +41,7 @@ fn endpoint(rest: &str, taken: Taken) -> Result<(EndpointName, Vec<Secret>), (Or
             format!("the endpoint has no secrets; set {key} or {variable}")
         } else {
             format!(
-                "there is no such setting; an endpoint has only {key} (or {variable}) and {key}_file"
+                "there is no such setting; an endpoint has only {key} (or {variable}), {key}_file and endpoints.{name}.allow"
             )
         };
         return Err((taken.origin, problem));

@@ -110,6 +110,24 @@ impl Reader {
             .collect()
     }
 
+    /// Takes the given settings `prefix.<name>.field`, by their name.
+    pub(super) fn family_field(&mut self, prefix: &str, field: &str) -> Vec<(String, Taken)> {
+        let name_of = |key: &str| {
+            let rest = key.strip_prefix(prefix)?.strip_prefix('.')?;
+            rest.strip_suffix(field)?
+                .strip_suffix('.')
+                .map(str::to_owned)
+        };
+        let keys: Vec<(String, String)> = self
+            .given
+            .keys()
+            .filter_map(|key| Some((key.clone(), name_of(key)?)))
+            .collect();
+        keys.into_iter()
+            .filter_map(|(key, name)| Some((name, self.take(&key)?)))
+            .collect()
+    }
+
     /// Notes a fault.
     pub(super) fn fault(&mut self, key: &str, origin: Origin, problem: String) {
         self.faults.push(Fault {

@@ -84,6 +84,8 @@ impl Setting {
         let name = self.key.split_once('.').expect("every key has a section").1;
         match self.kind {
             Kind::Secrets => "secrets = [\"the newest secret\", \"the one before it\"]".to_owned(),
+            Kind::Senders => "allow = [\"razorpay\"]".to_owned(),
+            Kind::Networks => format!("{name} = []"),
             Kind::Choice(words) if self.is_family() && words == LANE_NAMES => {
                 "\"payment.dispute\" = \"critical\"".to_owned()
             }

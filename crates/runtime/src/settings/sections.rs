@@ -9,6 +9,8 @@ use harkara_core::lane::{LANES, Lane};
 use harkara_core::secret::Secret;
 
 use super::catalogue::{self, DURABILITY_NAMES, Kind, LANE_NAMES, LANE_WEIGHT_MAX};
+use super::networks::Networks;
+use super::rate::RateLimit;
 use super::reader::Reader;
 use crate::logging::parse_filter;
 
@@ -49,6 +51,8 @@ pub struct IngressSettings {
     pub threads: usize,
     /// Largest body taken.
     pub body_bytes_max: usize,
+    /// Most bytes of bodies in memory, over all requests; at least `body_bytes_max`.
+    pub buffered_bytes_max: usize,
     /// Most bytes of header names and values together.
     pub header_bytes_max: usize,
     /// Bound of reading a request's head.
@@ -59,6 +63,12 @@ pub struct IngressSettings {
     pub connections_max: usize,
     /// How long an idle connection is kept.
     pub keep_alive: Duration,
+    /// Whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Networks,
+    /// Bound of the requests of one client address, where there is one.
+    pub address_rate: Option<RateLimit>,
+    /// Bound of the requests to one endpoint, where there is one.
+    pub endpoint_rate: Option<RateLimit>,
     /// `Retry-After` of a 503, in seconds.
     pub retry_after_s: u32,
     /// How durable a delivery of each lane is before it is answered, in the order of `Lane::ALL`.
@@ -166,16 +176,28 @@ impl IngressSettings {
     pub(super) fn read(r: &mut Reader) -> Self {
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         let threads: usize = r.whole("ingress.threads");
-        Self {
+        let ingress = Self {
             bind: r.address("ingress.bind"),
             admin_bind: r.address("ingress.admin_bind"),
             threads: if threads == 0 { cores() } else { threads },
             body_bytes_max: r.whole("ingress.body_bytes_max"),
+            buffered_bytes_max: r.whole("ingress.buffered_bytes_max"),
             header_bytes_max: r.whole("ingress.header_bytes_max"),
             header_read_timeout: r.millis("ingress.header_read_timeout_ms"),
             body_read_timeout: r.millis("ingress.body_read_timeout_ms"),
             connections_max: r.whole("ingress.connections_max"),
             keep_alive: r.millis("ingress.keep_alive_ms"),
+            trusted_proxies: r.value_or("ingress.trusted_proxies", Networks::parse),
+            address_rate: RateLimit::read(
+                r,
+                "ingress.address_requests_per_s",
+                "ingress.address_requests_burst",
+            ),
+            endpoint_rate: RateLimit::read(
+                r,
+                "ingress.endpoint_requests_per_s",
+                "ingress.endpoint_requests_burst",
+            ),
             retry_after_s: r.whole("ingress.retry_after_s"),
             durability: durability(r),
             replicas_min: r.whole("ingress.replicas_min"),
@@ -186,7 +208,13 @@ impl IngressSettings {
             inbox_connections_max: r.whole("ingress.inbox_connections_max"),
             inbox_timeout: r.millis("ingress.inbox_timeout_ms"),
             stop_deadline: r.millis("ingress.stop_deadline_ms"),
-        }
+        };
+        r.relation(
+            &["ingress.buffered_bytes_max", "ingress.body_bytes_max"],
+            ingress.buffered_bytes_max >= ingress.body_bytes_max,
+            "must be at least ingress.body_bytes_max, or the largest body could never be taken",
+        );
+        ingress
     }
 }
 
