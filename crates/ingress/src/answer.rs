@@ -1,6 +1,7 @@
 //! The answers of the public port: a status and a small JSON body each, exactly as documented.
 
 use std::convert::Infallible;
+use std::num::NonZeroU64;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -72,6 +73,29 @@ pub(crate) fn body_too_slow() -> HttpResponse {
 /// 400 for a body that broke off. Mostly nobody is left to read it.
 pub(crate) fn body_incomplete() -> HttpResponse {
     json(StatusCode::BAD_REQUEST, r#"{"error":"body_incomplete"}"#)
+}
+
+/// 403 for an address that may not use the endpoint.
+pub(crate) fn forbidden() -> HttpResponse {
+    json(StatusCode::FORBIDDEN, r#"{"error":"forbidden"}"#)
+}
+
+/// 429: too many requests from this address or to this endpoint.
+pub(crate) fn rate_limited(retry_after_s: NonZeroU64) -> HttpResponse {
+    with_header(
+        json(StatusCode::TOO_MANY_REQUESTS, r#"{"error":"rate_limited"}"#),
+        header::RETRY_AFTER,
+        HeaderValue::from(retry_after_s.get()),
+    )
+}
+
+/// 429: the bodies of all requests together need more memory than they may.
+pub(crate) fn overloaded(retry_after: &HeaderValue) -> HttpResponse {
+    with_header(
+        json(StatusCode::TOO_MANY_REQUESTS, r#"{"error":"overloaded"}"#),
+        header::RETRY_AFTER,
+        retry_after.clone(),
+    )
 }
 
 /// 503: nothing could take the delivery durably; the caller is to come again.

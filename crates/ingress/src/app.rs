@@ -17,6 +17,10 @@ use harkara_runtime::stop::Stop;
 use harkara_storage::StorageError;
 use prometheus_client::registry::Registry;
 
+use crate::admission::buffered::Buffered;
+use crate::admission::connections::Connections;
+use crate::admission::descriptors;
+use crate::admission::{Admission, Gate};
 use crate::append::{Appender, Confirmations, LevelNotGiven};
 use crate::breaker::{Breaker, Watch};
 use crate::durable::Ways;
@@ -43,6 +47,7 @@ pub struct App {
     server: Server,
     stopping: Stop,
     watch: Watch,
+    connections: Connections,
     admin: AdminServer,
 }
 
@@ -115,6 +120,7 @@ impl App {
         let breaker = Arc::new(Breaker::new(inbox.is_some()));
 
         let mut registry = Registry::default();
+        rules.buffered.register(&mut registry);
         let shared = Arc::new(Shared {
             rules,
             redis: settings.redis.clone(),
@@ -132,7 +138,9 @@ impl App {
             &settings.ingress,
             confirmations,
         );
-        let (public_addr, server) = listen(&settings.ingress, &shared, &stopping)?;
+        descriptors::allow_connections(settings.ingress.connections_max);
+        let connections = Connections::new(quiet_max(&settings.ingress));
+        let (public_addr, server) = listen(&settings.ingress, &shared, &connections, &stopping)?;
         let admin = Admin {
             probes: readiness::probes(&settings.redis, breaker, inbox),
             liveness: shared.liveness.clone(),
@@ -147,6 +155,7 @@ impl App {
             server,
             stopping,
             watch,
+            connections,
             admin,
         })
     }
@@ -178,9 +187,11 @@ impl App {
         });
         // It goes on until the last request is answered.
         let watching = tokio::spawn(self.watch.run());
+        let ending_quiet = tokio::spawn(self.connections.end_quiet());
         let served = self.server.await;
         pass_on.abort();
         watching.abort();
+        ending_quiet.abort();
         self.admin.close().await;
         tracing::info!("Stopped.");
         served.map_err(RunError)
@@ -202,6 +213,10 @@ fn rules(settings: &Settings) -> Result<Rules, StartError> {
                 Endpoint {
                     name: name.clone(),
                     secrets,
+                    gate: Gate::new(
+                        settings.endpoint_allow.get(name).cloned(),
+                        settings.ingress.endpoint_rate,
+                    ),
                 },
             )
         })
@@ -210,6 +225,8 @@ fn rules(settings: &Settings) -> Result<Rules, StartError> {
     Ok(Rules {
         endpoints,
         lanes: settings.lanes.clone(),
+        admission: Admission::new(ingress),
+        buffered: Buffered::new(ingress.buffered_bytes_max),
         body_bytes_max: ingress.body_bytes_max,
         header_bytes_max: ingress.header_bytes_max,
         body_read_timeout: ingress.body_read_timeout,
@@ -220,10 +237,12 @@ fn rules(settings: &Settings) -> Result<Rules, StartError> {
 fn listen(
     settings: &IngressSettings,
     shared: &Arc<Shared>,
+    connections: &Connections,
     stopping: &Stop,
 ) -> Result<(SocketAddr, Server), StartError> {
     let address = settings.bind;
     let on_thread = shared.clone();
+    let connections = connections.clone();
     let stopping = stopping.clone();
     // The closure runs once on each server thread.
     let server = HttpServer::new(move || {
@@ -231,6 +250,7 @@ fn listen(
         on_thread.tick();
         actix_web::App::new().app_data(receiver).configure(routes)
     })
+    .on_connect(move |stream, extensions| connections.opened(stream, extensions))
     .workers(settings.threads)
     .max_connections(settings.connections_max.div_ceil(settings.threads))
     .keep_alive(settings.keep_alive)
@@ -243,6 +263,16 @@ fn listen(
     .map_err(|source| StartError::Bind { address, source })?;
     let bound = *server.addrs().first().expect("one address was bound");
     Ok((bound, server.run()))
+}
+
+/// How long a connection that is not quiet may be without a new request: one request, then the quiet time
+/// that is allowed, then the head of the next.
+fn quiet_max(settings: &IngressSettings) -> Duration {
+    settings.body_read_timeout
+        + settings.append_timeout
+        + settings.inbox_timeout
+        + settings.keep_alive
+        + settings.header_read_timeout
 }
 
 /// The server counts its deadline in whole seconds; a part of one is rounded up.

@@ -6,8 +6,10 @@ use std::task::Poll;
 use std::time::Duration;
 
 use actix_web::dev::Payload;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures_core::Stream;
+
+use crate::admission::buffered::{Charge, Full};
 
 /// Why there is no body to verify.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,19 +20,31 @@ pub(crate) enum NoBody {
     TooSlow,
     /// The client went away or broke the protocol.
     Incomplete,
+    /// Together with all others it would hold too much memory.
+    Overloaded,
 }
 
-/// The whole body. What it declares to be too large is not read at all.
+impl From<Full> for NoBody {
+    fn from(Full: Full) -> Self {
+        Self::Overloaded
+    }
+}
+
+/// The whole body, as much of it charged as memory is held for it. What it declares to be too large is
+/// not read at all.
 pub(crate) async fn read(
     payload: &mut Payload,
     declared_bytes: Option<u64>,
     bytes_max: usize,
     timeout: Duration,
+    charge: &mut Charge<'_>,
 ) -> Result<Bytes, NoBody> {
     if declared_bytes.is_some_and(|declared| declared > bytes_max as u64) {
         return Err(NoBody::TooLarge);
     }
-    let mut read = pin!(read_all(payload, bytes_max));
+    let declared_bytes = declared_bytes.and_then(|declared| usize::try_from(declared).ok());
+    let bytes_max = declared_bytes.unwrap_or(bytes_max);
+    let mut read = pin!(read_all(payload, bytes_max, charge));
     // Mostly the whole body came with the head. Then no timer is needed.
     let ready = poll_fn(|context| Poll::Ready(read.as_mut().poll(context))).await;
     if let Poll::Ready(body) = ready {
@@ -40,27 +54,49 @@ pub(crate) async fn read(
     read.await.unwrap_or(Err(NoBody::TooSlow))
 }
 
-async fn read_all(payload: &mut Payload, bytes_max: usize) -> Result<Bytes, NoBody> {
+async fn read_all(
+    payload: &mut Payload,
+    bytes_max: usize,
+    charge: &mut Charge<'_>,
+) -> Result<Bytes, NoBody> {
     let first = next(payload).await?.unwrap_or_default();
+    if first.len() > bytes_max {
+        return Err(NoBody::TooLarge);
+    }
+    charge.grow_to(first.len())?;
     let Some(second) = next(payload).await? else {
-        return if first.len() > bytes_max {
-            Err(NoBody::TooLarge)
-        } else {
-            Ok(first)
-        };
+        return Ok(first);
     };
-    // Grows with what has come, not with what was declared: a client cannot reserve memory by
-    // promising a large body.
-    let mut body = BytesMut::from(first);
+    let mut body = Vec::new();
+    append(&mut body, &first, bytes_max, charge)?;
+    drop(first);
     let mut more = Some(second);
     while let Some(chunk) = more {
-        if body.len() + chunk.len() > bytes_max {
-            return Err(NoBody::TooLarge);
-        }
-        body.extend_from_slice(&chunk);
+        append(&mut body, &chunk, bytes_max, charge)?;
         more = next(payload).await?;
     }
-    Ok(body.freeze())
+    Ok(body.into())
+}
+
+/// Memory grows with what has come, not with what was declared: a client cannot reserve memory by
+/// promising a large body. It doubles, so that a body in many pieces is not copied for each.
+fn append(
+    body: &mut Vec<u8>,
+    chunk: &[u8],
+    bytes_max: usize,
+    charge: &mut Charge<'_>,
+) -> Result<(), NoBody> {
+    let bytes = body.len() + chunk.len();
+    if bytes > bytes_max {
+        return Err(NoBody::TooLarge);
+    }
+    if bytes > body.capacity() {
+        let capacity = bytes.max(body.capacity() * 2).min(bytes_max);
+        charge.grow_to(capacity)?;
+        body.reserve_exact(capacity - body.len());
+    }
+    body.extend_from_slice(chunk);
+    Ok(())
 }
 
 async fn next(payload: &mut Payload) -> Result<Option<Bytes>, NoBody> {

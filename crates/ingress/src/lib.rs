@@ -6,6 +6,8 @@ mod app;
 
 mod receive;
 
+mod admission;
+
 mod body;
 
 mod durable;

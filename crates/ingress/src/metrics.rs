@@ -16,6 +16,9 @@ pub(crate) enum Outcome {
     HeadersTooLarge,
     Timeout,
     Incomplete,
+    Forbidden,
+    RateLimited,
+    Overloaded,
     Unavailable,
 }
 
@@ -38,7 +41,7 @@ const REFUSALS: [Refusal; 4] = [
 ];
 
 impl Outcome {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 11] = [
         Self::Accepted,
         Self::InvalidSignature,
         Self::UnknownEndpoint,
@@ -46,6 +49,9 @@ impl Outcome {
         Self::HeadersTooLarge,
         Self::Timeout,
         Self::Incomplete,
+        Self::Forbidden,
+        Self::RateLimited,
+        Self::Overloaded,
         Self::Unavailable,
     ];
 
@@ -58,6 +64,9 @@ impl Outcome {
             Self::HeadersTooLarge => "headers_too_large",
             Self::Timeout => "timeout",
             Self::Incomplete => "incomplete",
+            Self::Forbidden => "forbidden",
+            Self::RateLimited => "rate_limited",
+            Self::Overloaded => "overloaded",
             Self::Unavailable => "unavailable",
         }
     }

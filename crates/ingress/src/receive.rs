@@ -16,6 +16,8 @@ use harkara_core::signature::{EndpointSecrets, verify};
 use harkara_core::trace::TraceContext;
 use harkara_runtime::clock;
 
+use crate::admission::buffered::{Buffered, Charge};
+use crate::admission::{Admission, Gate, NotAdmitted, connections};
 use crate::answer;
 use crate::body::{self, NoBody};
 use crate::durable::Ways;
@@ -40,6 +42,8 @@ pub(crate) struct Receiver {
 pub(crate) struct Rules {
     pub(crate) endpoints: HashMap<String, Endpoint>,
     pub(crate) lanes: LaneTable,
+    pub(crate) admission: Admission,
+    pub(crate) buffered: Buffered,
     pub(crate) body_bytes_max: usize,
     pub(crate) header_bytes_max: usize,
     pub(crate) body_read_timeout: Duration,
@@ -50,6 +54,7 @@ pub(crate) struct Rules {
 pub(crate) struct Endpoint {
     pub(crate) name: EndpointName,
     pub(crate) secrets: EndpointSecrets,
+    pub(crate) gate: Gate,
 }
 
 /// The routes of the public port.
@@ -65,11 +70,13 @@ pub(crate) fn routes(config: &mut web::ServiceConfig) {
         .default_service(web::to(refuse_path));
 }
 
-async fn refuse_method(unread: web::Payload) -> HttpResponse {
+async fn refuse_method(request: HttpRequest, unread: web::Payload) -> HttpResponse {
+    connections::is_busy(&request);
     answer::and_close(answer::method_not_allowed(), unread.into_inner())
 }
 
-async fn refuse_path(unread: web::Payload) -> HttpResponse {
+async fn refuse_path(request: HttpRequest, unread: web::Payload) -> HttpResponse {
+    connections::is_busy(&request);
     answer::and_close(answer::not_found(), unread.into_inner())
 }
 
@@ -79,6 +86,7 @@ async fn receive(
     receiver: web::Data<Receiver>,
 ) -> HttpResponse {
     let received_at = clock::now();
+    connections::is_busy(&request);
     let Receiver {
         rules,
         ways,
@@ -99,9 +107,17 @@ async fn receive(
         counters.count(Outcome::UnknownEndpoint);
         return answer::and_close(answer::unknown_endpoint(), payload);
     };
-    let body = match read_body(headers, &mut payload, rules).await {
+    if let Err(reason) = rules.admission.admit(&request, &endpoint.gate) {
+        return answer::and_close(not_admitted(reason, counters), payload);
+    }
+    // Held until the answer: so long the body is in memory.
+    let mut charge = rules.buffered.charge();
+    let body = match read_body(headers, &mut payload, rules, &mut charge).await {
         Ok(body) => body,
-        Err(no_body) => return answer::and_close(without_body(no_body, counters), payload),
+        Err(no_body) => {
+            let response = without_body(no_body, &rules.retry_after, counters);
+            return answer::and_close(response, payload);
+        }
     };
 
     let delivery = Delivery {
@@ -136,6 +152,7 @@ async fn read_body(
     headers: &HeaderMap,
     payload: &mut Payload,
     rules: &Rules,
+    charge: &mut Charge<'_>,
 ) -> Result<bytes::Bytes, NoBody> {
     let declared_bytes = text(headers, &CONTENT_LENGTH).and_then(|length| length.parse().ok());
     body::read(
@@ -143,11 +160,25 @@ async fn read_body(
         declared_bytes,
         rules.body_bytes_max,
         rules.body_read_timeout,
+        charge,
     )
     .await
 }
 
-fn without_body(no_body: NoBody, counters: &Counters) -> HttpResponse {
+fn not_admitted(reason: NotAdmitted, counters: &Counters) -> HttpResponse {
+    match reason {
+        NotAdmitted::Forbidden => {
+            counters.count(Outcome::Forbidden);
+            answer::forbidden()
+        }
+        NotAdmitted::TooMany { retry_after_s } => {
+            counters.count(Outcome::RateLimited);
+            answer::rate_limited(retry_after_s)
+        }
+    }
+}
+
+fn without_body(no_body: NoBody, retry_after: &HeaderValue, counters: &Counters) -> HttpResponse {
     match no_body {
         NoBody::TooLarge => {
             counters.count(Outcome::TooLarge);
@@ -160,6 +191,10 @@ fn without_body(no_body: NoBody, counters: &Counters) -> HttpResponse {
         NoBody::Incomplete => {
             counters.count(Outcome::Incomplete);
             answer::body_incomplete()
+        }
+        NoBody::Overloaded => {
+            counters.count(Outcome::Overloaded);
+            answer::overloaded(retry_after)
         }
     }
 }

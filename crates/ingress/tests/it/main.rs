@@ -13,6 +13,7 @@ mod http;
 mod ingress;
 
 mod accepts;
+mod door;
 mod durability;
 mod faults;
 mod limits;

@@ -1,0 +1,115 @@
+//! Whose request it is.
+
+use std::net::{IpAddr, SocketAddr};
+
+use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
+use harkara_runtime::settings::Networks;
+
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+
+/// The address of the client, where `peer` holds the connection.
+///
+/// Each proxy adds the address it was called from at the right of `X-Forwarded-For`; what stands
+/// further left was written by somebody further away, in the end by the client, who may lie. So the
+/// header is read from the right for as long as the one who wrote is trusted, and the first address
+/// that is not a trusted proxy's is the client's. Where an item is no address, or there is none left,
+/// the client is the last one that is known: a trusted proxy. That one is seldom in a list of allowed
+/// addresses, so what cannot be read is rather refused than let in.
+pub(super) fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &Networks) -> IpAddr {
+    let mut client = peer.to_canonical();
+    if !trusted.contains(client) {
+        return client;
+    }
+    // Several headers are one list, in their order.
+    let headers: Vec<&HeaderValue> = headers.get_all(X_FORWARDED_FOR).collect();
+    for header in headers.into_iter().rev() {
+        for item in header.as_bytes().rsplit(|byte| *byte == b',') {
+            let Some(address) = address(item) else {
+                return client;
+            };
+            client = address;
+            if !trusted.contains(client) {
+                return client;
+            }
+        }
+    }
+    client
+}
+
+/// An address, as some proxies write it with a port.
+fn address(item: &[u8]) -> Option<IpAddr> {
+    let text = std::str::from_utf8(item).ok()?.trim();
+    let bare = text
+        .strip_prefix('[')
+        .and_then(|text| text.strip_suffix(']'))
+        .unwrap_or(text);
+    let address = bare
+        .parse()
+        .or_else(|_| text.parse::<SocketAddr>().map(|address| address.ip()));
+    address.ok().map(|address: IpAddr| address.to_canonical())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use actix_web::http::header::{HeaderMap, HeaderValue};
+    use harkara_runtime::settings::Settings;
+
+    use super::{X_FORWARDED_FOR, client_address};
+
+    /// The client behind `peer`, where `10.0.0.0/8` and `2001:db8::/32` are trusted.
+    fn client(peer: &str, forwarded: &[&'static str]) -> String {
+        let mut headers = HeaderMap::new();
+        for value in forwarded {
+            headers.append(X_FORWARDED_FOR, HeaderValue::from_static(value));
+        }
+        let trusted = "10.0.0.0/8,2001:db8::/32".to_owned();
+        let map = BTreeMap::from([("ingress.trusted_proxies".to_owned(), trusted)]);
+        let trusted = Settings::from_map(map).unwrap().ingress.trusted_proxies;
+        client_address(peer.parse().unwrap(), &headers, &trusted).to_string()
+    }
+
+    #[test]
+    fn the_header_of_an_untrusted_peer_is_not_believed() {
+        assert_eq!(client("192.0.2.1", &["52.66.75.174"]), "192.0.2.1");
+        assert_eq!(client("192.0.2.1", &[]), "192.0.2.1");
+    }
+
+    #[test]
+    fn the_last_address_that_is_no_trusted_proxy_is_the_client() {
+        assert_eq!(client("10.0.0.1", &["192.0.2.1"]), "192.0.2.1");
+        assert_eq!(
+            client("10.0.0.1", &["52.66.75.174, 192.0.2.1,10.0.0.2"]),
+            "192.0.2.1"
+        );
+        assert_eq!(
+            client("10.0.0.1", &["52.66.75.174", "192.0.2.1 , 10.0.0.3"]),
+            "192.0.2.1"
+        );
+        assert_eq!(client("2001:db8::1", &["2001:db9::7"]), "2001:db9::7");
+    }
+
+    #[test]
+    fn mapped_addresses_ports_and_brackets_are_understood() {
+        assert_eq!(client("::ffff:10.0.0.1", &["192.0.2.1"]), "192.0.2.1");
+        assert_eq!(client("::ffff:192.0.2.9", &["192.0.2.1"]), "192.0.2.9");
+        assert_eq!(client("10.0.0.1", &["::ffff:192.0.2.1"]), "192.0.2.1");
+        assert_eq!(client("10.0.0.1", &["192.0.2.1:4711"]), "192.0.2.1");
+        assert_eq!(client("10.0.0.1", &["[2001:db9::7]:4711"]), "2001:db9::7");
+        assert_eq!(client("10.0.0.1", &["[2001:db9::7]"]), "2001:db9::7");
+    }
+
+    #[test]
+    fn what_is_no_address_ends_at_the_last_proxy_that_is_known() {
+        for forwarded in ["", "unknown", "192.0.2.1, ", "192.0.2.1, _hidden"] {
+            assert_eq!(client("10.0.0.1", &[forwarded]), "10.0.0.1", "{forwarded}");
+        }
+        assert_eq!(
+            client("10.0.0.1", &["192.0.2.1, nonsense, 10.0.0.2"]),
+            "10.0.0.2"
+        );
+        assert_eq!(client("10.0.0.1", &[]), "10.0.0.1");
+        assert_eq!(client("10.0.0.1", &["10.0.0.3, 10.0.0.2"]), "10.0.0.3");
+    }
+}

@@ -1,0 +1,110 @@
+//! Limits of requests in time, shared by the server threads without a lock.
+
+use std::hash::{BuildHasher, RandomState};
+use std::net::{IpAddr, Ipv6Addr};
+use std::num::NonZeroU64;
+
+use governor::clock::Clock;
+use governor::{DefaultDirectRateLimiter, Quota};
+use harkara_runtime::settings::RateLimit;
+
+use super::NotAdmitted;
+
+/// Rates of addresses kept apart: 64 bytes each, 4 MiB in all.
+const SLOTS: usize = 1 << 16;
+
+/// The bits of an IPv6 address that a provider gives to one customer: the rest the client may choose
+/// (RFC 4291, 2.5.4).
+const IPV6_CLIENT_MASK: u128 = !0 << 64;
+
+/// One rate.
+pub(super) struct Rate(DefaultDirectRateLimiter);
+
+/// A rate for each client address.
+///
+/// A fixed table, so that its memory is the same whoever comes: no flood of addresses makes it grow,
+/// and nothing needs to be swept. An address has the slot of its hash; two that share one share the
+/// rate. The hash is seeded anew in each process, so nobody can aim at another's slot.
+pub(super) struct AddressRates {
+    slots: Box<[Rate]>,
+    hasher: RandomState,
+}
+
+impl Rate {
+    pub(super) fn new(limit: RateLimit) -> Self {
+        let quota = Quota::per_second(limit.per_s).allow_burst(limit.burst);
+        Self(DefaultDirectRateLimiter::direct(quota))
+    }
+
+    /// Takes one request, or tells when there is room for the next.
+    pub(super) fn take(&self) -> Result<(), NotAdmitted> {
+        self.0.check().map_err(|not_until| {
+            let wait = not_until.wait_time_from(self.0.clock().now());
+            NotAdmitted::TooMany {
+                retry_after_s: NonZeroU64::MIN.saturating_add(wait.as_secs()),
+            }
+        })
+    }
+}
+
+impl AddressRates {
+    pub(super) fn new(limit: RateLimit) -> Self {
+        Self {
+            slots: (0..SLOTS).map(|_| Rate::new(limit)).collect(),
+            hasher: RandomState::new(),
+        }
+    }
+
+    /// Takes one request of this client.
+    pub(super) fn take(&self, client: IpAddr) -> Result<(), NotAdmitted> {
+        let hash = self.hasher.hash_one(customer(client));
+        let slot = usize::try_from(hash % SLOTS as u64).expect("a slot is a usize");
+        self.slots[slot].take()
+    }
+}
+
+/// What counts as one client: an IPv4 address, or an IPv6 network.
+fn customer(client: IpAddr) -> IpAddr {
+    match client {
+        IpAddr::V4(_) => client,
+        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & IPV6_CLIENT_MASK).into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU32;
+
+    use harkara_runtime::settings::RateLimit;
+
+    use super::{AddressRates, Rate, SLOTS};
+
+    const LIMIT: RateLimit = RateLimit {
+        per_s: NonZeroU32::MIN,
+        burst: NonZeroU32::MIN.saturating_add(2),
+    };
+
+    fn taken(rates: &AddressRates, client: &str) -> bool {
+        rates.take(client.parse().unwrap()).is_ok()
+    }
+
+    #[test]
+    fn addresses_of_one_ipv6_network_are_one_client() {
+        let rates = AddressRates::new(LIMIT);
+        for client in ["2001:db8::1", "2001:db8::2", "2001:db8::3:4:5:6"] {
+            assert!(taken(&rates, client), "{client}");
+        }
+        assert!(!taken(&rates, "2001:db8::7"));
+        assert!(taken(&rates, "2001:db8:0:1::7"));
+        assert!(taken(&rates, "192.0.2.1"));
+    }
+
+    #[test]
+    fn the_table_of_addresses_keeps_its_size() {
+        assert!(
+            size_of::<Rate>() * SLOTS <= 4 << 20,
+            "{}",
+            size_of::<Rate>()
+        );
+    }
+}
