@@ -160,7 +160,7 @@ async fn bodies_beyond_the_bytes_buffered_are_answered_429_until_others_are_done
     for _ in 0..2 {
         let mut stream = TcpStream::connect(ingress.public).await.unwrap();
         stream.write_all(&head).await.unwrap();
-        stream.write_all(&[b'x'; 99_000]).await.unwrap();
+        stream.write_all(&vec![b'x'; 99_000]).await.unwrap();
         holding.push(stream);
     }
     wait_until("two bodies are held", BOUND, async || {

@@ -12,11 +12,14 @@ mod groups;
 mod http;
 mod ingress;
 
+mod abuse;
 mod accepts;
 mod door;
 mod durability;
 mod faults;
 mod limits;
+#[cfg(target_os = "linux")]
+mod memory;
 mod process;
 mod readiness;
 mod refuses;

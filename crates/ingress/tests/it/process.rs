@@ -11,7 +11,7 @@ use tokio::time::timeout;
 const BOUND: Duration = Duration::from_secs(20);
 
 /// The binary with nothing of this process's environment that could configure it.
-fn binary() -> Command {
+pub(crate) fn binary() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_harkara-ingress"));
     for (name, _) in std::env::vars() {
         if name.starts_with("HARKARA_") || name.starts_with("OTEL_") || name == "RUST_LOG" {
