@@ -16,6 +16,11 @@ use actix_web::HttpRequest;
 use actix_web::dev::Extensions;
 use actix_web::rt::net::TcpStream as ServerStream;
 
+/// How long a client may leave what it was sent without taking it. Razorpay has given up on its request
+/// by then. The server would try to go on with the requests behind it, again and again, all the time.
+#[cfg(target_os = "linux")]
+const UNTAKEN_MAX: Duration = Duration::from_secs(5);
+
 /// How often connections are looked at; so much longer than the bound one may stay.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
@@ -52,6 +57,7 @@ impl Connections {
         let Some(stream) = stream.downcast_ref::<ServerStream>() else {
             return;
         };
+        end_untaken(stream);
         match stream.as_fd().try_clone_to_owned() {
             Ok(socket) => {
                 let connection = Arc::new(Connection {
@@ -107,6 +113,19 @@ impl Connections {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+/// Has the system end the connection when its client takes nothing more.
+#[cfg(target_os = "linux")]
+fn end_untaken(stream: &ServerStream) {
+    let bound_ms = u32::try_from(UNTAKEN_MAX.as_millis()).expect("some seconds");
+    if let Err(error) = rustix::net::sockopt::set_tcp_user_timeout(stream, bound_ms) {
+        tracing::debug!(error = %error, "A connection has no TCP_USER_TIMEOUT.");
+    }
+}
+
+/// Only Linux bounds it; elsewhere such a connection is ended as a quiet one.
+#[cfg(not(target_os = "linux"))]
+fn end_untaken(_: &ServerStream) {}
 
 /// Takes note that a request of this connection begins.
 pub(crate) fn is_busy(request: &HttpRequest) {

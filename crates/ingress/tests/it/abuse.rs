@@ -144,18 +144,13 @@ async fn a_connection_in_use_is_never_ended_as_quiet() {
     ingress.stop().await;
 }
 
+/// Only Linux can end it so soon; elsewhere its connection is ended as a quiet one.
+#[cfg(target_os = "linux")]
 #[tokio::test]
-async fn a_client_that_takes_no_answers_does_not_hold_its_connection() {
-    let ingress = Ingress::start_with(&[
-        ("ingress.keep_alive_ms", "500"),
-        ("ingress.header_read_timeout_ms", "500"),
-        ("ingress.body_read_timeout_ms", "500"),
-        ("ingress.append_timeout_ms", "500"),
-        ("ingress.inbox_timeout_ms", "500"),
-    ])
-    .await;
+async fn a_client_that_takes_no_answers_is_soon_cut_off() {
+    let ingress = Ingress::start().await;
     let mut stream = connected(ingress.public, b"").await;
-    // Until the server ends the connection; what it reads is bounded, so sending comes to a stop.
+    // What the server reads without being read is bounded, so sending comes to a stop, then to an end.
     let requests = b"GET / HTTP/1.1\r\nhost: test\r\n\r\n".repeat(1000);
     let ended = timeout(BOUND, async {
         while stream.write_all(&requests).await.is_ok() {}
@@ -181,7 +176,7 @@ async fn many_pipelined_requests_are_all_answered_in_order() {
     });
     let mut answers = String::new();
     let n_answers = |answers: &str| answers.matches("HTTP/1.1 ").count();
-    let mut chunk = [0; 65_536];
+    let mut chunk = vec![0; 65_536];
     let all = timeout(BOUND, async {
         while n_answers(&answers) < N_REQUESTS {
             let n = reader.read(&mut chunk).await.unwrap();

@@ -15,7 +15,7 @@ use crate::http::{Request, get};
 use crate::ingress::{PATH, SECRET};
 use crate::process::binary;
 
-const BOUND: Duration = Duration::from_secs(60);
+const BOUND: Duration = Duration::from_mins(1);
 
 const KIB: u64 = 1024;
 const MIB: u64 = 1024 * KIB;
