@@ -113,7 +113,9 @@ cargo dev test [--no-install] [--servers-only] [-- ARGUMENTS FOR THE RUNNER]
 Starts a Redis and a PostgreSQL of its own on free ports in a temporary folder, builds, runs every
 test of the workspace (with cargo-nextest where it is installed, else with cargo test), and stops
 and removes the servers whatever happens. Both are installed with the system's package manager where
-they are missing. No setting of yours (HARKARA_*, OTEL_*) reaches the tests.
+they are missing. Some tests need a Redis of version 7.2 or later, or Valkey; where the system's is older,
+Valkey is fetched from the distribution's archive into .dev/, without being installed. No setting of yours
+(HARKARA_*, OTEL_*) reaches the tests.
 
   --no-install     install nothing: say what to install instead
   --servers-only   start the servers, print where they are, and keep them until Ctrl-C
@@ -122,7 +124,7 @@ Examples:
   cargo dev test                                     everything
   cargo dev test -- --package harkara-core           one crate
   cargo dev test -- late_capture                     the tests whose name contains this
-  cargo dev test --servers-only                      then, in another terminal, paste the two
+  cargo dev test --servers-only                      then, in another terminal, paste the
                                                      `export` lines and run single tests at will";
 
 const HELP_BENCH: &str = "\

@@ -200,7 +200,7 @@ fn stop_services(manager: Manager, installed: &[Server], log: &Path) -> Result<(
 }
 
 /// Runs a command with its words at the end of the log. Returns whether it succeeded.
-fn run(mut command: Command, log: &Path) -> Result<bool> {
+pub(crate) fn run(mut command: Command, log: &Path) -> Result<bool> {
     let writing = || format!("write {}", log.display());
     let output = File::options()
         .create(true)

@@ -55,6 +55,9 @@ mod programs;
 /// Installing the servers' programs where they are missing.
 mod install;
 
+/// The Redis of the tests that need a newer one.
+mod newer_redis;
+
 /// The account that runs PostgreSQL when we are root.
 mod unprivileged;
 

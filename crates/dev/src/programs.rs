@@ -10,6 +10,9 @@ use crate::failure::Result;
 /// The oldest Redis with `XAUTOCLAIM`.
 const REDIS_OLDEST: (u32, u32) = (6, 2);
 
+/// The oldest with `WAITAOF`.
+const WAITAOF_SINCE: (u32, u32) = (7, 2);
+
 /// Folders of PostgreSQL's programs; a `*` stands for a version.
 const POSTGRES_FOLDERS: [&str; 7] = [
     "/usr/lib/postgresql/*/bin",
@@ -30,6 +33,9 @@ const REDIS_FOLDERS: [&str; 5] = [
     "/opt/homebrew/opt/redis/bin",
 ];
 
+/// Names of the server: Valkey goes on from Redis 7.2 under a name of its own.
+const REDIS_NAMES: [&str; 2] = ["redis-server", "valkey-server"];
+
 /// The programs of one PostgreSQL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Postgres {
@@ -43,10 +49,7 @@ pub(crate) struct Postgres {
 
 /// `redis-server`, or nothing where there is none. A Redis that is too old is an error.
 pub(crate) fn find_redis() -> Result<Option<PathBuf>> {
-    let folders = path_folders()
-        .into_iter()
-        .chain(REDIS_FOLDERS.map(PathBuf::from));
-    let Some(server) = folders
+    let Some(server) = redis_folders()
         .map(|folder| folder.join("redis-server"))
         .find(|program| program.is_file())
     else {
@@ -66,6 +69,24 @@ pub(crate) fn find_redis() -> Result<Option<PathBuf>> {
         // A version that cannot be read is given a try.
         _ => Ok(Some(server)),
     }
+}
+
+/// A server that has `WAITAOF`, on this machine or in a `further` folder.
+pub(crate) fn find_redis_with_waitaof(further: &Path) -> Option<PathBuf> {
+    redis_folders()
+        .chain([further.to_owned()])
+        .flat_map(|folder| REDIS_NAMES.map(|name| folder.join(name)))
+        .filter(|program| program.is_file())
+        .find(|program| {
+            let version = version_of(program).and_then(|answer| redis_version(&answer));
+            version.is_some_and(|version| version >= WAITAOF_SINCE)
+        })
+}
+
+fn redis_folders() -> impl Iterator<Item = PathBuf> {
+    path_folders()
+        .into_iter()
+        .chain(REDIS_FOLDERS.map(PathBuf::from))
 }
 
 /// Every PostgreSQL of this machine: the path's first, then the newest first.
@@ -193,6 +214,10 @@ mod tests {
         assert_eq!(
             redis_version("Redis server v=7.0.15 sha=00000000:0 malloc=jemalloc\n"),
             Some((7, 0))
+        );
+        assert_eq!(
+            redis_version("Valkey server v=8.0.1 sha=00000000:0 malloc=jemalloc\n"),
+            Some((8, 0))
         );
         assert_eq!(redis_version(""), None);
         assert_eq!(node_version("v20.18.1\n"), Some(20));

@@ -1,5 +1,7 @@
 //! `cargo dev test`: every test against servers of its own, ending with the runner's summary.
 
+use std::ffi::OsStr;
+use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
 use crate::arguments::TestOptions;
@@ -8,7 +10,7 @@ use crate::failure::Result;
 use crate::report::Step;
 use crate::sandbox::{self, PrivateServers, Sandbox};
 use crate::task::{Task, exit_code};
-use crate::{cargo, install, interrupt, isolation, programs, report};
+use crate::{cargo, install, interrupt, isolation, newer_redis, programs, report};
 
 /// Runs the command.
 pub(crate) fn run(options: &TestOptions) -> Result<ExitCode> {
@@ -46,27 +48,34 @@ pub(crate) fn run(options: &TestOptions) -> Result<ExitCode> {
     Ok(exit_code(status))
 }
 
-fn start_servers(
-    checkout: &Checkout,
-    options: &TestOptions,
-    sandbox: &Sandbox,
-) -> Result<PrivateServers> {
+/// What the tests are given.
+struct Servers {
+    running: PrivateServers,
+    /// A program that tests start themselves, where there is one.
+    redis_with_waitaof: Option<PathBuf>,
+}
+
+fn start_servers(checkout: &Checkout, options: &TestOptions, sandbox: &Sandbox) -> Result<Servers> {
     let programs = install::find_or_install(options.install, &checkout.logs()?)?;
+    let redis_with_waitaof = newer_redis::find_or_fetch(options.install, checkout)?;
     let step = Step::start();
-    let servers = sandbox.start(&programs)?;
+    let running = sandbox.start(&programs)?;
     step.done("Redis and PostgreSQL for the tests are ready");
-    Ok(servers)
+    Ok(Servers {
+        running,
+        redis_with_waitaof,
+    })
 }
 
 /// Keeps the servers until Ctrl-C.
-fn keep(mut servers: PrivateServers) -> Result<ExitCode> {
+fn keep(mut servers: Servers) -> Result<ExitCode> {
     report::say("\nIn another terminal:\n");
     for (name, value) in variables(&servers) {
-        report::say(format!("export {name}={value}"));
+        report::say(format!("export {name}={}", value.display()));
     }
     report::say("\nThey hold nothing that lasts; Ctrl-C ends them.");
     while !interrupt::requested() {
-        servers.services.check_alive()?;
+        servers.running.services.check_alive()?;
         interrupt::pause_regardless();
     }
     Ok(ExitCode::SUCCESS)
@@ -119,14 +128,19 @@ impl<'a> Runner<'a> {
 }
 
 /// Gives the runner the servers, and none of the developer's settings.
-fn isolated<'a>(command: &'a mut Command, servers: &PrivateServers) -> &'a mut Command {
+fn isolated<'a>(command: &'a mut Command, servers: &Servers) -> &'a mut Command {
     isolation::without_settings(command).envs(variables(servers))
 }
 
 /// The variables that tell the tests where the servers are.
-fn variables(servers: &PrivateServers) -> [(&'static str, &str); 2] {
-    [
-        ("HARKARA_TEST_REDIS_URL", &servers.redis_url),
-        ("HARKARA_TEST_POSTGRES_URL", &servers.postgres_url),
-    ]
+fn variables(servers: &Servers) -> impl Iterator<Item = (&'static str, &OsStr)> {
+    let running = [
+        ("HARKARA_TEST_REDIS_URL", &servers.running.redis_url),
+        ("HARKARA_TEST_POSTGRES_URL", &servers.running.postgres_url),
+    ];
+    let program = servers.redis_with_waitaof.as_deref();
+    running
+        .into_iter()
+        .map(|(name, url)| (name, OsStr::new(url)))
+        .chain(program.map(|program| ("HARKARA_TEST_REDIS_WITH_WAITAOF", program.as_os_str())))
 }

@@ -11,7 +11,7 @@ use redis::aio::MultiplexedConnection;
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 
-use crate::wait_until;
+use crate::{servers, wait_until};
 
 const START_BOUND: Duration = Duration::from_secs(20);
 
@@ -19,6 +19,7 @@ const START_BOUND: Duration = Duration::from_secs(20);
 pub struct RedisServer {
     /// Where it listens, on 127.0.0.1.
     pub port: u16,
+    program: String,
     arguments: Vec<String>,
     directory: PathBuf,
     process: Option<Child>,
@@ -27,6 +28,15 @@ pub struct RedisServer {
 impl RedisServer {
     /// Starts a server on a free port, append-only unless `arguments` say otherwise.
     pub async fn start(arguments: &[&str]) -> Self {
+        Self::start_program("redis-server".to_owned(), arguments).await
+    }
+
+    /// The same with a server that has `WAITAOF`: Redis 7.2 or later, or Valkey.
+    pub async fn start_with_waitaof(arguments: &[&str]) -> Self {
+        Self::start_program(servers::redis_with_waitaof(), arguments).await
+    }
+
+    async fn start_program(program: String, arguments: &[&str]) -> Self {
         let port = free_port();
         let directory =
             std::env::temp_dir().join(format!("harkara-it-{}-{port}", std::process::id()));
@@ -34,6 +44,7 @@ impl RedisServer {
         let arguments = arguments.iter().map(|a| (*a).to_owned()).collect();
         let mut server = Self {
             port,
+            program,
             arguments,
             directory,
             process: None,
@@ -44,7 +55,7 @@ impl RedisServer {
 
     /// Starts the server again, with the data it had.
     pub async fn resume(&mut self) {
-        let process = Command::new("redis-server")
+        let process = Command::new(&self.program)
             .args([
                 "--port",
                 &self.port.to_string(),
@@ -60,7 +71,7 @@ impl RedisServer {
             .stderr(Stdio::null())
             .kill_on_drop(true)
             .spawn()
-            .expect("redis-server is on the PATH");
+            .unwrap_or_else(|error| panic!("cannot run {}: {error}", self.program));
         self.process = Some(process);
         wait_until(
             "redis-server accepts connections",
