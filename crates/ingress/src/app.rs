@@ -114,7 +114,7 @@ impl App {
         server.log();
         schema::check(&settings.postgres).await?;
         let confirmations = Confirmations::of(&settings.ingress, &server)?;
-        rehearsal::check_permission(&settings.redis, confirmations.are_grouped()).await?;
+        rehearsal::check_permission(&settings.redis, &confirmations).await?;
         let inbox =
             Inbox::open(&settings.ingress, &settings.postgres).map_err(StartError::Inbox)?;
         let breaker = Arc::new(Breaker::new(inbox.is_some()));
@@ -137,6 +137,7 @@ impl App {
             &settings.redis,
             &settings.ingress,
             confirmations,
+            &shared.liveness,
         );
         descriptors::allow_connections(settings.ingress.connections_max);
         let connections = Connections::new(quiet_max(&settings.ingress));
@@ -185,7 +186,9 @@ impl App {
             stop.requested().await;
             stopping.request();
         });
-        // It goes on until the last request is answered.
+        // It goes on until the last request is answered. Should it end by itself, what is kept here shows
+        // on /livez that it stands still.
+        let _watched = self.watch.progress();
         let watching = tokio::spawn(self.watch.run());
         let ending_quiet = tokio::spawn(self.connections.end_quiet());
         let served = self.server.await;

@@ -17,7 +17,7 @@ use crate::settings::RedisSettings;
 
 pub use deadpool_redis::{Connection, Pool};
 
-pub use check::{Note, ServerProblem, ServerReport, check_server};
+pub use check::{Note, ServerProblem, ServerReport, check_server, check_server_over};
 pub use shared::{SharedConnection, connect_shared};
 
 /// Most connections of the pool: it serves probes, listings and clean-up, never the hot paths.

@@ -12,7 +12,7 @@ use crate::ingress::{Ingress, build};
 
 const BOUND: Duration = Duration::from_secs(15);
 
-async fn replica_of(primary: &RedisServer) -> RedisServer {
+pub(crate) async fn replica_of(primary: &RedisServer) -> RedisServer {
     let port = primary.port.to_string();
     let replica = RedisServer::start(&["--replicaof", "127.0.0.1", &port]).await;
     let mut connection = primary.connection().await;
@@ -73,6 +73,85 @@ async fn the_level_is_in_the_entry_and_counted() {
         let line = format!("harkara_ingress_durable_total{{level=\"{level}\"}} 1");
         assert!(metrics.contains(&line), "{line} not in\n{metrics}");
     }
+    ingress.stop().await;
+}
+
+const EVERY_SECOND: [&str; 2] = ["--appendfsync", "everysec"];
+
+const FSYNCED_OR_REFUSED: [(&str, &str); 2] = [
+    ("ingress.durability", "fsynced"),
+    ("ingress.inbox_connections_max", "0"),
+];
+
+/// How often a server was asked whether it has fsynced.
+async fn n_waits_for_fsync(redis: &RedisServer) -> u64 {
+    let told: String = redis::cmd("INFO")
+        .arg("commandstats")
+        .query_async(&mut redis.connection().await)
+        .await
+        .unwrap();
+    let calls = told
+        .lines()
+        .find_map(|line| line.strip_prefix("cmdstat_waitaof:calls="));
+    calls.map_or(0, |calls| calls.split(',').next().unwrap().parse().unwrap())
+}
+
+/// How many deliveries were answered 200 as fsynced.
+async fn n_fsynced(ingress: &Ingress) -> u64 {
+    let metrics = get(ingress.admin, "/metrics").await.body;
+    metrics
+        .lines()
+        .find_map(|line| line.strip_prefix("harkara_ingress_durable_total{level=\"fsynced\"} "))
+        .map_or(0, |count| count.parse().unwrap())
+}
+
+#[tokio::test]
+async fn a_server_that_fsyncs_every_second_is_asked_before_the_answer() {
+    let redis = RedisServer::start_with_waitaof(&EVERY_SECOND).await;
+    let ingress = Ingress::start_on(&redis.url(), &FSYNCED_OR_REFUSED).await;
+    let before = n_waits_for_fsync(&redis).await;
+    for n in 1..=3 {
+        assert_eq!(ingress.deliver("{}").await.status, 200);
+        assert_eq!(n_waits_for_fsync(&redis).await, before + n);
+    }
+    for entry in ingress.entries(Lane::Default).await {
+        assert_eq!(entry.durability, Some(Durability::Fsynced));
+    }
+    assert_eq!(n_fsynced(&ingress).await, 3);
+    ingress.stop().await;
+}
+
+#[tokio::test]
+async fn an_fsync_that_does_not_come_is_never_answered_200() {
+    let redis = RedisServer::start_with_waitaof(&EVERY_SECOND).await;
+    let ingress = Ingress::start_on(&redis.url(), &FSYNCED_OR_REFUSED).await;
+    assert_eq!(ingress.deliver("{}").await.status, 200);
+
+    for (setting, worse, sound) in [
+        // Appends go on, and their fsyncs are nobody's task any more.
+        ("appendfsync", "no", "everysec"),
+        ("appendonly", "no", "yes"),
+    ] {
+        let before = n_fsynced(&ingress).await;
+        redis.configure(setting, worse).await;
+        for _ in 0..3 {
+            assert_eq!(ingress.deliver("{}").await.status, 503, "{setting} {worse}");
+        }
+        assert_eq!(n_fsynced(&ingress).await, before);
+        redis.configure(setting, sound).await;
+        wait_until("deliveries are fsynced again", BOUND, async || {
+            ingress.deliver("{}").await.status == 200
+        })
+        .await;
+    }
+
+    redis.signal("STOP").await;
+    assert_eq!(ingress.deliver("{}").await.status, 503);
+    redis.signal("CONT").await;
+    wait_until("deliveries are fsynced again", BOUND, async || {
+        ingress.deliver("{}").await.status == 200
+    })
+    .await;
     ingress.stop().await;
 }
 

@@ -10,6 +10,7 @@ use harkara_testkit::redis_database;
 
 use harkara_testkit::RedisServer;
 
+use crate::durability::replica_of;
 use crate::ingress::{Ingress, UNSET, build};
 
 /// The refusal to start, as an operator would read it.
@@ -171,6 +172,32 @@ async fn a_user_who_may_make_no_transaction_refuses_the_start_only_where_appends
             assert_eq!(ingress.deliver("{}").await.status, 200);
             ingress.stop().await;
         }
+    }
+}
+
+#[tokio::test]
+async fn a_user_who_may_not_ask_for_the_confirmation_of_a_level_refuses_the_start() {
+    let fsyncs = RedisServer::start_with_waitaof(&["--appendfsync", "everysec"]).await;
+    let replicated = RedisServer::start(&["--appendfsync", "always"]).await;
+    let _replica = replica_of(&replicated).await;
+    for (redis, may_not, level) in [
+        (&fsyncs, "waitaof", "fsynced"),
+        (&replicated, "wait", "replicated"),
+    ] {
+        let mut connection = redis.connection().await;
+        let mut setuser = redis::cmd("ACL");
+        let rule = format!("-{may_not}");
+        setuser.arg(&["SETUSER", "unsure", "on", ">pass", "~*", "+@all", &rule]);
+        setuser.exec_async(&mut connection).await.unwrap();
+        let url = format!("redis://unsure:pass@127.0.0.1:{}", redis.port);
+        let (error, told) = refusal(&url, &[("ingress.durability", level)]).await;
+        let problem = matches!(error, StartError::Redis(ServerProblem::NotPermitted { .. }));
+        assert!(problem, "{error:?}");
+        assert!(told.contains(may_not), "{told}");
+        // Who asks for less needs no such permission.
+        let ingress = Ingress::start_on(&url, &[]).await;
+        assert_eq!(ingress.deliver("{}").await.status, 200);
+        ingress.stop().await;
     }
 }
 

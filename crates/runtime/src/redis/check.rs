@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 
+use ::redis::aio::MultiplexedConnection;
 use ::redis::{ErrorKind, RedisError, ServerErrorKind};
 
 use crate::settings::RedisSettings;
@@ -140,12 +141,19 @@ pub enum ServerProblem {
 /// Connects once and checks that the server can hold deliveries: reachable, permitted, a primary
 /// that evicts nothing. What is merely risky is in the report. Writes nothing.
 pub async fn check_server(settings: &RedisSettings) -> Result<ServerReport, ServerProblem> {
-    let address = super::address(settings);
     let mut connection = super::connect_blocking(settings, std::time::Duration::ZERO)
         .await
-        .map_err(|error| problem(&address, error))?;
+        .map_err(|error| problem(&super::address(settings), error))?;
+    check_server_over(&mut connection, settings).await
+}
 
-    let info: String = match ::redis::cmd("INFO").query_async(&mut connection).await {
+/// The same over a connection that was made with these settings before.
+pub async fn check_server_over(
+    connection: &mut MultiplexedConnection,
+    settings: &RedisSettings,
+) -> Result<ServerReport, ServerProblem> {
+    let address = super::address(settings);
+    let info: String = match ::redis::cmd("INFO").query_async(connection).await {
         Ok(info) => info,
         Err(error) => return Err(problem(&address, error)),
     };
@@ -165,7 +173,7 @@ pub async fn check_server(settings: &RedisSettings) -> Result<ServerReport, Serv
     let config: Option<HashMap<String, String>> = match ::redis::cmd("CONFIG")
         .arg("GET")
         .arg(&["maxmemory-policy", "appendonly", "appendfsync"])
-        .query_async(&mut connection)
+        .query_async(connection)
         .await
     {
         Ok(config) => Some(config),
