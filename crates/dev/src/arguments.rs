@@ -113,8 +113,8 @@ cargo dev test [--no-install] [--servers-only] [-- ARGUMENTS FOR THE RUNNER]
 Starts a Redis and a PostgreSQL of its own on free ports in a temporary folder, builds, runs every
 test of the workspace (with cargo-nextest where it is installed, else with cargo test), and stops
 and removes the servers whatever happens. Both are installed with the system's package manager where
-they are missing. Some tests need a Redis of version 7.2 or later, or Valkey; where the system's is older,
-Valkey is fetched from the distribution's archive into .dev/, without being installed. No setting of yours
+they are missing. Some tests need a Redis of version 8.0 or later; where the system's is older, that of
+a later release of the distribution is fetched into .dev/, without being installed. No setting of yours
 (HARKARA_*, OTEL_*) reaches the tests.
 
   --no-install     install nothing: say what to install instead

@@ -1,8 +1,9 @@
-//! A Redis that has `WAITAOF`, for the tests of what it confirms: 7.2 or later, or Valkey. Where the
-//! distribution's Redis is older, Valkey is fetched from the distribution's own archive, which apt-get
-//! checks against the keys of this machine, and unpacked under `.dev/`. Nothing is installed.
+//! A Redis whose `WAITAOF` confirms no more than it has fsynced, for the tests of what it confirms. Where
+//! the distribution's Redis is older, that of a later release is fetched from the same archive, with the
+//! libraries it needs. apt-get checks it all against the keys of this machine; nothing is installed.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -12,37 +13,46 @@ use crate::report::{self, Step};
 use crate::{install, programs};
 
 /// The folder in `.dev` that holds what was fetched.
-const FOLDER: &str = "valkey";
+const FOLDER: &str = "redis-8";
 
-/// The folder of the programs in it.
-const PROGRAMS: &str = "usr/bin";
-
-/// The server, and the package with the program that it is a link to.
-const PACKAGES: [&str; 2] = ["valkey-server", "valkey-tools"];
+/// The program in it, which runs the fetched one with the libraries that were fetched with it.
+const PROGRAM: &str = "redis-server";
+const SCRIPT: &str = r#"#!/bin/sh
+folder=${0%/*}
+libraries=$(echo "$folder"/usr/lib/*-linux-gnu*)
+exec "$libraries"/ld-linux-*.so.* --library-path "$libraries" "$folder"/usr/bin/redis-server "$@"
+"#;
 
 /// What apt-get is to tell of an archive that it knows.
-const ARCHIVE_FORMAT: &str = "$(ORIGIN) $(REPO_URI) $(CODENAME)";
+const ARCHIVE_FORMAT: &str = "$(ORIGIN) $(REPO_URI)";
 
-const REMEDY: &str = "put a redis-server of version 7.2 or later, or a valkey-server, on the path";
+/// The releases with Redis 8, and the parts of them that hold it.
+const RELEASES: [(&str, &str); 2] = [
+    ("Debian", "trixie main"),
+    ("Ubuntu", "resolute main universe"),
+];
+
+/// Without what some machines would fetch besides.
+const NO_EXTRAS: [&str; 2] = [
+    "-oAcquire::Languages=none",
+    "-oAcquire::IndexTargets::deb::DEP-11::DefaultEnabled=false",
+];
+
+const REMEDY: &str = "put a redis-server of version 8.0 or later on the path";
 
 /// The server of this machine, or that of an earlier run, or one that is fetched now if that is `allowed`.
 /// Nothing where fetching has failed, which is told: then the tests that need it fail, and no others.
 pub(crate) fn find_or_fetch(allowed: bool, checkout: &Checkout) -> Result<Option<PathBuf>> {
-    let dev = checkout.dev()?;
-    let folder = dev.join(FOLDER);
-    let find = || programs::find_redis_with_waitaof(&folder.join(PROGRAMS));
+    let folder = checkout.dev()?.join(FOLDER);
+    let find = || programs::find_redis_with_waitaof(&folder);
     if let Some(server) = find() {
         return Ok(Some(server));
     }
     if !allowed {
-        return Err(format!(
-            "the tests need a Redis that has WAITAOF, and there is none; {REMEDY}"
-        )
-        .into());
+        return Err(format!("some tests need a newer Redis than there is; {REMEDY}").into());
     }
     report::say(format!(
-        "this machine has no Redis that has WAITAOF; fetching {} into {} now",
-        PACKAGES.join(" and "),
+        "the Redis of this machine is older than 8.0; fetching a newer one for some tests into {} now",
         checkout.shown(&folder)
     ));
     let step = Step::start();
@@ -54,10 +64,10 @@ pub(crate) fn find_or_fetch(allowed: bool, checkout: &Checkout) -> Result<Option
     };
     let server = find();
     if server.is_some() {
-        step.done("a Redis that has WAITAOF is there");
+        step.done("a newer Redis is there");
     } else {
         report::complain(&format!(
-            "the tests that need a Redis that has WAITAOF will fail ({REMEDY}): {why_not}"
+            "the tests that need a newer Redis will fail ({REMEDY}): {why_not}"
         ));
     }
     Ok(server)
@@ -69,46 +79,71 @@ fn fetch(folder: &Path, log: &Path) -> Result<()> {
     // Under the name of this process until it is whole: others may be fetching too.
     let work = folder.with_extension(std::process::id().to_string());
     let unpacked = work.join("unpacked");
-    let fetched = download(&archive, &work, log).and_then(|packages| {
-        checkout::make_passable(&unpacked)?;
-        for package in packages {
-            let mut command = Command::new("dpkg-deb");
-            command.arg("--extract").arg(package).arg(&unpacked);
-            run(command, log)?;
-        }
-        remove(folder)?;
-        fs::rename(&unpacked, folder).or_cannot(|| format!("make {}", folder.display()))
-    });
+    let fetched = download(&archive, &work, log)
+        .and_then(|packages| unpack(&packages, &unpacked, log))
+        .and_then(|()| remove(folder))
+        .and_then(|()| {
+            fs::rename(&unpacked, folder).or_cannot(|| format!("make {}", folder.display()))
+        });
     remove(&work)?;
     fetched
 }
 
-/// Downloads the packages into a folder and gives their paths.
+/// Downloads Redis and all it needs, and gives the packages' paths.
 fn download(archive: &str, work: &Path, log: &Path) -> Result<Vec<PathBuf>> {
-    let lists = work.join("lists");
-    checkout::make_passable(&lists.join("partial"))?;
-    let sources = work.join("sources.list");
+    let (lists, packages) = (work.join("lists"), work.join("packages"));
+    for folder in [&lists, &packages] {
+        checkout::make_passable(&folder.join("partial"))?;
+    }
+    let (sources, installed) = (work.join("sources.list"), work.join("status"));
     fs::write(&sources, archive).or_cannot(|| format!("write {}", sources.display()))?;
-    for words in [&["update"][..], &["download", PACKAGES[0], PACKAGES[1]]] {
+    // As if nothing were installed: this machine's libraries are too old.
+    fs::write(&installed, "").or_cannot(|| format!("write {}", installed.display()))?;
+    for words in [
+        &["update"][..],
+        &[
+            "install",
+            "--download-only",
+            "--yes",
+            "--no-install-recommends",
+            "redis-server",
+        ],
+    ] {
         let mut command = Command::new("apt-get");
-        command.current_dir(work).args(words);
+        command.args(words).args(NO_EXTRAS);
         // Lists of its own: those of the system stay as they are, and need not be there.
         for (option, path) in [
             ("Dir::Etc::SourceList", sources.as_path()),
             ("Dir::Etc::SourceParts", Path::new("/dev/null")),
+            ("Dir::State", work),
+            ("Dir::State::status", &installed),
             ("Dir::State::Lists", &lists),
             ("Dir::Cache", work),
+            ("Dir::Cache::archives", &packages),
         ] {
             command.arg(format!("-o{option}={}", path.display()));
         }
         run(command, log)?;
     }
-    let files = fs::read_dir(work).or_cannot(|| format!("read {}", work.display()))?;
+    let files = fs::read_dir(&packages).or_cannot(|| format!("read {}", packages.display()))?;
     Ok(files
         .flatten()
         .map(|entry| entry.path())
         .filter(|path| path.extension().is_some_and(|extension| extension == "deb"))
         .collect())
+}
+
+fn unpack(packages: &[PathBuf], folder: &Path, log: &Path) -> Result<()> {
+    checkout::make_passable(folder)?;
+    for package in packages {
+        let mut command = Command::new("dpkg-deb");
+        command.arg("--extract").arg(package).arg(folder);
+        run(command, log)?;
+    }
+    let program = folder.join(PROGRAM);
+    let writing = || format!("write {}", program.display());
+    fs::write(&program, SCRIPT).or_cannot(writing)?;
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).or_cannot(writing)
 }
 
 fn run(command: Command, log: &Path) -> Result<()> {
@@ -119,8 +154,7 @@ fn run(command: Command, log: &Path) -> Result<()> {
     Err(format!("{program} failed{}", report::tail(log)).into())
 }
 
-/// A line for apt-get that names where this machine's distribution keeps newer packages, at the mirror
-/// that this machine uses.
+/// A line for apt-get that names the release with a newer Redis, at the mirror that this machine uses.
 fn archive() -> Option<String> {
     let output = Command::new("apt-get")
         .args([
@@ -139,18 +173,10 @@ fn archive() -> Option<String> {
 
 /// That line, made of one of apt-get's about an archive.
 fn source(told: &str) -> Option<String> {
-    let mut words = told.split_whitespace();
-    let (origin, mirror, codename) = (words.next()?, words.next()?, words.next()?);
-    match origin {
-        // Those that end so are of updates alone, in Debian's case at another place too.
-        "Debian" if !codename.contains('-') => {
-            Some(format!("deb {mirror} {codename}-backports main\n"))
-        }
-        "Ubuntu" => Some(format!(
-            "deb {mirror} {codename} universe\ndeb {mirror} {codename}-updates universe\n"
-        )),
-        _ => None,
-    }
+    let (origin, mirror) = told.split_once(' ')?;
+    let (_, release) = RELEASES.iter().find(|(other, _)| *other == origin)?;
+    // Fixes of security flaws have an archive of their own, where no release is whole.
+    (!mirror.contains("security")).then(|| format!("deb {mirror} {release}\n"))
 }
 
 fn remove(folder: &Path) -> Result<()> {
@@ -167,20 +193,14 @@ mod tests {
     use super::source;
 
     #[test]
-    fn newer_packages_come_from_the_mirror_of_this_machine() {
+    fn a_newer_redis_comes_from_the_mirror_of_this_machine() {
         assert_eq!(
-            source("Debian http://mirror/debian/ bookworm").as_deref(),
-            Some("deb http://mirror/debian/ bookworm-backports main\n")
-        );
-        assert_eq!(
-            source("Ubuntu http://mirror/ubuntu/ noble").as_deref(),
-            Some(
-                "deb http://mirror/ubuntu/ noble universe\ndeb http://mirror/ubuntu/ noble-updates universe\n"
-            )
+            source("Debian http://mirror/debian/").as_deref(),
+            Some("deb http://mirror/debian/ trixie main\n")
         );
         for other in [
-            "Debian http://mirror/security/ bookworm-security",
-            "Somebody http://mirror/apt/ stable",
+            "Debian http://mirror/debian-security/",
+            "Somebody http://mirror/",
             "",
         ] {
             assert_eq!(source(other), None);

@@ -10,8 +10,8 @@ use crate::failure::Result;
 /// The oldest Redis with `XAUTOCLAIM`.
 const REDIS_OLDEST: (u32, u32) = (6, 2);
 
-/// The oldest with `WAITAOF`.
-const WAITAOF_SINCE: (u32, u32) = (7, 2);
+/// The oldest whose `WAITAOF` confirms no more than it has fsynced.
+const WAITAOF_SOUND_SINCE: (u32, u32) = (8, 0);
 
 /// Folders of PostgreSQL's programs; a `*` stands for a version.
 const POSTGRES_FOLDERS: [&str; 7] = [
@@ -32,9 +32,6 @@ const REDIS_FOLDERS: [&str; 5] = [
     "/opt/homebrew/bin",
     "/opt/homebrew/opt/redis/bin",
 ];
-
-/// Names of the server: Valkey goes on from Redis 7.2 under a name of its own.
-const REDIS_NAMES: [&str; 2] = ["redis-server", "valkey-server"];
 
 /// The programs of one PostgreSQL.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,15 +68,15 @@ pub(crate) fn find_redis() -> Result<Option<PathBuf>> {
     }
 }
 
-/// A server that has `WAITAOF`, on this machine or in a `further` folder.
+/// A Redis whose `WAITAOF` can be trusted, on this machine or in a `further` folder.
 pub(crate) fn find_redis_with_waitaof(further: &Path) -> Option<PathBuf> {
     redis_folders()
         .chain([further.to_owned()])
-        .flat_map(|folder| REDIS_NAMES.map(|name| folder.join(name)))
+        .map(|folder| folder.join("redis-server"))
         .filter(|program| program.is_file())
         .find(|program| {
             let version = version_of(program).and_then(|answer| redis_version(&answer));
-            version.is_some_and(|version| version >= WAITAOF_SINCE)
+            version.is_some_and(|version| version >= WAITAOF_SOUND_SINCE)
         })
 }
 
@@ -214,10 +211,6 @@ mod tests {
         assert_eq!(
             redis_version("Redis server v=7.0.15 sha=00000000:0 malloc=jemalloc\n"),
             Some((7, 0))
-        );
-        assert_eq!(
-            redis_version("Valkey server v=8.0.1 sha=00000000:0 malloc=jemalloc\n"),
-            Some((8, 0))
         );
         assert_eq!(redis_version(""), None);
         assert_eq!(node_version("v20.18.1\n"), Some(20));

@@ -31,7 +31,7 @@ impl RedisServer {
         Self::start_program("redis-server".to_owned(), arguments).await
     }
 
-    /// The same with a server that has `WAITAOF`: Redis 7.2 or later, or Valkey.
+    /// The same with a server whose `WAITAOF` can be trusted: Redis 8.0 or later.
     pub async fn start_with_waitaof(arguments: &[&str]) -> Self {
         Self::start_program(servers::redis_with_waitaof(), arguments).await
     }

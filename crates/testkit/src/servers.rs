@@ -6,7 +6,7 @@ const POSTGRES: &str = "HARKARA_TEST_POSTGRES_URL";
 /// The variable that names the test Redis.
 const REDIS: &str = "HARKARA_TEST_REDIS_URL";
 
-/// The variable that names a Redis server's program that has `WAITAOF`.
+/// The variable that names the program of a Redis whose `WAITAOF` can be trusted.
 const REDIS_WITH_WAITAOF: &str = "HARKARA_TEST_REDIS_WITH_WAITAOF";
 
 pub(crate) fn postgres_url() -> String {

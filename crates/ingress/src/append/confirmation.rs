@@ -33,7 +33,7 @@ pub(crate) struct Confirmations {
 pub enum LevelNotGiven {
     /// It does not write to disk before it answers, nor can it be asked whether it has.
     #[error(
-        "the lane {lane} is to be {level}, and Redis at {address} does not confirm that a delivery is on its disk ({why}): set appendonly yes and appendfsync always, or use Redis 7.2 or later with appendfsync everysec; or ask for less with ingress.durability=appended (HARKARA__INGRESS__DURABILITY), or trust Redis with ingress.trust_redis=true"
+        "the lane {lane} is to be {level}, and Redis at {address} does not confirm that a delivery is on its disk ({why}): set appendonly yes and appendfsync always, or use Redis 8.0 or later (not Valkey) with appendfsync everysec; or ask for less with ingress.durability=appended (HARKARA__INGRESS__DURABILITY), or trust Redis with ingress.trust_redis=true"
     )]
     NotFsynced {
         /// The lane.

@@ -1,6 +1,6 @@
 //! An answer of 200 means the level of durability that was asked for.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use harkara_core::durability::Durability;
 use harkara_core::lane::Lane;
@@ -78,6 +78,9 @@ async fn the_level_is_in_the_entry_and_counted() {
 
 const EVERY_SECOND: [&str; 2] = ["--appendfsync", "everysec"];
 
+/// Such a server fsyncs at most once within this.
+const FSYNC_EVERY: Duration = Duration::from_secs(1);
+
 const FSYNCED_OR_REFUSED: [(&str, &str); 2] = [
     ("ingress.durability", "fsynced"),
     ("ingress.inbox_connections_max", "0"),
@@ -108,12 +111,18 @@ async fn n_fsynced(ingress: &Ingress) -> u64 {
 #[tokio::test]
 async fn a_server_that_fsyncs_every_second_is_asked_before_the_answer() {
     let redis = RedisServer::start_with_waitaof(&EVERY_SECOND).await;
-    let ingress = Ingress::start_on(&redis.url(), &FSYNCED_OR_REFUSED).await;
+    let [level, inbox] = FSYNCED_OR_REFUSED;
+    let patient = [level, inbox, ("ingress.append_timeout_ms", "10000")];
+    let ingress = Ingress::start_on(&redis.url(), &patient).await;
     let before = n_waits_for_fsync(&redis).await;
+    let delivered_at = Instant::now();
     for n in 1..=3 {
         assert_eq!(ingress.deliver("{}").await.status, 200);
         assert_eq!(n_waits_for_fsync(&redis).await, before + n);
     }
+    // One after the other they take three fsyncs: an answer that comes sooner has not waited for its own.
+    let elapsed = delivered_at.elapsed();
+    assert!(elapsed > FSYNC_EVERY * 3 / 2, "{elapsed:?}");
     for entry in ingress.entries(Lane::Default).await {
         assert_eq!(entry.durability, Some(Durability::Fsynced));
     }

@@ -14,8 +14,11 @@ const POLICY_REQUIRED: &str = "noeviction";
 /// The first version that has `XAUTOCLAIM` and `XADD … NOMKSTREAM`.
 const VERSION_MIN: (u32, u32) = (6, 2);
 
-/// The first version that has `WAITAOF`.
-const WAITAOF_SINCE: (u32, u32) = (7, 2);
+/// The first version whose `WAITAOF` waits for the fsync in every case. Before, from 7.2 on, with
+/// `appendfsync everysec` it confirms a write that is not on the disk yet if another was fsynced less than
+/// a second ago (<https://github.com/redis/redis/pull/13793>). So does Valkey, which gives its
+/// compatibility as 7.2: 9.1.2 was seen to confirm fifteen writes with two fsyncs.
+const WAITAOF_SOUND_SINCE: (u32, u32) = (8, 0);
 
 /// A server that can be used, and what an operator should know about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,7 +29,7 @@ pub struct ServerReport {
     pub version: String,
     /// `appendfsync` (`always`, `everysec`, `no`) where the append-only file is on and known.
     pub appendfsync: Option<String>,
-    /// Whether it has `WAITAOF`, which confirms that writes are on its disk.
+    /// Whether it has a `WAITAOF` that confirms nothing but what is on its disk.
     pub has_waitaof: bool,
     /// Replicas that are connected.
     pub replicas: usize,
@@ -220,7 +223,7 @@ fn report(
         appendfsync: appendfsync.map(str::to_owned),
         has_waitaof: told("redis_version")
             .and_then(version)
-            .is_some_and(|version| version >= WAITAOF_SINCE),
+            .is_some_and(|version| version >= WAITAOF_SOUND_SINCE),
         replicas: usize::try_from(number("connected_slaves")).unwrap_or(usize::MAX),
         memory_bytes: (number("used_memory"), number("maxmemory")),
         notes,
@@ -368,6 +371,22 @@ mod tests {
         assert_eq!(version("7.0.15"), Some((7, 0)));
         assert!(version("6.0.20") < Some(VERSION_MIN) && version("6.10.0") > Some(VERSION_MIN));
         assert_eq!(version("unknown"), None);
+    }
+
+    #[test]
+    fn a_waitaof_that_confirms_too_early_is_as_good_as_none() {
+        for (told, sound) in [
+            ("redis_version:7.0.15", false),
+            ("redis_version:7.4.2", false),
+            (
+                "redis_version:7.2.4\r\nserver_name:valkey\r\nvalkey_version:9.1.2",
+                false,
+            ),
+            ("redis_version:8.0.2", true),
+        ] {
+            let report = report("h:1".to_owned(), &parse_info(told), None).unwrap();
+            assert_eq!(report.has_waitaof, sound, "{told}");
+        }
     }
 
     #[test]
