@@ -120,6 +120,29 @@ check-lints:
 check-docs:
     RUSTDOCFLAGS='--deny warnings' cargo doc --workspace --no-deps --document-private-items --locked
 
+# Fuzz what reads untrusted bytes, each target for so many seconds, or one (needs nightly Rust, cargo-fuzz)
+[group('check')]
+fuzz target="all" seconds="60":
+    #!/usr/bin/env bash
+    set -euo pipefail
+    if ! cargo +nightly --version > /dev/null 2>&1; then
+        echo 'fuzzing needs nightly Rust; run `rustup toolchain install nightly --profile minimal`' >&2
+        exit 1
+    fi
+    if ! cargo +nightly fuzz --version > /dev/null 2>&1; then
+        echo 'fuzzing needs cargo-fuzz; run `cargo install --locked cargo-fuzz`' >&2
+        exit 1
+    fi
+    targets="$1"
+    if [ "$targets" = all ]; then
+        targets=$(cargo +nightly fuzz list)
+    fi
+    cargo run --quiet --package harkara-properties -- fuzz/corpus
+    for target in $targets; do
+        # Nothing here is unsafe, so there is nothing for a sanitizer to find.
+        cargo +nightly fuzz run --sanitizer none "$target" -- -max_total_time="$2" -timeout=10 -print_final_stats=1
+    done
+
 # Check the dependencies' advisories, licences and sources (needs cargo-deny)
 [group('check')]
 audit:
