@@ -105,6 +105,19 @@ mod tests {
     use super::targets;
 
     #[test]
+    fn every_target_has_its_file() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fuzz/fuzz_targets");
+        let files = std::fs::read_dir(folder).unwrap();
+        let mut files: Vec<_> = files
+            .map(|file| file.unwrap().path().file_stem().unwrap().to_owned())
+            .collect();
+        files.sort();
+        let mut names = targets().map(|target| target.name);
+        names.sort_unstable();
+        assert_eq!(files, names);
+    }
+
+    #[test]
     fn every_property_holds_for_its_seeds_and_for_their_beginnings() {
         for target in targets() {
             assert!(target.seeds.len() > 100, "{}", target.name);

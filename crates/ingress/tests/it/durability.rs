@@ -6,6 +6,7 @@ use harkara_core::durability::Durability;
 use harkara_core::lane::Lane;
 use harkara_ingress::StartError;
 use harkara_testkit::{RedisServer, wait_until};
+use redis::aio::MultiplexedConnection;
 
 use crate::http::get;
 use crate::ingress::{Ingress, build};
@@ -86,17 +87,21 @@ const FSYNCED_OR_REFUSED: [(&str, &str); 2] = [
     ("ingress.inbox_connections_max", "0"),
 ];
 
-/// How often a server was asked whether it has fsynced.
-async fn n_waits_for_fsync(redis: &RedisServer) -> u64 {
-    let told: String = redis::cmd("INFO")
-        .arg("commandstats")
-        .query_async(&mut redis.connection().await)
+/// A number in what the server tells of itself, after this text; 0 where it does not tell it.
+async fn told(connection: &mut MultiplexedConnection, section: &str, before: &str) -> u64 {
+    let info: String = redis::cmd("INFO")
+        .arg(section)
+        .query_async(connection)
         .await
         .unwrap();
-    let calls = told
-        .lines()
-        .find_map(|line| line.strip_prefix("cmdstat_waitaof:calls="));
-    calls.map_or(0, |calls| calls.split(',').next().unwrap().parse().unwrap())
+    let number = info.lines().find_map(|line| line.strip_prefix(before));
+    number.map_or(0, |n| n.split(',').next().unwrap().parse().unwrap())
+}
+
+/// How often a server was asked whether it has fsynced.
+async fn n_waits_for_fsync(redis: &RedisServer) -> u64 {
+    let mut connection = redis.connection().await;
+    told(&mut connection, "commandstats", "cmdstat_waitaof:calls=").await
 }
 
 /// How many deliveries were answered 200 as fsynced.
@@ -223,5 +228,26 @@ async fn a_server_that_stops_to_fsync_or_begins_to_evict_is_not_trusted_any_more
         })
         .await;
     }
+    ingress.stop().await;
+}
+
+#[tokio::test]
+async fn looks_at_a_sound_server_share_a_connection() {
+    let redis = RedisServer::start(&[]).await;
+    let ingress = Ingress::start_on(&redis.url(), &[]).await;
+    let mut connection = redis.connection().await;
+    let asked = "cmdstat_config|get:calls=";
+    let first = told(&mut connection, "commandstats", asked).await;
+    let looked = async |connection: &mut MultiplexedConnection, times: u64| {
+        wait_until("Redis is looked at", BOUND, async || {
+            told(connection, "commandstats", asked).await >= first + times
+        })
+        .await;
+    };
+    looked(&mut connection, 1).await;
+    let received = "total_connections_received:";
+    let before = told(&mut connection, "stats", received).await;
+    looked(&mut connection, 4).await;
+    assert_eq!(told(&mut connection, "stats", received).await, before);
     ingress.stop().await;
 }
