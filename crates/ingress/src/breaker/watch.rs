@@ -24,7 +24,7 @@ const RETRY_MAX: Duration = Duration::from_secs(2);
 /// Redis must have been well for this long before the waits begin anew with the shortest.
 const WELL_FOR: Duration = Duration::from_secs(5);
 
-/// Beyond the wait for Redis, no turn of the watch may take a tenth of this: then it stands still.
+/// Beyond the wait for Redis, a turn of the watch takes a tenth of this. One that takes longer stands still.
 const QUIET_MAX: Duration = Duration::from_secs(20);
 
 /// The one task that closes the breaker.
