@@ -44,6 +44,13 @@ pub(crate) struct Postgres {
     pub(crate) major: u32,
 }
 
+impl Postgres {
+    /// The folder that holds them.
+    pub(crate) fn folder(&self) -> &Path {
+        self.server.parent().unwrap_or(Path::new("/"))
+    }
+}
+
 /// `redis-server`, or nothing where there is none. A Redis that is too old is an error.
 pub(crate) fn find_redis() -> Result<Option<PathBuf>> {
     let Some(server) = redis_folders()

@@ -124,6 +124,7 @@ impl Sandbox {
             services,
             redis_url: redis::url(redis_port),
             postgres_url: postgres::url(postgres_port),
+            postgres_programs: programs.folder().to_owned(),
         })
     }
 }
@@ -144,6 +145,8 @@ pub(crate) struct PrivateServers {
     pub(crate) redis_url: String,
     /// Where PostgreSQL is found.
     pub(crate) postgres_url: String,
+    /// The folder of its programs, for tests that start a server of their own.
+    pub(crate) postgres_programs: PathBuf,
 }
 
 /// The system's temporary folder, unless PostgreSQL's account cannot reach it, or it is in memory

@@ -132,15 +132,22 @@ fn isolated<'a>(command: &'a mut Command, servers: &Servers) -> &'a mut Command 
     isolation::without_settings(command).envs(variables(servers))
 }
 
-/// The variables that tell the tests where the servers are.
+/// The variables that tell the tests where the servers are, and PostgreSQL's programs, which are seldom
+/// on the path.
 fn variables(servers: &Servers) -> impl Iterator<Item = (&'static str, &OsStr)> {
+    let PrivateServers {
+        redis_url,
+        postgres_url,
+        postgres_programs,
+        ..
+    } = &servers.running;
     let running = [
-        ("HARKARA_TEST_REDIS_URL", &servers.running.redis_url),
-        ("HARKARA_TEST_POSTGRES_URL", &servers.running.postgres_url),
+        ("HARKARA_TEST_REDIS_URL", OsStr::new(redis_url)),
+        ("HARKARA_TEST_POSTGRES_URL", OsStr::new(postgres_url)),
+        ("HARKARA_TEST_POSTGRES_PROGRAMS", postgres_programs.as_os_str()),
     ];
     let program = servers.redis_with_waitaof.as_deref();
     running
         .into_iter()
-        .map(|(name, url)| (name, OsStr::new(url)))
         .chain(program.map(|program| ("HARKARA_TEST_REDIS_WITH_WAITAOF", program.as_os_str())))
 }

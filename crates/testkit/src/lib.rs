@@ -7,12 +7,15 @@
 )]
 
 mod database;
+mod free_port;
+mod postgres_server;
 mod redis_database;
 mod redis_server;
 mod servers;
 mod wait;
 
 pub use database::TestDatabase;
+pub use postgres_server::{PostgresServer, PostgresStop};
 pub use redis_database::redis_database;
 pub use redis_server::RedisServer;
 pub use wait::wait_until;

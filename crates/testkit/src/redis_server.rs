@@ -1,9 +1,7 @@
 //! A Redis server of a test's own, which it may stop, starve or misconfigure.
 
-use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::Stdio;
-use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use redis::Client;
@@ -11,6 +9,7 @@ use redis::aio::MultiplexedConnection;
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 
+use crate::free_port::free_port;
 use crate::{servers, wait_until};
 
 const START_BOUND: Duration = Duration::from_secs(20);
@@ -138,18 +137,4 @@ impl Drop for RedisServer {
         }
         std::fs::remove_dir_all(&self.directory).ok();
     }
-}
-
-/// A port below the range from which the system takes ports itself, and given out only once, so that
-/// nothing else takes it between two starts of a server.
-fn free_port() -> u16 {
-    static GIVEN_OUT: AtomicU16 = AtomicU16::new(0);
-    let first = 20_000
-        + u16::try_from(std::process::id() % 100).expect("the test Redis server answers") * 100;
-    let next = || first + GIVEN_OUT.fetch_add(1, Ordering::Relaxed);
-    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
-    std::iter::repeat_with(next)
-        .take(100)
-        .find(is_free)
-        .expect("one of a hundred ports is free")
 }

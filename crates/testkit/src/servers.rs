@@ -1,7 +1,12 @@
 //! Where the test servers are.
 
+use std::path::PathBuf;
+
 /// The variable that names the test PostgreSQL.
 const POSTGRES: &str = "HARKARA_TEST_POSTGRES_URL";
+
+/// The variable that names the folder of PostgreSQL's programs.
+const POSTGRES_PROGRAMS: &str = "HARKARA_TEST_POSTGRES_PROGRAMS";
 
 /// The variable that names the test Redis.
 const REDIS: &str = "HARKARA_TEST_REDIS_URL";
@@ -10,18 +15,23 @@ const REDIS: &str = "HARKARA_TEST_REDIS_URL";
 const REDIS_WITH_WAITAOF: &str = "HARKARA_TEST_REDIS_WITH_WAITAOF";
 
 pub(crate) fn postgres_url() -> String {
-    told(POSTGRES)
+    variable(POSTGRES)
 }
 
 pub(crate) fn redis_url() -> String {
-    told(REDIS)
+    variable(REDIS)
 }
 
 pub(crate) fn redis_with_waitaof() -> String {
-    told(REDIS_WITH_WAITAOF)
+    variable(REDIS_WITH_WAITAOF)
 }
 
-fn told(variable: &str) -> String {
+/// The folder of PostgreSQL's programs.
+pub(crate) fn postgres_programs() -> PathBuf {
+    PathBuf::from(variable(POSTGRES_PROGRAMS))
+}
+
+fn variable(variable: &str) -> String {
     std::env::var(variable).unwrap_or_else(|_| {
         panic!(
             "{variable} is not set: run the tests with `cargo dev test`, or start servers for single tests \

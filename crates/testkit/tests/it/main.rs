@@ -1,0 +1,3 @@
+//! The servers that other tests rely on.
+
+mod postgres_server;
