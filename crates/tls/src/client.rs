@@ -1,0 +1,79 @@
+//! How we meet a server: whom we trust, and how we show who we are.
+
+use std::fmt;
+use std::sync::Arc;
+
+use rustls::{ClientConfig, RootCertStore};
+
+use crate::pem::{Certificates, PemFault, PrivateKey};
+
+/// The client's side of TLS, checked and cheap to clone.
+#[derive(Clone)]
+pub struct ClientTls {
+    authorities: Option<Arc<Certificates>>,
+    identity: Option<Arc<(Certificates, PrivateKey)>>,
+    config: Arc<ClientConfig>,
+}
+
+impl ClientTls {
+    /// Trusts `authorities` and nobody else; without any, the public authorities of Mozilla's list, as it
+    /// was when this was built. Shows `identity` to a server that asks for it.
+    pub fn new(
+        authorities: Option<Certificates>,
+        identity: Option<(Certificates, PrivateKey)>,
+    ) -> Result<Self, PemFault> {
+        let builder = ClientConfig::builder().with_root_certificates(roots(authorities.as_ref())?);
+        let config = match &identity {
+            None => builder.with_no_client_auth(),
+            Some((certificates, key)) => builder
+                .with_client_auth_cert(certificates.chain.clone(), key.key.clone_key())
+                .map_err(PemFault::NotAPair)?,
+        };
+        Ok(Self {
+            authorities: authorities.map(Arc::new),
+            identity: identity.map(Arc::new),
+            config: Arc::new(config),
+        })
+    }
+
+    /// For libraries that take it whole.
+    #[must_use]
+    pub fn config(&self) -> &ClientConfig {
+        &self.config
+    }
+
+    /// The authorities in PEM form; `None` where the public ones are trusted.
+    #[must_use]
+    pub fn authorities(&self) -> Option<&Certificates> {
+        self.authorities.as_deref()
+    }
+
+    /// What is shown to a server that asks who we are.
+    #[must_use]
+    pub fn identity(&self) -> Option<(&Certificates, &PrivateKey)> {
+        self.identity.as_deref().map(|(chain, key)| (chain, key))
+    }
+}
+
+fn roots(authorities: Option<&Certificates>) -> Result<RootCertStore, PemFault> {
+    let Some(authorities) = authorities else {
+        return Ok(RootCertStore::from_iter(
+            webpki_roots::TLS_SERVER_ROOTS.iter().cloned(),
+        ));
+    };
+    let mut roots = RootCertStore::empty();
+    for authority in &authorities.chain {
+        let added = roots.add(authority.clone());
+        added.map_err(PemFault::NotAnAuthority)?;
+    }
+    Ok(roots)
+}
+
+impl fmt::Debug for ClientTls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientTls")
+            .field("trusts_public_authorities", &self.authorities.is_none())
+            .field("has_identity", &self.identity.is_some())
+            .finish()
+    }
+}

@@ -1,0 +1,138 @@
+//! The certificate that we show as a server, replaced while we serve.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use rustls::ServerConfig;
+use rustls::crypto::ring::default_provider;
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+
+use crate::pem::{Certificates, PemFault, PrivateKey};
+
+/// A certificate with its key, and the files that they come from. Connections that are open keep the one
+/// with which they began.
+#[derive(Debug)]
+pub struct ServerCertificate {
+    certificate_file: PathBuf,
+    key_file: PathBuf,
+    current: ArcSwap<Pair>,
+}
+
+#[derive(Debug)]
+struct Pair {
+    read: (Certificates, PrivateKey),
+    certified: Arc<CertifiedKey>,
+}
+
+impl ServerCertificate {
+    /// Reads both files. Fails unless they belong together.
+    pub fn read(certificate_file: PathBuf, key_file: PathBuf) -> Result<Self, PemFault> {
+        let read = (
+            Certificates::read(&certificate_file)?,
+            PrivateKey::read(&key_file)?,
+        );
+        Ok(Self {
+            current: ArcSwap::from_pointee(Pair::of(read)?),
+            certificate_file,
+            key_file,
+        })
+    }
+
+    /// Reads both files again, and takes what they hold from the next connection on. Gives whether it is
+    /// another than before. A fault changes nothing.
+    pub fn reload(&self) -> Result<bool, PemFault> {
+        let read = (
+            Certificates::read(&self.certificate_file)?,
+            PrivateKey::read(&self.key_file)?,
+        );
+        if self.current.load().read == read {
+            return Ok(false);
+        }
+        self.current.store(Arc::new(Pair::of(read)?));
+        Ok(true)
+    }
+
+    /// A server that shows the certificate of the moment and asks none of its clients.
+    #[must_use]
+    pub fn config(self: &Arc<Self>) -> ServerConfig {
+        ServerConfig::builder()
+            .with_no_client_auth()
+            .with_cert_resolver(self.clone())
+    }
+}
+
+impl Pair {
+    fn of(read: (Certificates, PrivateKey)) -> Result<Self, PemFault> {
+        let (chain, key) = (read.0.chain.clone(), read.1.key.clone_key());
+        let certified =
+            CertifiedKey::from_der(chain, key, &default_provider()).map_err(PemFault::NotAPair)?;
+        Ok(Self {
+            read,
+            certified: Arc::new(certified),
+        })
+    }
+}
+
+impl ResolvesServerCert for ServerCertificate {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.current.load().certified.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn write_pair(folder: &std::path::Path) -> Vec<u8> {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        fs::write(folder.join("tls.crt"), made.cert.pem()).unwrap();
+        fs::write(folder.join("tls.key"), made.signing_key.serialize_pem()).unwrap();
+        made.cert.der().to_vec()
+    }
+
+    #[test]
+    fn changed_files_are_taken_and_broken_ones_are_not() {
+        let folder = std::env::temp_dir().join(format!("harkara-tls-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let shown = |certificate: &ServerCertificate| {
+            certificate
+                .current
+                .load()
+                .certified
+                .end_entity_cert()
+                .unwrap()
+                .to_vec()
+        };
+        let first = write_pair(&folder);
+        let certificate =
+            ServerCertificate::read(folder.join("tls.crt"), folder.join("tls.key")).unwrap();
+        assert_eq!(shown(&certificate), first);
+        assert!(!certificate.reload().unwrap(), "nothing has changed");
+
+        let key = fs::read(folder.join("tls.key")).unwrap();
+        let second = write_pair(&folder);
+        let other_key = fs::read(folder.join("tls.key")).unwrap();
+        fs::write(folder.join("tls.key"), &key).unwrap();
+        assert!(matches!(certificate.reload(), Err(PemFault::NotAPair(_))));
+        fs::write(folder.join("tls.key"), "").unwrap();
+        assert!(matches!(
+            certificate.reload(),
+            Err(PemFault::NotFound { .. })
+        ));
+        fs::remove_file(folder.join("tls.key")).unwrap();
+        assert!(matches!(
+            certificate.reload(),
+            Err(PemFault::Unreadable { .. })
+        ));
+        assert_eq!(shown(&certificate), first);
+
+        fs::write(folder.join("tls.key"), other_key).unwrap();
+        assert!(certificate.reload().unwrap());
+        assert_eq!(shown(&certificate), second);
+        fs::remove_dir_all(&folder).unwrap();
+    }
+}
