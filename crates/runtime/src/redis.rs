@@ -8,10 +8,11 @@ use std::time::Duration;
 use ::redis::aio::MultiplexedConnection;
 use ::redis::io::tcp::TcpSettings;
 use ::redis::{
-    AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo,
-    ProtocolVersion, RedisResult,
+    AsyncConnectionConfig, Client, ClientTlsConfig, ConnectionAddr, ConnectionInfo,
+    IntoConnectionInfo, ProtocolVersion, RedisResult, TlsCertificates,
 };
 use deadpool_redis::{Manager, PoolConfig, Runtime, Timeouts};
+use harkara_tls::ClientTls;
 
 use crate::settings::RedisSettings;
 
@@ -69,7 +70,9 @@ pub fn pool(settings: &RedisSettings) -> Pool {
 #[must_use]
 pub fn address(settings: &RedisSettings) -> String {
     match connection_info(settings, ProtocolVersion::RESP2).addr() {
-        ConnectionAddr::Tcp(host, port) => format!("{host}:{port}"),
+        ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. } => {
+            format!("{host}:{port}")
+        }
         other => other.to_string(),
     }
 }
@@ -96,5 +99,26 @@ fn connection_info(settings: &RedisSettings, protocol: ProtocolVersion) -> Conne
     #[cfg(target_os = "linux")]
     let tcp =
         tcp.set_user_timeout(settings.response_timeout * RESPONSE_TIMEOUTS_PER_DEAD_CONNECTION);
-    info.set_redis_settings(redis).set_tcp_settings(tcp)
+    let info = info.set_redis_settings(redis).set_tcp_settings(tcp);
+    match &settings.tls {
+        None => info,
+        Some(tls) => with_tls(info, tls),
+    }
+}
+
+fn with_tls(info: ConnectionInfo, tls: &ClientTls) -> ConnectionInfo {
+    let certificates = TlsCertificates {
+        client_tls: tls.identity().map(|(chain, key)| ClientTlsConfig {
+            client_cert: chain.pem().to_vec(),
+            client_key: key.pem().to_vec(),
+        }),
+        // Without any, the library trusts the public ones that it is built with, as we do.
+        root_cert: tls
+            .authorities()
+            .map(|authorities| authorities.pem().to_vec()),
+    };
+    Client::build_with_tls(info, certificates)
+        .expect("scheme and certificates were checked with the settings")
+        .get_connection_info()
+        .clone()
 }

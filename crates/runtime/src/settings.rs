@@ -9,10 +9,12 @@ mod endpoints;
 mod fault;
 mod layers;
 mod networks;
+mod postgres_url;
 mod rate;
 mod reader;
 mod reference;
 mod sections;
+mod tls;
 
 use std::collections::BTreeMap;
 use std::env;
@@ -29,6 +31,7 @@ pub use reference::{reference_markdown, reference_toml};
 pub use sections::{
     IngressSettings, LogFormat, LogSettings, PostgresSettings, RedisSettings, WorkerSettings,
 };
+pub use tls::IngressTls;
 
 use reader::Reader;
 

@@ -57,9 +57,8 @@ impl ClientTls {
 
 fn roots(authorities: Option<&Certificates>) -> Result<RootCertStore, PemFault> {
     let Some(authorities) = authorities else {
-        return Ok(RootCertStore::from_iter(
-            webpki_roots::TLS_SERVER_ROOTS.iter().cloned(),
-        ));
+        let public = webpki_roots::TLS_SERVER_ROOTS.iter().cloned();
+        return Ok(public.collect());
     };
     let mut roots = RootCertStore::empty();
     for authority in &authorities.chain {
@@ -74,6 +73,6 @@ impl fmt::Debug for ClientTls {
         f.debug_struct("ClientTls")
             .field("trusts_public_authorities", &self.authorities.is_none())
             .field("has_identity", &self.identity.is_some())
-            .finish()
+            .finish_non_exhaustive()
     }
 }

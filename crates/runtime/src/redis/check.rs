@@ -5,6 +5,7 @@ use std::fmt;
 
 use ::redis::aio::MultiplexedConnection;
 use ::redis::{ErrorKind, RedisError, ServerErrorKind};
+use harkara_tls::Refusal;
 
 use crate::settings::RedisSettings;
 
@@ -63,6 +64,14 @@ pub enum ServerProblem {
         /// What the operating system said.
         #[source]
         source: RedisError,
+    },
+    /// No TLS connection: its certificate is refused, or ours is.
+    #[error("Redis at {address}: {remedy}")]
+    Untrusted {
+        /// `host:port`.
+        address: String,
+        /// What is wrong with which certificate, and what to do about it.
+        remedy: String,
     },
     /// The password or user is wrong.
     #[error(
@@ -250,6 +259,10 @@ fn version_text((major, minor): (u32, u32)) -> String {
 
 fn problem(address: &str, source: RedisError) -> ServerProblem {
     let address = address.to_owned();
+    if let Some(refusal) = Refusal::within(&source) {
+        let remedy = refusal.remedy("redis");
+        return ServerProblem::Untrusted { address, remedy };
+    }
     match (source.kind(), source.code()) {
         (_, Some("NOAUTH")) => ServerProblem::PasswordRequired { address, source },
         (ErrorKind::AuthenticationFailed, _) | (_, Some("WRONGPASS")) => {

@@ -22,6 +22,8 @@ pub(super) enum Kind {
     Address,
     /// Any text.
     Text,
+    /// The path of a file in PEM form.
+    PemFile,
     /// A whole number between two bounds, in a unit (which may be empty).
     Whole {
         min: u64,
@@ -92,8 +94,14 @@ const fn setting(
 /// Every setting, in the order of the reference.
 #[rustfmt::skip]
 pub(super) const SETTINGS: &[Setting] = &[
-    setting("redis.url", "redis://127.0.0.1:16379", Kind::Url(&["redis://"]),
-        "The Redis server that holds the lanes, with user, password and database where needed: `redis://user:password@host:port/database`."),
+    setting("redis.url", "redis://127.0.0.1:16379", Kind::Url(&["redis://", "rediss://"]),
+        "The Redis server that holds the lanes, with user, password and database where needed: `redis://user:password@host:port/database`. `rediss://` is TLS, with the server's certificate verified."),
+    setting("redis.ca_file", "", Kind::PemFile,
+        "The authorities whose certificates Redis may show, in place of the public ones (Mozilla's list, built in)."),
+    setting("redis.client_certificate_file", "", Kind::PemFile,
+        "The certificate to show where Redis asks for one. Goes with `redis.client_key_file`."),
+    setting("redis.client_key_file", "", Kind::PemFile,
+        "The private key of `redis.client_certificate_file`."),
     setting("redis.partition", "0", count(0, 16_383),
         "The partition whose streams this process uses: the N in `harkara:{N}:critical`."),
     setting("redis.connect_timeout_ms", "2000", millis(1, MINUTE_MS),
@@ -102,7 +110,13 @@ pub(super) const SETTINGS: &[Setting] = &[
         "How long Redis may take to answer a command."),
 
     setting("postgres.url", "postgres://harkara@127.0.0.1:15432/harkara", Kind::Url(&["postgres://", "postgresql://"]),
-        "The PostgreSQL database that holds the ledger and the projections."),
+        "The PostgreSQL database that holds the ledger and the projections. With `?sslmode=verify-full` (or `verify-ca`, or `require`) the connection is TLS and certificate and host name are verified; with `disable` it is plain; without one of these, or with `prefer`, it is TLS if `postgres.ca_file` is given. `sslrootcert`, `sslcert` and `sslkey` in the URL stand for the three settings below."),
+    setting("postgres.ca_file", "", Kind::PemFile,
+        "The authorities whose certificates PostgreSQL may show, in place of the public ones (Mozilla's list, built in)."),
+    setting("postgres.client_certificate_file", "", Kind::PemFile,
+        "The certificate to show where PostgreSQL asks for one. Goes with `postgres.client_key_file`."),
+    setting("postgres.client_key_file", "", Kind::PemFile,
+        "The private key of `postgres.client_certificate_file`."),
     setting("postgres.pool_max", "8", count(1, 1000),
         "Most connections to PostgreSQL that one process opens."),
     setting("postgres.connect_timeout_ms", "3000", millis(1, MINUTE_MS),
@@ -114,6 +128,12 @@ pub(super) const SETTINGS: &[Setting] = &[
         "Where webhooks are received. Port 0 takes a free port."),
     setting("ingress.admin_bind", "0.0.0.0:9080", Kind::Address,
         "Where the ingress serves `/livez`, `/readyz` and `/metrics`. Port 0 takes a free port."),
+    setting("ingress.tls_certificate_file", "", Kind::PemFile,
+        "The certificate, followed by those that lead to its authority, with which webhooks are received over TLS. Empty: plain HTTP, behind a proxy that ends TLS. Goes with `ingress.tls_key_file`."),
+    setting("ingress.tls_key_file", "", Kind::PemFile,
+        "The private key of `ingress.tls_certificate_file`."),
+    setting("ingress.tls_reload_ms", "60000", millis(10, HOUR_MS),
+        "How often these two files are looked at; another certificate is shown from the next connection on, without a restart."),
     setting("ingress.threads", "0", count(0, 1024),
         "Server threads. 0 is one for each core."),
     setting("ingress.body_bytes_max", "1048576", bytes(1, 67_108_864),
@@ -225,6 +245,7 @@ impl Kind {
             Self::Url(schemes) => format!("a URL that begins with {}", schemes.join(" or ")),
             Self::Address => "an IP address and port such as 0.0.0.0:8080 or [::1]:8080".to_owned(),
             Self::Text => "a text".to_owned(),
+            Self::PemFile => "the path of a file in PEM form".to_owned(),
             Self::Whole { min, max, unit } => {
                 let of = if unit.is_empty() {
                     String::new()

@@ -92,7 +92,12 @@ impl Setting {
             Kind::Choice(_) if self.is_family() => "critical = \"replicated\"".to_owned(),
             Kind::Whole { .. } => format!("{name} = {}", self.default),
             Kind::Weights => format!("{name} = [{}]", self.default.replace(',', ", ")),
-            Kind::Url(_) | Kind::Address | Kind::Text | Kind::Choice(_) | Kind::LogFilter => {
+            Kind::Url(_)
+            | Kind::Address
+            | Kind::Text
+            | Kind::PemFile
+            | Kind::Choice(_)
+            | Kind::LogFilter => {
                 format!("{name} = \"{}\"", self.default)
             }
         }

@@ -3,22 +3,27 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use ::redis::IntoConnectionInfo;
+use ::redis::{ConnectionAddr, IntoConnectionInfo};
 use harkara_core::durability::Durability;
 use harkara_core::lane::{LANES, Lane};
 use harkara_core::secret::Secret;
+use harkara_tls::ClientTls;
 
 use super::catalogue::{self, DURABILITY_NAMES, Kind, LANE_NAMES, LANE_WEIGHT_MAX};
 use super::networks::Networks;
+use super::postgres_url::PostgresUrl;
 use super::rate::RateLimit;
 use super::reader::Reader;
+use super::tls::{self, IngressTls};
 use crate::logging::parse_filter;
 
 /// Section `redis`.
 #[derive(Clone, Debug)]
 pub struct RedisSettings {
-    /// A valid `redis://` URL, perhaps with a password.
+    /// A valid `redis://` or `rediss://` URL, perhaps with a password.
     pub url: Secret,
+    /// How to verify the server; there is one exactly where the URL is `rediss://`.
+    pub tls: Option<ClientTls>,
     /// The partition whose streams are used.
     pub partition: u16,
     /// Bound of one connection attempt.
@@ -30,8 +35,10 @@ pub struct RedisSettings {
 /// Section `postgres`.
 #[derive(Clone, Debug)]
 pub struct PostgresSettings {
-    /// A `postgres://` URL, perhaps with a password.
+    /// A `postgres://` URL, perhaps with a password. Says nothing of TLS.
     pub url: Secret,
+    /// How to verify the server; `None` where the connection is plain.
+    pub tls: Option<ClientTls>,
     /// Most connections of one process.
     pub pool_max: usize,
     /// Bound of one connection attempt and of the wait for a free connection.
@@ -47,6 +54,8 @@ pub struct IngressSettings {
     pub bind: SocketAddr,
     /// Where probes and metrics are served.
     pub admin_bind: SocketAddr,
+    /// The files of the certificate, where webhooks are received over TLS.
+    pub tls: Option<IngressTls>,
     /// Server threads, at least 1.
     pub threads: usize,
     /// Largest body taken.
@@ -152,8 +161,10 @@ pub enum LogFormat {
 
 impl RedisSettings {
     pub(super) fn read(r: &mut Reader) -> Self {
+        let url = r.value_or("redis.url", redis_url);
         Self {
-            url: r.value_or("redis.url", redis_url),
+            tls: tls::redis(r, &url),
+            url,
             partition: r.whole("redis.partition"),
             connect_timeout: r.millis("redis.connect_timeout_ms"),
             response_timeout: r.millis("redis.response_timeout_ms"),
@@ -163,8 +174,10 @@ impl RedisSettings {
 
 impl PostgresSettings {
     pub(super) fn read(r: &mut Reader) -> Self {
+        let url = r.value_or("postgres.url", postgres_url);
         Self {
-            url: r.value("postgres.url", |text| with_scheme("postgres.url", text)),
+            tls: tls::postgres(r, &url),
+            url: url.without_tls,
             pool_max: r.whole("postgres.pool_max"),
             connect_timeout: r.millis("postgres.connect_timeout_ms"),
             statement_timeout: r.millis("postgres.statement_timeout_ms"),
@@ -179,6 +192,7 @@ impl IngressSettings {
         let ingress = Self {
             bind: r.address("ingress.bind"),
             admin_bind: r.address("ingress.admin_bind"),
+            tls: IngressTls::read(r),
             threads: if threads == 0 { cores() } else { threads },
             body_bytes_max: r.whole("ingress.body_bytes_max"),
             buffered_bytes_max: r.whole("ingress.buffered_bytes_max"),
@@ -288,22 +302,28 @@ impl LogSettings {
 }
 
 fn redis_url(text: &str) -> Result<Secret, String> {
-    if text.starts_with("rediss://") {
-        return Err(
-            "TLS to Redis is not built into this version; use redis:// inside a private \
-                    network, or a local proxy that adds TLS"
-                .to_owned(),
-        );
-    }
     let url = with_scheme("redis.url", text)
-        .ok_or("expected a URL that begins with redis://".to_owned())?;
+        .ok_or("expected a URL that begins with redis:// or rediss://".to_owned())?;
     // The library's message may quote a part of the URL, and a part may be the password.
-    url.expose().into_connection_info().map_err(|_| {
+    let info = url.expose().into_connection_info().map_err(|_| {
         "is not a valid URL; expected redis://user:password@host:port/database, with special \
          characters of the password percent-encoded"
             .to_owned()
     })?;
+    if matches!(info.addr(), ConnectionAddr::TcpTls { insecure: true, .. }) {
+        return Err(
+            "asks for TLS that verifies nobody (#insecure), which protects nothing; give the \
+             certificate of the server's authority as redis.ca_file"
+                .to_owned(),
+        );
+    }
     Ok(url)
+}
+
+fn postgres_url(text: &str) -> Result<PostgresUrl, String> {
+    let url = with_scheme("postgres.url", text)
+        .ok_or("expected a URL that begins with postgres:// or postgresql://".to_owned())?;
+    PostgresUrl::parse(url.expose())
 }
 
 /// The level of each lane: its own, or that of `ingress.durability`.

@@ -1,0 +1,125 @@
+//! What a PostgreSQL URL says about TLS, in the words of PostgreSQL's own clients.
+
+use std::path::PathBuf;
+
+use harkara_core::secret::Secret;
+use percent_encoding::percent_decode_str;
+
+/// A URL taken apart: what it says of TLS, and the rest.
+#[derive(Clone, Debug)]
+pub(super) struct PostgresUrl {
+    pub(super) without_tls: Secret,
+    pub(super) mode: Mode,
+    /// `sslrootcert`.
+    pub(super) ca_file: Option<PathBuf>,
+    /// `sslcert`.
+    pub(super) certificate_file: Option<PathBuf>,
+    /// `sslkey`.
+    pub(super) key_file: Option<PathBuf>,
+}
+
+/// What `sslmode` asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mode {
+    /// `disable`: never TLS.
+    Plain,
+    /// `prefer`, or none. PostgreSQL's own clients would take TLS where the server offers it and verify
+    /// nothing, which whoever can redirect a connection can undo. Here it is TLS where an authority to
+    /// verify against is given, and otherwise plain.
+    Undecided,
+    /// `require`, `verify-ca`, `verify-full`: TLS, with authority and host name verified. PostgreSQL's own
+    /// clients verify less under the first two.
+    Verified,
+}
+
+/// `sslrootcert=system`: the public authorities.
+const PUBLIC_AUTHORITIES: &str = "system";
+
+impl PostgresUrl {
+    /// Takes apart a URL that has its scheme. The error does not quote it.
+    pub(super) fn parse(url: &str) -> Result<Self, String> {
+        let (base, query) = url.split_once('?').unwrap_or((url, ""));
+        let mut parsed = Self {
+            without_tls: Secret::new(""),
+            mode: Mode::Undecided,
+            ca_file: None,
+            certificate_file: None,
+            key_file: None,
+        };
+        let mut others = Vec::new();
+        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            match name {
+                "sslmode" => parsed.mode = Mode::parse(value)?,
+                "sslrootcert" if value == PUBLIC_AUTHORITIES => parsed.mode = Mode::Verified,
+                "sslrootcert" => parsed.ca_file = Some(path(value)),
+                "sslcert" => parsed.certificate_file = Some(path(value)),
+                "sslkey" => parsed.key_file = Some(path(value)),
+                _ => others.push(pair),
+            }
+        }
+        parsed.without_tls = Secret::new(if others.is_empty() {
+            base.to_owned()
+        } else {
+            format!("{base}?{}", others.join("&"))
+        });
+        Ok(parsed)
+    }
+}
+
+impl Mode {
+    fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "disable" => Ok(Self::Plain),
+            "prefer" => Ok(Self::Undecided),
+            "require" | "verify-ca" | "verify-full" => Ok(Self::Verified),
+            _ => Err(
+                "has an sslmode that is not one of disable, prefer, require, verify-ca, verify-full"
+                    .to_owned(),
+            ),
+        }
+    }
+}
+
+fn path(value: &str) -> PathBuf {
+    percent_decode_str(value)
+        .decode_utf8_lossy()
+        .into_owned()
+        .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_said_of_tls_is_taken_out_of_the_url() {
+        let parsed = PostgresUrl::parse(
+            "postgres://u:p@h/d?application_name=x&sslmode=verify-full&sslrootcert=/a%20b/ca.pem&connect_timeout=3",
+        )
+        .unwrap();
+        assert_eq!(
+            parsed.without_tls.expose(),
+            "postgres://u:p@h/d?application_name=x&connect_timeout=3"
+        );
+        assert_eq!(parsed.mode, Mode::Verified);
+        assert_eq!(parsed.ca_file, Some(PathBuf::from("/a b/ca.pem")));
+    }
+
+    #[test]
+    fn modes_are_those_of_postgresql() {
+        for (query, mode) in [
+            ("", Mode::Undecided),
+            ("?sslmode=disable", Mode::Plain),
+            ("?sslmode=prefer", Mode::Undecided),
+            ("?sslmode=require", Mode::Verified),
+            ("?sslmode=verify-ca", Mode::Verified),
+            ("?sslrootcert=system", Mode::Verified),
+        ] {
+            let parsed = PostgresUrl::parse(&format!("postgres://h/d{query}")).unwrap();
+            assert_eq!(parsed.mode, mode, "{query}");
+            assert_eq!(parsed.without_tls.expose(), "postgres://h/d");
+        }
+        assert!(PostgresUrl::parse("postgres://h/d?sslmode=allow").is_err());
+    }
+}

@@ -1,0 +1,181 @@
+//! The settings of TLS: whom to trust, what to show, and whether to use it at all.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use harkara_core::secret::Secret;
+use harkara_tls::{Certificates, ClientTls, PemFault, PrivateKey};
+
+use super::fault::Origin;
+use super::postgres_url::{Mode, PostgresUrl};
+use super::reader::Reader;
+
+/// The files of the certificate with which webhooks are received. They are read by the ingress alone: other
+/// processes may not have them.
+#[derive(Clone, Debug)]
+pub struct IngressTls {
+    /// The certificate and those that lead to its authority.
+    pub certificate_file: PathBuf,
+    /// Its private key.
+    pub key_file: PathBuf,
+    /// Time between two looks at the files.
+    pub reload_every: Duration,
+}
+
+impl IngressTls {
+    pub(super) fn read(r: &mut Reader) -> Option<Self> {
+        let keys = ["ingress.tls_certificate_file", "ingress.tls_key_file"];
+        let [certificate_file, key_file] = keys.map(|key| r.value(key, |text| Some(path(text))));
+        r.relation(
+            &keys,
+            certificate_file.is_some() == key_file.is_some(),
+            "goes with ingress.tls_key_file: give both or neither",
+        );
+        let reload_every = r.millis("ingress.tls_reload_ms");
+        Some(Self {
+            certificate_file: certificate_file?,
+            key_file: key_file?,
+            reload_every,
+        })
+    }
+}
+
+/// TLS to Redis, which the scheme of its URL asks for.
+pub(super) fn redis(r: &mut Reader, url: &Secret) -> Option<ClientTls> {
+    let given = Given::read(
+        r,
+        &[
+            "redis.ca_file",
+            "redis.client_certificate_file",
+            "redis.client_key_file",
+        ],
+    );
+    let wanted = url.expose().starts_with("rediss://");
+    given.check_used(
+        r,
+        wanted,
+        "is given, but redis.url does not ask for TLS; begin it with rediss://",
+    );
+    wanted.then(|| given.client(r)).flatten()
+}
+
+/// TLS to PostgreSQL, by the URL's `sslmode` or because an authority is given.
+pub(super) fn postgres(r: &mut Reader, url: &PostgresUrl) -> Option<ClientTls> {
+    let mut given = Given::read(
+        r,
+        &[
+            "postgres.ca_file",
+            "postgres.client_certificate_file",
+            "postgres.client_key_file",
+        ],
+    );
+    given.complete_from(r, url);
+    let wanted = match url.mode {
+        Mode::Plain => false,
+        Mode::Undecided => given.authorities.is_some(),
+        Mode::Verified => true,
+    };
+    given.check_used(
+        r,
+        wanted,
+        "is given, but postgres.url does not ask for TLS; add ?sslmode=verify-full to it",
+    );
+    wanted.then(|| given.client(r)).flatten()
+}
+
+/// What is given for connections to one server.
+struct Given {
+    /// The settings' keys: authorities, certificate, private key.
+    keys: &'static [&'static str; 3],
+    authorities: Option<Certificates>,
+    certificate: Option<Certificates>,
+    key: Option<PrivateKey>,
+}
+
+impl Given {
+    fn read(r: &mut Reader, keys: &'static [&'static str; 3]) -> Self {
+        let certificates = |text: &str| {
+            path(text)
+                .map(|path| Certificates::read(&path).map_err(|fault| fault.to_string()))
+                .transpose()
+        };
+        let private_key = |text: &str| {
+            path(text)
+                .map(|path| PrivateKey::read(&path).map_err(|fault| fault.to_string()))
+                .transpose()
+        };
+        Self {
+            keys,
+            authorities: r.value_or(keys[0], certificates),
+            certificate: r.value_or(keys[1], certificates),
+            key: r.value_or(keys[2], private_key),
+        }
+    }
+
+    /// Takes from a URL's parameters what the settings leave open.
+    fn complete_from(&mut self, r: &mut Reader, url: &PostgresUrl) {
+        complete(
+            r,
+            &mut self.authorities,
+            url.ca_file.as_ref(),
+            Certificates::read,
+        );
+        complete(
+            r,
+            &mut self.certificate,
+            url.certificate_file.as_ref(),
+            Certificates::read,
+        );
+        complete(r, &mut self.key, url.key_file.as_ref(), PrivateKey::read);
+    }
+
+    /// Whoever gives files means TLS; a plain connection would be a surprise.
+    fn check_used(&self, r: &mut Reader, wanted: bool, problem: &str) {
+        let given = [
+            self.authorities.is_some(),
+            self.certificate.is_some(),
+            self.key.is_some(),
+        ];
+        for (key, given) in self.keys.iter().zip(given) {
+            r.relation(&[key], wanted || !given, problem);
+        }
+    }
+
+    fn client(self, r: &mut Reader) -> Option<ClientTls> {
+        let [ca_file, certificate_file, key_file] = *self.keys;
+        r.relation(
+            &[certificate_file, key_file],
+            self.certificate.is_some() == self.key.is_some(),
+            "a client certificate and its private key go together: give both or neither",
+        );
+        match ClientTls::new(self.authorities, self.certificate.zip(self.key)) {
+            Ok(client) => Some(client),
+            Err(fault) => {
+                let key = match fault {
+                    PemFault::NotAPair(_) => certificate_file,
+                    _ => ca_file,
+                };
+                r.fault(key, Origin::Default, fault.to_string());
+                None
+            }
+        }
+    }
+}
+
+fn complete<T>(
+    r: &mut Reader,
+    given: &mut Option<T>,
+    file: Option<&PathBuf>,
+    read: impl Fn(&Path) -> Result<T, PemFault>,
+) {
+    if let (None, Some(file)) = (&given, file) {
+        match read(file) {
+            Ok(content) => *given = Some(content),
+            Err(fault) => r.fault("postgres.url", Origin::Default, fault.to_string()),
+        }
+    }
+}
+
+fn path(text: &str) -> Option<PathBuf> {
+    (!text.is_empty()).then(|| text.into())
+}
