@@ -25,6 +25,7 @@ pub(crate) async fn open(settings: &PostgresSettings) -> anyhow::Result<Pool> {
 pub(crate) async fn reach(settings: &PostgresSettings) -> anyhow::Result<Pool> {
     let pool = Pool::new(&PoolSettings {
         url: settings.url.clone(),
+        tls: settings.tls.clone(),
         application: "harkara",
         connections_max: CONNECTIONS_MAX,
         connect_timeout: settings.connect_timeout,

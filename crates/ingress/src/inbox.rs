@@ -73,6 +73,7 @@ impl Inbox {
         }
         let pool = Pool::new(&PoolSettings {
             url: postgres.url.clone(),
+            tls: postgres.tls.clone(),
             application: "harkara-ingress",
             connections_max: settings.inbox_connections_max,
             connect_timeout: postgres.connect_timeout.min(settings.inbox_timeout),

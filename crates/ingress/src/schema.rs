@@ -20,6 +20,7 @@ pub(crate) async fn check(settings: &PostgresSettings) -> Result<(), UnknownSche
     let state: Result<SchemaState, _> = async {
         let pool = Pool::new(&PoolSettings {
             url: settings.url.clone(),
+            tls: settings.tls.clone(),
             application: "harkara-ingress",
             connections_max: CONNECTIONS,
             connect_timeout: settings.connect_timeout,

@@ -8,6 +8,10 @@ pub enum StorageError {
     /// No connection could be had: the server is away, refuses, or the pool is exhausted.
     #[error("no connection to PostgreSQL: {0}")]
     Connect(String),
+    /// The server answers, but TLS with it fails: its certificate is refused, or ours is. The text names the
+    /// server and the remedy.
+    #[error("{0}")]
+    Untrusted(String),
     /// A statement failed.
     #[error("{operation} failed")]
     Statement {
@@ -49,7 +53,9 @@ impl StorageError {
     #[must_use]
     pub fn remedy(&self) -> Remedy {
         match self {
-            Self::Connect(_) | Self::Migration(_) | Self::HolderNotFound => Remedy::Wait,
+            Self::Connect(_) | Self::Untrusted(_) | Self::Migration(_) | Self::HolderNotFound => {
+                Remedy::Wait
+            }
             Self::TimedOut { .. } => Remedy::Halve,
             Self::Statement { source, .. } => remedy_of(source),
         }

@@ -3,6 +3,7 @@
 //! The modules stand in the order in which they are needed: connect, bring the schema up to date,
 //! commit a batch, ask the ledger.
 
+mod connect;
 mod error;
 mod pool;
 mod statement;

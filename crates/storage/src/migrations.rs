@@ -1,13 +1,15 @@
 //! The schema: its migrations, embedded, and whether a binary may work on what it finds.
 
 use diesel::pg::Pg;
+use diesel::sql_query;
 use diesel::sql_types::Text;
-use diesel::{Connection, sql_query};
 use diesel_async::async_connection_wrapper::AsyncConnectionWrapper;
 use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use harkara_core::secret::Secret;
+use harkara_tls::ClientTls;
 
+use crate::connect::{connect, not_connected};
 use crate::{Pool, StorageError};
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations");
@@ -64,13 +66,12 @@ impl SchemaState {
 }
 
 /// Applies the missing migrations under an advisory lock; gives their versions. Safe to run from many
-/// places at once, and again.
-pub async fn migrate(url: &Secret) -> Result<Vec<String>, StorageError> {
-    let url = url.clone();
+/// places at once, and again. `tls` is as in [`crate::PoolSettings`].
+pub async fn migrate(url: &Secret, tls: Option<&ClientTls>) -> Result<Vec<String>, StorageError> {
+    let connection = connect(url.expose(), tls).await.map_err(not_connected)?;
     // Diesel's migration runner is synchronous: it gets a thread and a connection of its own.
     let task = tokio::task::spawn_blocking(move || {
-        let mut connection = AsyncConnectionWrapper::<AsyncPgConnection>::establish(url.expose())
-            .map_err(|e| StorageError::Connect(e.to_string()))?;
+        let mut connection = AsyncConnectionWrapper::<AsyncPgConnection>::from(connection);
         let lock = |operation: &str| sql_query(format!("SELECT {operation}({ADVISORY_LOCK})"));
         diesel::RunQueryDsl::execute(lock("pg_advisory_lock"), &mut connection)
             .map_err(StorageError::statement("take the migration lock"))?;

@@ -11,16 +11,18 @@ use diesel_async::pooled_connection::{
 };
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
 use harkara_core::secret::Secret;
-use tokio_postgres::config::Host;
-use tokio_postgres::{Config, NoTls};
+use harkara_tls::ClientTls;
 
 use crate::StorageError;
+use crate::connect::{connect, not_connected};
 
 /// How to connect, and the bounds of waiting.
 #[derive(Clone, Debug)]
 pub struct PoolSettings {
     /// `postgres://…`.
     pub url: Secret,
+    /// How to verify the server; without it, the connection is plain.
+    pub tls: Option<ClientTls>,
     /// Shown in `pg_stat_activity`.
     pub application: &'static str,
     /// Most connections open at once.
@@ -48,13 +50,6 @@ const OPTIONAL_SETTINGS: [&str; 2] = [
     "SET client_connection_check_interval = '1s'",
 ];
 
-/// A connection that is silent for this long is asked for a sign of life.
-const KEEPALIVE_IDLE: Duration = Duration::from_secs(15);
-
-/// Data that stays unacknowledged for this long means a dead connection. (Without it a silently
-/// dropped connection would look alive for a quarter of an hour.)
-const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(10);
-
 /// The bound of one operation, in statement timeouts. A statement usually takes a thousandth of one; what
 /// takes longer than this in all is cut off, as is a silent network, and tried again with less at a time.
 const TRANSACTION_STATEMENTS: u32 = 2;
@@ -65,9 +60,13 @@ impl Pool {
         let mut config = ManagerConfig::<AsyncPgConnection>::default();
         let timeout_ms = settings.statement_timeout.as_millis();
         let application = settings.application;
+        let tls = settings.tls.clone();
         config.custom_setup = Box::new(move |url| {
+            let tls = tls.clone();
             Box::pin(async move {
-                let mut connection = connect(url).await.map_err(ConnectionError::BadConnection)?;
+                let mut connection = connect(url, tls.as_ref())
+                    .await
+                    .map_err(ConnectionError::BadConnection)?;
                 for optional in OPTIONAL_SETTINGS {
                     if let Err(error) = connection.batch_execute(optional).await {
                         tracing::debug!(optional, %error, "PostgreSQL does not take a setting that would be good to have.");
@@ -104,7 +103,7 @@ impl Pool {
         let connection = self.inner.get().await;
         connection
             .map(|connection| Lent(Some(connection)))
-            .map_err(|e| StorageError::Connect(reason(&e)))
+            .map_err(|e| not_connected(reason(&e)))
     }
 
     /// Runs one operation within the transaction bound. When it is cut off its connection is dropped,
@@ -173,50 +172,6 @@ impl fmt::Debug for Pool {
             .field("size", &self.inner.status().size)
             .finish_non_exhaustive()
     }
-}
-
-/// Connects; the error names the address and every cause, which diesel's own would leave out.
-async fn connect(url: &str) -> Result<AsyncPgConnection, String> {
-    // The parser's message could quote the URL, and with it the password.
-    let mut config: Config = url
-        .parse()
-        .map_err(|_| "postgres.url is not a valid URL".to_owned())?;
-    config
-        .keepalives_idle(KEEPALIVE_IDLE)
-        .tcp_user_timeout(UNACKNOWLEDGED_MAX);
-    let (client, connection) = config
-        .connect(NoTls)
-        .await
-        .map_err(|error| format!("{}: {}", address(&config), causes(&error)))?;
-    AsyncPgConnection::try_from_client_and_connection(client, connection)
-        .await
-        .map_err(|error| format!("{}: {error}", address(&config)))
-}
-
-fn address(config: &Config) -> String {
-    let hosts = config.get_hosts().iter().map(|host| match host {
-        Host::Tcp(name) => name.clone(),
-        Host::Unix(path) => path.display().to_string(),
-    });
-    let port = config.get_ports().first().copied().unwrap_or(POSTGRES_PORT);
-    let hosts: Vec<_> = hosts.map(|host| format!("{host}:{port}")).collect();
-    hosts.join(", ")
-}
-
-/// The port where a URL names none.
-const POSTGRES_PORT: u16 = 5432;
-
-fn causes(error: &dyn std::error::Error) -> String {
-    let mut told = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let text = error.to_string();
-        if !told.ends_with(&text) {
-            told = format!("{told}: {text}");
-        }
-        cause = error.source();
-    }
-    told
 }
 
 /// The innermost reason: the outer ones say only that a connection could not be made.

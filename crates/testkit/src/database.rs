@@ -62,6 +62,7 @@ impl TestDatabase {
     pub fn pool(&self) -> Pool {
         Pool::new(&PoolSettings {
             url: Secret::new(&self.url),
+            tls: None,
             application: "harkara-test",
             connections_max: 4,
             connect_timeout: Duration::from_secs(5),
@@ -160,7 +161,7 @@ async fn ensure_template(server: &Client) {
             .batch_execute(&format!("CREATE DATABASE {TEMPLATE}"))
             .await
             .expect("CREATE DATABASE");
-        migrations::migrate(&Secret::new(url_of(TEMPLATE)))
+        migrations::migrate(&Secret::new(url_of(TEMPLATE)), None)
             .await
             .expect("the migrations run");
         // Only now is it whole.

@@ -6,7 +6,9 @@
     reason = "a test that cannot get its servers must fail"
 )]
 
+mod certificates;
 mod database;
+mod folder;
 mod free_port;
 mod postgres_server;
 mod redis_database;
@@ -14,7 +16,9 @@ mod redis_server;
 mod servers;
 mod wait;
 
+pub use certificates::{Authority, Certificate};
 pub use database::TestDatabase;
+pub use folder::Folder;
 pub use postgres_server::{PostgresServer, PostgresStop};
 pub use redis_database::redis_database;
 pub use redis_server::RedisServer;

@@ -4,11 +4,12 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
-use redis::Client;
 use redis::aio::MultiplexedConnection;
+use redis::{Client, TlsCertificates};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 
+use crate::certificates::Certificate;
 use crate::free_port::free_port;
 use crate::{servers, wait_until};
 
@@ -21,48 +22,73 @@ pub struct RedisServer {
     program: String,
     arguments: Vec<String>,
     directory: PathBuf,
+    /// In PEM form; there is one where it speaks TLS and nothing else.
+    authority: Option<String>,
     process: Option<Child>,
 }
 
 impl RedisServer {
     /// Starts a server on a free port, append-only unless `arguments` say otherwise.
     pub async fn start(arguments: &[&str]) -> Self {
-        Self::start_program("redis-server".to_owned(), arguments).await
+        Self::start_program("redis-server", arguments).await
     }
 
     /// The same with a server whose `WAITAOF` can be trusted: Redis 8.0 or later.
     pub async fn start_with_waitaof(arguments: &[&str]) -> Self {
-        Self::start_program(servers::redis_with_waitaof(), arguments).await
+        Self::start_program(&servers::redis_with_waitaof(), arguments).await
     }
 
-    async fn start_program(program: String, arguments: &[&str]) -> Self {
-        let port = free_port();
-        let directory =
-            std::env::temp_dir().join(format!("harkara-it-{}-{port}", std::process::id()));
-        std::fs::create_dir_all(&directory).expect("the test Redis server answers");
-        let arguments = arguments.iter().map(|a| (*a).to_owned()).collect();
-        let mut server = Self {
-            port,
-            program,
-            arguments,
-            directory,
-            process: None,
-        };
+    async fn start_program(program: &str, arguments: &[&str]) -> Self {
+        let mut server = Self::lay_out(program, arguments);
         server.resume().await;
         server
     }
 
+    /// The same, speaking TLS alone, with this certificate. It trusts clients of the same authority, and asks
+    /// for their certificate only if the arguments say `--tls-auth-clients yes`.
+    pub async fn start_tls(certificate: &Certificate, arguments: &[&str]) -> Self {
+        let mut server = Self::lay_out("redis-server", &[&["--tls-auth-clients", "no"], arguments].concat());
+        let files = [
+            ("--tls-cert-file", "tls.crt", &certificate.pem),
+            ("--tls-key-file", "tls.key", &certificate.key_pem),
+            ("--tls-ca-cert-file", "ca.crt", &certificate.authority_pem),
+        ];
+        for (argument, name, content) in files {
+            let path = server.directory.join(name);
+            std::fs::write(&path, content).expect("a file can be written");
+            let path = path.display().to_string();
+            server.arguments.extend([argument.to_owned(), path]);
+        }
+        server.authority = Some(certificate.authority_pem.clone());
+        server.resume().await;
+        server
+    }
+
+    fn lay_out(program: &str, arguments: &[&str]) -> Self {
+        let port = free_port();
+        let directory =
+            std::env::temp_dir().join(format!("harkara-it-{}-{port}", std::process::id()));
+        std::fs::create_dir_all(&directory).expect("a folder can be made");
+        Self {
+            port,
+            program: program.to_owned(),
+            arguments: arguments.iter().map(|a| (*a).to_owned()).collect(),
+            directory,
+            authority: None,
+            process: None,
+        }
+    }
+
     /// Starts the server again, with the data it had.
     pub async fn resume(&mut self) {
+        let port = self.port.to_string();
+        let ports: &[&str] = match self.authority {
+            None => &["--port", &port],
+            Some(_) => &["--port", "0", "--tls-port", &port],
+        };
         let process = Command::new(&self.program)
-            .args([
-                "--port",
-                &self.port.to_string(),
-                "--bind",
-                "127.0.0.1",
-                "--save",
-                "",
-            ])
+            .args(ports)
+            .args(["--bind", "127.0.0.1", "--save", ""])
             .args(["--appendonly", "yes", "--dir"])
             .arg(&self.directory)
             .args(&self.arguments)
@@ -107,13 +133,27 @@ impl RedisServer {
     /// Its URL.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}", self.port)
+        let scheme = match self.authority {
+            None => "redis",
+            Some(_) => "rediss",
+        };
+        format!("{scheme}://127.0.0.1:{}", self.port)
     }
 
     /// A connection to it.
     pub async fn connection(&self) -> MultiplexedConnection {
-        Client::open(self.url())
-            .expect("the test Redis server answers")
+        let client = match &self.authority {
+            None => Client::open(self.url()),
+            Some(authority) => {
+                let certificates = TlsCertificates {
+                    client_tls: None,
+                    root_cert: Some(authority.clone().into_bytes()),
+                };
+                Client::build_with_tls(self.url(), certificates)
+            }
+        };
+        client
+            .expect("the URL of the test Redis server is valid")
             .get_multiplexed_async_connection()
             .await
             .expect("the test Redis server answers")

@@ -55,7 +55,10 @@ pub enum StartError {
     #[error(
         "PostgreSQL cannot be used; start it, or correct postgres.url (HARKARA__POSTGRES__URL)"
     )]
-    Postgres(#[from] StorageError),
+    Postgres(#[source] StorageError),
+    /// PostgreSQL, or what answers in its place, cannot be trusted, or does not trust us.
+    #[error(transparent)]
+    PostgresUntrusted(StorageError),
     /// The schema is not one that this binary knows.
     #[error("{0}")]
     Schema(String),
@@ -80,6 +83,15 @@ impl RunError {
     }
 }
 
+impl From<StorageError> for StartError {
+    fn from(error: StorageError) -> Self {
+        match error {
+            StorageError::Untrusted(_) => Self::PostgresUntrusted(error),
+            other => Self::Postgres(other),
+        }
+    }
+}
+
 impl From<GroupError> for StartError {
     fn from(error: GroupError) -> Self {
         Self::Group(error.to_string())
@@ -93,6 +105,7 @@ impl App {
         check_server(&settings.redis).await?.log();
         let database = Pool::new(&PoolSettings {
             url: settings.postgres.url.clone(),
+            tls: settings.postgres.tls.clone(),
             application: "harkara-worker",
             connections_max: settings.postgres.pool_max,
             connect_timeout: settings.postgres.connect_timeout,

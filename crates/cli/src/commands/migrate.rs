@@ -10,7 +10,8 @@ use crate::{database, output};
 /// Applies the missing migrations and makes the partitions of the months ahead.
 pub(crate) async fn run(settings: &Settings) -> anyhow::Result<Ending> {
     let pool = database::reach(&settings.postgres).await?;
-    let applied = migrations::migrate(&settings.postgres.url).await?;
+    let postgres = &settings.postgres;
+    let applied = migrations::migrate(&postgres.url, postgres.tls.as_ref()).await?;
     for version in &applied {
         output::line(format!("applied {version}"))?;
     }

@@ -18,6 +18,7 @@ const EVERYTHING: &str = "SELECT (SELECT count(*) FROM event_identities) + (SELE
 fn pool_of_one(url: &str, statement_timeout: Duration) -> Pool {
     Pool::new(&PoolSettings {
         url: Secret::new(url),
+        tls: None,
         application: "harkara-test",
         connections_max: 1,
         connect_timeout: Duration::from_secs(2),
@@ -207,6 +208,7 @@ async fn a_pool_with_no_free_connection_is_waited_for() {
     let db = TestDatabase::migrated().await;
     let pool = Pool::new(&PoolSettings {
         url: Secret::new(&db.url),
+        tls: None,
         application: "harkara-test",
         connections_max: 1,
         connect_timeout: Duration::from_millis(100),

@@ -7,7 +7,7 @@ use harkara_testkit::TestDatabase;
 use crate::records::{bodies, claimed, commit, deliver};
 
 async fn migrated(db: &TestDatabase) -> Vec<String> {
-    migrate(&Secret::new(&db.url)).await.unwrap()
+    migrate(&Secret::new(&db.url), None).await.unwrap()
 }
 
 #[tokio::test]
@@ -26,7 +26,7 @@ async fn of_eight_migrations_at_once_one_works_and_the_others_find_it_done() {
     let tasks: Vec<_> = (0..8)
         .map(|_| {
             let url = Secret::new(&db.url);
-            tokio::spawn(async move { migrate(&url).await.unwrap() })
+            tokio::spawn(async move { migrate(&url, None).await.unwrap() })
         })
         .collect();
     let mut worked = 0;
@@ -79,9 +79,10 @@ async fn a_schema_that_excludes_this_binary_is_ahead() {
 
 #[tokio::test]
 async fn a_wrong_password_or_host_is_told_and_not_waited_for() {
-    let error = migrate(&Secret::new(
-        "postgres://harkara:secret-word@127.0.0.1:1/none",
-    ))
+    let error = migrate(
+        &Secret::new("postgres://harkara:secret-word@127.0.0.1:1/none"),
+        None,
+    )
     .await
     .unwrap_err();
     assert!(

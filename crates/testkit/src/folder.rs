@@ -1,0 +1,45 @@
+//! A folder for the files of one test.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// A folder that is gone with this value.
+pub struct Folder(PathBuf);
+
+impl Folder {
+    /// An empty folder.
+    #[must_use]
+    pub fn new() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("harkara-files-{}-{number}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&path).expect("a folder can be made");
+        Self(path)
+    }
+
+    /// Writes a file, whole or not at all for whoever reads it meanwhile.
+    pub fn write(&self, name: &str, content: &str) {
+        let unfinished = self.0.join(format!("{name}.unfinished"));
+        std::fs::write(&unfinished, content).expect("a file can be written");
+        std::fs::rename(unfinished, self.0.join(name)).expect("a file can be renamed");
+    }
+
+    /// The path of a file in it.
+    #[must_use]
+    pub fn file(&self, name: &str) -> String {
+        self.0.join(name).display().to_string()
+    }
+}
+
+impl Default for Folder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        std::fs::remove_dir_all(&self.0).ok();
+    }
+}
