@@ -15,7 +15,9 @@ use harkara_runtime::redis::{ServerProblem, check_server};
 use harkara_runtime::settings::{IngressSettings, RedisSettings, Settings};
 use harkara_runtime::stop::Stop;
 use harkara_storage::StorageError;
+use harkara_tls::PemFault;
 use prometheus_client::registry::Registry;
+use tokio::task::JoinHandle;
 
 use crate::admission::buffered::Buffered;
 use crate::admission::connections::Connections;
@@ -30,6 +32,7 @@ use crate::readiness;
 use crate::receive::{Endpoint, Receiver, Rules, routes};
 use crate::rehearsal;
 use crate::schema::{self, UnknownSchema};
+use crate::tls::Tls;
 
 /// How often each server thread shows that it moves.
 const TICK: Duration = Duration::from_secs(1);
@@ -48,6 +51,7 @@ pub struct App {
     stopping: Stop,
     watch: Watch,
     connections: Connections,
+    tls: Option<Tls>,
     admin: AdminServer,
 }
 
@@ -71,6 +75,11 @@ pub enum StartError {
     /// The database schema is not one that this binary knows.
     #[error(transparent)]
     Schema(#[from] UnknownSchema),
+    /// There is no certificate to receive with.
+    #[error(
+        "webhooks cannot be received over TLS; correct ingress.tls_certificate_file (HARKARA__INGRESS__TLS_CERTIFICATE_FILE) and ingress.tls_key_file (HARKARA__INGRESS__TLS_KEY_FILE)"
+    )]
+    Certificate(#[source] PemFault),
     /// The public address is not free or not ours.
     #[error(
         "the address {address} cannot be listened on; is another process using it? ingress.bind (HARKARA__INGRESS__BIND) changes it"
@@ -110,6 +119,8 @@ impl App {
     /// Checks what the ingress depends on and opens its ports. Must be called within a tokio runtime.
     pub async fn build(settings: &Settings) -> Result<Self, StartError> {
         let rules = Arc::new(rules(settings)?);
+        let tls = settings.ingress.tls.as_ref().map(Tls::read).transpose();
+        let tls = tls.map_err(StartError::Certificate)?;
         let server = check_server(&settings.redis).await?;
         server.log();
         schema::check(&settings.postgres).await?;
@@ -141,7 +152,7 @@ impl App {
         );
         descriptors::allow_connections(settings.ingress.connections_max);
         let connections = Connections::new(quiet_max(&settings.ingress));
-        let (public_addr, server) = listen(&settings.ingress, &shared, &connections, &stopping)?;
+        let (public_addr, server) = listen(&settings.ingress, tls.as_ref(), &shared, &connections, &stopping)?;
         let admin = Admin {
             probes: readiness::probes(&settings.redis, breaker, inbox),
             liveness: shared.liveness.clone(),
@@ -157,6 +168,7 @@ impl App {
             stopping,
             watch,
             connections,
+            tls,
             admin,
         })
     }
@@ -178,6 +190,7 @@ impl App {
     pub async fn run_until_stopped(self, stop: Stop) -> Result<(), RunError> {
         tracing::info!(
             ingress.address = %self.public_addr,
+            ingress.tls = self.tls.is_some(),
             admin.address = %self.admin.address(),
             "Receiving webhooks."
         );
@@ -191,10 +204,12 @@ impl App {
         let _watched = self.watch.progress();
         let watching = tokio::spawn(self.watch.run());
         let ending_quiet = tokio::spawn(self.connections.end_quiet());
+        let keeping_fresh = self.tls.map(|tls| tokio::spawn(tls.keep_fresh()));
         let served = self.server.await;
         pass_on.abort();
         watching.abort();
         ending_quiet.abort();
+        keeping_fresh.inspect(JoinHandle::abort);
         self.admin.close().await;
         tracing::info!("Stopped.");
         served.map_err(RunError)
@@ -239,6 +254,7 @@ fn rules(settings: &Settings) -> Result<Rules, StartError> {
 
 fn listen(
     settings: &IngressSettings,
+    tls: Option<&Tls>,
     shared: &Arc<Shared>,
     connections: &Connections,
     stopping: &Stop,
@@ -261,9 +277,13 @@ fn listen(
     .client_disconnect_timeout(CLOSE_WAIT)
     .shutdown_timeout(whole_seconds(settings.stop_deadline))
     .shutdown_signal(async move { stopping.requested().await })
-    .tcp_nodelay(true)
-    .bind(address)
-    .map_err(|source| StartError::Bind { address, source })?;
+    .tls_handshake_timeout(settings.header_read_timeout)
+    .tcp_nodelay(true);
+    let server = match tls {
+        None => server.bind(address),
+        Some(tls) => server.bind_rustls_0_23(address, tls.config()),
+    };
+    let server = server.map_err(|source| StartError::Bind { address, source })?;
     let bound = *server.addrs().first().expect("one address was bound");
     Ok((bound, server.run()))
 }

@@ -4,6 +4,8 @@
 
 mod app;
 
+mod tls;
+
 mod receive;
 
 mod admission;

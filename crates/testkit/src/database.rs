@@ -57,6 +57,12 @@ impl TestDatabase {
         Self { url, client }
     }
 
+    /// A look into a database that exists, over a plain connection.
+    pub async fn at(url: String) -> Self {
+        let client = connect(&url).await;
+        Self { url, client }
+    }
+
     /// A pool on this database, with bounds that suit a test.
     #[must_use]
     pub fn pool(&self) -> Pool {

@@ -87,7 +87,11 @@ fn remedy_of(fault: &CertificateError, setting: &dyn Fn(&str) -> String) -> Stri
             presented,
         } => format!(
             "its certificate is for {} and not for {}; name one of those hosts in {}, or have it issued for this one",
-            presented.join(", "),
+            presented
+                .iter()
+                .map(|n| bare(n))
+                .collect::<Vec<_>>()
+                .join(", "),
             expected.to_str(),
             setting("url")
         ),
@@ -105,6 +109,15 @@ fn remedy_of(fault: &CertificateError, setting: &dyn Fn(&str) -> String) -> Stri
         ),
         other => format!("its certificate is refused ({other}); have it issued anew"),
     }
+}
+
+/// The name alone: the library writes `DnsName("db.internal")`.
+fn bare(written: &str) -> &str {
+    written
+        .split_once('(')
+        .and_then(|(_, rest)| rest.strip_suffix(')'))
+        .unwrap_or(written)
+        .trim_matches('"')
 }
 
 /// A length of time in its largest unit.
@@ -134,6 +147,13 @@ mod tests {
         let shared: Arc<dyn Error + Send + Sync> = Arc::new(handshake);
         assert_eq!(Refusal::within(&shared), Some(Refusal(reason)));
         assert_eq!(Refusal::within(&io::Error::other("away")), None);
+    }
+
+    #[test]
+    fn names_are_told_without_their_kind() {
+        assert_eq!(bare("DnsName(\"db.internal\")"), "db.internal");
+        assert_eq!(bare("IpAddress(127.0.0.1)"), "127.0.0.1");
+        assert_eq!(bare("db.internal"), "db.internal");
     }
 
     #[test]

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
+use actix_tls::accept::rustls_0_23::TlsStream;
 use actix_web::HttpRequest;
 use actix_web::dev::Extensions;
 use actix_web::rt::net::TcpStream as ServerStream;
@@ -54,7 +55,7 @@ impl Connections {
 
     /// Takes note of a new connection; for the server's hook.
     pub(crate) fn opened(&self, stream: &dyn Any, extensions: &mut Extensions) {
-        let Some(stream) = stream.downcast_ref::<ServerStream>() else {
+        let Some(stream) = tcp_stream(stream) else {
             return;
         };
         end_untaken(stream);
@@ -112,6 +113,12 @@ impl Connections {
         // Nothing that is done under the lock leaves the list half changed.
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What the server's hook is given: a connection, or a connection within TLS.
+fn tcp_stream(stream: &dyn Any) -> Option<&ServerStream> {
+    let within_tls = || Some(stream.downcast_ref::<TlsStream<ServerStream>>()?.get_ref().0);
+    stream.downcast_ref().or_else(within_tls)
 }
 
 /// Has the system end the connection when its client takes nothing more.

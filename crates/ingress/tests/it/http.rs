@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use harkara_core::secret::Secret;
 use harkara_core::signature::sign;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -65,7 +65,14 @@ impl Request {
     }
 
     pub(crate) async fn send(self, address: SocketAddr) -> Response {
-        let mut stream = TcpStream::connect(address).await.unwrap();
+        self.send_over(TcpStream::connect(address).await.unwrap())
+            .await
+    }
+
+    pub(crate) async fn send_over(
+        self,
+        mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    ) -> Response {
         // The server may answer and close before it has read everything.
         let sent = stream.write_all(&self.bytes()).await;
         match timeout(ANSWER_BOUND, read_response(&mut stream))
@@ -83,7 +90,7 @@ pub(crate) async fn get(address: SocketAddr, path: &str) -> Response {
 }
 
 /// Reads one response until the server closes. `None` when there is none.
-pub(crate) async fn read_response(stream: &mut TcpStream) -> Option<Response> {
+pub(crate) async fn read_response(stream: &mut (impl AsyncRead + Unpin)) -> Option<Response> {
     let mut bytes = Vec::new();
     let mut chunk = [0; 4096];
     // A reset after the answer is as good an end as a close.

@@ -25,3 +25,4 @@ mod readiness;
 mod refuses;
 mod starts;
 mod stops;
+mod tls;

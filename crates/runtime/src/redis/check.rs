@@ -65,6 +65,17 @@ pub enum ServerProblem {
         #[source]
         source: RedisError,
     },
+    /// Nothing came of a handshake: nobody is there, or a server without TLS that waits for a command.
+    #[error(
+        "Redis at {address} does not answer over TLS; start it, or correct redis.url (HARKARA__REDIS__URL), which begins with redis:// where Redis speaks no TLS"
+    )]
+    SilentOverTls {
+        /// `host:port`.
+        address: String,
+        /// That the time was up.
+        #[source]
+        source: RedisError,
+    },
     /// No TLS connection: its certificate is refused, or ours is.
     #[error("Redis at {address}: {remedy}")]
     Untrusted {
@@ -155,7 +166,14 @@ pub enum ServerProblem {
 pub async fn check_server(settings: &RedisSettings) -> Result<ServerReport, ServerProblem> {
     let mut connection = super::connect_blocking(settings, std::time::Duration::ZERO)
         .await
-        .map_err(|error| problem(&super::address(settings), error))?;
+        .map_err(|source| {
+            let address = super::address(settings);
+            if settings.tls.is_some() && source.is_timeout() {
+                ServerProblem::SilentOverTls { address, source }
+            } else {
+                problem(&address, source)
+            }
+        })?;
     check_server_over(&mut connection, settings).await
 }
 

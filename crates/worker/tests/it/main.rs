@@ -18,4 +18,5 @@ mod retries;
 mod starts;
 mod stops;
 mod takes_over;
+mod tls;
 mod waits;

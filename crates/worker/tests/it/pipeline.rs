@@ -59,7 +59,15 @@ impl Pipeline {
     }
 
     async fn start_both(redis_url: String, changed: &[(&str, &str)]) -> Self {
-        let database = TestDatabase::migrated().await;
+        Self::start_in(TestDatabase::migrated().await, redis_url, changed).await
+    }
+
+    /// An ingress on a given Redis and database.
+    pub(crate) async fn start_in(
+        database: TestDatabase,
+        redis_url: String,
+        changed: &[(&str, &str)],
+    ) -> Self {
         let settings = settings(&redis_url, &database.url, changed);
         let ingress = harkara_ingress::App::build(&settings).await.unwrap();
         let public = ingress.public_addr();
