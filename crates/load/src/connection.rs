@@ -93,6 +93,38 @@ impl Connection {
         .await
     }
 
+    /// The same as [`Connection::exchange`], as a slow sender does it: in `pieces` of one size, with a pause
+    /// between every two.
+    pub(crate) async fn exchange_slowly(
+        &mut self,
+        head: &[u8],
+        rest: &[u8],
+        pieces: u32,
+        pause: Duration,
+    ) -> Result<Answer, Broken> {
+        let request = [head, rest].concat();
+        let mut pieces = request.chunks(request.len().div_ceil(pieces as usize).max(1));
+        let last = pieces.next_back().unwrap_or_default();
+        for piece in pieces {
+            let mut sent = 0;
+            while sent < piece.len() {
+                self.stream.writable().await.map_err(Broken::Sending)?;
+                match self.stream.try_write(&piece[sent..]) {
+                    Ok(bytes) => sent += bytes,
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    Err(error) => return Err(Broken::Sending(error)),
+                }
+            }
+            tokio::time::sleep(pause).await;
+        }
+        self.exchange(std::time::Instant::now(), last, &[]).await
+    }
+
+    /// Whether the target has closed the connection, or has said something unasked, by now.
+    pub(crate) async fn is_spoiled(&mut self) -> bool {
+        poll_fn(|cx| Poll::Ready(self.poll_spoiled(cx).is_ready())).await
+    }
+
     /// Ready once the target has closed the connection or has said something unasked.
     pub(crate) fn poll_spoiled(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let mut buffer = ReadBuf::new(&mut self.arrived);

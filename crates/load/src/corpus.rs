@@ -6,7 +6,7 @@ use harkara_simulator::Bodies;
 use harkara_simulator::random::{ID_CHARACTERS, Random};
 
 use crate::ids::{BareId, Ids};
-use crate::mix::Mix;
+use crate::mix::{Contents, Mix};
 use crate::template::StoryTemplate;
 
 /// Deliveries signed and rendered beforehand, all ids distinct.
@@ -70,8 +70,34 @@ impl Corpus {
     ) -> Self {
         let mut bodies = Bodies::new(seed, now_seconds);
         let kinds = mix.templates(&mut bodies);
-        let mut random = Random::new(seed);
-        let mut ids = Ids::from(now_seconds, seed);
+        let ids = Ids::from(now_seconds, seed);
+        Self::tell(&kinds, deliveries, secret, Random::new(seed), ids)
+    }
+
+    /// The same for a run that is not the only one on its database: the seed chooses the contents, and
+    /// every id, of events and of entities, is of this `run` alone, even where another had the same seed.
+    #[must_use]
+    pub fn prepare_run(
+        contents: &Contents,
+        deliveries: usize,
+        secret: &Secret,
+        seed: u64,
+        run: u64,
+        now_seconds: i64,
+    ) -> Self {
+        let mut bodies = Bodies::new(seed, now_seconds);
+        let kinds = contents.templates(&mut bodies);
+        let ids = Ids::from(now_seconds, seed ^ run);
+        Self::tell(&kinds, deliveries, secret, Random::new(seed), ids)
+    }
+
+    fn tell(
+        kinds: &[(usize, Vec<StoryTemplate>)],
+        deliveries: usize,
+        secret: &Secret,
+        mut random: Random,
+        mut ids: Ids,
+    ) -> Self {
         let at_once = (deliveries / DELIVERIES_PER_STORY_AT_ONCE).clamp(1, STORIES_AT_ONCE_MAX);
         let mut corpus = Self {
             bytes: Vec::new(),
@@ -79,7 +105,7 @@ impl Corpus {
             names: Vec::new(),
         };
         let mut telling: Vec<_> = (0..at_once)
-            .map(|_| Telling::begin(&kinds, &mut random, &mut ids))
+            .map(|_| Telling::begin(kinds, &mut random, &mut ids))
             .collect();
         let mut body = Vec::new();
         while corpus.len() < deliveries {
@@ -90,7 +116,7 @@ impl Corpus {
             corpus.push(&event.name, ids.next(), &sign(secret, &body), &body);
             story.told += 1;
             if story.told == story.template.events.len() {
-                *story = Telling::begin(&kinds, &mut random, &mut ids);
+                *story = Telling::begin(kinds, &mut random, &mut ids);
             }
         }
         corpus
@@ -146,20 +172,7 @@ impl Corpus {
                 self.names.len() - 1
             });
         let start = self.bytes.len();
-        let length = body.len().to_string();
-        for part in [
-            LENGTH,
-            length.as_bytes(),
-            REQUEST_ID,
-            &event_id,
-            EVENT_ID,
-            &event_id,
-            SIGNATURE,
-            signature_hex.as_bytes(),
-            END,
-        ] {
-            self.bytes.extend_from_slice(part);
-        }
+        write_head(&mut self.bytes, &event_id, Some(signature_hex), body.len());
         self.entries.push(Entry {
             start,
             body_start: self.bytes.len(),
@@ -167,6 +180,40 @@ impl Corpus {
         });
         self.bytes.extend_from_slice(body);
     }
+}
+
+impl DeliveryRef<'_> {
+    /// What is sent of the delivery when it carries another signature, or none.
+    pub(crate) fn rendered_with(&self, signature: Option<&str>) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        write_head(
+            &mut bytes,
+            self.event_id.as_bytes(),
+            signature,
+            self.body.len(),
+        );
+        bytes.extend_from_slice(self.body);
+        bytes
+    }
+}
+
+fn write_head(into: &mut Vec<u8>, event_id: &[u8], signature: Option<&str>, body_bytes: usize) {
+    let length = body_bytes.to_string();
+    for part in [
+        LENGTH,
+        length.as_bytes(),
+        REQUEST_ID,
+        event_id,
+        EVENT_ID,
+        event_id,
+    ] {
+        into.extend_from_slice(part);
+    }
+    if let Some(signature) = signature {
+        into.extend_from_slice(SIGNATURE);
+        into.extend_from_slice(signature.as_bytes());
+    }
+    into.extend_from_slice(END);
 }
 
 /// A copy of a story that is being told.

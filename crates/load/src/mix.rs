@@ -25,6 +25,15 @@ pub enum Mix {
     Realistic,
 }
 
+/// What a run of `harkara load` consists of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Contents {
+    /// Stories.
+    Stories(Mix),
+    /// Single events by name, each with its weight, which must not all be 0.
+    Events(Vec<(String, usize)>),
+}
+
 /// How many different stories of each kind there are: amounts, methods and notes differ among them.
 const TEMPLATES_PER_KIND: usize = 32;
 
@@ -165,6 +174,26 @@ impl Mix {
         self.kinds()
             .iter()
             .map(|kind| (kind.weight, templates_of(kind)))
+            .collect()
+    }
+}
+
+impl Contents {
+    /// The weight of each kind with its templates.
+    pub(crate) fn templates(&self, bodies: &mut Bodies) -> Vec<(usize, Vec<StoryTemplate>)> {
+        let events = match self {
+            Self::Stories(mix) => return mix.templates(bodies),
+            Self::Events(events) => events,
+        };
+        let account_id = bodies.account_id().to_owned();
+        let mut templates_of = |name: &str| {
+            (0..TEMPLATES_PER_KIND)
+                .map(|_| StoryTemplate::new(vec![bodies.event(name)], &account_id))
+                .collect()
+        };
+        events
+            .iter()
+            .map(|(name, weight)| (*weight, templates_of(name)))
             .collect()
     }
 }

@@ -152,11 +152,11 @@ const LONGEST: Duration = Duration::from_hours(1);
 
 const SIGNIFICANT_DIGITS: u8 = 3;
 
-fn histogram() -> Histogram {
+pub(crate) fn histogram() -> Histogram {
     Histogram::new_with_max(nanoseconds(LONGEST), SIGNIFICANT_DIGITS)
         .expect("the bounds are within those of a histogram")
 }
 
-fn nanoseconds(time: Duration) -> u64 {
+pub(crate) fn nanoseconds(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }

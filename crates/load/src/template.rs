@@ -8,11 +8,44 @@ use harkara_simulator::random::ID_CHARACTERS;
 use crate::ids::BareId;
 
 /// What comes before the 14 characters of an id. A closed list, as a value such as
-/// `payment_authentication` has the same form.
-const ID_PREFIXES: [&[u8]; 19] = [
-    b"acc_", b"addr_", b"ba_", b"card_", b"cont_", b"cust_", b"disp_", b"doc_", b"down_", b"fa_",
-    b"fav_", b"inv_", b"li_", b"order_", b"pay_", b"plink_", b"rfnd_", b"token_", b"vpa_",
+/// `payment_authentication` has the same form. Plans and offers are not in it: many share one.
+const ID_PREFIXES: [&[u8]; 32] = [
+    b"acc_",
+    b"acc_prd_",
+    b"addr_",
+    b"ba_",
+    b"bt_",
+    b"card_",
+    b"cont_",
+    b"cust_",
+    b"disp_",
+    b"doc_",
+    b"down_",
+    b"fa_",
+    b"fav_",
+    b"inv_",
+    b"li_",
+    b"notification_",
+    b"order_",
+    b"pay_",
+    b"plink_",
+    b"pout_",
+    b"poutdown_",
+    b"poutlk_",
+    b"qr_",
+    b"rfnd_",
+    b"setl_",
+    b"spt_",
+    b"sub_",
+    b"token_",
+    b"trf_",
+    b"txn_",
+    b"va_",
+    b"vpa_",
 ];
+
+/// What comes before an id whose kind of entity has no prefix.
+const BARE_ID: &[u8] = b"\"id\":\"";
 
 /// A story of the simulator with the places of its ids.
 pub(crate) struct StoryTemplate {
@@ -47,7 +80,8 @@ impl StoryTemplate {
                         .strip_suffix(*prefix)
                         .is_some_and(|before| before.ends_with(b"\""))
                 });
-                if prefixed && !account_id.as_bytes().ends_with(&id) {
+                let is_id = prefixed || event.body[..at].ends_with(BARE_ID);
+                if is_id && !account_id.as_bytes().ends_with(&id) {
                     let next = ids.len();
                     ids.entry(id).or_insert(next);
                 }

@@ -1,0 +1,251 @@
+//! What became of the deliveries of a run.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use crate::plan::Sending;
+use crate::report::{Histogram, histogram, nanoseconds};
+
+/// What became of a run.
+///
+/// `sent` is the sum of `accepted`, all of `refused` and `unanswered`.
+#[derive(Clone, Debug)]
+pub struct Delivered {
+    /// Requests begun, among them duplicates and retries.
+    pub sent: usize,
+    /// Those answered with a 2xx.
+    pub accepted: usize,
+    /// Those answered with anything else, by status.
+    pub refused: BTreeMap<u16, usize>,
+    /// The part of `refused` that was validly signed.
+    pub refused_valid: BTreeMap<u16, usize>,
+    /// Requests without a whole answer in time: no connection, a broken one, or silence.
+    pub unanswered: usize,
+    /// Sendings that were due and not begun: the run was stopped, or no connection was free until long
+    /// after they were due.
+    pub unsent: usize,
+    /// Duplicates among the sent.
+    pub duplicates: usize,
+    /// Retries among the sent.
+    pub retried: usize,
+    /// What happened to each delivery of the corpus.
+    pub fates: Vec<Fate>,
+    /// Nanoseconds from when a request was due (a retry: from when its pause was over) to its 2xx. Slow
+    /// senders, whose time is their own, are not in it.
+    pub latency: Histogram,
+    /// The longest time from a valid delivery's failure (5xx, 429 or no answer) to the next 2xx for one.
+    pub longest_refusal: Duration,
+    /// From the start to the last answer or failure.
+    pub took: Duration,
+}
+
+/// What happened to one delivery.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Fate {
+    /// It was sent at least once.
+    pub sent: bool,
+    /// Its signature is bad, so it must be refused.
+    pub bad: bool,
+    /// It was answered with a 2xx at least once.
+    pub accepted: bool,
+}
+
+/// How far a run is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names are those of `Delivered`")]
+pub struct Progress {
+    pub sent: usize,
+    pub accepted: usize,
+    pub refused: usize,
+    pub unanswered: usize,
+}
+
+/// A [`Delivered`] in the making.
+pub(crate) struct Ledger {
+    delivered: Delivered,
+    started: Instant,
+    /// When valid deliveries began to fail, while they do.
+    failing_since: Option<Instant>,
+}
+
+/// One request and what came of it.
+pub(crate) struct Attempt {
+    pub(crate) sending: Sending,
+    pub(crate) is_retry: bool,
+    pub(crate) intended: Instant,
+    /// `None` without a whole answer in time.
+    pub(crate) status: Option<u16>,
+}
+
+impl Ledger {
+    pub(crate) fn new(deliveries: usize, started: Instant) -> Self {
+        Self {
+            delivered: Delivered {
+                sent: 0,
+                accepted: 0,
+                refused: BTreeMap::new(),
+                refused_valid: BTreeMap::new(),
+                unanswered: 0,
+                unsent: 0,
+                duplicates: 0,
+                retried: 0,
+                fates: vec![Fate::default(); deliveries],
+                latency: histogram(),
+                longest_refusal: Duration::ZERO,
+                took: Duration::ZERO,
+            },
+            started,
+            failing_since: None,
+        }
+    }
+
+    pub(crate) fn count(&mut self, attempt: &Attempt, now: Instant) {
+        let delivered = &mut self.delivered;
+        let sending = attempt.sending;
+        let is_valid = sending.signing.is_valid();
+        delivered.sent += 1;
+        delivered.duplicates += usize::from(sending.duplicate && !attempt.is_retry);
+        delivered.retried += usize::from(attempt.is_retry);
+        delivered.took = delivered
+            .took
+            .max(now.saturating_duration_since(self.started));
+        let fate = &mut delivered.fates[sending.delivery];
+        fate.sent = true;
+        fate.bad = !is_valid;
+        match attempt.status {
+            Some(200..=299) => {
+                fate.accepted = true;
+                delivered.accepted += 1;
+                if !sending.slow {
+                    let latency = now.saturating_duration_since(attempt.intended);
+                    delivered.latency.saturating_record(nanoseconds(latency));
+                }
+            }
+            Some(status) => {
+                *delivered.refused.entry(status).or_default() += 1;
+                if is_valid {
+                    *delivered.refused_valid.entry(status).or_default() += 1;
+                }
+            }
+            None => delivered.unanswered += 1,
+        }
+        if is_valid {
+            self.watch(attempt.status, now);
+        }
+    }
+
+    pub(crate) fn count_unsent(&mut self, sendings: usize) {
+        self.delivered.unsent += sendings;
+    }
+
+    pub(crate) fn progress(&self) -> Progress {
+        Progress {
+            sent: self.delivered.sent,
+            accepted: self.delivered.accepted,
+            refused: self.delivered.refused.values().sum(),
+            unanswered: self.delivered.unanswered,
+        }
+    }
+
+    pub(crate) fn finish(mut self) -> Delivered {
+        let ended = self.started + self.delivered.took;
+        self.recover(ended);
+        self.delivered
+    }
+
+    /// Keeps the longest time without a 2xx after a failure.
+    fn watch(&mut self, status: Option<u16>, now: Instant) {
+        match status {
+            Some(200..=299) => self.recover(now),
+            None | Some(429 | 500..) => {
+                self.failing_since.get_or_insert(now);
+            }
+            Some(_) => {}
+        }
+    }
+
+    fn recover(&mut self, now: Instant) {
+        if let Some(since) = self.failing_since.take() {
+            let refusal = now.saturating_duration_since(since);
+            self.delivered.longest_refusal = self.delivered.longest_refusal.max(refusal);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::{Attempt, Ledger};
+    use crate::plan::{Sending, Signing};
+
+    fn attempt(
+        started: Instant,
+        delivery: usize,
+        signing: Signing,
+        status: Option<u16>,
+    ) -> Attempt {
+        Attempt {
+            sending: Sending {
+                due: Duration::ZERO,
+                delivery,
+                signing,
+                slow: false,
+                duplicate: false,
+            },
+            is_retry: false,
+            intended: started,
+            status,
+        }
+    }
+
+    #[test]
+    fn the_longest_refusal_lasts_from_a_failure_to_the_next_2xx_of_a_valid_delivery() {
+        let started = Instant::now();
+        let mut ledger = Ledger::new(8, started);
+        let at = |ms: u64| started + Duration::from_millis(ms);
+        for (ms, signing, status) in [
+            (0, Signing::Right, Some(200)),
+            // A bad signature is to be refused, so its refusal is none.
+            (10, Signing::Missing, Some(401)),
+            (100, Signing::Right, Some(503)),
+            (150, Signing::Right, None),
+            (160, Signing::WrongSecret, Some(401)),
+            (400, Signing::Old, Some(200)),
+            (500, Signing::Right, Some(429)),
+            (600, Signing::Right, Some(200)),
+        ] {
+            ledger.count(&attempt(started, 0, signing, status), at(ms));
+        }
+        let delivered = ledger.finish();
+        assert_eq!(delivered.longest_refusal, Duration::from_millis(300));
+        assert_eq!(
+            (delivered.sent, delivered.accepted, delivered.unanswered),
+            (8, 3, 1)
+        );
+        assert_eq!(delivered.refused.values().sum::<usize>(), 4);
+        assert_eq!(delivered.refused_valid.values().sum::<usize>(), 2);
+    }
+
+    #[test]
+    fn a_refusal_that_does_not_end_lasts_until_the_end() {
+        let started = Instant::now();
+        let mut ledger = Ledger::new(1, started);
+        let at = |ms: u64| started + Duration::from_millis(ms);
+        ledger.count(&attempt(started, 0, Signing::Right, None), at(100));
+        ledger.count(&attempt(started, 0, Signing::Right, None), at(900));
+        assert_eq!(ledger.finish().longest_refusal, Duration::from_millis(800));
+    }
+
+    #[test]
+    fn a_delivery_that_was_accepted_once_stays_accepted() {
+        let started = Instant::now();
+        let mut ledger = Ledger::new(2, started);
+        for status in [None, Some(200), Some(503)] {
+            ledger.count(&attempt(started, 1, Signing::Right, status), started);
+        }
+        let delivered = ledger.finish();
+        assert!(delivered.fates[1].accepted && delivered.fates[1].sent);
+        assert!(!delivered.fates[0].sent);
+    }
+}
