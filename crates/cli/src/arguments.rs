@@ -2,17 +2,22 @@
 
 mod moment;
 
+mod span;
+
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
+use harkara_core::secret::Secret;
 use harkara_runtime::settings::{Settings, SettingsFaults};
 
 use crate::commands::events::EventsOptions;
+use crate::commands::load::LoadOptions;
 use crate::commands::reference::Page;
 use crate::commands::replay::ReplayOptions;
 use crate::commands::trigger::TriggerOptions;
 
 pub(crate) use moment::moment;
+pub(crate) use span::span;
 
 /// Operates Harkara, which receives Razorpay webhooks and keeps them in PostgreSQL
 #[derive(Debug, Parser)]
@@ -34,6 +39,7 @@ Examples:
   harkara events --status failed --since 1d      the dead letters of the last day
   harkara events show Qm3VYnYxK1cGtd             one event with everything that is known about it
   harkara replay --status failed --dry-run       how many events a replay would process again
+  harkara load --rate 500 --duration 1m          prove that nothing is lost or doubled
 
 Exit codes: 0 done, 1 failed, 2 used wrongly.";
 
@@ -49,6 +55,7 @@ pub(crate) enum Command {
     Trigger(TriggerOptions),
     Events(EventsOptions),
     Replay(ReplayOptions),
+    Load(LoadOptions),
     /// Prints a generated page of the documentation
     #[command(hide = true)]
     Reference {
@@ -61,6 +68,14 @@ const MIGRATE_EXAMPLES: &str = "\
 Examples:
   harkara migrate
   HARKARA__POSTGRES__URL=postgres://harkara@db:5432/harkara harkara migrate";
+
+/// Reads a secret, which is not empty.
+pub(crate) fn secret(text: &str) -> Result<Secret, String> {
+    if text.is_empty() {
+        return Err("a secret is not empty".to_owned());
+    }
+    Ok(Secret::new(text))
+}
 
 impl Arguments {
     pub(crate) fn settings(&self) -> Result<Settings, SettingsFaults> {

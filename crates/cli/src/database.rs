@@ -21,16 +21,21 @@ pub(crate) async fn open(settings: &PostgresSettings) -> anyhow::Result<Pool> {
     }
 }
 
-/// A database that answers, whatever its schema.
-pub(crate) async fn reach(settings: &PostgresSettings) -> anyhow::Result<Pool> {
-    let pool = Pool::new(&PoolSettings {
+/// Connections to a database that need not answer yet.
+pub(crate) fn lay_out(settings: &PostgresSettings) -> Result<Pool, StorageError> {
+    Pool::new(&PoolSettings {
         url: settings.url.clone(),
         tls: settings.tls.clone(),
         application: "harkara",
         connections_max: CONNECTIONS_MAX,
         connect_timeout: settings.connect_timeout,
         statement_timeout: settings.statement_timeout,
-    })?;
+    })
+}
+
+/// A database that answers, whatever its schema.
+pub(crate) async fn reach(settings: &PostgresSettings) -> anyhow::Result<Pool> {
+    let pool = lay_out(settings)?;
     match pool.ping().await {
         Ok(()) => Ok(pool),
         Err(StorageError::Connect(reason)) => {

@@ -8,7 +8,7 @@ mod report;
 
 mod sending;
 
-mod target;
+pub(super) mod target;
 
 use clap::Args;
 use harkara_core::endpoint::EndpointName;
@@ -17,6 +17,7 @@ use harkara_runtime::clock;
 use harkara_runtime::settings::Settings;
 use harkara_simulator::plan::{Options, plan};
 
+use crate::arguments::secret;
 use crate::exit::{Ending, UsedWrongly};
 use crate::{database, output};
 use target::Target;
@@ -149,11 +150,4 @@ pub(crate) async fn run(settings: &Settings, options: &TriggerOptions) -> anyhow
 
 fn endpoint(name: &str) -> Result<EndpointName, String> {
     EndpointName::parse(name).map_err(|error| error.to_string())
-}
-
-fn secret(text: &str) -> Result<Secret, String> {
-    if text.is_empty() {
-        return Err("a secret is not empty".to_owned());
-    }
-    Ok(Secret::new(text))
 }

@@ -12,6 +12,7 @@ mod ledger;
 mod receiving;
 
 mod events;
+mod load;
 mod migrate;
 mod reference;
 mod replay;

@@ -19,6 +19,7 @@ pub(crate) const SECRET: &str = "whsec-of-the-ingress";
 pub(crate) struct Ingress {
     address: String,
     redis_url: String,
+    database: TestDatabase,
     settings: Settings,
     stop: Stop,
     task: JoinHandle<Result<(), RunError>>,
@@ -58,6 +59,7 @@ impl Ingress {
         Self {
             address,
             redis_url,
+            database,
             settings,
             stop,
             task,
@@ -78,6 +80,11 @@ impl Ingress {
     /// The database that it writes to.
     pub(crate) fn database_url(&self) -> &str {
         self.settings.postgres.url.expose()
+    }
+
+    /// The same, to be looked into and changed.
+    pub(crate) fn database(&self) -> &TestDatabase {
+        &self.database
     }
 
     /// Where it takes deliveries of the endpoint `default`.

@@ -12,7 +12,7 @@ use crate::exit::UsedWrongly;
 
 /// The one secret of the endpoint `default` in development. Everybody knows it, so signing with it
 /// gives nothing away.
-const DEVELOPMENT_SECRET: &str = "harkara-dev-secret";
+pub(in crate::commands) const DEVELOPMENT_SECRET: &str = "harkara-dev-secret";
 
 /// Where deliveries go and what they are signed with.
 #[derive(Debug)]
@@ -53,7 +53,11 @@ impl Target {
     }
 }
 
-fn url_of(bind: SocketAddr, endpoint: &EndpointName) -> Result<String, UsedWrongly> {
+/// Where an ingress takes deliveries of an endpoint, by its settings.
+pub(in crate::commands) fn url_of(
+    bind: SocketAddr,
+    endpoint: &EndpointName,
+) -> Result<String, UsedWrongly> {
     if bind.port() == 0 {
         return Err(UsedWrongly(
             "ingress.bind has port 0, so the ingress's port is not known here; give --url"
@@ -74,7 +78,7 @@ fn url_of(bind: SocketAddr, endpoint: &EndpointName) -> Result<String, UsedWrong
     Ok(format!("http://{address}/webhooks/razorpay{path}"))
 }
 
-fn no_secret(endpoint: &EndpointName) -> UsedWrongly {
+pub(in crate::commands) fn no_secret(endpoint: &EndpointName) -> UsedWrongly {
     UsedWrongly(format!(
         "no secret of the endpoint {:?} is known here; give --secret, or set endpoints.{endpoint}.secrets \
          (HARKARA__ENDPOINTS__{}__SECRETS)",

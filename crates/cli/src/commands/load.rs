@@ -1,0 +1,295 @@
+//! `harkara load`: load like Razorpay's, and the proof of what became of it.
+
+mod audit;
+
+mod mix;
+
+mod page;
+
+mod progress;
+
+mod targets;
+
+mod verdict;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::Args;
+use harkara_core::secret::Secret;
+use harkara_load::{
+    Bursts, Contents, Corpus, Delivered, Injected, Manner, Pace, Plan, TIMEOUT_MAX, deliver,
+};
+use harkara_runtime::clock;
+use harkara_runtime::settings::Settings;
+use tokio::signal::ctrl_c;
+
+use crate::arguments::{secret, span};
+use crate::exit::{Ending, UsedWrongly};
+use crate::{database, output};
+use audit::Run;
+use progress::Progress;
+use targets::Targets;
+use verdict::Verdict;
+
+/// How many of 100 deliveries carry the old secret where it is given and their number is not.
+const OLD_SECRETS_USUAL: f64 = 10.0;
+
+/// Sends load as Razorpay would, and proves what became of it
+///
+/// Signed deliveries go out at a fixed rate, whatever the ingress does, and their latency counts from
+/// when each was due. Then the database is asked: every 2xx must be in the ledger with the same bytes
+/// and processed, every effect must be there once, and what was badly signed must have left nothing.
+/// Prints a verdict, and succeeds only when nothing was lost, altered or doubled. Refusals such as 503
+/// are told but are no failure: Razorpay would send again, as --retries does.
+///
+/// All ids are new in every run, so runs may follow each other on one database. Ctrl-C ends the sending
+/// and goes on to the verdict; a second one ends the wait for the workers.
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment, after_help = EXAMPLES)]
+pub(crate) struct LoadOptions {
+    /// Where to send, several in turn [default: this machine's ingress, by its settings]
+    #[arg(long = "url", value_name = "URL")]
+    urls: Vec<String>,
+
+    /// The secret to sign with [default: the newest of the endpoint `default` in the settings]
+    #[arg(long, value_parser = secret)]
+    secret: Option<Secret>,
+
+    /// Deliveries a second
+    #[arg(long, value_name = "N", default_value_t = 200.0)]
+    rate: f64,
+
+    /// How long to send
+    #[arg(long, value_name = "SPAN", default_value = "10s", value_parser = span)]
+    duration: Duration,
+
+    /// `realistic`, `payments`, or events with their weights: payment.captured=5,refund.processed=1
+    #[arg(long, value_name = "MIX", default_value = "realistic", value_parser = mix::contents)]
+    mix: Contents,
+
+    /// Chooses contents and order, so that they can be had again [default: random, and told]
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+
+    /// Most connections; what is due when none is free waits its turn, which counts as latency
+    #[arg(long, value_name = "N", default_value_t = 512, value_parser = connections)]
+    connections: usize,
+
+    /// How long an answer is waited for; Razorpay waits 5 s
+    #[arg(long, value_name = "SPAN", default_value = "5s", value_parser = answer_wait)]
+    timeout: Duration,
+
+    /// Sends so many of 100 deliveries a second time within a second, as they were
+    #[arg(long, value_name = "PERCENT", default_value_t = 0.0, value_parser = percent)]
+    duplicates: f64,
+
+    /// Lets so many of 100 deliveries change places with one up to a second later
+    #[arg(long, value_name = "PERCENT", default_value_t = 0.0, value_parser = percent)]
+    reorder: f64,
+
+    /// Signs so many of 100 with a wrong secret, not properly, or not at all; each must get 401
+    #[arg(long, value_name = "PERCENT", default_value_t = 0.0, value_parser = percent)]
+    bad_signatures: f64,
+
+    /// The secret before the last rotation, which the ingress must still accept
+    #[arg(long, value_name = "SECRET", value_parser = secret)]
+    old_secret: Option<Secret>,
+
+    /// Signs so many of 100 with the old secret [default: 10 where --old-secret is given]
+    #[arg(long, value_name = "PERCENT", requires = "old_secret", value_parser = percent)]
+    old_secrets: Option<f64>,
+
+    /// Sends so many of 100 in pieces over some 0.4 s; they are not in the latency
+    #[arg(long, value_name = "PERCENT", default_value_t = 0.0, value_parser = percent)]
+    slow: f64,
+
+    /// Raises the rate for the last second of each such span
+    #[arg(long, value_name = "SPAN", value_parser = span)]
+    burst_every: Option<Duration>,
+
+    /// By how much
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 5.0,
+        requires = "burst_every"
+    )]
+    burst_factor: f64,
+
+    /// Sends again, up to so often, what got no 2xx
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    retries: u32,
+
+    /// How long after the failure
+    #[arg(long, value_name = "SPAN", default_value = "1s", value_parser = span)]
+    retry_after: Duration,
+
+    /// How long the audit waits until everything is processed
+    #[arg(long, value_name = "SPAN", default_value = "60s", value_parser = span)]
+    settle: Duration,
+
+    /// Does not ask the database, so the verdict tells only of the answers
+    #[arg(long)]
+    no_audit: bool,
+
+    /// Prints one JSON document: an object
+    #[arg(long)]
+    json: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  harkara load
+  harkara load --rate 2000 --duration 1m --duplicates 5 --reorder 10 --bad-signatures 2
+  harkara load --mix payment.captured=5,refund.processed=1 --slow 2 --burst-every 10s
+  harkara load --url http://10.0.0.7:8080/webhooks/razorpay --url http://10.0.0.8:8080/webhooks/razorpay
+  harkara load --retries 20 --json --seed 7";
+
+/// Sends, audits, and tells the verdict.
+pub(crate) async fn run(settings: &Settings, options: &LoadOptions) -> anyhow::Result<Ending> {
+    let targets = Targets::find(settings, options).await?;
+    let seed = options.seed.unwrap_or_else(rand::random);
+    let plan = Plan::new(&options.pace()?, &options.injected(), seed)
+        .map_err(|error| UsedWrongly(format!("{error}; give a lower --rate or --duration")))?;
+    let pool = if options.no_audit {
+        None
+    } else {
+        Some(database::lay_out(&settings.postgres)?)
+    };
+    if let Some(pool) = &pool
+        && let Err(error) = pool.ping().await
+    {
+        output::note(format!(
+            "PostgreSQL cannot be asked now ({error}); the audit will try again."
+        ));
+    }
+
+    let progress = Progress::new(plan.sendings.len());
+    progress.begin(seed, &plan);
+    let began = clock::now();
+    let corpus = Arc::new(Corpus::prepare_run(
+        &options.mix,
+        plan.deliveries,
+        &targets.secret,
+        seed,
+        rand::random(),
+        began.millis() / 1000,
+    ));
+    let delivered = send(options, &targets, &corpus, &plan, &progress).await?;
+    let audit = match &pool {
+        Some(pool) => {
+            let run = Run {
+                corpus: &corpus,
+                fates: &delivered.fates,
+                began,
+            };
+            Some(audit::audit(pool, &run, options.settle, &progress).await)
+        }
+        None => None,
+    };
+    progress.end();
+    let verdict = Verdict::new(seed, options, &delivered, audit);
+    if options.json {
+        output::json(&verdict)?;
+    } else {
+        page::print(&verdict, &targets.urls)?;
+    }
+    Ok(if verdict.passed {
+        Ending::Done
+    } else {
+        Ending::NotAllDone
+    })
+}
+
+async fn send(
+    options: &LoadOptions,
+    targets: &Targets,
+    corpus: &Arc<Corpus>,
+    plan: &Plan,
+    progress: &Progress,
+) -> anyhow::Result<Delivered> {
+    let manner = Manner {
+        connections_max: options.connections,
+        timeout: options.timeout,
+        retries: options.retries,
+        retry_after: options.retry_after,
+        old_secret: options.old_secret.clone(),
+    };
+    let stop = async {
+        // Without a handler Ctrl-C ends the process, which also stops the sending.
+        if ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    };
+    let delivered = deliver(
+        targets.receivers.clone(),
+        corpus,
+        plan,
+        manner,
+        stop,
+        |sent| progress.sending(&sent),
+    );
+    delivered.await.context("the load cannot be sent")
+}
+
+impl LoadOptions {
+    fn pace(&self) -> Result<Pace, UsedWrongly> {
+        let bursts = self.burst_every.map(|every| Bursts {
+            every,
+            factor: self.burst_factor,
+        });
+        if self.duration.is_zero() || self.burst_every.is_some_and(|every| every.is_zero()) {
+            return Err(UsedWrongly(
+                "--duration and --burst-every must be above 0".to_owned(),
+            ));
+        }
+        Ok(Pace {
+            rate_per_s: self.rate,
+            duration: self.duration,
+            bursts,
+        })
+    }
+
+    fn injected(&self) -> Injected {
+        let old_secrets = self.old_secrets.or_else(|| {
+            let is_given = self.old_secret.is_some();
+            is_given.then_some(OLD_SECRETS_USUAL)
+        });
+        Injected {
+            duplicates: self.duplicates,
+            reordered: self.reorder,
+            badly_signed: self.bad_signatures,
+            old_secret: old_secrets.unwrap_or_default(),
+            slow: self.slow,
+        }
+    }
+}
+
+fn percent(text: &str) -> Result<f64, String> {
+    let number = text.strip_suffix('%').unwrap_or(text).parse();
+    number
+        .ok()
+        .filter(|percent| (0.0..=100.0).contains(percent))
+        .ok_or_else(|| "expected a number from 0 to 100".to_owned())
+}
+
+fn connections(text: &str) -> Result<usize, String> {
+    const CONNECTIONS_MAX: usize = 50_000;
+    let number = text.parse().ok();
+    number
+        .filter(|number| (1..=CONNECTIONS_MAX).contains(number))
+        .ok_or_else(|| format!("expected a number from 1 to {CONNECTIONS_MAX}"))
+}
+
+fn answer_wait(text: &str) -> Result<Duration, String> {
+    let wait = span(text)?;
+    if wait.is_zero() || wait > TIMEOUT_MAX {
+        return Err(format!(
+            "a wait is above 0 and at most {} s",
+            TIMEOUT_MAX.as_secs()
+        ));
+    }
+    Ok(wait)
+}

@@ -1,0 +1,62 @@
+//! Tells on a terminal how far a load is; elsewhere only what it begins with.
+
+use std::io::{self, IsTerminal, Write};
+
+use harkara_load::Plan;
+
+use crate::output;
+
+/// A line on standard error that is written over again.
+pub(super) struct Progress {
+    is_terminal: bool,
+    planned: usize,
+}
+
+/// Takes the cursor to the beginning of its line and empties the line.
+const ANEW: &str = "\r\x1b[2K";
+
+impl Progress {
+    pub(super) fn new(planned: usize) -> Self {
+        Self {
+            is_terminal: io::stderr().is_terminal(),
+            planned,
+        }
+    }
+
+    pub(super) fn begin(&self, seed: u64, plan: &Plan) {
+        output::note(format!(
+            "Sending {} requests of {} deliveries; --seed {seed} sends the like again.",
+            self.planned, plan.deliveries
+        ));
+    }
+
+    pub(super) fn sending(&self, sent: &harkara_load::Progress) {
+        self.line(&format!(
+            "sent {} of {}: {} accepted, {} refused, {} without an answer",
+            sent.sent, self.planned, sent.accepted, sent.refused, sent.unanswered
+        ));
+    }
+
+    pub(super) fn settling(&self, waiting: usize) {
+        self.line(&format!(
+            "waiting until {waiting} accepted events are processed"
+        ));
+    }
+
+    pub(super) fn auditing(&self, asked: usize, of: usize) {
+        self.line(&format!(
+            "comparing with the database: {asked} of {of} deliveries"
+        ));
+    }
+
+    pub(super) fn end(&self) {
+        self.line("");
+    }
+
+    fn line(&self, text: &str) {
+        if self.is_terminal {
+            // Nobody is worse off without it.
+            drop(write!(io::stderr(), "{ANEW}{text}"));
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! The verdict: what was sent, what became of it, and whether that is as promised.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use harkara_load::{Delivered, Histogram};
+use harkara_storage::StorageError;
+use serde::Serialize;
+
+use super::LoadOptions;
+use super::audit::Audit;
+
+/// The answer to a bad signature.
+const UNAUTHORIZED: u16 = 401;
+
+/// What came of a load.
+#[derive(Debug, Serialize)]
+pub(super) struct Verdict {
+    pub(super) seed: u64,
+    pub(super) rate_per_s: f64,
+    pub(super) duration_s: f64,
+    /// From the start to the last answer.
+    took_s: f64,
+    /// Distinct deliveries that were sent.
+    pub(super) deliveries: usize,
+    pub(super) sent: usize,
+    pub(super) accepted: usize,
+    pub(super) refused: BTreeMap<u16, usize>,
+    pub(super) unanswered: usize,
+    pub(super) unsent: usize,
+    pub(super) duplicates: usize,
+    pub(super) retried: usize,
+    pub(super) never_accepted: usize,
+    pub(super) badly_signed: usize,
+    pub(super) latency_ms: Latency,
+    pub(super) longest_refusal_ms: u64,
+    /// `null` where the database was not to be asked, or could not be.
+    pub(super) audit: Option<Audit>,
+    /// What else is not as it must be, each a sentence.
+    pub(super) faults: Vec<String>,
+    pub(super) passed: bool,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Latency {
+    pub(super) p50: f64,
+    pub(super) p99: f64,
+    pub(super) p99_9: f64,
+    pub(super) max: f64,
+}
+
+impl Verdict {
+    pub(super) fn new(
+        seed: u64,
+        options: &LoadOptions,
+        delivered: &Delivered,
+        audit: Option<Result<Audit, StorageError>>,
+    ) -> Self {
+        let sent = || delivered.fates.iter().filter(|fate| fate.sent);
+        let mut faults = faults_of_answers(delivered);
+        let audit = match audit {
+            None => None,
+            Some(Ok(audit)) => Some(audit),
+            Some(Err(error)) => {
+                faults.push(format!("the database could not be asked: {}", error.full()));
+                None
+            }
+        };
+        Self {
+            seed,
+            rate_per_s: options.rate,
+            duration_s: options.duration.as_secs_f64(),
+            took_s: rounded(delivered.took.as_secs_f64()),
+            deliveries: sent().count(),
+            sent: delivered.sent,
+            accepted: delivered.accepted,
+            refused: delivered.refused.clone(),
+            unanswered: delivered.unanswered,
+            unsent: delivered.unsent,
+            duplicates: delivered.duplicates,
+            retried: delivered.retried,
+            never_accepted: sent().filter(|fate| !fate.bad && !fate.accepted).count(),
+            badly_signed: sent().filter(|fate| fate.bad).count(),
+            latency_ms: Latency::of(&delivered.latency),
+            longest_refusal_ms: millis(delivered.longest_refusal),
+            passed: faults.is_empty() && audit.as_ref().is_none_or(Audit::is_clean),
+            audit,
+            faults,
+        }
+    }
+}
+
+/// Statuses that tell of trouble and not of the delivery: Razorpay would send it again.
+fn tells_of_trouble(status: u16) -> bool {
+    matches!(status, 408 | 429 | 500..)
+}
+
+fn faults_of_answers(delivered: &Delivered) -> Vec<String> {
+    let mut faults = Vec::new();
+    for (&status, &n) in &delivered.refused {
+        let n_valid = delivered.refused_valid.get(&status).copied().unwrap_or(0);
+        let n_bad = n - n_valid;
+        if n_bad > 0 && status != UNAUTHORIZED && !tells_of_trouble(status) {
+            faults.push(format!(
+                "{n_bad} badly signed requests were answered {status} and not 401"
+            ));
+        }
+        if n_valid > 0 && !tells_of_trouble(status) {
+            faults.push(match status {
+                UNAUTHORIZED => format!(
+                    "{n_valid} rightly signed requests were refused with 401; does the ingress have this secret?"
+                ),
+                404 => format!("{n_valid} requests were answered 404; is it an endpoint's URL?"),
+                _ => format!("{n_valid} rightly signed requests were answered {status}"),
+            });
+        }
+    }
+    let taken = delivered
+        .fates
+        .iter()
+        .filter(|fate| fate.bad && fate.accepted);
+    match taken.count() {
+        0 => {}
+        n => faults.push(format!("{n} badly signed deliveries were accepted")),
+    }
+    if delivered.accepted == 0 {
+        faults.push("nothing was accepted, so nothing is proven".to_owned());
+    }
+    faults
+}
+
+impl Latency {
+    fn of(histogram: &Histogram) -> Self {
+        let at = |quantile| rounded(in_ms(histogram.value_at_quantile(quantile)));
+        Self {
+            p50: at(0.5),
+            p99: at(0.99),
+            p99_9: at(0.999),
+            max: rounded(in_ms(histogram.max())),
+        }
+    }
+}
+
+fn in_ms(nanoseconds: u64) -> f64 {
+    Duration::from_nanos(nanoseconds).as_secs_f64() * 1_000.0
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// To three places.
+fn rounded(number: f64) -> f64 {
+    (number * 1_000.0).round() / 1_000.0
+}
