@@ -188,7 +188,14 @@ impl Contents {
         let account_id = bodies.account_id().to_owned();
         let mut templates_of = |name: &str| {
             (0..TEMPLATES_PER_KIND)
-                .map(|_| StoryTemplate::new(vec![bodies.event(name)], &account_id))
+                .map(|_| {
+                    let event = bodies.event(name);
+                    let template = StoryTemplate::new(vec![event.clone()], &account_id);
+                    if template.ids > 0 {
+                        return template;
+                    }
+                    StoryTemplate::new(vec![with_id(event)], &account_id)
+                })
                 .collect()
         };
         events
@@ -196,6 +203,15 @@ impl Contents {
             .map(|(name, weight)| (*weight, templates_of(name)))
             .collect()
     }
+}
+
+/// The event with an id beside its payload. A body without any would be that of another event too, and both
+/// the same event to a receiver.
+fn with_id(mut event: SimulatedEvent) -> SimulatedEvent {
+    event.body.pop();
+    let id = format!(r#","id":"{}"}}"#, event.event_id);
+    event.body.extend_from_slice(id.as_bytes());
+    event
 }
 
 /// Those events of a story that have one of `names`.

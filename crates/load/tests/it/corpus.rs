@@ -2,6 +2,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::LazyLock;
 
 use bytes::Bytes;
+use harkara_core::catalogue::EVENTS;
 use harkara_core::delivery::Delivery;
 use harkara_core::endpoint::EndpointName;
 use harkara_core::entity::Entity;
@@ -12,7 +13,7 @@ use harkara_core::secret::Secret;
 use harkara_core::signature::{EndpointSecrets, verify};
 use harkara_core::time::ReceivedAt;
 use harkara_core::trace::TraceContext;
-use harkara_load::{Corpus, DeliveryRef, Mix};
+use harkara_load::{Contents, Corpus, DeliveryRef, Mix};
 
 const NOW: i64 = 1_790_000_000;
 const DELIVERIES: usize = 6_000;
@@ -74,6 +75,37 @@ fn event_ids_and_bodies_are_distinct_also_from_those_of_another_seed() {
         assert!(event_ids.insert(delivery.event_id.to_owned()));
         assert!(bodies.insert(delivery.body.to_owned()));
     }
+}
+
+#[test]
+fn runs_of_one_seed_and_second_share_no_event_id_no_entity_and_no_body() {
+    let events = EVENTS.iter().map(|known| (known.name.to_owned(), 1));
+    let contents = Contents::Events(events.collect());
+    let mut event_ids = HashSet::new();
+    let mut bodies = HashSet::new();
+    let mut names = HashSet::new();
+    let mut entities_before: HashSet<(String, String)> = HashSet::new();
+    for run in [1, 2] {
+        let corpus = Corpus::prepare_run(&contents, DELIVERIES, &secret(), 7, run, NOW);
+        let mut entities = HashSet::new();
+        for delivery in deliveries(&corpus) {
+            assert!(event_ids.insert(delivery.event_id.to_owned()));
+            assert!(
+                bodies.insert(delivery.body.to_owned()),
+                "{}",
+                delivery.event_name
+            );
+            names.insert(delivery.event_name.to_owned());
+            let event = event::read(delivery.body).unwrap();
+            for (_, entity) in event.entities {
+                entities.insert((entity.kind().to_owned(), format!("{entity:?}")));
+            }
+            assert_eq!(event.head.name, delivery.event_name);
+        }
+        assert!(entities.is_disjoint(&entities_before));
+        entities_before = entities;
+    }
+    assert_eq!(names.len(), EVENTS.len());
 }
 
 #[test]

@@ -9,4 +9,5 @@ mod server;
 
 mod closed;
 mod corpus;
+mod deliver;
 mod open;

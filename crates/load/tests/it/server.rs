@@ -40,6 +40,24 @@ pub(crate) async fn start(
 ) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
+    serve_on(listener, stall, react);
+    address
+}
+
+/// Starts a server that never stalls at an address that is free.
+pub(crate) async fn start_at(
+    address: SocketAddr,
+    react: impl Fn(usize) -> Reaction + Send + Sync + 'static,
+) {
+    let listener = TcpListener::bind(address).await.unwrap();
+    serve_on(listener, None, react);
+}
+
+fn serve_on(
+    listener: TcpListener,
+    stall: Option<Stall>,
+    react: impl Fn(usize) -> Reaction + Send + Sync + 'static,
+) {
     let server = Arc::new(Server {
         requests: AtomicUsize::new(0),
         react: Box::new(react),
@@ -53,7 +71,6 @@ pub(crate) async fn start(
             connections.spawn(Arc::clone(&server).serve(stream));
         }
     });
-    address
 }
 
 struct Server {
