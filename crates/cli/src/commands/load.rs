@@ -81,7 +81,7 @@ pub(crate) struct LoadOptions {
     #[arg(long, value_name = "SPAN", default_value = "5s", value_parser = answer_wait)]
     timeout: Duration,
 
-    /// Sends so many of 100 deliveries a second time within a second, as they were
+    /// Makes so many of 100 requests a repeat, within a second, of what was sent before
     #[arg(long, value_name = "PERCENT", default_value_t = 0.0, value_parser = percent)]
     duplicates: f64,
 
@@ -150,7 +150,7 @@ Examples:
 /// Sends, audits, and tells the verdict.
 pub(crate) async fn run(settings: &Settings, options: &LoadOptions) -> anyhow::Result<Ending> {
     let targets = Targets::find(settings, options).await?;
-    let seed = options.seed.unwrap_or_else(rand::random);
+    let seed = options.seed.unwrap_or_else(|| rand::random::<u32>().into());
     let plan = Plan::new(&options.pace()?, &options.injected(), seed)
         .map_err(|error| UsedWrongly(format!("{error}; give a lower --rate or --duration")))?;
     let pool = if options.no_audit {
@@ -167,7 +167,7 @@ pub(crate) async fn run(settings: &Settings, options: &LoadOptions) -> anyhow::R
     }
 
     let progress = Progress::new(plan.sendings.len());
-    progress.begin(seed, &plan);
+    progress.preparing();
     let began = clock::now();
     let corpus = Arc::new(Corpus::prepare_run(
         &options.mix,
@@ -177,6 +177,7 @@ pub(crate) async fn run(settings: &Settings, options: &LoadOptions) -> anyhow::R
         rand::random(),
         began.millis() / 1000,
     ));
+    progress.begin(seed, &plan);
     let delivered = send(options, &targets, &corpus, &plan, &progress).await?;
     let audit = match &pool {
         Some(pool) => {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use harkara_testkit::TestDatabase;
 use serde_json::Value;
-use tokio::process::Command;
+use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
 /// A command that takes longer hangs.
@@ -38,27 +38,21 @@ impl Harkara {
     }
 
     pub(crate) async fn run(&self, arguments: &[&str]) -> Ran {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_harkara"));
-        command
+        Ran::of(self.spawn(arguments)).await
+    }
+
+    /// Starts the binary, so that something can be done to it while it runs.
+    pub(crate) fn spawn(&self, arguments: &[&str]) -> Child {
+        Command::new(env!("CARGO_BIN_EXE_harkara"))
             .args(arguments)
             .env_clear()
             .envs(&self.environment)
             .stdin(Stdio::null())
-            .kill_on_drop(true);
-        let Output {
-            status,
-            stdout,
-            stderr,
-        } = timeout(BOUND, command.output())
-            .await
-            .expect("the command ends in time")
-            .unwrap();
-        let code = status.code().expect("no signal ended it");
-        Ran {
-            code,
-            stdout,
-            stderr: String::from_utf8(stderr).unwrap(),
-        }
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap()
     }
 
     /// The JSON document that a successful run prints.
@@ -69,6 +63,24 @@ impl Harkara {
 }
 
 impl Ran {
+    /// Waits until a run ends.
+    pub(crate) async fn of(child: Child) -> Self {
+        let Output {
+            status,
+            stdout,
+            stderr,
+        } = timeout(BOUND, child.wait_with_output())
+            .await
+            .expect("the command ends in time")
+            .unwrap();
+        let code = status.code().expect("no signal ended it");
+        Self {
+            code,
+            stdout,
+            stderr: String::from_utf8(stderr).unwrap(),
+        }
+    }
+
     pub(crate) fn stdout(&self) -> String {
         String::from_utf8(self.stdout.clone()).unwrap()
     }

@@ -1,9 +1,16 @@
 //! `harkara load`: against a real ingress and a real worker, and against a database that is spoilt on purpose.
 
+use std::time::Duration;
+
+use harkara_testkit::wait_until;
 use serde_json::Value;
+use tokio::process::Command;
 
 use crate::harkara::{Harkara, Ran, closed_port};
 use crate::receiving::{Ingress, SECRET};
+
+/// Longest wait for anything.
+const BOUND: Duration = Duration::from_secs(30);
 
 /// An ingress with its worker, and loads that are sent to it.
 struct Deployment {
@@ -334,6 +341,62 @@ async fn a_target_that_is_away_is_waited_for_with_retries() {
         number(&verdict, "/retried"),
         number(&verdict, "/unanswered")
     );
+    deployment.ingress.stop().await;
+}
+
+#[tokio::test]
+async fn ctrl_c_ends_the_sending_and_what_was_sent_is_audited() {
+    let deployment = Deployment::start().await;
+    let arguments = [
+        "load",
+        "--json",
+        "--secret",
+        SECRET,
+        "--rate",
+        "100",
+        "--duration",
+        "5m",
+    ];
+    let child = deployment.harkara.spawn(&arguments);
+    let database = deployment.ingress.database();
+    wait_until("a delivery is processed", BOUND, async || {
+        database
+            .value::<i64>("SELECT count(*) FROM webhook_events")
+            .await
+            > 0
+    })
+    .await;
+    let pid = child.id().unwrap().to_string();
+    let killed = Command::new("kill").args(["-INT", &pid]).status().await;
+    assert!(killed.unwrap().success());
+    let verdict = verdict(&Ran::of(child).await.done());
+    assert!(number(&verdict, "/unsent") > 0, "{verdict}");
+    assert_eq!(
+        number(&verdict, "/audit/stored"),
+        number(&verdict, "/accepted")
+    );
+    deployment.ingress.stop().await;
+}
+
+#[tokio::test]
+async fn a_database_that_is_away_while_load_is_sent_costs_nothing() {
+    let deployment = Deployment::start().await;
+    let database = deployment.ingress.database();
+    let meanwhile = async {
+        let entries = async || deployment.ingress.n_entries().await;
+        wait_until("a delivery arrives", BOUND, async || entries().await > 0).await;
+        database.shut().await;
+        let before = entries().await;
+        wait_until("deliveries gather", BOUND, async || {
+            entries().await > before + 50
+        })
+        .await;
+        database.reopen().await;
+    };
+    let arguments = ["--rate", "50", "--duration", "4s"];
+    let (verdict, ()) = tokio::join!(deployment.load(&arguments), meanwhile);
+    assert_eq!(verdict["passed"], true, "{verdict}");
+    assert_eq!(number(&verdict, "/audit/stored"), 200);
     deployment.ingress.stop().await;
 }
 

@@ -79,7 +79,7 @@ pub(super) async fn audit(
     progress: &Progress,
 ) -> Result<Audit, StorageError> {
     let began = Instant::now();
-    let mut reading = Reading::new(pool, began + settle);
+    let reading = Reading::new(pool, began + settle);
     let sent: Vec<Sent<'_>> = run.sent().collect();
     let mut waiting: Vec<&str> = sent
         .iter()

@@ -23,7 +23,13 @@ impl Progress {
         }
     }
 
+    pub(super) fn preparing(&self) {
+        self.line("building and signing the deliveries");
+    }
+
+    /// Tells that the first delivery goes out now: programs that break something under load wait for it.
     pub(super) fn begin(&self, seed: u64, plan: &Plan) {
+        self.end();
         output::note(format!(
             "Sending {} requests of {} deliveries; --seed {seed} sends the like again.",
             self.planned, plan.deliveries

@@ -248,3 +248,6 @@ fn differs(table: &str, expected: &MergedRow, found: &MergedRow) -> String {
         told(expected)
     )
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,8 @@
 //! Reading from a database that may be away for a while.
 
 use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use harkara_storage::{Pool, StorageError, audit};
@@ -20,15 +22,33 @@ const RETRY_AFTER: Duration = Duration::from_millis(250);
 pub(super) struct Reading<'a> {
     pub(super) pool: &'a Pool,
     until: Instant,
+    interrupted: Arc<AtomicBool>,
 }
 
 impl<'a> Reading<'a> {
+    /// Reads until a time, or until Ctrl-C.
     pub(super) fn new(pool: &'a Pool, until: Instant) -> Self {
-        Self { pool, until }
+        let interrupted = Arc::new(AtomicBool::new(false));
+        let told = Arc::clone(&interrupted);
+        tokio::spawn(async move {
+            if ctrl_c().await.is_ok() {
+                told.store(true, Ordering::Relaxed);
+            }
+        });
+        Self {
+            pool,
+            until,
+            interrupted,
+        }
     }
 
+    /// Whether nothing more is waited for.
     pub(super) fn is_over(&self) -> bool {
-        Instant::now() >= self.until
+        self.is_interrupted() || Instant::now() >= self.until
+    }
+
+    fn is_interrupted(&self) -> bool {
+        self.interrupted.load(Ordering::Relaxed)
     }
 
     /// Reads, and again while the database cannot be read and the time is not over.
@@ -39,16 +59,18 @@ impl<'a> Reading<'a> {
         let until = self.until.max(Instant::now() + READ_WAIT_MIN);
         loop {
             match question().await {
-                Err(_) if Instant::now() < until => sleep(RETRY_AFTER).await,
+                Err(_) if Instant::now() < until && !self.is_interrupted() => {
+                    sleep(RETRY_AFTER).await;
+                }
                 answered => return answered,
             }
         }
     }
 
     /// Waits until events are processed or dead letters, and takes those out of `waiting`. Ends when the
-    /// time is over, or at Ctrl-C.
+    /// time is over.
     pub(super) async fn settle(
-        &mut self,
+        &self,
         waiting: &mut Vec<&str>,
         progress: &Progress,
     ) -> Result<(), StorageError> {
@@ -63,11 +85,8 @@ impl<'a> Reading<'a> {
     }
 
     /// Passes the time between two looks.
-    pub(super) async fn pause(&mut self) {
-        tokio::select! {
-            () = sleep(LOOK_EVERY) => {}
-            Ok(()) = ctrl_c() => self.until = Instant::now(),
-        }
+    pub(super) async fn pause(&self) {
+        sleep(LOOK_EVERY).await;
     }
 
     /// Takes out what is settled. What was received first is processed first as a rule, so a question
