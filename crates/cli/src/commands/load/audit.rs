@@ -14,7 +14,7 @@ use chrono::DateTime;
 use harkara_core::delivery::body_sha256;
 use harkara_core::time::ReceivedAt;
 use harkara_load::{Corpus, Fate};
-use harkara_storage::{Pool, StorageError, audit};
+use harkara_storage::{Pool, StorageError, audit, ledger};
 use serde::Serialize;
 
 use super::progress::Progress;
@@ -138,6 +138,17 @@ async fn compare(
             .iter()
             .any(|sent| !sent.bad && !settled.contains(sent.event_id));
         findings.compare_identities(chunk, &identities);
+        let bad: Vec<String> = chunk
+            .iter()
+            .filter(|sent| sent.bad)
+            .map(|sent| sent.event_id.to_owned())
+            .collect();
+        if !bad.is_empty() {
+            let changes = reading
+                .read(async || ledger::changes(pool, &bad).await)
+                .await?;
+            findings.compare_refused(&changes);
+        }
         findings.compare_changes(&repeated);
         let projection = effects.add(run.corpus, &processed);
         findings.compare_history(&projection, &history);

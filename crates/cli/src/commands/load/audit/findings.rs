@@ -6,6 +6,7 @@ use harkara_core::projection::Projection;
 use harkara_storage::audit::{
     HISTORY_TABLES, HistoryRow, Identity, MergedRow, MergedTable, RepeatedChange, StoredEvent,
 };
+use harkara_storage::ledger::Change;
 
 use super::Audit;
 
@@ -117,6 +118,14 @@ impl Findings {
                     );
                 }
             }
+        }
+    }
+
+    /// Nothing may have changed by what was badly signed.
+    pub(super) fn compare_refused(&mut self, changes: &[Change]) {
+        for change in changes {
+            let (id, table) = (&change.razorpay_event_id, &change.table_name);
+            self.refused_stored(id, format!("{id} was badly signed and has changed {table}"));
         }
     }
 

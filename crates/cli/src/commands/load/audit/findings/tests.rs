@@ -1,4 +1,5 @@
 use harkara_storage::audit::{Identity, MergedRow, MergedTable, RepeatedChange, StoredEvent};
+use harkara_storage::ledger::Change;
 
 use super::super::Audit;
 use super::{FAULTS_TOLD_MAX, Findings, Sent};
@@ -122,7 +123,7 @@ fn a_row_that_waits_or_failed_is_unprocessed() {
 }
 
 #[test]
-fn what_was_badly_signed_must_have_left_no_row_and_no_identity() {
+fn what_was_badly_signed_must_have_left_no_row_no_identity_and_no_effect() {
     let (audit, processed) = ledger(&[bad("a", 1)], &[stored("a", 1)]);
     assert_eq!(counts(&audit), [0, 0, 0, 1, 0]);
     assert!(processed.is_empty());
@@ -131,6 +132,18 @@ fn what_was_badly_signed_must_have_left_no_row_and_no_identity() {
         findings.compare_identities(&[bad("a", 1)], &[identity("a", 1)]);
     });
     assert_eq!(counts(&audit), [0, 0, 0, 1, 0], "one delivery is one fault");
+    let change = Change {
+        razorpay_event_id: "a".to_owned(),
+        table_name: "payment_orders".to_owned(),
+        entity_id: "order_1".to_owned(),
+        from_status: None,
+        to_status: Some("paid".to_owned()),
+    };
+    let audit = found(|findings| findings.compare_refused(&[change]));
+    assert_eq!(
+        audit.faults,
+        ["a was badly signed and has changed payment_orders"]
+    );
 }
 
 #[test]
