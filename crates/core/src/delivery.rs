@@ -5,6 +5,7 @@ use sha2::{Digest, Sha256};
 
 use crate::endpoint::EndpointName;
 use crate::ids::EventId;
+use crate::secret::Fingerprint;
 use crate::time::ReceivedAt;
 use crate::trace::TraceContext;
 
@@ -34,6 +35,7 @@ pub struct VerifiedDelivery {
     pub(crate) event_id: EventId,
     pub(crate) signature: [u8; SIGNATURE_HEX_BYTES],
     pub(crate) secret_position: usize,
+    pub(crate) secret_fingerprint: Fingerprint,
     pub(crate) trace: TraceContext,
     pub(crate) received_at: ReceivedAt,
     pub(crate) body: Bytes,
@@ -59,6 +61,12 @@ impl VerifiedDelivery {
     #[must_use]
     pub fn secret_position(&self) -> usize {
         self.secret_position
+    }
+
+    /// The fingerprint of the secret that matched.
+    #[must_use]
+    pub fn secret_fingerprint(&self) -> Fingerprint {
+        self.secret_fingerprint
     }
 
     /// The signature that matched, in lower-case hex.

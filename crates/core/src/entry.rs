@@ -16,6 +16,7 @@ use crate::durability::Durability;
 use crate::endpoint::EndpointName;
 use crate::ids::EventId;
 use crate::lane::Lane;
+use crate::secret::Fingerprint;
 use crate::text::{JsonText, Text};
 use crate::time::ReceivedAt;
 use crate::trace::TraceContext;
@@ -82,6 +83,8 @@ pub struct StreamEntry {
     pub trace: TraceContext,
     /// How durable it was when its delivery was answered 200; `None` in older entries.
     pub durability: Option<Durability>,
+    /// The fingerprint of the secret that matched; `None` in older entries.
+    pub secret_fingerprint: Option<Fingerprint>,
     /// The exact body.
     pub body: Bytes,
 }

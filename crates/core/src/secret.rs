@@ -1,6 +1,10 @@
 //! Webhook secrets and other values that must never be shown.
 
+mod fingerprint;
+
 use std::fmt;
+
+pub use fingerprint::Fingerprint;
 
 /// A value that must not appear in a log, a trace or an error: it prints as `***`.
 #[derive(Clone, PartialEq, Eq)]

@@ -4,13 +4,15 @@
 //! secret over the raw request body. After a rotation, retries of older events still carry the old
 //! secret's signature, so an endpoint may have several live secrets.
 
+pub mod diagnosis;
+
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 
 use crate::delivery::{Delivery, SIGNATURE_HEX_BYTES, VerifiedDelivery};
 use crate::ids::EventId;
-use crate::secret::Secret;
+use crate::secret::{Fingerprint, Secret};
 
 type HmacSha256 = Hmac<Sha256>;
 
@@ -19,7 +21,11 @@ pub const SECRETS_PER_ENDPOINT_MAX: usize = 8;
 
 /// The live secrets of one endpoint, newest first, with their HMAC keys already prepared.
 #[derive(Clone)]
-pub struct EndpointSecrets(Vec<HmacSha256>);
+pub struct EndpointSecrets {
+    keys: Vec<HmacSha256>,
+    /// Theirs, in the same order.
+    fingerprints: Vec<Fingerprint>,
+}
 
 /// Why a set of secrets cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -77,7 +83,16 @@ impl EndpointSecrets {
         if secrets.iter().any(|s| s.expose().is_empty()) {
             return Err(InvalidSecrets::Empty);
         }
-        Ok(Self(secrets.iter().map(keyed).collect()))
+        Ok(Self {
+            keys: secrets.iter().map(keyed).collect(),
+            fingerprints: secrets.iter().map(Fingerprint::of).collect(),
+        })
+    }
+
+    /// The fingerprints of the secrets, in their order.
+    #[must_use]
+    pub fn fingerprints(&self) -> &[Fingerprint] {
+        &self.fingerprints
     }
 
     /// The position of a secret that gives `expected` for `body`.
@@ -87,7 +102,7 @@ impl EndpointSecrets {
     fn position_of_match(&self, body: &[u8], expected: &[u8; 32]) -> Option<usize> {
         let mut found = Choice::from(0);
         let mut position = 0u32;
-        for (index, key) in (0u32..).zip(&self.0) {
+        for (index, key) in (0u32..).zip(&self.keys) {
             let mut mac = key.clone();
             mac.update(body);
             let computed: [u8; 32] = mac.finalize().into_bytes().into();
@@ -136,6 +151,7 @@ pub fn verify(
         event_id,
         signature: header.map(|b| b.to_ascii_lowercase()),
         secret_position,
+        secret_fingerprint: secrets.fingerprints[secret_position],
         trace: delivery.trace,
         received_at: delivery.received_at,
         body: delivery.body,

@@ -7,6 +7,7 @@ use crate::delivery::VerifiedDelivery;
 use crate::durability::Durability;
 use crate::endpoint::EndpointName;
 use crate::ids::EventId;
+use crate::secret::Fingerprint;
 use crate::signature::check_form;
 use crate::time::ReceivedAt;
 use crate::trace::TraceContext;
@@ -41,6 +42,9 @@ pub mod line {
     pub const TRACESTATE: &str = "tracestate";
     /// How durable the entry is when its delivery is answered 200. Older entries have no such line.
     pub const DURABILITY: &str = "durability";
+    /// Fingerprint of the secret that matched. Older entries have no such line, and older workers read no
+    /// further than the line before it.
+    pub const SECRET_FINGERPRINT: &str = "secret fingerprint";
 }
 
 /// The head of a delivery. None of its texts can hold a line break: each was checked when it was read
@@ -62,6 +66,7 @@ pub(super) fn written(
         event_name,
         &delivery.trace.tracestate,
         durability.as_str(),
+        delivery.secret_fingerprint.as_str(),
     ];
     for (at, line) in lines.into_iter().enumerate() {
         if at > 0 {
@@ -97,6 +102,12 @@ pub(super) fn read(head: &[u8], body: &Bytes) -> Result<StreamEntry, InvalidEntr
         Some(level) => Some(Durability::parse(level).ok_or_else(|| malformed(line::DURABILITY))?),
         None => None,
     };
+    let secret_fingerprint = match lines.next() {
+        Some(text) => {
+            Some(Fingerprint::parse(text).ok_or_else(|| malformed(line::SECRET_FINGERPRINT))?)
+        }
+        None => None,
+    };
 
     check_form(Some(signature.as_bytes())).map_err(|_| malformed(line::SIGNATURE))?;
     if !is_name(event_name) {
@@ -113,6 +124,7 @@ pub(super) fn read(head: &[u8], body: &Bytes) -> Result<StreamEntry, InvalidEntr
         signature: signature.to_owned(),
         trace: TraceContext::parse(traceparent, Some(tracestate)).unwrap_or_default(),
         durability,
+        secret_fingerprint,
         body: body.clone(),
     })
 }

@@ -6,7 +6,7 @@ use crate::delivery::Delivery;
 use crate::durability::Durability;
 use crate::endpoint::EndpointName;
 use crate::ids::EventId;
-use crate::secret::Secret;
+use crate::secret::{Fingerprint, Secret};
 use crate::signature::{EndpointSecrets, sign, verify};
 use crate::time::ReceivedAt;
 use crate::trace::TraceContext;
@@ -57,6 +57,7 @@ proptest! {
         prop_assert_eq!(entry.received_at.millis(), millis);
         prop_assert_eq!(entry.trace.tracestate, tracestate);
         prop_assert_eq!(entry.signature, sign(&Secret::new("s"), &body));
+        prop_assert_eq!(entry.secret_fingerprint, Some(Fingerprint::of(&Secret::new("s"))));
         prop_assert_eq!(entry.body, body);
     }
 
@@ -101,6 +102,7 @@ fn a_refused_entry_says_why() {
         (3, b"soon", line::RECEIVED_AT),
         (4, b"00", line::SIGNATURE),
         (6, b"a\0", line::EVENT_NAME),
+        (9, b"12345", line::SECRET_FINGERPRINT),
     ] {
         assert_eq!(
             with_head(&|lines| lines[at] = value.to_vec()),
@@ -111,6 +113,27 @@ fn a_refused_entry_says_why() {
         with_head(&|lines| lines.truncate(7)),
         Err(InvalidEntry::MalformedLine(line::TRACESTATE))
     );
+}
+
+/// The head of a running installation's entries, as each version wrote and read it.
+#[test]
+fn entries_of_older_versions_are_read_and_further_lines_are_passed_over() {
+    let [(head, written), body]: [(Bytes, Bytes); 2] =
+        entry_fields(Some("e"), "payment.captured", 5, "", b"{}")
+            .try_into()
+            .unwrap();
+    let lines: Vec<&str> = str::from_utf8(&written).unwrap().split('\n').collect();
+    let read = |lines: &[&str]| {
+        StreamEntry::from_fields(&[(head.clone(), Bytes::from(lines.join("\n"))), body.clone()])
+            .unwrap()
+    };
+    let whole = read(&lines);
+    assert!(whole.durability.is_some() && whole.secret_fingerprint.is_some());
+    assert_eq!(read(&[&lines[..], &["of a later version"]].concat()), whole);
+    let without_fingerprint = read(&lines[..9]);
+    assert_eq!(without_fingerprint.secret_fingerprint, None);
+    assert_eq!(without_fingerprint.durability, whole.durability);
+    assert_eq!(read(&lines[..8]).durability, None);
 }
 
 #[test]

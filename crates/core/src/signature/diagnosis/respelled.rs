@@ -1,0 +1,223 @@
+//! The same JSON as different programs write it.
+//!
+//! Order of keys and numbers stay as they are: whoever changes those cannot be found out by guessing.
+
+use serde::de::IgnoredAny;
+
+/// Largest text that is tried, in bytes: indenting can make a small body large.
+const TEXT_BYTES_MAX: usize = 4 * super::BODY_BYTES_MAX;
+
+/// How a program writes JSON.
+#[derive(Clone, Copy)]
+struct Spelling {
+    space: Space,
+    /// `/` as `\/`.
+    escapes_slashes: bool,
+    /// What is not ASCII as `\uXXXX`.
+    escapes_unicode: bool,
+    /// `<`, `>` and `&` as `\u003c` and so on.
+    escapes_html: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Space {
+    /// None at all.
+    Compact,
+    /// After commas and colons.
+    Spaced,
+    /// A line for each value, indented by so many characters.
+    Indented(usize),
+}
+
+/// A body in the spelling of every usual program; nothing for what is not JSON.
+pub(super) fn respelled(body: &[u8]) -> impl Iterator<Item = String> + '_ {
+    let is_json = serde_json::from_slice::<IgnoredAny>(body).is_ok();
+    let text = std::str::from_utf8(body).ok().filter(|_| is_json);
+    spellings().filter_map(move |spelling| written(text?, spelling))
+}
+
+fn spellings() -> impl Iterator<Item = Spelling> {
+    let spaces = [
+        Space::Compact,
+        Space::Spaced,
+        Space::Indented(2),
+        Space::Indented(4),
+    ];
+    let escapes = [
+        (false, false, false),
+        (true, false, false),
+        (false, true, false),
+        (true, true, false),
+        (false, false, true),
+    ];
+    spaces.into_iter().flat_map(move |space| {
+        escapes.map(
+            |(escapes_slashes, escapes_unicode, escapes_html)| Spelling {
+                space,
+                escapes_slashes,
+                escapes_unicode,
+                escapes_html,
+            },
+        )
+    })
+}
+
+/// The JSON `text` in another spelling; `None` if that is too long.
+fn written(text: &str, spelling: Spelling) -> Option<String> {
+    let mut out = String::with_capacity(text.len());
+    let mut depth = 0usize;
+    let mut rest = text.trim_ascii_start();
+    while let Some(first) = rest.chars().next() {
+        let length = match first {
+            '"' => {
+                let length = string_length(rest)?;
+                write_string(&mut out, &rest[..length], spelling)?;
+                length
+            }
+            '{' | '[' => {
+                out.push(first);
+                let inside = rest[1..].trim_ascii_start();
+                if let Some(close) = inside.chars().next().filter(|c| matches!(c, '}' | ']')) {
+                    out.push(close);
+                    rest.len() - inside.len() + 1
+                } else {
+                    depth += 1;
+                    spelling.space.break_line(&mut out, depth);
+                    1
+                }
+            }
+            '}' | ']' => {
+                depth = depth.checked_sub(1)?;
+                spelling.space.break_line(&mut out, depth);
+                out.push(first);
+                1
+            }
+            ',' => {
+                out.push(first);
+                if spelling.space == Space::Spaced {
+                    out.push(' ');
+                }
+                spelling.space.break_line(&mut out, depth);
+                1
+            }
+            ':' => {
+                out.push(first);
+                if spelling.space != Space::Compact {
+                    out.push(' ');
+                }
+                1
+            }
+            _ => {
+                let length = rest
+                    .find(|c: char| c.is_ascii_whitespace() || ",:{}[]\"".contains(c))
+                    .unwrap_or(rest.len());
+                out.push_str(&rest[..length]);
+                length
+            }
+        };
+        if out.len() > TEXT_BYTES_MAX {
+            return None;
+        }
+        rest = rest.get(length..)?.trim_ascii_start();
+    }
+    Some(out)
+}
+
+impl Space {
+    fn break_line(self, out: &mut String, depth: usize) {
+        if let Self::Indented(by) = self {
+            out.push('\n');
+            out.extend(std::iter::repeat_n(' ', by * depth));
+        }
+    }
+}
+
+/// The length of the quoted string at the start of a text, quotes included.
+fn string_length(text: &str) -> Option<usize> {
+    let mut escaped = false;
+    for (at, byte) in text.bytes().enumerate().skip(1) {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = true,
+            b'"' => return Some(at + 1),
+            _ => {}
+        }
+    }
+    None
+}
+
+fn write_string(out: &mut String, quoted: &str, spelling: Spelling) -> Option<()> {
+    let text: String = serde_json::from_str(quoted).ok()?;
+    let usual = serde_json::to_string(&text).ok()?;
+    for character in usual.chars() {
+        let is_escaped = (!character.is_ascii() && spelling.escapes_unicode)
+            || (matches!(character, '<' | '>' | '&') && spelling.escapes_html);
+        if character == '/' && spelling.escapes_slashes {
+            out.push_str("\\/");
+        } else if is_escaped {
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                out.push_str("\\u");
+                crate::signature::push_hex(out, &unit.to_be_bytes());
+            }
+        } else {
+            out.push(character);
+        }
+    }
+    Some(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::respelled;
+
+    #[test]
+    fn json_is_written_as_the_usual_programs_write_it() {
+        let body =
+            "{ \"b\" : [1.50, {}, [ ]],\n\"a\":\"x\\/\\u00e9<\\ud83d\\ude00\\n\" , \"n\":null}";
+        let all: Vec<String> = respelled(body.as_bytes()).collect();
+        for (program, text) in [
+            (
+                "JavaScript",
+                "{\"b\":[1.50,{},[]],\"a\":\"x/é<😀\\n\",\"n\":null}",
+            ),
+            (
+                "PHP",
+                r#"{"b":[1.50,{},[]],"a":"x\/\u00e9<\ud83d\ude00\n","n":null}"#,
+            ),
+            (
+                "Python",
+                r#"{"b": [1.50, {}, []], "a": "x/\u00e9<\ud83d\ude00\n", "n": null}"#,
+            ),
+            (
+                "Go",
+                "{\"b\":[1.50,{},[]],\"a\":\"x/é\\u003c😀\\n\",\"n\":null}",
+            ),
+            (
+                "an editor",
+                "{\n  \"b\": [\n    1.50,\n    {},\n    []\n  ],\n  \"a\": \"x/é<😀\\n\",\n  \"n\": null\n}",
+            ),
+        ] {
+            assert!(all.iter().any(|one| one == text), "{program}: {all:#?}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_json_is_left_alone() {
+        for body in ["", "{", "{\"a\"", "nothing", "\"\\"] {
+            assert_eq!(respelled(body.as_bytes()).count(), 0, "{body}");
+        }
+        assert_eq!(respelled(b"\xff").count(), 0);
+    }
+
+    #[test]
+    fn indenting_cannot_make_a_text_of_any_size() {
+        let row = format!("{}1{}", "[".repeat(100), "]".repeat(100));
+        let wide = format!("[{}]", vec![row; 300].join(","));
+        let deep = "[".repeat(30_000) + "1" + &"]".repeat(30_000);
+        for body in [wide, deep] {
+            assert!(body.len() < super::super::BODY_BYTES_MAX);
+            let longest = respelled(body.as_bytes()).map(|text| text.len()).max();
+            assert!(longest.unwrap() <= super::TEXT_BYTES_MAX, "{longest:?}");
+        }
+    }
+}
