@@ -144,7 +144,10 @@ fn variables(servers: &Servers) -> impl Iterator<Item = (&'static str, &OsStr)> 
     let running = [
         ("HARKARA_TEST_REDIS_URL", OsStr::new(redis_url)),
         ("HARKARA_TEST_POSTGRES_URL", OsStr::new(postgres_url)),
-        ("HARKARA_TEST_POSTGRES_PROGRAMS", postgres_programs.as_os_str()),
+        (
+            "HARKARA_TEST_POSTGRES_PROGRAMS",
+            postgres_programs.as_os_str(),
+        ),
     ];
     let program = servers.redis_with_waitaof.as_deref();
     running

@@ -9,7 +9,6 @@ use std::time::Duration;
 use actix_web::dev::Server;
 use actix_web::http::header::HeaderValue;
 use actix_web::{HttpServer, web};
-use harkara_core::signature::EndpointSecrets;
 use harkara_runtime::admin::{Admin, AdminError, AdminServer, Liveness};
 use harkara_runtime::redis::{ServerProblem, check_server};
 use harkara_runtime::settings::{IngressSettings, RedisSettings, Settings};
@@ -30,8 +29,10 @@ use crate::inbox::Inbox;
 use crate::metrics::Counters;
 use crate::readiness;
 use crate::receive::{Endpoint, Receiver, Rules, routes};
+use crate::refusals::{Diagnoses, Refusals};
 use crate::rehearsal;
 use crate::schema::{self, UnknownSchema};
+use crate::secrets::{LiveSecrets, SecretsWatch, Uses};
 use crate::tls::Tls;
 
 /// How often each server thread shows that it moves.
@@ -52,6 +53,8 @@ pub struct App {
     watch: Watch,
     connections: Connections,
     tls: Option<Tls>,
+    secrets_watch: SecretsWatch,
+    diagnoses: Diagnoses,
     admin: AdminServer,
 }
 
@@ -118,7 +121,9 @@ struct Shared {
 impl App {
     /// Checks what the ingress depends on and opens its ports. Must be called within a tokio runtime.
     pub async fn build(settings: &Settings) -> Result<Self, StartError> {
-        let rules = Arc::new(rules(settings)?);
+        if settings.endpoints.is_empty() {
+            return Err(StartError::NoEndpoints);
+        }
         let tls = settings.ingress.tls.as_ref().map(Tls::read).transpose();
         let tls = tls.map_err(StartError::Certificate)?;
         let server = check_server(&settings.redis).await?;
@@ -131,6 +136,11 @@ impl App {
         let breaker = Arc::new(Breaker::new(inbox.is_some()));
 
         let mut registry = Registry::default();
+        let secrets = live_secrets(settings, &Uses::register(&mut registry));
+        let secrets_poll = settings.ingress.secrets_poll;
+        let secrets_watch = SecretsWatch::new(&secrets, secrets_poll, &mut registry);
+        let (refusals, diagnoses) = Refusals::of_all(&secrets, &mut registry);
+        let rules = Arc::new(rules(settings, secrets, refusals));
         rules.buffered.register(&mut registry);
         let shared = Arc::new(Shared {
             rules,
@@ -152,7 +162,13 @@ impl App {
         );
         descriptors::allow_connections(settings.ingress.connections_max);
         let connections = Connections::new(quiet_max(&settings.ingress));
-        let (public_addr, server) = listen(&settings.ingress, tls.as_ref(), &shared, &connections, &stopping)?;
+        let (public_addr, server) = listen(
+            &settings.ingress,
+            tls.as_ref(),
+            &shared,
+            &connections,
+            &stopping,
+        )?;
         let admin = Admin {
             probes: readiness::probes(&settings.redis, breaker, inbox),
             liveness: shared.liveness.clone(),
@@ -169,6 +185,8 @@ impl App {
             watch,
             connections,
             tls,
+            secrets_watch,
+            diagnoses,
             admin,
         })
     }
@@ -205,42 +223,49 @@ impl App {
         let watching = tokio::spawn(self.watch.run());
         let ending_quiet = tokio::spawn(self.connections.end_quiet());
         let keeping_fresh = self.tls.map(|tls| tokio::spawn(tls.keep_fresh()));
+        let reloading = tokio::spawn(self.secrets_watch.run());
+        let diagnosing = tokio::spawn(self.diagnoses.run());
         let served = self.server.await;
         pass_on.abort();
         watching.abort();
         ending_quiet.abort();
         keeping_fresh.inspect(JoinHandle::abort);
+        reloading.abort();
+        diagnosing.abort();
         self.admin.close().await;
         tracing::info!("Stopped.");
         served.map_err(RunError)
     }
 }
 
-fn rules(settings: &Settings) -> Result<Rules, StartError> {
-    if settings.endpoints.is_empty() {
-        return Err(StartError::NoEndpoints);
-    }
-    let endpoints: HashMap<String, Endpoint> = settings
-        .endpoints
-        .iter()
-        .map(|(name, secrets)| {
-            let secrets =
-                EndpointSecrets::new(secrets).expect("secrets were checked with the settings");
+/// The secrets of each endpoint, in the order of the settings.
+fn live_secrets(settings: &Settings, uses: &Uses) -> Vec<Arc<LiveSecrets>> {
+    let endpoints = settings.endpoints.iter();
+    endpoints
+        .map(|(name, endpoint)| Arc::new(LiveSecrets::new(name, endpoint, uses)))
+        .collect()
+}
+
+fn rules(settings: &Settings, secrets: Vec<Arc<LiveSecrets>>, refusals: Vec<Refusals>) -> Rules {
+    let endpoints: HashMap<String, Endpoint> = secrets
+        .into_iter()
+        .zip(refusals)
+        .map(|(secrets, refusals)| {
+            let name = secrets.endpoint().clone();
+            let allow = settings.endpoints[&name].allow.clone();
             (
                 name.as_str().to_owned(),
                 Endpoint {
-                    name: name.clone(),
+                    name,
                     secrets,
-                    gate: Gate::new(
-                        settings.endpoint_allow.get(name).cloned(),
-                        settings.ingress.endpoint_rate,
-                    ),
+                    refusals,
+                    gate: Gate::new(allow, settings.ingress.endpoint_rate),
                 },
             )
         })
         .collect();
     let ingress = &settings.ingress;
-    Ok(Rules {
+    Rules {
         endpoints,
         lanes: settings.lanes.clone(),
         admission: Admission::new(ingress),
@@ -249,7 +274,7 @@ fn rules(settings: &Settings) -> Result<Rules, StartError> {
         header_bytes_max: ingress.header_bytes_max,
         body_read_timeout: ingress.body_read_timeout,
         retry_after: HeaderValue::from(ingress.retry_after_s),
-    })
+    }
 }
 
 fn listen(

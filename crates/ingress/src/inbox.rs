@@ -199,6 +199,7 @@ fn record(delivery: &VerifiedDelivery, lane: Lane, event_name: &str) -> EventRec
             signature: delivery.signature().to_owned(),
             trace: delivery.trace().clone(),
             durability: Some(Durability::Stored),
+            secret_fingerprint: Some(delivery.secret_fingerprint()),
             body_sha256: body_sha256(delivery.body()),
             body: delivery.body().clone(),
         },

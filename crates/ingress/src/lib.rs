@@ -12,6 +12,10 @@ mod admission;
 
 mod body;
 
+mod secrets;
+
+mod refusals;
+
 mod durable;
 
 mod append;

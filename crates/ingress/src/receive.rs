@@ -12,7 +12,7 @@ use harkara_core::endpoint::EndpointName;
 use harkara_core::entry::event_name;
 use harkara_core::ids::EventId;
 use harkara_core::lane::LaneTable;
-use harkara_core::signature::{EndpointSecrets, verify};
+use harkara_core::signature::verify;
 use harkara_core::trace::TraceContext;
 use harkara_runtime::clock;
 
@@ -22,6 +22,8 @@ use crate::answer;
 use crate::body::{self, NoBody};
 use crate::durable::Ways;
 use crate::metrics::{Counters, Outcome};
+use crate::refusals::Refusals;
+use crate::secrets::LiveSecrets;
 
 const SIGNATURE: HeaderName = HeaderName::from_static("x-razorpay-signature");
 const EVENT_ID: HeaderName = HeaderName::from_static("x-razorpay-event-id");
@@ -53,7 +55,8 @@ pub(crate) struct Rules {
 /// An endpoint and its live secrets.
 pub(crate) struct Endpoint {
     pub(crate) name: EndpointName,
-    pub(crate) secrets: EndpointSecrets,
+    pub(crate) secrets: Arc<LiveSecrets>,
+    pub(crate) refusals: Refusals,
     pub(crate) gate: Gate,
 }
 
@@ -120,19 +123,28 @@ async fn receive(
         }
     };
 
+    let signature = headers.get(&SIGNATURE).map(HeaderValue::as_bytes);
     let delivery = Delivery {
         endpoint: endpoint.name.clone(),
         event_id: text(headers, &EVENT_ID).and_then(EventId::from_header),
-        signature: headers.get(&SIGNATURE).map(HeaderValue::as_bytes),
+        signature,
         trace: trace(headers),
         received_at,
-        body,
+        body: body.clone(),
     };
-    let verified = match verify(delivery, &endpoint.secrets) {
-        Ok(verified) => verified,
-        Err(refusal) => {
-            counters.refused(refusal);
-            return answer::invalid_signature();
+    // The secrets may be replaced meanwhile: a delivery is judged by those that it found.
+    let verified = {
+        let secrets = endpoint.secrets.load();
+        match verify(delivery, secrets.keys()) {
+            Ok(verified) => {
+                secrets.count_use(&verified);
+                verified
+            }
+            Err(refusal) => {
+                counters.refused(refusal);
+                endpoint.refusals.tell(refusal, signature, body);
+                return answer::invalid_signature();
+            }
         }
     };
 

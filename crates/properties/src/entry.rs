@@ -55,6 +55,7 @@ fn reads_back(input: &[u8]) {
         signature: delivery.signature().to_owned(),
         trace: delivery.trace().clone(),
         durability: Some(durability),
+        secret_fingerprint: Some(delivery.secret_fingerprint()),
         body: delivery.body().clone(),
     };
     assert_eq!(StreamEntry::from_fields(&fields), Ok(expected));

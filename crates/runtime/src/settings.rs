@@ -3,7 +3,6 @@
 //! They are read once, parsed whole and reported whole: a process with an unknown key or a bad
 //! value does not start, and says everything that is wrong. All processes read the same settings.
 
-mod allow;
 mod catalogue;
 mod endpoints;
 mod fault;
@@ -13,6 +12,7 @@ mod postgres_url;
 mod rate;
 mod reader;
 mod reference;
+mod secrets_file;
 mod sections;
 mod tls;
 
@@ -22,12 +22,13 @@ use std::path::{Path, PathBuf};
 
 use harkara_core::endpoint::EndpointName;
 use harkara_core::lane::{InvalidAssignment, LaneTable};
-use harkara_core::secret::Secret;
 
+pub use endpoints::EndpointSettings;
 pub use fault::{Fault, Origin, SettingsFaults};
 pub use networks::{Networks, RAZORPAY_NETWORKS};
 pub use rate::RateLimit;
 pub use reference::{reference_markdown, reference_toml};
+pub use secrets_file::{UnusableSecretsFile, read_secrets_file};
 pub use sections::{
     IngressSettings, LogFormat, LogSettings, PostgresSettings, RedisSettings, WorkerSettings,
 };
@@ -51,11 +52,8 @@ pub struct Settings {
     pub worker: WorkerSettings,
     /// Which event goes to which lane.
     pub lanes: LaneTable,
-    /// The secrets of each endpoint, newest first, at least one each. May be empty: only the
-    /// ingress needs endpoints.
-    pub endpoints: BTreeMap<EndpointName, Vec<Secret>>,
-    /// Who may use an endpoint; anybody may use one that is not here.
-    pub endpoint_allow: BTreeMap<EndpointName, Networks>,
+    /// The endpoints. May be empty: only the ingress needs them.
+    pub endpoints: BTreeMap<EndpointName, EndpointSettings>,
     /// How to log.
     pub log: LogSettings,
 }
@@ -93,11 +91,9 @@ impl Settings {
             ingress: IngressSettings::read(r),
             worker: WorkerSettings::read(r),
             lanes: lanes(r),
-            endpoint_allow: allow::read(r),
             endpoints: endpoints::read(r),
             log: LogSettings::read(r),
         };
-        allow::check_endpoints_exist(&settings, r);
         SettingsFaults::check(reader.finish())?;
         Ok(settings)
     }

@@ -8,6 +8,7 @@ use harkara_core::entry::EntryRef;
 use harkara_core::event::Event;
 use harkara_core::ids::{AccountId, EventId};
 use harkara_core::lane::Lane;
+use harkara_core::secret::Fingerprint;
 use harkara_core::text::Text;
 use harkara_core::time::{EventTime, ReceivedAt};
 use harkara_core::trace::TraceContext;
@@ -34,6 +35,8 @@ pub struct ClaimedEvent {
     /// How durable it was when its delivery was answered; `None` where that is not known, or stands in its
     /// ledger row already.
     pub durability: Option<Durability>,
+    /// The secret that verified it; `None` where that is not known, or stands in its ledger row already.
+    pub secret_fingerprint: Option<Fingerprint>,
     /// The exact body.
     pub body: Bytes,
     /// The body's digest.

@@ -47,7 +47,10 @@ impl RedisServer {
     /// The same, speaking TLS alone, with this certificate. It trusts clients of the same authority, and asks
     /// for their certificate only if the arguments say `--tls-auth-clients yes`.
     pub async fn start_tls(certificate: &Certificate, arguments: &[&str]) -> Self {
-        let mut server = Self::lay_out("redis-server", &[&["--tls-auth-clients", "no"], arguments].concat());
+        let mut server = Self::lay_out(
+            "redis-server",
+            &[&["--tls-auth-clients", "no"], arguments].concat(),
+        );
         let files = [
             ("--tls-cert-file", "tls.crt", &certificate.pem),
             ("--tls-key-file", "tls.key", &certificate.key_pem),

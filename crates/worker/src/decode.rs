@@ -61,6 +61,7 @@ fn read(claimed: &ClaimedEntry) -> Result<ClaimedEvent, InvalidEntry> {
         signature: entry.signature,
         trace: entry.trace,
         durability: entry.durability,
+        secret_fingerprint: entry.secret_fingerprint,
         body_sha256: body_sha256(&entry.body),
         body: entry.body,
     })
@@ -84,6 +85,7 @@ fn evidence(claimed: &ClaimedEntry, now: ReceivedAt) -> ClaimedEvent {
         signature: String::new(),
         trace: TraceContext::default(),
         durability: None,
+        secret_fingerprint: None,
         body_sha256: body_sha256(&body),
         body,
     }

@@ -27,6 +27,7 @@ pub(crate) struct EventJson<'a> {
     trace_id: Option<&'a str>,
     traceparent: Option<&'a str>,
     durability: Option<&'a str>,
+    secret_fingerprint: Option<&'a str>,
     body_bytes: i32,
 }
 
@@ -52,6 +53,7 @@ impl<'a> From<&'a EventRow> for EventJson<'a> {
             trace_id: trace_id(row),
             traceparent: row.traceparent.as_deref(),
             durability: row.durability.as_deref(),
+            secret_fingerprint: row.secret_fingerprint.as_deref(),
             body_bytes: row.body_bytes,
         }
     }

@@ -5,7 +5,7 @@ use harkara_core::entry::{EntryId, EntryRef};
 use harkara_core::event;
 use harkara_core::ids::EventId;
 use harkara_core::lane::Lane;
-use harkara_core::secret::Secret;
+use harkara_core::secret::{Fingerprint, Secret};
 use harkara_core::signature::sign;
 use harkara_core::time::ReceivedAt;
 use harkara_core::trace::TraceContext;
@@ -64,6 +64,7 @@ fn record(event_id: &str, body: Vec<u8>, seconds: i64) -> EventRecord {
             signature: sign(&Secret::new(SECRET), &body),
             trace: TraceContext::generated(0xabc, 1),
             durability: None,
+            secret_fingerprint: Some(Fingerprint::of(&Secret::new(SECRET))),
             body_sha256: body_sha256(&body),
             body: body.into(),
         },

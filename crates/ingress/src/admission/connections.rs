@@ -117,7 +117,14 @@ impl Connections {
 
 /// What the server's hook is given: a connection, or a connection within TLS.
 fn tcp_stream(stream: &dyn Any) -> Option<&ServerStream> {
-    let within_tls = || Some(stream.downcast_ref::<TlsStream<ServerStream>>()?.get_ref().0);
+    let within_tls = || {
+        Some(
+            stream
+                .downcast_ref::<TlsStream<ServerStream>>()?
+                .get_ref()
+                .0,
+        )
+    };
     stream.downcast_ref().or_else(within_tls)
 }
 

@@ -178,6 +178,8 @@ pub(super) const SETTINGS: &[Setting] = &[
         "Most connections to PostgreSQL over which deliveries go to the inbox while Redis cannot take them. 0 turns the inbox off."),
     setting("ingress.inbox_timeout_ms", "700", millis(1, MINUTE_MS),
         "How long PostgreSQL may take to store a delivery in the inbox before it is answered 503."),
+    setting("ingress.secrets_poll_ms", "5000", millis(10, HOUR_MS),
+        "How often files of webhook secrets (`endpoints.<name>.secrets_file`) are looked at. A change takes effect at the second look that finds the same."),
     setting("ingress.stop_deadline_ms", "20000", millis(0, HOUR_MS),
         "How long requests in flight may take to finish once the ingress was asked to stop. Rounded up to whole seconds."),
 
@@ -223,9 +225,11 @@ pub(super) const SETTINGS: &[Setting] = &[
         "The lane of an event (`payment.captured`) or of a family of events (`payment.dispute`), in place of the built-in one. In the file the name is quoted, since it holds dots; in the environment a dot is written as two underscores."),
 
     setting("endpoints.<name>.secrets", "", Kind::Secrets,
-        "The webhook secrets of the endpoint `/webhooks/razorpay/<name>`, newest first; the endpoint `default` is `/webhooks/razorpay` too. A name is 1 to 64 of a-z, 0-9, - and _. Keep the previous secret for at least 24 hours after a rotation: retries of older events still carry its signature."),
+        "The webhook secrets of the endpoint `/webhooks/razorpay/<name>`, newest first; the endpoint `default` is `/webhooks/razorpay` too. A name is 1 to 64 of a-z, 0-9, - and _. Keep the previous secret for at least 24 hours after a rotation: retries of older events still carry its signature. From a file they are taken without a restart."),
     setting("endpoints.<name>.allow", "", Kind::Senders,
         "The only client addresses that may use the endpoint; others are answered 403. `razorpay` stands for the webhook addresses that Razorpay had published by April 2026 (security/whitelists.md of its documentation). Without it, anybody may. See `ingress.trusted_proxies` where a load balancer stands in front."),
+    setting("endpoints.<name>.diagnose_with", "", Kind::Secrets,
+        "Secrets that never verify a delivery, such as that of Razorpay's API: a refused signature is compared with them, so that the log can tell that the wrong secret was used. Best as a file."),
 
     setting("log.format", "auto", Kind::Choice(&["auto", "json", "pretty"]),
         "How log lines are written to standard error. `auto` is `pretty` on a terminal and `json` elsewhere."),

@@ -185,7 +185,8 @@ fn named_files(mut layer: Layer, faults: &mut Vec<Fault>) -> Layer {
 
 fn secret_of_file_key(key: &str) -> Option<&str> {
     let base = key.strip_suffix(FILE_SUFFIX)?;
-    let is_endpoint = base.starts_with("endpoints.") && base.ends_with(".secrets");
+    let is_endpoint = base.starts_with("endpoints.")
+        && (base.ends_with(".secrets") || base.ends_with(".diagnose_with"));
     let is_secret = catalogue::find(base).is_some_and(|setting| setting.kind.is_secret());
     (is_endpoint || is_secret).then_some(base)
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::catalogue::{self, Kind, Setting};
 use super::fault::{Fault, Origin};
 use super::layers::{Form, Given, Layer};
+use super::secrets_file;
 
 /// Reads one setting after another. A faulty one is noted and read as its default, so that all
 /// faults are found in one go.
@@ -110,24 +111,6 @@ impl Reader {
             .collect()
     }
 
-    /// Takes the given settings `prefix.<name>.field`, by their name.
-    pub(super) fn family_field(&mut self, prefix: &str, field: &str) -> Vec<(String, Taken)> {
-        let name_of = |key: &str| {
-            let rest = key.strip_prefix(prefix)?.strip_prefix('.')?;
-            rest.strip_suffix(field)?
-                .strip_suffix('.')
-                .map(str::to_owned)
-        };
-        let keys: Vec<(String, String)> = self
-            .given
-            .keys()
-            .filter_map(|key| Some((key.clone(), name_of(key)?)))
-            .collect();
-        keys.into_iter()
-            .filter_map(|(key, name)| Some((name, self.take(&key)?)))
-            .collect()
-    }
-
     /// Notes a fault.
     pub(super) fn fault(&mut self, key: &str, origin: Origin, problem: String) {
         self.faults.push(Fault {
@@ -174,7 +157,7 @@ impl Reader {
                 let origin = Origin::SecretFile(path.clone(), Box::new(origin));
                 match std::fs::read_to_string(&path) {
                     Ok(text) => {
-                        let lines = text.trim_end_matches(['\n', '\r']).lines();
+                        let lines = secrets_file::items(&text);
                         Some(Taken {
                             items: lines.map(str::to_owned).collect(),
                             origin,

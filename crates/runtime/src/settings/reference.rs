@@ -83,6 +83,9 @@ impl Setting {
     fn toml_line(&self) -> String {
         let name = self.key.split_once('.').expect("every key has a section").1;
         match self.kind {
+            Kind::Secrets if self.key.ends_with(".diagnose_with") => {
+                "diagnose_with = [\"the API's secret\"]".to_owned()
+            }
             Kind::Secrets => "secrets = [\"the newest secret\", \"the one before it\"]".to_owned(),
             Kind::Senders => "allow = [\"razorpay\"]".to_owned(),
             Kind::Networks => format!("{name} = []"),

@@ -96,6 +96,8 @@ pub struct IngressSettings {
     pub inbox_connections_max: usize,
     /// Bound of storing a delivery in the inbox.
     pub inbox_timeout: Duration,
+    /// Time between two looks at files of webhook secrets.
+    pub secrets_poll: Duration,
     /// Bound of a graceful stop.
     pub stop_deadline: Duration,
 }
@@ -221,6 +223,7 @@ impl IngressSettings {
             redis_memory_percent_max: r.whole("ingress.redis_memory_percent_max"),
             inbox_connections_max: r.whole("ingress.inbox_connections_max"),
             inbox_timeout: r.millis("ingress.inbox_timeout_ms"),
+            secrets_poll: r.millis("ingress.secrets_poll_ms"),
             stop_deadline: r.millis("ingress.stop_deadline_ms"),
         };
         r.relation(

@@ -9,7 +9,10 @@ use harkara_core::secret::Secret;
 use super::catalogue::Kind;
 use super::fault::{Fault, Origin};
 use super::reader::Reader;
-use super::{LogFormat, Settings, SettingsFaults, layers, reference_toml};
+use super::{
+    LogFormat, Settings, SettingsFaults, UnusableSecretsFile, layers, read_secrets_file,
+    reference_toml,
+};
 
 fn from(pairs: &[(&str, &str)]) -> Result<Settings, SettingsFaults> {
     Settings::from_map(
@@ -195,6 +198,7 @@ fn endpoints_have_names_and_secrets() {
     .unwrap();
     let secrets = |name: &str| -> Vec<&str> {
         settings.endpoints[&EndpointName::parse(name).unwrap()]
+            .secrets
             .iter()
             .map(Secret::expose)
             .collect()
@@ -208,9 +212,30 @@ fn endpoints_have_names_and_secrets() {
         ("endpoints.live.secret", "x"),
         ("endpoints.live.secrets", ""),
         ("endpoints.live", "x"),
+        ("endpoints.live.diagnose_with", "x"),
     ] {
         assert_eq!(faults_of(&[(key, value)]).len(), 1, "{key}");
     }
+}
+
+#[test]
+fn secrets_for_the_diagnosis_are_apart_from_those_that_verify() {
+    let api = TextFile::new("api", "of the api\n");
+    let settings = from(&[
+        ("endpoints.default.secrets", "webhook"),
+        ("endpoints.default.diagnose_with_file", api.path()),
+    ])
+    .unwrap();
+    let endpoint = &settings.endpoints[&EndpointName::default_name()];
+    assert_eq!(endpoint.secrets, [Secret::new("webhook")]);
+    assert_eq!(endpoint.secrets_file, None);
+    assert_eq!(endpoint.diagnose_with, [Secret::new("of the api")]);
+    let faults = faults_of(&[
+        ("endpoints.default.secrets", "webhook"),
+        ("endpoints.default.diagnose_with", "hunter2,,"),
+    ]);
+    assert_eq!(faults.len(), 1);
+    assert!(!faults[0].to_string().contains("hunter2"));
 }
 
 #[test]
@@ -223,11 +248,24 @@ fn a_secret_may_stand_in_a_file() {
     ])
     .unwrap();
     assert_eq!(settings.redis.url.expose(), "redis://:pass@host:1/2");
-    let secrets = &settings.endpoints[&EndpointName::default_name()];
-    assert_eq!(
-        secrets.iter().map(Secret::expose).collect::<Vec<_>>(),
-        ["new", "old", "older"]
-    );
+    let endpoint = &settings.endpoints[&EndpointName::default_name()];
+    let exposed = endpoint.secrets.iter().map(Secret::expose);
+    assert_eq!(exposed.collect::<Vec<_>>(), ["new", "old", "older"]);
+    // It is read again in the same way.
+    assert_eq!(endpoint.secrets_file.as_deref(), Some(secrets.0.as_path()));
+    assert_eq!(read_secrets_file(&secrets.0).unwrap(), endpoint.secrets);
+}
+
+#[test]
+fn a_file_without_sound_secrets_gives_none_and_shows_nothing() {
+    let large = "x".repeat(70_000);
+    for text in ["", "\n\n", "hunter2\n\nhunter3", "hunter2,", &large] {
+        let file = TextFile::new("unsound", text);
+        let error = read_secrets_file(&file.0).unwrap_err();
+        assert!(!format!("{error} {error:?}").contains("hunter"), "{error}");
+    }
+    let nowhere = read_secrets_file(std::path::Path::new("/nowhere/at/all"));
+    assert!(matches!(nowhere, Err(UnusableSecretsFile::Unreadable(_))));
 }
 
 #[test]
@@ -271,7 +309,12 @@ fn the_file_gives_numbers_lists_and_dotted_lane_names() {
         settings.lanes.lane_of(Some("payment.captured")),
         Lane::Normal
     );
-    assert_eq!(settings.endpoints[&EndpointName::default_name()].len(), 2);
+    assert_eq!(
+        settings.endpoints[&EndpointName::default_name()]
+            .secrets
+            .len(),
+        2
+    );
 }
 
 #[test]
@@ -348,12 +391,16 @@ fn an_endpoint_may_be_kept_to_some_addresses() {
     )
     .unwrap();
     assert_eq!(settings.endpoints.len(), 2);
-    assert_eq!(settings.endpoint_allow.len(), 1);
-    let allow = &settings.endpoint_allow[&EndpointName::parse("default").unwrap()];
+    let allow_of = |name| {
+        let name = EndpointName::parse(name).unwrap();
+        settings.endpoints[&name].allow.as_ref()
+    };
+    assert!(allow_of("open").is_none());
+    let allow = allow_of("default").unwrap();
     assert!(allow.contains("52.66.76.63".parse().unwrap()));
     assert!(allow.contains("10.9.9.9".parse().unwrap()));
     assert!(!allow.contains("192.0.2.1".parse().unwrap()));
-    let proxies = settings.ingress.trusted_proxies;
+    let proxies = &settings.ingress.trusted_proxies;
     assert!(proxies.contains("192.0.2.1".parse().unwrap()));
 }
 
@@ -374,7 +421,7 @@ fn faulty_addresses_are_told_and_an_allow_without_an_endpoint_too() {
             "ingress.trusted_proxies",
             "endpoints.default.allow",
             "endpoints.empty.allow",
-            "endpoints.nobody.allow"
+            "endpoints.nobody"
         ]
     );
 }

@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use harkara_core::durability::Durability;
 use harkara_core::ids::AccountId;
+use harkara_core::secret::Fingerprint;
 use harkara_core::time::EventTime;
 
 use crate::StorageError;
@@ -21,11 +22,12 @@ pub(super) async fn insert(
         SqlText::cut(
             "INSERT INTO webhook_events (razorpay_event_id, event_type, account_id, endpoint, lane, status, body, \
                body_sha256, signature, occurred_at, created_at, processed_at, next_attempt_at, error, traceparent, \
-               tracestate, durability, attempts) \
+               tracestate, durability, secret_fingerprint, attempts) \
              SELECT id, event_type, account_id, endpoint, lane, status, body, sha, signature, \
                to_timestamp(occurred_at), to_timestamp(ms::float8 / 1000), \
                CASE WHEN status = 'processed' THEN clock_timestamp() END, \
-               now() + retry_ms * interval '1 millisecond', error, traceparent, tracestate, durability, attempts \
+               now() + retry_ms * interval '1 millisecond', error, traceparent, tracestate, durability, \
+               secret_fingerprint, attempts \
              FROM ({}) AS i",
         )
     });
@@ -47,6 +49,12 @@ pub(super) async fn insert(
         .text("tracestate", |r| not_empty(&r.claimed.trace.tracestate))
         .text("durability", |r| {
             r.claimed.durability.map(Durability::as_str)
+        })
+        .text("secret_fingerprint", |r| {
+            r.claimed
+                .secret_fingerprint
+                .as_ref()
+                .map(Fingerprint::as_str)
         })
         .bytes("body", |r| &r.claimed.body)
         .bytes("sha", |r| &r.claimed.body_sha256)

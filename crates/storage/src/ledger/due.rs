@@ -140,6 +140,7 @@ impl From<Row> for ClaimedEvent {
             lane: Lane::parse(&row.lane).unwrap_or(Lane::Default),
             signature: row.signature,
             durability: None,
+            secret_fingerprint: None,
             trace: TraceContext {
                 traceparent: row.traceparent.unwrap_or_default(),
                 tracestate: row.tracestate.unwrap_or_default(),

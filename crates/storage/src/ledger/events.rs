@@ -64,6 +64,8 @@ pub struct EventRow {
     pub traceparent: Option<String>,
     #[diesel(sql_type = Nullable<Text>)]
     pub durability: Option<String>,
+    #[diesel(sql_type = Nullable<Text>)]
+    pub secret_fingerprint: Option<String>,
     #[diesel(sql_type = Integer)]
     pub body_bytes: i32,
 }
@@ -99,7 +101,7 @@ pub struct Change {
 
 const COLUMNS: &str = "razorpay_event_id, event_type, account_id, endpoint, lane, status, processed, occurred_at, \
     created_at, processed_at, duplicates, other_id_duplicates, attempts, next_attempt_at, error, traceparent, \
-    durability, octet_length(body) AS body_bytes";
+    durability, secret_fingerprint, octet_length(body) AS body_bytes";
 
 /// Lists events, newest first. Relies on the index `webhook_events_created_at`.
 pub async fn list(

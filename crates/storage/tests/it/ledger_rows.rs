@@ -64,6 +64,14 @@ async fn check_rows(db: &TestDatabase, records: &[EventRecord]) {
             Some(record.claimed.trace.traceparent.as_str())
         );
         assert_eq!(
+            row.secret_fingerprint,
+            record
+                .claimed
+                .secret_fingerprint
+                .map(|print| print.to_string()),
+            "{name}"
+        );
+        assert_eq!(
             (row.duplicates, row.other_id_duplicates, row.attempts),
             (0, 0, 1),
             "{name}"

@@ -24,6 +24,7 @@ mod verdicts;
 mod due;
 mod listing;
 mod replay;
+mod secrets;
 mod views;
 
 mod plans;

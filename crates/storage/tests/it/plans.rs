@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use harkara_core::catalogue::demanded;
-use harkara_storage::ledger::{EventFilter, changes, find, lease_due, list};
+use harkara_storage::ledger::{EventFilter, changes, find, lease_due, list, secret_uses};
 use harkara_testkit::{TestDatabase, wait_until};
 
 use crate::records::{all_claimed, bodies, commit, leased, payment, to_retry};
@@ -139,6 +139,18 @@ async fn listing_goes_along_the_time_of_receipt() {
         .len(),
         10
     );
+    drop(pool);
+    let (scanned, indexes) = used(&db).await;
+    assert_eq!(scanned, Vec::<String>::new());
+    assert_eq!(indexes, ["webhook_events_created_at"]);
+}
+
+#[tokio::test]
+async fn counting_the_uses_of_secrets_goes_along_the_time_of_receipt() {
+    let db = without_scans().await;
+    let pool = db.pool();
+    let since = chrono::Utc::now() - chrono::Duration::days(1);
+    assert_eq!(secret_uses(&pool, since).await.unwrap().len(), 1);
     drop(pool);
     let (scanned, indexes) = used(&db).await;
     assert_eq!(scanned, Vec::<String>::new());

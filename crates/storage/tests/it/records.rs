@@ -9,7 +9,7 @@ use harkara_core::entry::{EntryId, EntryRef};
 use harkara_core::event::{self, Head};
 use harkara_core::ids::EventId;
 use harkara_core::lane::{Lane, LaneTable};
-use harkara_core::secret::Secret;
+use harkara_core::secret::{Fingerprint, Secret};
 use harkara_core::signature::sign;
 use harkara_core::time::ReceivedAt;
 use harkara_core::trace::TraceContext;
@@ -68,6 +68,7 @@ pub(crate) fn claimed(event: &SimulatedEvent) -> EventRecord {
             signature: sign(&Secret::new("a secret of ours"), &event.body),
             trace: TraceContext::generated(7, 9),
             durability: None,
+            secret_fingerprint: Some(Fingerprint::of(&Secret::new("a secret of ours"))),
             body: Bytes::from(event.body.clone()),
             body_sha256: body_sha256(&event.body),
         },

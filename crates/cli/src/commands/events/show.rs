@@ -124,6 +124,7 @@ fn write_lines(
     field("durability", row.durability.clone())?;
     field("signature", Some(event.signature.clone()))?;
     field("", Some(check.told()))?;
+    field("secret", row.secret_fingerprint.clone())?;
     field(
         "body",
         Some(format!(

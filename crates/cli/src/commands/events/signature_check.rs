@@ -37,7 +37,7 @@ pub(super) fn check(settings: &Settings, event: &EventDetail) -> SignatureCheck 
     let configured: &[Secret] = endpoint
         .as_ref()
         .and_then(|name| settings.endpoints.get(name))
-        .map_or(&[], Vec::as_slice);
+        .map_or(&[], |endpoint| endpoint.secrets.as_slice());
     let (Some(endpoint), Ok(secrets)) = (endpoint, EndpointSecrets::new(configured)) else {
         return SignatureCheck::NoSecrets;
     };

@@ -33,7 +33,14 @@ impl Target {
         };
         let destination =
             Destination::parse(&url).map_err(|error| UsedWrongly(error.to_string()))?;
-        let configured = || settings.endpoints.get(&options.endpoint)?.first().cloned();
+        let configured = || {
+            settings
+                .endpoints
+                .get(&options.endpoint)?
+                .secrets
+                .first()
+                .cloned()
+        };
         let given = options.secret.clone().or_else(configured);
         let is_development_secret = given.is_none()
             && settings.endpoints.is_empty()

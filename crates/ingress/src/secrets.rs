@@ -1,0 +1,159 @@
+//! The live secrets of an endpoint: replaced as a whole while requests are served, without a lock.
+
+mod uses;
+mod watch;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arc_swap::{ArcSwap, Guard};
+use harkara_core::delivery::VerifiedDelivery;
+use harkara_core::endpoint::EndpointName;
+use harkara_core::secret::Secret;
+use harkara_core::signature::EndpointSecrets;
+use harkara_runtime::settings::EndpointSettings;
+
+pub(crate) use uses::Uses;
+pub(crate) use watch::SecretsWatch;
+
+use uses::Use;
+
+/// Secrets of an endpoint that a reload removed and that are kept, to tell why deliveries are refused.
+const RETIRED_MAX: usize = 4;
+
+/// The secrets of one endpoint, shared by all server threads.
+pub(crate) struct LiveSecrets {
+    endpoint: EndpointName,
+    file: Option<PathBuf>,
+    diagnose_with: Vec<Secret>,
+    uses: Uses,
+    current: ArcSwap<SecretSet>,
+}
+
+/// The secrets as they are between two reloads.
+pub(crate) struct SecretSet {
+    keys: EndpointSecrets,
+    /// Newest first, as in `keys`.
+    live: Vec<Secret>,
+    /// In the same order.
+    used: Vec<Use>,
+    /// Removed by reloads, the latest first. They verify nothing.
+    retired: Vec<Secret>,
+}
+
+impl LiveSecrets {
+    /// The secrets of an endpoint as its settings have them.
+    pub(crate) fn new(endpoint: &EndpointName, settings: &EndpointSettings, uses: &Uses) -> Self {
+        let live = settings.secrets.clone();
+        let first = SecretSet::new(endpoint, live, Vec::new(), uses);
+        Self {
+            endpoint: endpoint.clone(),
+            file: settings.secrets_file.clone(),
+            diagnose_with: settings.diagnose_with.clone(),
+            uses: uses.clone(),
+            current: ArcSwap::from_pointee(first),
+        }
+    }
+
+    /// The secrets as they are now: one atomic load.
+    pub(crate) fn load(&self) -> Guard<Arc<SecretSet>> {
+        self.current.load()
+    }
+
+    /// Puts other secrets, which must be sound, in place of the present ones. Only one task may do so.
+    fn replace(&self, live: Vec<Secret>) {
+        let before = self.current.load_full();
+        let mut retired: Vec<Secret> = before.live.iter().chain(&before.retired).cloned().collect();
+        retired.retain(|secret| !live.contains(secret));
+        retired.truncate(RETIRED_MAX);
+        let next = SecretSet::new(&self.endpoint, live, retired, &self.uses);
+        let gone = before.keys.fingerprints().iter();
+        for fingerprint in gone.filter(|print| !next.keys.fingerprints().contains(print)) {
+            self.uses.forget(&self.endpoint, *fingerprint);
+        }
+        self.current.store(Arc::new(next));
+    }
+
+    pub(crate) fn endpoint(&self) -> &EndpointName {
+        &self.endpoint
+    }
+
+    /// Secrets that verify nothing and may tell why a delivery is refused.
+    pub(crate) fn diagnose_with(&self) -> &[Secret] {
+        &self.diagnose_with
+    }
+
+    fn file(&self) -> Option<&Path> {
+        self.file.as_deref()
+    }
+}
+
+impl SecretSet {
+    fn new(endpoint: &EndpointName, live: Vec<Secret>, retired: Vec<Secret>, uses: &Uses) -> Self {
+        let keys = EndpointSecrets::new(&live).expect("secrets are checked when they are read");
+        let fingerprints = keys.fingerprints().iter();
+        Self {
+            used: fingerprints
+                .map(|print| uses.of(endpoint, *print))
+                .collect(),
+            keys,
+            live,
+            retired,
+        }
+    }
+
+    /// What deliveries are verified with.
+    pub(crate) fn keys(&self) -> &EndpointSecrets {
+        &self.keys
+    }
+
+    /// Counts a delivery that one of these secrets verified.
+    pub(crate) fn count_use(&self, verified: &VerifiedDelivery) {
+        self.used[verified.secret_position()].count(verified.received_at());
+    }
+
+    pub(crate) fn live(&self) -> &[Secret] {
+        &self.live
+    }
+
+    pub(crate) fn retired(&self) -> &[Secret] {
+        &self.retired
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use harkara_core::endpoint::EndpointName;
+    use harkara_core::secret::Secret;
+    use harkara_runtime::settings::EndpointSettings;
+    use prometheus_client::registry::Registry;
+
+    use super::{LiveSecrets, RETIRED_MAX, Uses};
+
+    fn secrets(names: &[&str]) -> Vec<Secret> {
+        names.iter().map(|name| Secret::new(*name)).collect()
+    }
+
+    #[test]
+    fn what_was_removed_of_late_is_known_until_it_is_back_or_too_much() {
+        let settings = EndpointSettings {
+            secrets: secrets(&["a"]),
+            ..EndpointSettings::default()
+        };
+        let uses = Uses::register(&mut Registry::default());
+        let live = LiveSecrets::new(&EndpointName::default_name(), &settings, &uses);
+        for (next, retired) in [
+            (&["b", "a"][..], &[][..]),
+            (&["c", "b"], &["a"]),
+            (&["d"], &["c", "b", "a"]),
+            (&["a"], &["d", "c", "b"]),
+            (&["e", "f"], &["a", "d", "c", "b"]),
+            (&["g"], &["e", "f", "a", "d"]),
+        ] {
+            live.replace(secrets(next));
+            assert_eq!(live.load().live(), secrets(next));
+            assert_eq!(live.load().retired(), secrets(retired));
+            assert!(live.load().retired().len() <= RETIRED_MAX);
+        }
+    }
+}

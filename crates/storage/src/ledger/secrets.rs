@@ -1,0 +1,46 @@
+//! Which secrets verified what was received.
+
+use chrono::{DateTime, Utc};
+use diesel::sql_types::{BigInt, Nullable, Text, Timestamptz};
+use diesel::{QueryableByName, sql_query};
+use diesel_async::RunQueryDsl;
+
+use crate::{Pool, StorageError};
+
+/// Events of one endpoint that one secret verified.
+#[derive(Clone, Debug, PartialEq, Eq, QueryableByName)]
+pub struct SecretUse {
+    /// The endpoint.
+    #[diesel(sql_type = Text)]
+    pub endpoint: String,
+    /// The secret; `None` stands for events from before secrets were recorded.
+    #[diesel(sql_type = Nullable<Text>)]
+    pub secret_fingerprint: Option<String>,
+    /// How many events it verified.
+    #[diesel(sql_type = BigInt)]
+    pub events: i64,
+    /// When the last of them was received.
+    #[diesel(sql_type = Timestamptz)]
+    pub last_used_at: DateTime<Utc>,
+}
+
+/// The secrets that verified the events received since then, by endpoint. Repeated deliveries of an event
+/// are not counted: a ledger row knows only the secret of its first.
+///
+/// Reads every row received since then, along the index `webhook_events_created_at` or whole partitions,
+/// and no others. There is no index of secrets: each delivery would pay for a question asked once a rotation.
+pub async fn secret_uses(
+    pool: &Pool,
+    since: DateTime<Utc>,
+) -> Result<Vec<SecretUse>, StorageError> {
+    let mut connection = pool.get().await?;
+    sql_query(
+        "SELECT endpoint, secret_fingerprint, count(*) AS events, max(created_at) AS last_used_at \
+         FROM webhook_events WHERE created_at >= $1 GROUP BY endpoint, secret_fingerprint \
+         ORDER BY endpoint, last_used_at DESC",
+    )
+    .bind::<Timestamptz, _>(since)
+    .load(&mut connection)
+    .await
+    .map_err(StorageError::statement("count the uses of secrets"))
+}

@@ -1,0 +1,54 @@
+//! Which secrets verified what was received.
+
+use chrono::{TimeDelta, Utc};
+use harkara_core::secret::{Fingerprint, Secret};
+use harkara_core::time::ReceivedAt;
+use harkara_storage::ledger::secret_uses;
+use harkara_storage::record::EventRecord;
+use harkara_testkit::TestDatabase;
+
+use crate::records::{claimed, commit, payment};
+
+/// An event of an endpoint that `secret` verified some days ago.
+fn verified_by(secret: Option<&str>, endpoint: &str, event_id: &str, days_ago: i64) -> EventRecord {
+    let mut record = claimed(&payment(event_id, event_id, "captured", 10));
+    let received_at = Utc::now() - TimeDelta::days(days_ago);
+    record.claimed.received_at = ReceivedAt::from_millis(received_at.timestamp_millis());
+    record.claimed.endpoint = endpoint.into();
+    record.claimed.secret_fingerprint = secret.map(|s| Fingerprint::of(&Secret::new(s)));
+    record
+}
+
+#[tokio::test]
+async fn events_are_counted_by_endpoint_and_secret_within_the_days_asked_for() {
+    let db = TestDatabase::migrated().await;
+    let batch = vec![
+        verified_by(Some("new"), "default", "a", 0),
+        verified_by(Some("new"), "default", "b", 1),
+        verified_by(Some("old"), "default", "c", 2),
+        verified_by(Some("old"), "default", "d", 9),
+        verified_by(Some("new"), "live", "e", 1),
+        verified_by(None, "live", "f", 3),
+    ];
+    let received_c = batch[2].claimed.received_at.millis();
+    commit(&db.pool(), batch).await.map(drop).unwrap();
+
+    let uses = secret_uses(&db.pool(), Utc::now() - TimeDelta::days(7))
+        .await
+        .unwrap();
+    let told: Vec<_> = uses
+        .iter()
+        .map(|u| (u.endpoint.as_str(), u.secret_fingerprint.clone(), u.events))
+        .collect();
+    let print = |secret: &str| Some(Fingerprint::of(&Secret::new(secret)).to_string());
+    assert_eq!(
+        told,
+        [
+            ("default", print("new"), 2),
+            ("default", print("old"), 1),
+            ("live", print("new"), 1),
+            ("live", None, 1),
+        ]
+    );
+    assert_eq!(uses[1].last_used_at.timestamp_millis(), received_c);
+}
