@@ -14,9 +14,10 @@ use crate::commands::events::EventsOptions;
 use crate::commands::load::LoadOptions;
 use crate::commands::reference::Page;
 use crate::commands::replay::ReplayOptions;
+use crate::commands::secrets::SecretsOptions;
 use crate::commands::trigger::TriggerOptions;
 
-pub(crate) use moment::moment;
+pub(crate) use moment::{moment, now};
 pub(crate) use span::span;
 
 /// Operates Harkara, which receives Razorpay webhooks and keeps them in PostgreSQL
@@ -39,6 +40,7 @@ Examples:
   harkara events --status failed --since 1d      the dead letters of the last day
   harkara events show Qm3VYnYxK1cGtd             one event with everything that is known about it
   harkara replay --status failed --dry-run       how many events a replay would process again
+  harkara secrets                                which webhook secrets are in use, and which can go
   harkara load --rate 500 --duration 1m          prove that nothing is lost or doubled
 
 Exit codes: 0 done, 1 failed, 2 used wrongly.";
@@ -55,6 +57,7 @@ pub(crate) enum Command {
     Trigger(TriggerOptions),
     Events(EventsOptions),
     Replay(ReplayOptions),
+    Secrets(SecretsOptions),
     Load(LoadOptions),
     /// Prints a generated page of the documentation
     #[command(hide = true)]

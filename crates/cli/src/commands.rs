@@ -8,6 +8,8 @@ pub(crate) mod events;
 
 pub(crate) mod replay;
 
+pub(crate) mod secrets;
+
 pub(crate) mod load;
 
 pub(crate) mod reference;

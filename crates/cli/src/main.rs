@@ -18,7 +18,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::arguments::{Arguments, Command};
-use crate::commands::{events, load, migrate, reference, replay, trigger};
+use crate::commands::{events, load, migrate, reference, replay, secrets, trigger};
 use crate::exit::Ending;
 
 #[tokio::main(flavor = "current_thread")]
@@ -33,6 +33,7 @@ async fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
         Command::Trigger(options) => trigger::run(&arguments.settings()?, options).await,
         Command::Events(options) => events::run(&arguments.settings()?, options).await,
         Command::Replay(options) => replay::run(&arguments.settings()?, options).await,
+        Command::Secrets(options) => secrets::run(&arguments.settings()?, options).await,
         Command::Load(options) => load::run(&arguments.settings()?, options).await,
         Command::Reference { page } => reference::run(*page),
     }

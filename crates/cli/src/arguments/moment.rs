@@ -5,13 +5,17 @@ use harkara_runtime::clock;
 
 /// Reads an RFC 3339 time, or a span such as `90m` that is taken back from now.
 pub(crate) fn moment(text: &str) -> Result<DateTime<Utc>, String> {
-    let now = DateTime::from_timestamp_millis(clock::now().millis())
-        .expect("the clock's times lie between 1970 and 2100");
-    read(text, now).ok_or_else(|| {
+    read(text, now()).ok_or_else(|| {
         "expected a span back from now such as 30s, 90m, 1h, 7d or 2w, or a time such as \
          2026-11-23T10:00:00Z"
             .to_owned()
     })
+}
+
+/// The present instant.
+pub(crate) fn now() -> DateTime<Utc> {
+    DateTime::from_timestamp_millis(clock::now().millis())
+        .expect("the clock's times lie between 1970 and 2100")
 }
 
 fn read(text: &str, now: DateTime<Utc>) -> Option<DateTime<Utc>> {

@@ -16,6 +16,7 @@ mod load;
 mod migrate;
 mod reference;
 mod replay;
+mod secrets;
 mod shows;
 mod trigger;
 mod usage;

@@ -1,5 +1,6 @@
 //! `harkara events show`.
 
+use harkara_core::secret::{Fingerprint, Secret};
 use harkara_testkit::TestDatabase;
 use serde_json::json;
 
@@ -30,6 +31,7 @@ async fn an_event_is_shown_with_its_evidence_and_what_it_changed() {
         "received        2026-09-21T14:13:20.000000Z".to_owned(),
         "delivered again no".to_owned(),
         "trace id        00000000000000000000000000000abc".to_owned(),
+        format!("secret          {}", Fingerprint::of(&Secret::new(SECRET))),
         format!("changed         payment_orders {order}: paid"),
         format!("                payment_transactions {payment}: captured"),
     ] {

@@ -20,6 +20,7 @@ async fn wrong_use_ends_with_2_and_points_to_the_help() {
         &["replay"],
         &["replay", "--status", "pending"],
         &["replay", "--status", "failed", "--event-id", "x"],
+        &["secrets", "--days", "1"],
     ] {
         let ran = Harkara::default().run(arguments).await.ended_with(2);
         assert!(ran.stderr.contains("--help"), "{arguments:?}: {ran:?}");
@@ -37,6 +38,7 @@ async fn every_command_explains_itself_with_examples() {
         &["events", "list", "--help"],
         &["events", "show", "--help"],
         &["replay", "--help"],
+        &["secrets", "--help"],
     ] {
         let help = Harkara::default().run(arguments).await.done().stdout();
         assert!(help.contains("Examples:"), "{help}");
@@ -59,6 +61,7 @@ async fn a_database_that_is_away_is_named_without_its_password() {
         &["events"],
         &["events", "show", "x"],
         &["replay", "--event-id", "x", "--actor", "me"],
+        &["secrets"],
         &["trigger", "payment.captured", "--follow", "--secret", "s"],
     ] {
         let ran = harkara.run(arguments).await;

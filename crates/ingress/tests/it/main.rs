@@ -14,6 +14,7 @@ mod ingress;
 
 mod abuse;
 mod accepts;
+mod diagnoses;
 mod door;
 mod durability;
 mod faults;
@@ -23,6 +24,7 @@ mod memory;
 mod process;
 mod readiness;
 mod refuses;
+mod secrets;
 mod starts;
 mod stops;
 mod tls;

@@ -19,6 +19,9 @@ pub struct SecretUse {
     /// How many events it verified.
     #[diesel(sql_type = BigInt)]
     pub events: i64,
+    /// When the first of them was received.
+    #[diesel(sql_type = Timestamptz)]
+    pub first_used_at: DateTime<Utc>,
     /// When the last of them was received.
     #[diesel(sql_type = Timestamptz)]
     pub last_used_at: DateTime<Utc>,
@@ -35,7 +38,8 @@ pub async fn secret_uses(
 ) -> Result<Vec<SecretUse>, StorageError> {
     let mut connection = pool.get().await?;
     sql_query(
-        "SELECT endpoint, secret_fingerprint, count(*) AS events, max(created_at) AS last_used_at \
+        "SELECT endpoint, secret_fingerprint, count(*) AS events, min(created_at) AS first_used_at, \
+           max(created_at) AS last_used_at \
          FROM webhook_events WHERE created_at >= $1 GROUP BY endpoint, secret_fingerprint \
          ORDER BY endpoint, last_used_at DESC",
     )

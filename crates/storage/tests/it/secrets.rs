@@ -51,4 +51,6 @@ async fn events_are_counted_by_endpoint_and_secret_within_the_days_asked_for() {
         ]
     );
     assert_eq!(uses[1].last_used_at.timestamp_millis(), received_c);
+    assert_eq!(uses[1].first_used_at, uses[1].last_used_at);
+    assert!(uses[0].first_used_at < uses[0].last_used_at - TimeDelta::hours(23));
 }

@@ -3,9 +3,10 @@
 use std::time::{Duration, Instant};
 
 use harkara_core::lane::Lane;
+use harkara_core::secret::{Fingerprint, Secret};
 use harkara_testkit::{RedisServer, wait_until};
 
-use crate::pipeline::{BOUND, Pipeline};
+use crate::pipeline::{BOUND, Pipeline, SECRET};
 
 /// Razorpay gives up after five seconds; we answer within two, and the machine may be busy.
 const ANSWER_BOUND: Duration = Duration::from_secs(4);
@@ -35,6 +36,14 @@ async fn what_redis_cannot_take_is_stored_answered_200_and_processed() {
     pipeline.until_events("processed", 21).await;
     assert_eq!(stored_at(&pipeline, "stored").await, 20);
     assert_eq!(stored_at(&pipeline, "appended").await, 1);
+    // By whichever way it came, the row tells the secret.
+    let verified_by = "SELECT count(*) FROM webhook_events WHERE secret_fingerprint = $1";
+    let fingerprint = Fingerprint::of(&Secret::new(SECRET)).to_string();
+    let told: i64 = pipeline
+        .database
+        .value_of(verified_by, &[&fingerprint])
+        .await;
+    assert_eq!(told, 21);
     let untouched = "SELECT count(*) FROM webhook_events WHERE attempts = 1 AND duplicates = 0 AND error IS NULL";
     assert_eq!(pipeline.database.value::<i64>(untouched).await, 21);
 

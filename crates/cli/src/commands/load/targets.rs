@@ -36,7 +36,7 @@ impl Targets {
                 .map_err(|error| UsedWrongly(with_causes(&error)))?;
             receivers.push(target);
         }
-        let configured = || settings.endpoints.get(&endpoint)?.first().cloned();
+        let configured = || settings.endpoints.get(&endpoint)?.secrets.first().cloned();
         let is_this_machine = receivers
             .iter()
             .all(|target| target.address.ip().is_loopback());
