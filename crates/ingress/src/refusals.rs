@@ -64,8 +64,8 @@ impl Refusals {
         for code in Cause::CODES {
             drop(causes.get_or_create(&[("cause", code)]));
         }
-        // Room for all that may wait, and for one whose place was given free while it was taken up.
-        let room = WAITING_PER_ENDPOINT * endpoints.len() + 1;
+        // Room for all that may wait; a channel cannot have none.
+        let room = (WAITING_PER_ENDPOINT * endpoints.len()).max(1);
         let (sender, samples) = mpsc::channel(room);
         let each = endpoints.iter().map(|secrets| Self {
             secrets: secrets.clone(),
