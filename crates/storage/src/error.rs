@@ -76,6 +76,17 @@ impl StorageError {
         }
     }
 
+    /// Whether a write was refused because the session or the server only reads.
+    pub(crate) fn is_read_only(&self) -> bool {
+        matches!(
+            self,
+            Self::Statement {
+                source: DieselError::DatabaseError(DatabaseErrorKind::ReadOnlyTransaction, _),
+                ..
+            }
+        )
+    }
+
     pub(crate) fn statement(operation: &'static str) -> impl FnOnce(DieselError) -> Self {
         move |source| Self::Statement { operation, source }
     }

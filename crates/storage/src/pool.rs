@@ -10,6 +10,7 @@ use diesel_async::pooled_connection::{
     AsyncDieselConnectionManager, ManagerConfig, PoolableConnection,
 };
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
+use futures_util::future::{join, join_all};
 use harkara_core::secret::Secret;
 use harkara_tls::ClientTls;
 
@@ -50,6 +51,11 @@ const OPTIONAL_SETTINGS: [&str; 2] = [
     "SET client_connection_check_interval = '1s'",
 ];
 
+/// A commit is what a 200 or an acknowledgement rests on, so it is not confirmed before it is on disk,
+/// whatever the server's, the database's or the role's default. Levels that wait for replicas are kept.
+const WAIT_FOR_COMMITS: &str = "SELECT set_config('synchronous_commit', 'on', false) \
+     WHERE current_setting('synchronous_commit') = 'off'";
+
 /// The bound of one operation, in statement timeouts. A statement usually takes a thousandth of one; what
 /// takes longer than this in all is cut off, as is a silent network, and tried again with less at a time.
 const TRANSACTION_STATEMENTS: u32 = 2;
@@ -64,22 +70,21 @@ impl Pool {
         config.custom_setup = Box::new(move |url| {
             let tls = tls.clone();
             Box::pin(async move {
-                let mut connection = connect(url, tls.as_ref())
+                let connection = connect(url, tls.as_ref())
                     .await
                     .map_err(ConnectionError::BadConnection)?;
-                for optional in OPTIONAL_SETTINGS {
-                    if let Err(error) = connection.batch_execute(optional).await {
-                        tracing::debug!(optional, %error, "PostgreSQL does not take a setting that would be good to have.");
-                    }
-                }
-                connection
-                    .batch_execute(&format!(
-                        "SET statement_timeout = {timeout_ms}; \
-                         SET idle_in_transaction_session_timeout = {timeout_ms}; \
-                         SET application_name = '{application}'; SET timezone = 'UTC'"
-                    ))
-                    .await
-                    .map_err(ConnectionError::CouldntSetupConfiguration)?;
+                let required = format!(
+                    "SET statement_timeout = {timeout_ms}; \
+                     SET idle_in_transaction_session_timeout = {timeout_ms}; \
+                     SET application_name = '{application}'; SET timezone = 'UTC'; {WAIT_FOR_COMMITS}"
+                );
+                // Sent together: on a slow link each answer that is waited for counts.
+                let (_, required) = join(
+                    join_all(OPTIONAL_SETTINGS.map(|text| set_if_allowed(&connection, text))),
+                    (&mut &connection).batch_execute(&required),
+                )
+                .await;
+                required.map_err(ConnectionError::CouldntSetupConfiguration)?;
                 Ok(connection)
             })
         });
@@ -107,19 +112,23 @@ impl Pool {
     }
 
     /// Runs one operation within the transaction bound. When it is cut off its connection is dropped,
-    /// and the server rolls back what was not committed.
+    /// and the server rolls back what was not committed. When it was refused because its session only reads,
+    /// so may all others that were opened by then, however writable the database is later: they are closed.
     pub(crate) async fn within<T>(
         &self,
         operation: &'static str,
         future: impl Future<Output = Result<T, StorageError>>,
     ) -> Result<T, StorageError> {
-        match tokio::time::timeout(self.transaction_timeout, future).await {
-            Ok(result) => result,
-            Err(_) => Err(StorageError::TimedOut {
+        let Ok(result) = tokio::time::timeout(self.transaction_timeout, future).await else {
+            return Err(StorageError::TimedOut {
                 operation,
                 seconds: self.transaction_timeout.as_secs(),
-            }),
+            });
+        };
+        if result.as_ref().is_err_and(StorageError::is_read_only) {
+            self.inner.retain(|_, _| false);
         }
+        result
     }
 
     /// Asks the server for an answer.
@@ -171,6 +180,13 @@ impl fmt::Debug for Pool {
         f.debug_struct("Pool")
             .field("size", &self.inner.status().size)
             .finish_non_exhaustive()
+    }
+}
+
+/// Sends a setting that the server, or the role's rights, may refuse.
+async fn set_if_allowed(mut connection: &AsyncPgConnection, text: &str) {
+    if let Err(error) = connection.batch_execute(text).await {
+        tracing::debug!(setting = text, %error, "PostgreSQL does not take a setting that would be good to have.");
     }
 }
 

@@ -14,12 +14,9 @@ pub struct Risk {
     value: String,
 }
 
-/// Settings, and the value that makes a commit uncertain.
-const RISKY: [(&str, &str); 3] = [
-    ("synchronous_commit", "off"),
-    ("fsync", "off"),
-    ("full_page_writes", "off"),
-];
+/// Settings, and the value that makes a commit uncertain. (`synchronous_commit` is each session's own to
+/// choose, and every connection of a [`Pool`] does.)
+const RISKY: [(&str, &str); 2] = [("fsync", "off"), ("full_page_writes", "off")];
 
 /// The risky settings of the server. An entry is acknowledged once its commit was confirmed; under these a
 /// crash of the server may undo what it confirmed.

@@ -237,3 +237,28 @@ async fn a_pool_with_no_free_connection_is_waited_for() {
     db.execute("ROLLBACK").await;
     assert_eq!(holding.await.unwrap().unwrap().outcome().processed, 1);
 }
+
+#[tokio::test]
+async fn sessions_of_a_database_that_only_read_for_a_while_are_not_kept() {
+    let db = TestDatabase::migrated().await;
+    let only_reads = |setting: &str| {
+        format!(
+            "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I {setting}', current_database()); END $$"
+        )
+    };
+    db.execute(&only_reads("SET default_transaction_read_only = on"))
+        .await;
+    let pool = db.pool();
+    let event = payment("evt", "pay_1", "captured", 10);
+    // Several sessions are open when it ends.
+    let both = tokio::join!(
+        commit(&pool, all_claimed([&event])),
+        commit(&pool, all_claimed([&event]))
+    );
+    for refused in [both.0, both.1] {
+        assert_eq!(refused.unwrap_err().remedy(), Remedy::Wait);
+    }
+    db.execute(&only_reads("RESET default_transaction_read_only"))
+        .await;
+    assert_eq!(deliver(&pool, &[&event]).await.processed, 1);
+}

@@ -4,7 +4,7 @@ use harkara_core::secret::Secret;
 use harkara_storage::migrations::{SchemaState, check, ensure_partitions, migrate};
 use harkara_testkit::TestDatabase;
 
-use crate::records::{bodies, claimed, commit, deliver};
+use crate::records::{bodies, claimed, commit, deliver, payment};
 
 async fn migrated(db: &TestDatabase) -> Vec<String> {
     migrate(&Secret::new(&db.url), None).await.unwrap()
@@ -192,17 +192,30 @@ async fn a_partition_is_made_late_and_takes_its_rows_over() {
 }
 
 #[tokio::test]
+async fn a_database_that_confirms_commits_too_early_is_made_to_wait() {
+    for (default, used) in [("off", "on"), ("local", "local")] {
+        let db = TestDatabase::migrated().await;
+        db.execute(&format!(
+            "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET synchronous_commit = {default}', current_database()); END $$; \
+             CREATE TABLE seen (value text); \
+             CREATE FUNCTION see() RETURNS trigger LANGUAGE plpgsql AS \
+               $$ BEGIN INSERT INTO seen VALUES (current_setting('synchronous_commit')); RETURN NULL; END $$; \
+             CREATE TRIGGER see AFTER INSERT ON webhook_events FOR EACH STATEMENT EXECUTE FUNCTION see()",
+        ))
+        .await;
+        deliver(&db.pool(), &[&payment("evt", "pay_1", "captured", 10)]).await;
+        assert_eq!(db.value::<String>("SELECT value FROM seen").await, used);
+    }
+}
+
+#[tokio::test]
 async fn settings_under_which_a_commit_may_be_lost_are_told() {
+    // The test server waits for no disk.
     let db = TestDatabase::migrated().await;
-    db.execute(
-        "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET synchronous_commit = off', current_database()); END $$",
-    )
-    .await;
     let risks = harkara_storage::server::risks(&db.pool()).await.unwrap();
     let told: Vec<String> = risks.iter().map(ToString::to_string).collect();
     assert!(
-        told.iter()
-            .any(|risk| risk.contains("synchronous_commit = off")),
+        told.iter().any(|risk| risk.contains("fsync = off")),
         "{told:?}"
     );
 }
