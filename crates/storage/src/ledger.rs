@@ -5,7 +5,7 @@ mod events;
 mod replay;
 mod secrets;
 
-pub use due::{lease_due, release};
+pub use due::{LeaseBounds, Leased, lease_due, release};
 pub use events::{Change, EventDetail, EventFilter, EventRow, changes, find, list};
 pub use replay::{ReplayCount, ReplaySelection, count_replayable, replay};
 pub use secrets::{SecretUse, secret_uses};

@@ -22,7 +22,7 @@ pub(super) async fn pending(
     static TEXT: LazyLock<SqlText> = LazyLock::new(|| {
         SqlText::cut(
             "WITH verdict AS (\
-               SELECT id, 'epoch'::timestamptz + us * interval '1 microsecond' AS at, 'epoch'::timestamptz + until_us * interval '1 microsecond' AS leased_until, status, error, retry_ms, \
+               SELECT id, 'epoch'::timestamptz + us * interval '1 microsecond' AS at, 'epoch'::timestamptz + until_us * interval '1 microsecond' AS leased_until, status, error, retry_ms, event_type, \
                  account_id, to_timestamp(occurred_at) AS occurred_at \
                FROM ({}) AS i\
              ), locked AS MATERIALIZED (\
@@ -31,7 +31,7 @@ pub(super) async fn pending(
                WHERE e.status = 'pending' AND e.next_attempt_at = v.leased_until \
                ORDER BY e.razorpay_event_id FOR UPDATE OF e\
              ) UPDATE webhook_events e \
-             SET status = v.status, error = v.error, \
+             SET status = v.status, error = v.error, event_type = v.event_type, \
                processed_at = CASE WHEN v.status = 'processed' THEN clock_timestamp() END, \
                next_attempt_at = now() + v.retry_ms * interval '1 millisecond', \
                account_id = coalesce(v.account_id, e.account_id), occurred_at = coalesce(v.occurred_at, e.occurred_at) \
@@ -59,6 +59,7 @@ pub(super) async fn pending(
         .text("id", |(_, r, ..)| Some(r.claimed.event_id.as_str()))
         .text("status", |(_, r, ..)| Some(r.verdict.status()))
         .text("error", |(_, r, ..)| r.verdict.error())
+        .text("event_type", |(_, r, ..)| Some(&r.claimed.event_type))
         .text("account_id", |(_, r, ..)| {
             r.account_id.as_ref().map(AccountId::as_str)
         })

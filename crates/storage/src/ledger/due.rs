@@ -40,40 +40,75 @@ struct Row {
     body_sha256: Vec<u8>,
     #[diesel(sql_type = Integer)]
     attempts: i32,
+    #[diesel(sql_type = BigInt)]
+    n_due: i64,
 }
 
-/// Leases up to `rows_max` pending rows whose time has come, oldest first, each for one more attempt.
+/// The bounds of one lease.
+#[derive(Clone, Copy, Debug)]
+pub struct LeaseBounds {
+    /// Most rows.
+    pub rows_max: usize,
+    /// Most bytes of bodies together; one row is leased whatever its size.
+    pub bytes_max: usize,
+    /// Attempts that an event may have. A pending row that had as many lost some with their worker.
+    pub attempts_max: u32,
+    /// How long the rows are held before they come due again by themselves.
+    pub lease: Duration,
+}
+
+/// Leased rows.
+#[derive(Debug)]
+pub struct Leased {
+    /// The events, those due the longest first.
+    pub events: Vec<ClaimedEvent>,
+    /// Whether more were due.
+    pub left_more: bool,
+}
+
+/// Leases pending rows whose time has come, oldest first, each for one more attempt.
 ///
 /// Rows that another worker is leasing are passed over. A worker that dies with a lease leaves its
-/// rows pending: they come due again when the lease ends. Relies on the index `webhook_events_due`.
-pub async fn lease_due(
-    pool: &Pool,
-    rows_max: usize,
-    lease: Duration,
-) -> Result<Vec<ClaimedEvent>, StorageError> {
+/// rows pending: they come due again when the lease ends, with an attempt counted that nobody gave a
+/// verdict on. One of them may be what ended it, so such a row is leased alone; the rest is not
+/// counted meanwhile. Relies on the index `webhook_events_due`.
+pub async fn lease_due(pool: &Pool, bounds: &LeaseBounds) -> Result<Leased, StorageError> {
     pool.within("lease due events", async {
         let mut connection = pool.get().await?;
         let rows: Vec<Row> = sql_query(
             "WITH due AS (\
-               SELECT razorpay_event_id, created_at, next_attempt_at FROM webhook_events \
-               WHERE status = 'pending' AND next_attempt_at <= now() \
+               SELECT razorpay_event_id, created_at, next_attempt_at, octet_length(body) AS bytes, \
+                 (attempts > 0 AND error IS NULL) OR attempts >= $3 AS suspect \
+               FROM webhook_events WHERE status = 'pending' AND next_attempt_at <= now() \
                ORDER BY next_attempt_at LIMIT $1 FOR UPDATE SKIP LOCKED\
+             ), in_turn AS (\
+               SELECT *, row_number() OVER so_far AS turn, sum(bytes) OVER so_far AS bytes_so_far, \
+                 bool_or(suspect) OVER so_far AS suspect_so_far \
+               FROM due WINDOW so_far AS (ORDER BY next_attempt_at, created_at, razorpay_event_id ROWS UNBOUNDED PRECEDING)\
              ), leased AS (\
                UPDATE webhook_events e \
-               SET attempts = e.attempts + 1, next_attempt_at = clock_timestamp() + $2 * interval '1 millisecond' \
-               FROM due WHERE e.razorpay_event_id = due.razorpay_event_id AND e.created_at = due.created_at \
-               RETURNING due.next_attempt_at AS was_due, e.razorpay_event_id, e.event_type, e.endpoint, e.lane, \
+               SET attempts = e.attempts + 1, next_attempt_at = clock_timestamp() + $4 * interval '1 millisecond' \
+               FROM in_turn t WHERE e.razorpay_event_id = t.razorpay_event_id AND e.created_at = t.created_at \
+                 AND (t.turn = 1 OR (t.bytes_so_far <= $2 AND NOT t.suspect_so_far)) \
+               RETURNING t.turn, e.razorpay_event_id, e.event_type, e.endpoint, e.lane, \
                  e.signature, e.traceparent, e.tracestate, e.body, e.body_sha256, e.attempts, \
                  (extract(epoch FROM e.created_at) * 1000000)::bigint AS created_at_micros, \
                  (extract(epoch FROM e.next_attempt_at) * 1000000)::bigint AS leased_until_micros\
-             ) SELECT * FROM leased ORDER BY was_due",
+             ) SELECT *, (SELECT count(*) FROM due) AS n_due FROM leased ORDER BY turn",
         )
-        .bind::<BigInt, _>(i64::try_from(rows_max).unwrap_or(i64::MAX))
-        .bind::<BigInt, _>(i64::try_from(lease.as_millis()).unwrap_or(i64::MAX))
+        .bind::<BigInt, _>(i64::try_from(bounds.rows_max).unwrap_or(i64::MAX))
+        .bind::<BigInt, _>(i64::try_from(bounds.bytes_max).unwrap_or(i64::MAX))
+        .bind::<BigInt, _>(i64::from(bounds.attempts_max))
+        .bind::<BigInt, _>(i64::try_from(bounds.lease.as_millis()).unwrap_or(i64::MAX))
         .load(&mut connection)
         .await
         .map_err(StorageError::statement("lease due events"))?;
-        Ok(rows.into_iter().map(ClaimedEvent::from).collect())
+        let n_due = rows.as_slice().first().map_or(0, |row| row.n_due);
+        let n_due = usize::try_from(n_due).unwrap_or(usize::MAX);
+        Ok(Leased {
+            left_more: n_due > rows.len() || n_due >= bounds.rows_max,
+            events: rows.into_iter().map(ClaimedEvent::from).collect(),
+        })
     })
     .await
 }
@@ -105,10 +140,14 @@ pub async fn release(
                SELECT id, 'epoch'::timestamptz + us * interval '1 microsecond' AS at, \
                  'epoch'::timestamptz + until_us * interval '1 microsecond' AS leased_until \
                FROM unnest($1, $2, $3) AS i (id, us, until_us)\
+             ), locked AS MATERIALIZED (\
+               SELECT e.razorpay_event_id, e.created_at FROM webhook_events e \
+               JOIN leased l ON e.razorpay_event_id = l.id AND e.created_at = l.at \
+               WHERE e.status = 'pending' AND e.next_attempt_at = l.leased_until \
+               ORDER BY e.razorpay_event_id FOR UPDATE OF e\
              ) UPDATE webhook_events e \
              SET attempts = e.attempts - 1, next_attempt_at = clock_timestamp() + $4 * interval '1 millisecond' \
-             FROM leased l WHERE e.razorpay_event_id = l.id AND e.created_at = l.at \
-               AND e.status = 'pending' AND e.next_attempt_at = l.leased_until",
+             FROM locked l WHERE e.razorpay_event_id = l.razorpay_event_id AND e.created_at = l.created_at",
         )
         .bind::<Array<Text>, _>(ids)
         .bind::<Array<BigInt>, _>(created_at)

@@ -3,15 +3,14 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use harkara_core::time::ReceivedAt;
 use harkara_storage::Pool;
 use harkara_storage::commit::Outcome;
-use harkara_storage::ledger::{lease_due, release};
+use harkara_storage::ledger::{LeaseBounds, lease_due, release};
 use harkara_storage::record::{ClaimedEvent, EventRecord, Origin, Verdict};
 use harkara_testkit::TestDatabase;
 
-use crate::records::{commit, leased, payment, to_retry};
-
-const LEASE: Duration = Duration::from_mins(1);
+use crate::records::{LEASE_BOUNDS, commit, leased, payment, to_retry};
 
 /// Stores pending events `e00`, `e01`, …, the first due the longest.
 async fn pending(db: &TestDatabase, count: usize) {
@@ -35,7 +34,11 @@ async fn pending(db: &TestDatabase, count: usize) {
 }
 
 async fn leases(pool: &Pool, rows_max: usize) -> Vec<ClaimedEvent> {
-    lease_due(pool, rows_max, LEASE).await.unwrap()
+    let bounds = LeaseBounds {
+        rows_max,
+        ..LEASE_BOUNDS
+    };
+    lease_due(pool, &bounds).await.unwrap().events
 }
 
 fn ids(events: &[ClaimedEvent]) -> Vec<&str> {
@@ -195,7 +198,11 @@ async fn a_lease_that_ended_comes_due_again_and_its_late_commit_changes_nothing(
     let db = TestDatabase::migrated().await;
     pending(&db, 1).await;
     let pool = db.pool();
-    let first = lease_due(&pool, 1, Duration::ZERO).await.unwrap().remove(0);
+    let at_once = LeaseBounds {
+        lease: Duration::ZERO,
+        ..LEASE_BOUNDS
+    };
+    let first = lease_due(&pool, &at_once).await.unwrap().events.remove(0);
     let second = leases(&pool, 1).await.remove(0);
     assert_eq!((first.attempts(), second.attempts()), (2, 3));
 
@@ -287,4 +294,97 @@ async fn a_released_row_comes_due_again_and_its_lease_does_not_count() {
     release(&pool, &events, Duration::ZERO).await.unwrap();
     assert_eq!(leases(&pool, 10).await.len(), 0);
     assert_ne!(kept.event_id, again[0].event_id);
+}
+
+#[tokio::test]
+async fn a_lease_is_bounded_in_bytes_and_never_empty() {
+    let db = TestDatabase::migrated().await;
+    pending(&db, 5).await;
+    db.execute("UPDATE webhook_events SET body = convert_to(repeat('x', 1000), 'UTF8')")
+        .await;
+    let pool = db.pool();
+    let of_bytes = async |bytes_max| {
+        let bounds = LeaseBounds {
+            bytes_max,
+            ..LEASE_BOUNDS
+        };
+        let leased = lease_due(&pool, &bounds).await.unwrap();
+        (leased.events.len(), leased.left_more)
+    };
+    assert_eq!(of_bytes(2999).await, (2, true));
+    assert_eq!(of_bytes(1).await, (1, true));
+    assert_eq!(of_bytes(2000).await, (2, false));
+    assert_eq!(of_bytes(2000).await, (0, false));
+    let attempts: i64 = db
+        .value("SELECT count(*) FROM webhook_events WHERE attempts = 2")
+        .await;
+    assert_eq!(attempts, 5, "each was leased once");
+}
+
+#[tokio::test]
+async fn rows_whose_lease_ended_without_a_verdict_are_leased_alone() {
+    let db = TestDatabase::migrated().await;
+    pending(&db, 6).await;
+    // Two that a worker died with at their first attempt, and one that had all its attempts.
+    db.execute(
+        "UPDATE webhook_events SET error = NULL WHERE razorpay_event_id IN ('e01', 'e02'); \
+         UPDATE webhook_events SET attempts = 10 WHERE razorpay_event_id = 'e04'",
+    )
+    .await;
+    let pool = db.pool();
+    for (expected, left_more) in [
+        (vec!["e00"], true),
+        (vec!["e01"], true),
+        (vec!["e02"], true),
+        (vec!["e03"], true),
+        (vec!["e04"], true),
+        (vec!["e05"], false),
+    ] {
+        let leased = lease_due(&pool, &LEASE_BOUNDS).await.unwrap();
+        assert_eq!(ids(&leased.events), expected);
+        assert_eq!(leased.left_more, left_more);
+    }
+}
+
+#[tokio::test]
+async fn a_settled_row_has_the_name_that_its_body_has() {
+    let db = TestDatabase::migrated().await;
+    pending(&db, 1).await;
+    // As the ingress stores it where it does not trust the name.
+    db.execute("UPDATE webhook_events SET event_type = 'unknown'")
+        .await;
+    let pool = db.pool();
+    let mut record = leased(leases(&pool, 1).await.remove(0));
+    record.claimed.event_type = "payment.captured".into();
+    commit(&pool, vec![record]).await.map(drop).unwrap();
+    let named: String = db.value("SELECT event_type FROM webhook_events").await;
+    assert_eq!(named, "payment.captured");
+}
+
+#[tokio::test]
+async fn a_receipt_time_by_a_clock_that_is_wrong_delays_nothing() {
+    let db = TestDatabase::migrated().await;
+    let pool = db.pool();
+    for (n, millis) in [0, i64::MAX].into_iter().enumerate() {
+        let event = payment(&format!("e{n}"), &format!("pay_{n}"), "captured", 10);
+        let mut record = to_retry(&event, Duration::ZERO);
+        record.claimed.received_at = ReceivedAt::from_millis(millis);
+        let again = record.clone();
+        commit(&pool, vec![record]).await.map(drop).unwrap();
+        let batch: Vec<EventRecord> = leases(&pool, 9).await.into_iter().map(leased).collect();
+        let outcome = commit(&pool, batch).await.unwrap().outcome();
+        assert_eq!(outcome.processed, 1);
+        assert_eq!(
+            commit(&pool, vec![again])
+                .await
+                .unwrap()
+                .outcome()
+                .duplicates,
+            1
+        );
+    }
+    let counted: i64 = db
+        .value("SELECT sum(duplicates) FROM webhook_events WHERE processed")
+        .await;
+    assert_eq!(counted, 2);
 }

@@ -17,6 +17,7 @@ use harkara_simulator::{Bodies, SimulatedEvent};
 use harkara_storage::Pool;
 use harkara_storage::StorageError;
 use harkara_storage::commit::{self, CommittedBatch, Outcome, Repeats};
+use harkara_storage::ledger::LeaseBounds;
 use harkara_storage::record::{ClaimedEvent, EventRecord, Origin, Verdict};
 
 /// When the simulated events happen, in seconds since 1970.
@@ -91,6 +92,14 @@ pub(crate) fn to_retry(event: &SimulatedEvent, after: Duration) -> EventRecord {
         ..claimed(event)
     }
 }
+
+/// Bounds under which a few rows can be leased.
+pub(crate) const LEASE_BOUNDS: LeaseBounds = LeaseBounds {
+    rows_max: 9,
+    bytes_max: usize::MAX,
+    attempts_max: 10,
+    lease: Duration::from_mins(1),
+};
 
 /// A leased event with the verdict that its body deserves.
 pub(crate) fn leased(event: ClaimedEvent) -> EventRecord {

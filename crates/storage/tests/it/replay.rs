@@ -7,7 +7,7 @@ use harkara_storage::ledger::{ReplayCount, ReplaySelection, count_replayable, le
 use harkara_storage::record::EventRecord;
 use harkara_testkit::TestDatabase;
 
-use crate::records::{claimed, commit, event, leased, payment, to_retry};
+use crate::records::{LEASE_BOUNDS, claimed, commit, event, leased, payment, to_retry};
 
 /// `done` (processed), `old` (processed, received yesterday), `dead` and `text` (failed), `waiting`.
 async fn ledger(pool: &Pool) {
@@ -156,9 +156,10 @@ async fn a_replayed_event_goes_the_ordinary_road_and_takes_no_second_effect() {
     )
     .await
     .unwrap();
-    let batch: Vec<EventRecord> = lease_due(&pool, 9, Duration::from_mins(1))
+    let batch: Vec<EventRecord> = lease_due(&pool, &LEASE_BOUNDS)
         .await
         .unwrap()
+        .events
         .into_iter()
         .map(leased)
         .collect();
