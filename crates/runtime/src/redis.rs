@@ -1,6 +1,7 @@
 //! Connections to Redis, one kind for each way of using it.
 
 mod check;
+mod pooled;
 mod shared;
 
 use std::time::Duration;
@@ -19,6 +20,7 @@ use crate::settings::RedisSettings;
 pub use deadpool_redis::{Connection, Pool};
 
 pub use check::{Note, ServerProblem, ServerReport, check_server, check_server_over};
+pub use pooled::{PooledError, ask_over};
 pub use shared::{SharedConnection, connect_shared};
 
 /// Most connections of the pool: it serves probes, listings and clean-up, never the hot paths.

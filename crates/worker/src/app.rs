@@ -7,10 +7,11 @@ use std::time::Duration;
 use harkara_core::lane::Lane;
 use harkara_core::retry::RetryPolicy;
 use harkara_runtime::admin::{Admin, AdminError, AdminServer, Liveness, Probe};
-use harkara_runtime::redis::{self, ServerProblem, check_server};
+use harkara_runtime::redis::{self, PooledError, ServerProblem, check_server};
 use harkara_runtime::settings::Settings;
 use harkara_runtime::stop::Stop;
 use harkara_storage::commit::Repeats;
+use harkara_storage::ledger::LeaseBounds;
 use harkara_storage::migrations::{self, SchemaState};
 use harkara_storage::{Pool, PoolSettings, StorageError, server};
 use prometheus_client::registry::Registry;
@@ -18,7 +19,8 @@ use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::claim::Claimer;
+use crate::acknowledge::Acknowledgements;
+use crate::claim::{BATCH_BYTES_MAX, Claimer};
 use crate::due::DueSource;
 use crate::error::GroupError;
 use crate::group::Group;
@@ -119,28 +121,36 @@ impl App {
             return Err(StartError::Schema(fault));
         }
         let redis_pool = redis::pool(&settings.redis);
-        let group = Group::new(
+        let group = Arc::new(Group::new(
             redis_pool.clone(),
             settings.redis.partition,
             settings.worker.consumer.clone(),
-        );
+        ));
         group.ensure().await?;
 
         let mut registry = Registry::default();
         let counters = Counters::register(&mut registry);
         let worker = &settings.worker;
+        let held = Arc::new(Held::new());
+        let abandon = CancellationToken::new();
         let road = Arc::new(Road {
             database: database.clone(),
             repeats: Repeats::default(),
-            group,
-            held: Arc::new(Held::new()),
+            group: group.clone(),
+            acknowledgements: Acknowledgements::new(
+                group,
+                held.clone(),
+                counters.clone(),
+                abandon.clone(),
+            ),
+            held,
             retries: Retries(RetryPolicy {
                 first: worker.backoff_first,
                 max: worker.backoff_max,
                 attempts_max: worker.attempts_max,
             }),
             counters,
-            abandon: CancellationToken::new(),
+            abandon,
         });
         let liveness = Liveness::default();
         let stopping = Stop::by_hand();
@@ -195,8 +205,12 @@ impl App {
         let due = DueSource {
             road: self.road.clone(),
             permits,
-            rows_max: worker.batch_entries_max,
-            lease: worker.lease,
+            bounds: LeaseBounds {
+                rows_max: worker.batch_entries_max,
+                bytes_max: BATCH_BYTES_MAX,
+                attempts_max: worker.attempts_max,
+                lease: worker.lease,
+            },
             poll_every: worker.ledger_poll,
         };
         let mut loops = JoinSet::new();
@@ -230,6 +244,7 @@ impl App {
             while loops.join_next().await.is_some() {}
             in_flight.close();
             in_flight.wait().await;
+            self.road.acknowledgements.finish().await;
         });
         if tokio::time::timeout(worker.stop_deadline, &mut finished)
             .await
@@ -285,11 +300,14 @@ fn redis_probe(pool: redis::Pool) -> Probe {
     Probe::new("redis", move || {
         let pool = pool.clone();
         async move {
-            let mut connection = pool.get().await.map_err(|e| e.to_string())?;
-            ::redis::cmd("PING")
-                .query_async::<()>(&mut connection)
+            let ping = ::redis::cmd("PING");
+            let asked = async |connection: &mut _| ping.query_async(connection).await;
+            redis::ask_over(&pool, asked)
                 .await
-                .map_err(|e| e.to_string())
+                .map_err(|error| match error {
+                    PooledError::Connect(error) => error.to_string(),
+                    PooledError::Command(error) => error.to_string(),
+                })
         }
     })
 }

@@ -190,15 +190,16 @@ impl Claimer {
         if matches!(error, GroupError::NoGroup) {
             match self.road.group.ensure().await {
                 Ok(created) => {
-                    self.road.counters.groups_recreated.inc_by(created);
-                    tracing::error!(
-                        groups = created,
-                        "The consumer group was gone: Redis lost its data, or someone deleted it. Created anew from the first entry."
-                    );
-                    // Nothing to create although it is gone: two servers behind one name. Not in a hurry.
                     if created > 0 {
+                        self.road.counters.groups_recreated.inc_by(created);
+                        tracing::error!(
+                            groups = created,
+                            "The consumer group was gone: Redis lost its data, or someone deleted it. Created anew from the first entry."
+                        );
                         return;
                     }
+                    // Another worker was first, or there are two servers behind one name: not in a hurry.
+                    tracing::info!("The consumer group was gone and is there again.");
                 }
                 Err(error) => tracing::warn!(%error, "The consumer group could not be created."),
             }
@@ -266,8 +267,8 @@ impl Waiting {
     }
 }
 
-/// Most bytes of entries in one transaction: two thousand events of usual size.
-const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Most bytes of entries, or of bodies, in one transaction: two thousand events of usual size.
+pub(crate) const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 #[cfg(test)]
 mod tests {

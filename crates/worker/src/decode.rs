@@ -35,14 +35,22 @@ pub(crate) fn set_aside(entry: &ClaimedEntry, claims: u64, now: ReceivedAt) -> E
 
 /// The record of a pending ledger row.
 pub(crate) fn leased(event: ClaimedEvent, retries: &Retries) -> EventRecord {
-    // An attempt that ended its worker left no verdict, only its count.
-    let ended_without_verdict = event.attempts().saturating_sub(1);
-    if event.attempts() > retries.attempts_max() {
-        let error = format!("given up: {ended_without_verdict} attempts were begun and none ended");
+    // A worker that ended with it left no verdict, only the count. Since a verdict on the last attempt
+    // would have been a dead letter, at least this many never got theirs.
+    let begun = event.attempts().saturating_sub(1);
+    let ended_workers = event.attempts().saturating_sub(retries.attempts_max());
+    if ended_workers >= ENDED_WORKERS_MAX {
+        let error = format!(
+            "given up unread: {begun} attempts were begun and {ended_workers} or more of them never ended, so it may be what ends its workers"
+        );
         return failed(event, error);
     }
     judge(event, retries)
 }
+
+/// Attempts that may end without a verdict before an event is taken for one that ends its workers. A
+/// worker may be killed for reasons of its own, and such rows are leased alone.
+const ENDED_WORKERS_MAX: u32 = 3;
 
 fn read(claimed: &ClaimedEntry) -> Result<ClaimedEvent, InvalidEntry> {
     let entry = StreamEntry::from_fields(&claimed.fields)?;

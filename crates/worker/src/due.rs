@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use harkara_runtime::stop::Stop;
-use harkara_storage::ledger::lease_due;
+use harkara_storage::ledger::{LeaseBounds, lease_due};
 
 use crate::decode;
 use crate::permits::Permits;
@@ -14,43 +14,42 @@ use crate::road::Road;
 pub(crate) struct DueSource {
     pub(crate) road: Arc<Road>,
     pub(crate) permits: Permits,
-    pub(crate) rows_max: usize,
-    pub(crate) lease: Duration,
+    pub(crate) bounds: LeaseBounds,
     pub(crate) poll_every: Duration,
 }
 
 impl DueSource {
-    /// Runs until told to stop. Looks again at once as long as there was a full batch.
+    /// Runs until told to stop. Looks again at once as long as more is due.
     pub(crate) async fn run(self, stop: Stop) {
         while !stop.is_requested() {
-            if self.take_due().await < self.rows_max {
+            if !self.take_due().await {
                 stop.sleep(self.poll_every).await;
             }
         }
     }
 
-    /// Gives how many rows were taken.
-    async fn take_due(&self) -> usize {
+    /// Gives whether more is due.
+    async fn take_due(&self) -> bool {
         let permit = self.permits.take().await;
-        let leased = match lease_due(&self.road.database, self.rows_max, self.lease).await {
+        let leased = match lease_due(&self.road.database, &self.bounds).await {
             Ok(leased) => leased,
             Err(error) => {
                 tracing::warn!(
                     error = error.full(),
                     "The ledger could not be looked at for due events."
                 );
-                return 0;
+                return false;
             }
         };
-        let taken = leased.len();
-        if taken > 0 {
+        if !leased.events.is_empty() {
             let records = leased
+                .events
                 .into_iter()
                 .map(|row| decode::leased(row, &self.road.retries))
                 .collect();
             self.road.take(records).await;
         }
         drop(permit);
-        taken
+        leased.left_more
     }
 }

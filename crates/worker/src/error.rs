@@ -1,5 +1,6 @@
 //! What can go wrong between the worker and Redis.
 
+use harkara_runtime::redis::PooledError;
 use redis::RedisError;
 
 /// A failed operation on the consumer group. All of them are worth trying again: the entries stay
@@ -30,6 +31,13 @@ pub(crate) enum GroupError {
 }
 
 impl GroupError {
+    pub(crate) fn pooled(operation: &'static str) -> impl FnOnce(PooledError) -> Self {
+        move |error| match error {
+            PooledError::Connect(error) => Self::Connect(error.to_string()),
+            PooledError::Command(error) => Self::of(operation)(error),
+        }
+    }
+
     pub(crate) fn of(operation: &'static str) -> impl FnOnce(RedisError) -> Self {
         move |source| {
             if source.code() == Some("NOGROUP") {

@@ -8,9 +8,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use harkara_core::entry::{EntryId, EntryRef};
 use harkara_core::lane::{CONSUMER_GROUP, LANES, Lane};
-use harkara_runtime::redis::{Connection, Pool};
+use harkara_runtime::redis::{Connection, Pool, ask_over};
 use redis::aio::MultiplexedConnection;
-use redis::{Cmd, Value, cmd};
+use redis::{Cmd, RedisResult, Value, cmd};
 
 use crate::error::GroupError;
 
@@ -57,23 +57,25 @@ impl Group {
     /// Creates the streams and groups that are missing, from the first entry on: what was appended
     /// before a group existed must be read too. Gives how many groups were created.
     pub(crate) async fn ensure(&self) -> Result<u64, GroupError> {
-        let mut connection = self.connection().await?;
-        let mut created = 0;
-        for key in &self.keys {
-            let mut create = cmd("XGROUP");
-            create
-                .arg("CREATE")
-                .arg(key)
-                .arg(CONSUMER_GROUP)
-                .arg("0")
-                .arg("MKSTREAM");
-            match create.query_async::<()>(&mut connection).await {
-                Ok(()) => created += 1,
-                Err(error) if error.code() == Some("BUSYGROUP") => {}
-                Err(error) => return Err(GroupError::of("XGROUP CREATE")(error)),
+        self.over("XGROUP CREATE", async |connection| {
+            let mut created = 0;
+            for key in &self.keys {
+                let mut create = cmd("XGROUP");
+                create
+                    .arg("CREATE")
+                    .arg(key)
+                    .arg(CONSUMER_GROUP)
+                    .arg("0")
+                    .arg("MKSTREAM");
+                match create.query_async::<()>(connection).await {
+                    Ok(()) => created += 1,
+                    Err(error) if error.code() == Some("BUSYGROUP") => {}
+                    Err(error) => return Err(error),
+                }
             }
-        }
-        Ok(created)
+            Ok(created)
+        })
+        .await
     }
 
     /// Claims up to `entries_max` new entries of each lane, waiting up to `block` for the first.
@@ -209,14 +211,13 @@ impl Group {
             .collect();
         if !absent.is_empty() {
             tracing::warn!(lane = %lane, entries = absent.len(), "Pending entries are no longer there to be claimed.");
-            let mut connection = self.connection().await?;
-            let _forgotten: u64 = scripts::FORGET_DELETED
-                .key(self.key(lane))
-                .arg(CONSUMER_GROUP)
-                .arg(absent)
-                .invoke_async(&mut connection)
-                .await
-                .map_err(GroupError::of("forget deleted entries"))?;
+            let mut forget = scripts::FORGET_DELETED.key(self.key(lane));
+            forget.arg(CONSUMER_GROUP).arg(absent);
+            let _forgotten: u64 = self
+                .over("forget deleted entries", async |connection| {
+                    forget.invoke_async(connection).await
+                })
+                .await?;
         }
         Ok(claimed)
     }
@@ -237,35 +238,29 @@ impl Group {
         Ok(())
     }
 
-    /// Acknowledges entries and deletes them from their streams, all lanes in one round trip.
+    /// Acknowledges entries and deletes those that were pending from their streams, all lanes in one step
+    /// and one round trip. Gives how many were.
     ///
-    /// Deleted first: should only half of it be done, a pending entry without content is left, which
-    /// the next take-over drops; the other way round content would stay that nobody is given again.
+    /// An entry that is not pending has been removed by another worker, or is not the one that was
+    /// committed: a Redis that lost its latest data may give the ids of what it lost a second time.
     ///
     /// Only [`crate::acknowledge`] calls it.
-    pub(crate) async fn remove_all(&self, entries: &[EntryRef]) -> Result<(), GroupError> {
-        let mut pipeline = redis::pipe();
+    pub(crate) async fn remove_all(&self, entries: &[EntryRef]) -> Result<usize, GroupError> {
+        let mut remove = scripts::REMOVE_PENDING.prepare_invoke();
+        remove.arg(CONSUMER_GROUP);
         for lane in Lane::ALL {
-            let ids: Vec<String> = entries
-                .iter()
-                .filter(|entry| entry.lane == lane)
-                .map(|entry| entry.id.to_string())
-                .collect();
-            if !ids.is_empty() {
-                pipeline.cmd("XDEL").arg(self.key(lane)).arg(&ids).ignore();
-                pipeline
-                    .cmd("XACK")
-                    .arg(self.key(lane))
-                    .arg(CONSUMER_GROUP)
-                    .arg(&ids)
-                    .ignore();
+            let of_lane = entries.iter().filter(|entry| entry.lane == lane);
+            let ids = of_lane.map(|entry| entry.id);
+            if let Some(latest) = ids.clone().max() {
+                let ids: Vec<String> = ids.map(|id| id.to_string()).collect();
+                remove.key(self.key(lane)).arg(ids.len());
+                remove.arg(latest.to_string()).arg(ids);
             }
         }
-        let mut connection = self.connection().await?;
-        pipeline
-            .query_async(&mut connection)
-            .await
-            .map_err(GroupError::of("XACK"))
+        self.over("XACK", async |connection| {
+            remove.invoke_async(connection).await
+        })
+        .await
     }
 
     /// Gives entries back: they look idle for `idle`, so that another worker takes them over at once. The
@@ -294,45 +289,46 @@ impl Group {
                 .arg("JUSTID")
                 .ignore();
         }
-        let mut connection = self.connection().await?;
-        pipeline
-            .query_async(&mut connection)
-            .await
-            .map_err(GroupError::of("XCLAIM RETRYCOUNT"))
+        self.over("XCLAIM RETRYCOUNT", async |connection| {
+            pipeline.query_async(connection).await
+        })
+        .await
     }
 
     /// Removes other consumers that have nothing pending and were idle for `idle`. Checking and
     /// removing is one step in Redis, so no consumer loses an entry that it claims meanwhile.
     pub(crate) async fn retire_idle_consumers(&self, idle: Duration) -> Result<u64, GroupError> {
-        let mut connection = self.connection().await?;
-        let mut retired = 0;
-        for key in &self.keys {
-            let removed: u64 = scripts::RETIRE_IDLE
-                .key(key)
-                .arg(CONSUMER_GROUP)
-                .arg(&self.consumer)
-                .arg(millis(idle))
-                .invoke_async(&mut connection)
-                .await
-                .map_err(GroupError::of("retire idle consumers"))?;
-            retired += removed;
-        }
-        Ok(retired)
+        self.over("retire idle consumers", async |connection| {
+            let mut retired = 0;
+            for key in &self.keys {
+                let removed: u64 = scripts::RETIRE_IDLE
+                    .key(key)
+                    .arg(CONSUMER_GROUP)
+                    .arg(&self.consumer)
+                    .arg(millis(idle))
+                    .invoke_async(connection)
+                    .await?;
+                retired += removed;
+            }
+            Ok(retired)
+        })
+        .await
     }
 
     /// Removes this consumer from the lanes on which it has nothing pending.
     pub(crate) async fn deregister(&self) -> Result<(), GroupError> {
-        let mut connection = self.connection().await?;
-        for key in &self.keys {
-            let _: u64 = scripts::DEREGISTER
-                .key(key)
-                .arg(CONSUMER_GROUP)
-                .arg(&self.consumer)
-                .invoke_async(&mut connection)
-                .await
-                .map_err(GroupError::of("deregister"))?;
-        }
-        Ok(())
+        self.over("deregister", async |connection| {
+            for key in &self.keys {
+                let _: u64 = scripts::DEREGISTER
+                    .key(key)
+                    .arg(CONSUMER_GROUP)
+                    .arg(&self.consumer)
+                    .invoke_async(connection)
+                    .await?;
+            }
+            Ok(())
+        })
+        .await
     }
 
     async fn ask<T: redis::FromRedisValue>(
@@ -340,18 +336,20 @@ impl Group {
         command: &Cmd,
         operation: &'static str,
     ) -> Result<T, GroupError> {
-        let mut connection = self.connection().await?;
-        command
-            .query_async(&mut connection)
-            .await
-            .map_err(GroupError::of(operation))
+        self.over(operation, async |connection| {
+            command.query_async(connection).await
+        })
+        .await
     }
 
-    async fn connection(&self) -> Result<Connection, GroupError> {
-        self.pool
-            .get()
+    async fn over<T>(
+        &self,
+        operation: &'static str,
+        ask: impl AsyncFnOnce(&mut Connection) -> RedisResult<T>,
+    ) -> Result<T, GroupError> {
+        ask_over(&self.pool, ask)
             .await
-            .map_err(|e| GroupError::Connect(e.to_string()))
+            .map_err(GroupError::pooled(operation))
     }
 
     fn key(&self, lane: Lane) -> &str {

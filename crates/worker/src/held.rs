@@ -17,6 +17,8 @@ struct Entries {
     all: HashSet<EntryRef>,
     /// Claimed, and not tried by any fault of their own: still waiting for a batch, or cut off by a stop.
     untried: HashSet<EntryRef>,
+    /// Committed, and waiting for Redis to be acknowledged.
+    committed: HashSet<EntryRef>,
     renewed_at: Instant,
 }
 
@@ -25,6 +27,7 @@ impl Held {
         Self(Mutex::new(Entries {
             all: HashSet::new(),
             untried: HashSet::new(),
+            committed: HashSet::new(),
             renewed_at: Instant::now(),
         }))
     }
@@ -58,11 +61,23 @@ impl Held {
         Holding {
             held: self.clone(),
             entries,
+            set: |held| &mut held.all,
+        }
+    }
+
+    /// Holds committed entries until the guard is dropped, whatever becomes of their batch's own.
+    pub(crate) fn committed_until_dropped(self: &Arc<Self>, entries: &[EntryRef]) -> Holding {
+        self.lock().committed.extend(entries);
+        Holding {
+            held: self.clone(),
+            entries: entries.to_vec(),
+            set: |held| &mut held.committed,
         }
     }
 
     pub(crate) fn holds(&self, entry: EntryRef) -> bool {
-        self.lock().all.contains(&entry)
+        let held = self.lock();
+        held.all.contains(&entry) || held.committed.contains(&entry)
     }
 
     /// The entries to renew, by lane.
@@ -73,6 +88,7 @@ impl Held {
         let mut held = self.lock();
         if held.renewed_at.elapsed() >= claim_idle {
             held.all.clear();
+            held.committed.clear();
         }
         held.renewed_at = Instant::now();
         Lane::ALL
@@ -81,7 +97,7 @@ impl Held {
                 (
                     lane,
                     held.all
-                        .iter()
+                        .union(&held.committed)
                         .filter(|e| e.lane == lane)
                         .map(|e| e.id)
                         .collect::<Vec<_>>(),
@@ -96,23 +112,26 @@ impl Held {
     }
 }
 
-/// Entries on their way; see [`Held::until_dropped`].
+/// Entries held until this is dropped.
 pub(crate) struct Holding {
     held: Arc<Held>,
     entries: Vec<EntryRef>,
+    set: fn(&mut Entries) -> &mut HashSet<EntryRef>,
 }
 
 impl Drop for Holding {
     fn drop(&mut self) {
         let mut held = self.held.lock();
+        let set = (self.set)(&mut held);
         for entry in &self.entries {
-            held.all.remove(entry);
+            set.remove(entry);
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
     use std::time::Duration;
 
     use harkara_core::entry::{EntryId, EntryRef};
@@ -133,6 +152,24 @@ mod tests {
             [(Lane::Critical, vec![entry.id])]
         );
         assert_eq!(held.to_renew(Duration::ZERO), []);
+        assert_eq!(held.to_renew(Duration::from_hours(1)), []);
+    }
+
+    #[test]
+    fn what_waits_for_its_acknowledgement_is_held_when_its_batch_has_left_the_road() {
+        let entry = EntryRef {
+            lane: Lane::Critical,
+            id: EntryId::parse("1-0").unwrap(),
+        };
+        let held = Arc::new(Held::new());
+        let on_the_road = held.until_dropped(vec![entry]);
+        let waiting = held.committed_until_dropped(&[entry]);
+        drop(on_the_road);
+        assert!(held.holds(entry));
+        let renewed = [(Lane::Critical, vec![entry.id])];
+        assert_eq!(held.to_renew(Duration::from_hours(1)), renewed);
+        drop(waiting);
+        assert!(!held.holds(entry));
         assert_eq!(held.to_renew(Duration::from_hours(1)), []);
     }
 }

@@ -14,7 +14,7 @@ use harkara_storage::record::{ClaimedEvent, EventRecord, Verdict};
 use harkara_storage::{Pool, Remedy};
 use tokio_util::sync::CancellationToken;
 
-use crate::acknowledge::acknowledge;
+use crate::acknowledge::Acknowledgements;
 use crate::decode::told;
 use crate::group::Group;
 use crate::held::Held;
@@ -34,7 +34,8 @@ const WAITS_UNTIL_ERROR: u32 = 5;
 pub(crate) struct Road {
     pub(crate) database: Pool,
     pub(crate) repeats: Repeats,
-    pub(crate) group: Group,
+    pub(crate) group: Arc<Group>,
+    pub(crate) acknowledgements: Acknowledgements,
     pub(crate) held: Arc<Held>,
     pub(crate) retries: Retries,
     pub(crate) counters: Counters,
@@ -73,9 +74,10 @@ enum Failure {
 }
 
 impl Road {
-    /// Takes records to their commit and acknowledges them. Returns only when all of them are, or when
-    /// the road is abandoned: a batch is kept for as long as the stores are away, and meanwhile holds
-    /// one of the worker's permits, which is what stops it from claiming more.
+    /// Takes records to their commit and acknowledges them. Returns only when all of them are committed, or
+    /// when the road is abandoned: a batch is kept for as long as PostgreSQL is away, and meanwhile holds
+    /// one of the worker's permits, which is what stops it from claiming more. While Redis is away the
+    /// acknowledgement waits by itself.
     pub(crate) async fn take(&self, records: Vec<EventRecord>) {
         let entries: Vec<EntryRef> = records
             .iter()
@@ -128,7 +130,7 @@ impl Road {
 
     async fn finish(&self, committed: CommittedBatch) {
         self.counters.committed(committed.outcome());
-        acknowledge(&self.group, &self.counters, committed).await;
+        self.acknowledgements.acknowledge(committed).await;
     }
 
     /// Commits, waiting while the store is away. `None` where leased rows were released instead, to come
@@ -148,6 +150,8 @@ impl Road {
                 Err(Failure::AtFault(error)) => return Err(error),
                 Err(Failure::TooMuch(error)) if records.len() > 1 => return Err(error),
                 Err(Failure::Away(error) | Failure::TooMuch(error)) => {
+                    // What was suspected before a store went away was most likely its going.
+                    suspected = false;
                     if self.release(&leased(records)).await {
                         return Ok(None);
                     }

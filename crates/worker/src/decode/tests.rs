@@ -132,9 +132,10 @@ fn a_row_whose_attempts_all_ended_their_workers_is_given_up() {
         };
         leased(event, &RETRIES)
     };
-    assert!(matches!(row(3).verdict, Verdict::Project(_)));
+    // Three attempts may fail; three more may end their worker.
+    assert!(matches!(row(5).verdict, Verdict::Project(_)));
     assert_eq!(
-        error(&row(4)),
-        "given up: 3 attempts were begun and none ended"
+        error(&row(6)),
+        "given up unread: 5 attempts were begun and 3 or more of them never ended, so it may be what ends its workers"
     );
 }

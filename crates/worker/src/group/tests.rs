@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use harkara_core::entry::{EntryId, EntryRef};
 use harkara_core::lane::{CONSUMER_GROUP, Lane};
 use harkara_runtime::redis::pool;
 use harkara_runtime::settings::Settings;
@@ -213,4 +214,88 @@ async fn an_entry_handed_back_looks_idle_and_only_an_untried_one_is_uncounted() 
         .await
         .expect("asked");
     assert_eq!(taken.len(), 2);
+}
+
+/// Appends entries of given ids to a lane and lets this consumer claim them.
+async fn claimed_as(redis: &mut MultiplexedConnection, lane: Lane, ids: &[&str]) -> Vec<EntryRef> {
+    for id in ids {
+        append(redis, lane, id).await;
+    }
+    let () = cmd("XREADGROUP")
+        .arg(&["GROUP", CONSUMER_GROUP, "me", "STREAMS"])
+        .arg(&[&lane.stream_key(0), ">"])
+        .query_async(redis)
+        .await
+        .expect("XREADGROUP");
+    let id = |id: &&str| EntryId::parse(id).expect("it is an id");
+    let entry = |id| EntryRef { lane, id };
+    ids.iter().map(id).map(entry).collect()
+}
+
+async fn append(redis: &mut MultiplexedConnection, lane: Lane, id: &str) {
+    let () = cmd("XADD")
+        .arg(&[&lane.stream_key(0), id, "a", "b"])
+        .query_async(redis)
+        .await
+        .expect("XADD");
+}
+
+/// The ids in a lane's stream.
+async fn stream(redis: &mut MultiplexedConnection, lane: Lane) -> Vec<String> {
+    let told: redis::streams::StreamRangeReply = cmd("XRANGE")
+        .arg(&[&lane.stream_key(0), "-", "+"])
+        .query_async(redis)
+        .await
+        .expect("XRANGE");
+    told.ids.into_iter().map(|entry| entry.id).collect()
+}
+
+#[tokio::test]
+async fn committed_entries_of_several_lanes_are_removed_and_their_neighbours_stay() {
+    let (group, mut redis) = group().await;
+    let normal: Vec<String> = (1..=1500).map(|n| format!("1-{n}")).collect();
+    let normal: Vec<&str> = normal.iter().map(String::as_str).collect();
+    let mut committed = claimed_as(&mut redis, Lane::Normal, &normal).await;
+    committed.extend(claimed_as(&mut redis, Lane::Critical, &["5-0", "7-0", "10-0"]).await);
+    append(&mut redis, Lane::Normal, "2-0").await;
+    let kept = committed.pop().expect("there are entries");
+    assert_eq!(group.remove_all(&committed).await.expect("removed"), 1502);
+    assert_eq!(stream(&mut redis, Lane::Normal).await, ["2-0"]);
+    assert_eq!(stream(&mut redis, Lane::Critical).await, ["10-0"]);
+    let pending = group.own_pending(Lane::Critical, "-", 10).await;
+    assert_eq!(pending.expect("asked")[0].id, kept.id);
+    assert_eq!(group.remove_all(&committed).await.expect("again"), 0);
+}
+
+#[tokio::test]
+async fn an_entry_appended_anew_under_the_id_of_a_committed_one_is_not_deleted() {
+    let (group, mut redis) = group().await;
+    let committed = claimed_as(&mut redis, Lane::Normal, &["5-0", "6-0", "7-0"]).await;
+    // Redis fails over to a replica that has not got them yet, and whose clock is behind.
+    let key = Lane::Normal.stream_key(0);
+    let () = cmd("DEL")
+        .arg(&key)
+        .query_async(&mut redis)
+        .await
+        .expect("DEL");
+    append(&mut redis, Lane::Normal, "6-0").await;
+    // Neither before its group is there, nor when it is.
+    assert_eq!(group.remove_all(&committed).await.expect("asked"), 0);
+    group.ensure().await.expect("the group is created anew");
+    assert_eq!(group.remove_all(&committed).await.expect("asked"), 0);
+    assert_eq!(stream(&mut redis, Lane::Normal).await, ["6-0"]);
+    // Nor does it matter that the group is about to come so far.
+    append(&mut redis, Lane::Normal, "6-1").await;
+    let () = cmd("XREADGROUP")
+        .arg(&["GROUP", CONSUMER_GROUP, "me", "COUNT", "1", "STREAMS"])
+        .arg(&[&key, ">"])
+        .query_async(&mut redis)
+        .await
+        .expect("XREADGROUP");
+    let later = EntryRef {
+        lane: Lane::Normal,
+        id: EntryId::parse("6-1").expect("it is an id"),
+    };
+    assert_eq!(group.remove_all(&[later]).await.expect("asked"), 0);
+    assert_eq!(stream(&mut redis, Lane::Normal).await, ["6-0", "6-1"]);
 }
