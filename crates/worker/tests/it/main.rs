@@ -5,6 +5,7 @@
     reason = "what a test cannot go on without ends it"
 )]
 
+mod forwarder;
 mod lanes;
 mod pipeline;
 
@@ -12,6 +13,7 @@ mod delivers;
 mod disorder;
 mod duplicates;
 mod fails;
+mod fails_over;
 mod gathers;
 mod inbox;
 mod retries;

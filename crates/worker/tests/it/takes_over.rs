@@ -1,6 +1,7 @@
 //! What a dead worker left is taken over; what a live one holds is not.
 
 use harkara_core::lane::{CONSUMER_GROUP, Lane};
+use harkara_storage::ledger::{ReplaySelection, replay};
 use harkara_testkit::wait_until;
 use redis::cmd;
 
@@ -264,6 +265,44 @@ async fn restarts_while_nothing_can_be_committed_do_not_count_against_an_entry()
     let worker = pipeline.worker(&other).await;
     pipeline.until_events("processed", 1).await;
     pipeline.until_drained().await;
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_worker_killed_with_leased_rows_makes_no_dead_letters_of_them() {
+    let mut pipeline = Pipeline::start().await;
+    let worker = pipeline.worker(&[]).await;
+    for _ in 0..5 {
+        let event = pipeline.bodies.event("payment.captured");
+        pipeline.deliver(&event).await;
+    }
+    pipeline.until_events("processed", 5).await;
+    worker.stop().await;
+    let all = ReplaySelection {
+        status: Some("processed".to_owned()),
+        ..ReplaySelection::default()
+    };
+    let replayed = replay(&pipeline.database.pool(), &all, "operator:test").await;
+    assert_eq!(replayed.unwrap(), 5);
+    // Holds up the commit of rows, so that workers die with them; the last kills hit one row alone.
+    pipeline
+        .database
+        .execute("BEGIN; LOCK TABLE payment_transactions IN ACCESS EXCLUSIVE MODE")
+        .await;
+    let settings = [("worker.lease_ms", "500"), ("worker.attempts_max", "1")];
+    for attempts in [5, 6, 7] {
+        let mut killed = pipeline.worker_process(&settings);
+        let begun = "SELECT sum(attempts) FROM webhook_events";
+        wait_until("rows are leased", BOUND, async || {
+            pipeline.database.value::<i64>(begun).await >= attempts
+        })
+        .await;
+        killed.kill().await.unwrap();
+        assert_eq!(pipeline.database.value::<i64>(begun).await, attempts);
+    }
+    pipeline.database.execute("ROLLBACK").await;
+    let worker = pipeline.worker(&settings).await;
+    pipeline.until_events("processed", 5).await;
     worker.stop().await;
 }
 

@@ -182,3 +182,45 @@ async fn a_replay_that_cannot_be_committed_for_long_costs_no_attempt() {
     );
     worker.stop().await;
 }
+
+#[tokio::test]
+async fn rows_that_are_due_do_not_wait_for_a_redis_that_acknowledges_nothing() {
+    let redis = RedisServer::start(&[]).await;
+    let mut pipeline = Pipeline::start_on(redis.url()).await;
+    let worker = pipeline
+        .worker(&[("worker.batches_in_flight_max", "1")])
+        .await;
+    let event = pipeline.bodies.event("payment.captured");
+    pipeline.deliver(&event).await;
+    pipeline.until_events("processed", 1).await;
+    pipeline.until_drained().await;
+
+    pipeline.hold_commits().await;
+    let event = pipeline.bodies.event("payment.captured");
+    pipeline.deliver(&event).await;
+    wait_until("the entry is claimed", BOUND, async || {
+        pipeline.pending(Lane::Default).await == 1
+    })
+    .await;
+    redis.signal("STOP").await;
+    pipeline.release_commits().await;
+    pipeline.until_events("processed", 2).await;
+    let all = ReplaySelection {
+        status: Some("processed".to_owned()),
+        ..ReplaySelection::default()
+    };
+    for _ in 0..3 {
+        let replayed = replay(&pipeline.database.pool(), &all, "operator:test").await;
+        assert_eq!(replayed.unwrap(), 2);
+        pipeline.until_events("processed", 2).await;
+    }
+
+    redis.signal("CONT").await;
+    pipeline.until_drained().await;
+    let duplicates: i64 = pipeline
+        .database
+        .value("SELECT sum(duplicates) FROM webhook_events")
+        .await;
+    assert_eq!(duplicates, 0, "it was acknowledged, not delivered again");
+    worker.stop().await;
+}
