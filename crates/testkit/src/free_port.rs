@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicU16, Ordering};
 
 /// A port below the range from which the system takes ports itself, and given out only once, so that
 /// nothing else takes it between two starts of a server.
-pub(crate) fn free_port() -> u16 {
+#[must_use]
+pub fn free_port() -> u16 {
     static GIVEN_OUT: AtomicU16 = AtomicU16::new(0);
     let first =
         20_000 + u16::try_from(std::process::id() % 100).expect("a remainder is small") * 100;

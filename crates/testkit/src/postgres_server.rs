@@ -38,9 +38,23 @@ pub struct PostgresServer {
     /// Where it listens, on 127.0.0.1.
     pub port: u16,
     arguments: Vec<String>,
+    environment: Vec<(String, String)>,
     folder: PathBuf,
     account: Option<(u32, u32)>,
     process: Option<Child>,
+}
+
+/// How a server is started.
+#[derive(Default)]
+pub struct PostgresPlan<'a> {
+    /// Settings, each `name=value`.
+    pub arguments: &'a [&'a str],
+    /// Files (name, content) that are in its data folder first.
+    pub files: &'a [(&'a str, &'a str)],
+    /// What the environment of its processes has besides ours.
+    pub environment: &'a [(String, String)],
+    /// Where its folder is made, if not in the temporary folder.
+    pub parent: Option<&'a Path>,
 }
 
 /// How a server ends.
@@ -63,16 +77,30 @@ impl PostgresServer {
     /// The same, with files (name, content) in its data folder first, where settings that name files
     /// look for them, readable by the server alone. A `pg_hba.conf` among them decides who may connect.
     pub async fn start_with_files(arguments: &[&str], files: &[(&str, &str)]) -> Self {
+        Self::start_with(&PostgresPlan {
+            arguments,
+            files,
+            ..PostgresPlan::default()
+        })
+        .await
+    }
+
+    /// The same, with more than arguments and files.
+    pub async fn start_with(plan: &PostgresPlan<'_>) -> Self {
         let port = free_port();
         let name = format!("harkara-postgres-{}-{port}", std::process::id());
         let mut server = Self {
             port,
-            arguments: arguments.iter().map(|a| (*a).to_owned()).collect(),
-            folder: std::env::temp_dir().join(name),
+            arguments: plan.arguments.iter().map(|a| (*a).to_owned()).collect(),
+            environment: plan.environment.to_vec(),
+            folder: plan
+                .parent
+                .map_or_else(std::env::temp_dir, Path::to_owned)
+                .join(name),
             account: unprivileged_account(),
             process: None,
         };
-        server.make_data(files).await;
+        server.make_data(plan.files).await;
         server.resume().await;
         server
     }
@@ -95,6 +123,15 @@ impl PostgresServer {
         })
         .await;
         self.process = Some(process);
+    }
+
+    /// Starts the server again if it has ended by itself.
+    pub async fn resume_if_ended(&mut self) {
+        let process = self.process.as_mut().expect("the server was started");
+        if process.try_wait().expect("a child has a state").is_some() {
+            self.process = None;
+            self.resume().await;
+        }
     }
 
     /// Ends the server and waits until it has.
@@ -180,6 +217,7 @@ impl PostgresServer {
             command.args(["-c", setting]);
         }
         command
+            .envs(self.environment.iter().cloned())
             .stdout(Stdio::null())
             .stderr(log)
             .spawn()

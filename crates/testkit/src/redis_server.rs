@@ -21,6 +21,7 @@ pub struct RedisServer {
     pub port: u16,
     program: String,
     arguments: Vec<String>,
+    environment: Vec<(String, String)>,
     directory: PathBuf,
     /// In PEM form; there is one where it speaks TLS and nothing else.
     authority: Option<String>,
@@ -31,6 +32,14 @@ impl RedisServer {
     /// Starts a server on a free port, append-only unless `arguments` say otherwise.
     pub async fn start(arguments: &[&str]) -> Self {
         Self::start_program("redis-server", arguments).await
+    }
+
+    /// The same with more in its environment than ours has.
+    pub async fn start_in(environment: &[(String, String)], arguments: &[&str]) -> Self {
+        let mut server = Self::lay_out("redis-server", arguments);
+        server.environment = environment.to_vec();
+        server.resume().await;
+        server
     }
 
     /// The same with a server whose `WAITAOF` can be trusted: Redis 8.0 or later.
@@ -76,6 +85,7 @@ impl RedisServer {
             port,
             program: program.to_owned(),
             arguments: arguments.iter().map(|a| (*a).to_owned()).collect(),
+            environment: Vec::new(),
             directory,
             authority: None,
             process: None,
@@ -95,6 +105,7 @@ impl RedisServer {
             .args(["--appendonly", "yes", "--dir"])
             .arg(&self.directory)
             .args(&self.arguments)
+            .envs(self.environment.iter().cloned())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .kill_on_drop(true)
@@ -107,6 +118,16 @@ impl RedisServer {
             async || TcpStream::connect(("127.0.0.1", self.port)).await.is_ok(),
         )
         .await;
+    }
+
+    /// Throws away what a server that was ended has written, so that it starts empty.
+    pub fn lose_data(&self) {
+        assert!(
+            self.process.is_none(),
+            "only an ended server loses its data"
+        );
+        std::fs::remove_dir_all(&self.directory).expect("the folder is ours");
+        std::fs::create_dir_all(&self.directory).expect("the folder is ours");
     }
 
     /// Ends the server at once.

@@ -1,0 +1,48 @@
+//! The network between the product and Redis fails in three ways: deliveries go to the inbox meanwhile,
+//! and workers take up the streams where they left them.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use tokio::time::sleep;
+
+use super::Fault;
+use crate::finding::{Answers, Finding};
+use crate::proxy::Link;
+use crate::scene::{Layout, Scene};
+
+pub(super) const CUT: Fault = Fault {
+    name: "redis-cut-off",
+    what: "network to Redis cut",
+    answers: Answers::Accepted,
+    layout: Layout::default,
+    run: |scene| Box::pin(run(scene, Link::Cut)),
+};
+
+pub(super) const BLACK_HOLED: Fault = Fault {
+    name: "redis-black-holed",
+    what: "network to Redis silent, as if packets were dropped",
+    answers: Answers::Accepted,
+    layout: Layout::default,
+    run: |scene| Box::pin(run(scene, Link::BlackHoled)),
+};
+
+pub(super) const SLOW: Fault = Fault {
+    name: "redis-slow",
+    what: "network to Redis slow: 300 ms in each direction",
+    answers: Answers::Accepted,
+    layout: Layout::default,
+    run: |scene| Box::pin(run(scene, Link::Slow(Duration::from_millis(300)))),
+};
+
+async fn run(scene: &mut Scene, link: Link) -> Result<Finding> {
+    let lasts = scene.extent.fault;
+    scene
+        .under_load(lasts, async |scene| {
+            scene.redis_links.set(link);
+            sleep(lasts).await;
+            scene.redis_links.set(Link::Open);
+            Ok(())
+        })
+        .await
+}

@@ -1,0 +1,114 @@
+//! What a fault did, and whether that was promised.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::load::Verdict;
+
+/// Longest time to an answer that is not lost: both ways of being durable have their time, and the
+/// machine of the suite is loaded by what it measures.
+const ANSWER_MS_MAX: f64 = 2_500.0;
+
+/// What was measured over one fault.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Finding {
+    verdict: Verdict,
+    /// From the end of the fault until all that was received by then was processed.
+    recovered_after: Option<Duration>,
+    /// What is not as promised, beyond what every fault promises.
+    broken: Vec<String>,
+}
+
+/// What senders may be answered while the fault lasts. Nothing lost and nothing doubled is promised in
+/// every case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Answers {
+    /// 200 and nothing else, in time.
+    Accepted,
+    /// 200, or none because the process that had the request is gone. The sender sends again.
+    AcceptedOrNone,
+    /// 200 or, because neither store takes it, 503 in time. The sender sends again.
+    AcceptedOr503,
+}
+
+impl Finding {
+    pub(crate) fn new(verdict: Verdict, recovered_after: Duration) -> Self {
+        Self {
+            verdict,
+            recovered_after: Some(recovered_after),
+            broken: Vec::new(),
+        }
+    }
+
+    /// Drops the time of recovery, which this fault does not let be measured.
+    pub(crate) fn without_recovery(mut self) -> Self {
+        self.recovered_after = None;
+        self
+    }
+
+    /// Notes what must hold besides.
+    pub(crate) fn must(&mut self, holds: bool, otherwise: impl FnOnce() -> String) {
+        if !holds {
+            self.broken.push(otherwise());
+        }
+    }
+
+    /// Notes that some deliveries must have been durable in this way, or the fault was not one.
+    pub(crate) fn must_have_used(&mut self, level: &str) {
+        let n = self.verdict.audit.durability.get(level).copied();
+        self.must(n.unwrap_or_default() > 0, || {
+            format!("no delivery was {level}")
+        });
+    }
+
+    pub(crate) fn verdict(&self) -> &Verdict {
+        &self.verdict
+    }
+
+    pub(crate) fn recovered_after(&self) -> Option<Duration> {
+        self.recovered_after
+    }
+
+    /// What is not as promised.
+    pub(crate) fn faults(&self, answers: Answers) -> Vec<String> {
+        let Verdict {
+            refused,
+            unanswered,
+            never_accepted,
+            latency_ms,
+            audit,
+            passed,
+            ..
+        } = &self.verdict;
+        let mut faults = self.broken.clone();
+        let mut must = |holds: bool, otherwise: String| {
+            if !holds {
+                faults.push(otherwise);
+            }
+        };
+        for (n, what) in [
+            (audit.lost, "accepted and lost"),
+            (audit.doubled, "took effect twice"),
+            (audit.altered, "stored with other bytes"),
+            (audit.unprocessed, "not processed in time"),
+            (audit.refused_stored, "refused and stored"),
+            (*never_accepted, "not accepted however often sent"),
+        ] {
+            must(n == 0, format!("{n} {what}"));
+        }
+        must(
+            *passed,
+            format!("the audit did not pass: {}", audit.faults.join("; ")),
+        );
+        for (status, n) in refused {
+            let allowed = status == "401" || status == "503" && answers == Answers::AcceptedOr503;
+            must(allowed, format!("{n} were answered {status}"));
+        }
+        let silent = answers == Answers::AcceptedOrNone || *unanswered == 0;
+        must(silent, format!("{unanswered} had no answer"));
+        let in_time = answers == Answers::AcceptedOrNone || latency_ms.max <= ANSWER_MS_MAX;
+        must(in_time, format!("an answer took {:.0} ms", latency_ms.max));
+        faults
+    }
+}

@@ -1,0 +1,246 @@
+//! A link between two processes that can be cut, silenced and slowed.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{mpsc, watch};
+use tokio::task::AbortHandle;
+use tokio::time::{Instant, sleep_until};
+
+/// Bytes that are passed on at once.
+const CHUNK_BYTES: usize = 16 * 1024;
+
+/// Chunks of one direction that are under way at once; beyond them the sender has to wait.
+const CHUNKS_UNDER_WAY_MAX: usize = 64;
+
+/// Passes TCP connections on to another address, for as long as this value lives.
+pub(crate) struct Proxy {
+    address: SocketAddr,
+    route: watch::Sender<Route>,
+    accepting: AbortHandle,
+}
+
+/// What a link does with what is sent over it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Link {
+    /// Passes it on.
+    Open,
+    /// Every connection ends at once, and so does each new one.
+    Cut,
+    /// Nothing comes through and nothing is said, as with a firewall that drops packets. What was sent
+    /// meanwhile comes through afterwards.
+    BlackHoled,
+    /// Everything comes so much later, in each direction.
+    Slow(Duration),
+}
+
+#[derive(Clone, Copy)]
+struct Route {
+    target: SocketAddr,
+    link: Link,
+}
+
+impl Proxy {
+    /// A proxy on a free local port.
+    pub(crate) async fn to(target: SocketAddr) -> Result<Self> {
+        let listener = TcpListener::bind(("127.0.0.1", 0))
+            .await
+            .context("no port is free for a proxy")?;
+        let address = listener.local_addr()?;
+        let (route, seen) = watch::channel(Route {
+            target,
+            link: Link::Open,
+        });
+        let accepting = tokio::spawn(accept(listener, seen)).abort_handle();
+        Ok(Self {
+            address,
+            route,
+            accepting,
+        })
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Changes what the link does, for connections that exist as well.
+    pub(crate) fn set(&self, link: Link) {
+        self.route.send_modify(|route| route.link = link);
+    }
+
+    /// Sends new connections elsewhere; those that exist stay where they are.
+    pub(crate) fn turn_to(&self, target: SocketAddr) {
+        self.route.send_modify(|route| route.target = target);
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+async fn accept(listener: TcpListener, route: watch::Receiver<Route>) {
+    loop {
+        // An error is of the one connection, or of too many open files, which others will close.
+        if let Ok((client, _)) = listener.accept().await {
+            tokio::spawn(pass_on(client, route.clone()));
+        } else {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+/// Passes one connection on until either side ends it, the link is cut or the proxy is gone.
+async fn pass_on(client: TcpStream, route: watch::Receiver<Route>) {
+    let mut cut = route.clone();
+    tokio::select! {
+        () = both_ways(client, route) => {}
+        _cut_or_gone = cut.wait_for(|route| route.link == Link::Cut) => {}
+    }
+}
+
+async fn both_ways(client: TcpStream, mut route: watch::Receiver<Route>) {
+    let target = match route.wait_for(|route| route.link != Link::BlackHoled).await {
+        Ok(now) => now.target,
+        Err(_) => return,
+    };
+    let Ok(server) = TcpStream::connect(target).await else {
+        return;
+    };
+    for stream in [&client, &server] {
+        // Only the latency suffers where it cannot be set.
+        stream.set_nodelay(true).ok();
+    }
+    let (from_client, to_client) = client.into_split();
+    let (from_server, to_server) = server.into_split();
+    tokio::join!(
+        one_way(from_client, to_server, route.clone()),
+        one_way(from_server, to_client, route),
+    );
+}
+
+async fn one_way(mut from: OwnedReadHalf, to: OwnedWriteHalf, route: watch::Receiver<Route>) {
+    let (sender, chunks) = mpsc::channel(CHUNKS_UNDER_WAY_MAX);
+    let reading = async move {
+        let mut buffer = vec![0; CHUNK_BYTES];
+        while let Ok(n) = from.read(&mut buffer).await {
+            let chunk = (Instant::now(), buffer[..n].to_vec());
+            if n == 0 || sender.send(chunk).await.is_err() {
+                break;
+            }
+        }
+    };
+    tokio::join!(reading, write(to, chunks, route));
+}
+
+async fn write(
+    mut to: OwnedWriteHalf,
+    mut chunks: mpsc::Receiver<(Instant, Vec<u8>)>,
+    mut route: watch::Receiver<Route>,
+) {
+    while let Some((read_at, chunk)) = chunks.recv().await {
+        let link = match route.wait_for(|route| route.link != Link::BlackHoled).await {
+            Ok(now) => now.link,
+            Err(_) => return,
+        };
+        if let Link::Slow(by) = link {
+            sleep_until(read_at + by).await;
+        }
+        if to.write_all(&chunk).await.is_err() {
+            return;
+        }
+    }
+    // The peer's own end says the rest.
+    to.shutdown().await.ok();
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::{TcpListener, TcpStream};
+    use tokio::time::timeout;
+
+    use super::{Link, Proxy};
+
+    const BOUND: Duration = Duration::from_secs(10);
+
+    /// Sends back what it gets.
+    async fn echo() -> std::net::SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                tokio::spawn(async move {
+                    let (mut from, mut to) = stream.split();
+                    tokio::io::copy(&mut from, &mut to).await.ok();
+                });
+            }
+        });
+        address
+    }
+
+    async fn heard(stream: &mut TcpStream) -> std::io::Result<u8> {
+        stream.write_all(b"x").await?;
+        stream.read_u8().await
+    }
+
+    #[tokio::test]
+    async fn a_cut_ends_connections_and_refuses_new_ones_until_it_is_mended() {
+        let proxy = Proxy::to(echo().await).await.unwrap();
+        let mut stream = TcpStream::connect(proxy.address()).await.unwrap();
+        assert_eq!(heard(&mut stream).await.unwrap(), b'x');
+        proxy.set(Link::Cut);
+        assert!(timeout(BOUND, stream.read_u8()).await.unwrap().is_err());
+        let mut new = TcpStream::connect(proxy.address()).await.unwrap();
+        assert!(timeout(BOUND, heard(&mut new)).await.unwrap().is_err());
+        proxy.set(Link::Open);
+        let mut again = TcpStream::connect(proxy.address()).await.unwrap();
+        assert_eq!(heard(&mut again).await.unwrap(), b'x');
+    }
+
+    #[tokio::test]
+    async fn a_black_hole_is_silent_and_gives_everything_back() {
+        let proxy = Proxy::to(echo().await).await.unwrap();
+        let mut stream = TcpStream::connect(proxy.address()).await.unwrap();
+        assert_eq!(heard(&mut stream).await.unwrap(), b'x');
+        proxy.set(Link::BlackHoled);
+        stream.write_all(b"y").await.unwrap();
+        let silence = Duration::from_millis(100);
+        assert!(timeout(silence, stream.read_u8()).await.is_err());
+        proxy.set(Link::Open);
+        let answer = timeout(BOUND, stream.read_u8()).await.unwrap();
+        assert_eq!(answer.unwrap(), b'y');
+    }
+
+    #[tokio::test]
+    async fn a_slow_link_takes_its_time_in_each_direction() {
+        let proxy = Proxy::to(echo().await).await.unwrap();
+        let by = Duration::from_millis(40);
+        proxy.set(Link::Slow(by));
+        let mut stream = TcpStream::connect(proxy.address()).await.unwrap();
+        let started = Instant::now();
+        assert_eq!(heard(&mut stream).await.unwrap(), b'x');
+        assert!(started.elapsed() >= 2 * by);
+    }
+
+    #[tokio::test]
+    async fn new_connections_go_where_the_proxy_was_turned_to() {
+        let nowhere = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = nowhere.local_addr().unwrap();
+        drop(nowhere);
+        let proxy = Proxy::to(address).await.unwrap();
+        let mut lost = TcpStream::connect(proxy.address()).await.unwrap();
+        assert!(timeout(BOUND, heard(&mut lost)).await.unwrap().is_err());
+        proxy.turn_to(echo().await);
+        let mut found = TcpStream::connect(proxy.address()).await.unwrap();
+        assert_eq!(heard(&mut found).await.unwrap(), b'x');
+    }
+}

@@ -1,0 +1,75 @@
+//! One fault after another, with one seed.
+
+use anyhow::Result;
+use serde::Serialize;
+
+use crate::binaries::Binaries;
+use crate::complain;
+use crate::extent::Extent;
+use crate::faults::Fault;
+use crate::scene::{Folder, Scene};
+use crate::table::Row;
+
+/// What a round found.
+#[derive(Serialize)]
+pub(crate) struct Round {
+    seed: u64,
+    pub(crate) rows: Vec<Row>,
+    /// Faults that could not be run, and why.
+    failed: Vec<String>,
+}
+
+impl Round {
+    /// Whether every fault was run and nothing was otherwise than promised.
+    pub(crate) fn as_promised(&self) -> bool {
+        self.failed.is_empty() && self.rows.iter().all(|row| row.broken.is_empty())
+    }
+}
+
+/// Runs the faults; one that fails does not keep the next from running.
+pub(crate) async fn run(
+    binaries: &Binaries,
+    extent: Extent,
+    seed: u64,
+    faults: &[&'static Fault],
+) -> Round {
+    let mut round = Round {
+        seed,
+        rows: Vec::new(),
+        failed: Vec::new(),
+    };
+    for fault in faults {
+        complain(format_args!("{}: {}", fault.name, fault.what));
+        let (row, logs) = match run_one(binaries, extent, seed, fault).await {
+            Ok(done) => done,
+            Err(error) => {
+                let told = format!("{}: {error:#}", fault.name);
+                complain(format_args!("{told}"));
+                round.failed.push(told);
+                continue;
+            }
+        };
+        if row.broken.is_empty() {
+            complain(format_args!("{}: as promised", fault.name));
+        } else {
+            for broken in &row.broken {
+                complain(format_args!("{}: BROKEN: {broken}", fault.name));
+            }
+            complain(format_args!("the logs are in {}", logs.keep().display()));
+        }
+        round.rows.push(row);
+    }
+    round
+}
+
+async fn run_one(
+    binaries: &Binaries,
+    extent: Extent,
+    seed: u64,
+    fault: &'static Fault,
+) -> Result<(Row, Folder)> {
+    let folder = Folder::make(fault.name)?;
+    let mut scene = Scene::stand(&folder, binaries, extent, seed, (fault.layout)()).await?;
+    let finding = (fault.run)(&mut scene).await?;
+    Ok((Row::new(fault, finding), folder))
+}
