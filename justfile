@@ -53,6 +53,11 @@ test *ARGUMENTS:
 test-servers:
     cargo dev test --servers-only
 
+# Break servers, links and processes under load and audit what became of it (--list, --short, --seed N)
+[group('change')]
+test-faults *ARGUMENTS:
+    cargo dev faults "$@"
+
 # Format the code
 [group('change')]
 fmt:

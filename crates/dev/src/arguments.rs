@@ -15,6 +15,8 @@ pub(crate) enum Request {
     Test(TestOptions),
     /// Measure.
     Bench(BenchOptions),
+    /// Break things.
+    Faults(FaultsOptions),
 }
 
 /// The options of `up`.
@@ -50,6 +52,15 @@ pub(crate) struct BenchOptions {
     pub(crate) words: Vec<String>,
 }
 
+/// The options of `faults`.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct FaultsOptions {
+    /// Whether missing servers may be installed.
+    pub(crate) install: bool,
+    /// Words for `harkara-faults`.
+    pub(crate) words: Vec<String>,
+}
+
 /// The part that stands for all that come before [`INSTRUCTIONS`].
 pub(crate) const ALL: &str = "all";
 
@@ -79,10 +90,10 @@ cargo dev: Harkara on this machine, from nothing but Rust and a C compiler
   cargo dev status   tell what is running
   cargo dev test     run every test against private servers of its own
   cargo dev bench    measure every stage on private servers of its own (Linux only)
+  cargo dev faults   break servers, links and processes under load, and audit what became of it
 
 Redis and PostgreSQL are installed with the system's package manager where they are missing.
-`cargo dev up --help`, `cargo dev test --help` and `cargo dev bench --help` tell more. `just` lists
-all other tasks.";
+`--help` after a command tells more of it. `just` lists all other tasks.";
 
 const HELP_UP: &str = "\
 cargo dev up [--detach] [--fresh] [--no-install]
@@ -173,6 +184,28 @@ Examples:
   cargo dev bench ingress --json ingress.json        one part
   cargo dev bench e2e --e2e-rates 5000,10000         the whole road at two rates";
 
+const HELP_FAULTS: &str = "\
+cargo dev faults [--no-install] [OPTIONS OF THE SUITE] [FAULT...]
+
+Builds the release binaries. For each fault starts a Redis, a PostgreSQL, an ingress and workers of its
+own, with links between them that can be broken; lets `harkara load` deliver; breaks something meanwhile;
+and audits: every delivery answered 200 is in the ledger with the same bytes and took effect once, and
+every answer is one that was promised. Prints a table in Markdown, and fails where anything was otherwise.
+Redis and PostgreSQL are installed with the system's package manager where they are missing.
+
+  --no-install    install nothing: say what to install instead
+
+Options of the suite:
+  --list          name the faults and tell what happens in each
+  --short         a few seconds and few deliveries for each fault, as `cargo dev test` does it
+  --seed N        decides deliveries, moments and victims; drawn and printed where it is not given
+  --rounds N      how often everything is done, each time with the next seed (1)
+  --json FILE     write what was found as JSON too
+
+Examples:
+  cargo dev faults                           all of them: about a quarter of an hour
+  cargo dev faults redis-killed --seed 7     one, with the deliveries and moments of an earlier run";
+
 /// Understands a command line, given without the program's name. The error is a sentence without
 /// its full stop.
 pub(crate) fn parse(words: impl IntoIterator<Item = String>) -> Result<Request, String> {
@@ -185,6 +218,7 @@ pub(crate) fn parse(words: impl IntoIterator<Item = String>) -> Result<Request, 
         "up" => parse_up(words),
         "test" => parse_test(words),
         "bench" => parse_bench(words),
+        "faults" => Ok(parse_faults(words)),
         "down" => parse_plain(words, "down", Request::Down),
         "status" => parse_plain(words, "status", Request::Status),
         other => Err(format!("there is no command `{other}`")),
@@ -264,6 +298,21 @@ fn parse_bench(words: impl Iterator<Item = String>) -> Result<Request, String> {
         }
     }
     Ok(Request::Bench(options))
+}
+
+fn parse_faults(words: impl Iterator<Item = String>) -> Request {
+    let mut options = FaultsOptions {
+        install: true,
+        words: Vec::new(),
+    };
+    for word in words {
+        match word.as_str() {
+            "--no-install" => options.install = false,
+            "--help" | "-h" => return Request::Help(HELP_FAULTS),
+            _ => options.words.push(word),
+        }
+    }
+    Request::Faults(options)
 }
 
 fn parse_plain(
@@ -353,6 +402,18 @@ mod tests {
     }
 
     #[test]
+    fn words_that_faults_does_not_know_are_the_suites() {
+        let expected = Request::Faults(FaultsOptions {
+            install: false,
+            words: ["--short", "redis-killed"].map(str::to_owned).to_vec(),
+        });
+        assert_eq!(
+            parsed("faults --short --no-install redis-killed"),
+            Ok(expected)
+        );
+    }
+
+    #[test]
     fn unknown_words_are_misuse() {
         for line in [
             "upp",
@@ -373,6 +434,7 @@ mod tests {
             "up --help",
             "test -h",
             "bench peer --help",
+            "faults --short --help",
             "down --help",
             "status --help",
         ] {

@@ -19,6 +19,9 @@ mod test;
 /// `cargo dev bench`: every stage measured on servers of its own.
 mod bench;
 
+/// `cargo dev faults`: every fault under load, and an audit of each.
+mod faults;
+
 /// What Harkara is measured beside: Node.js and its packages.
 mod peer;
 
@@ -119,6 +122,7 @@ fn main() -> ExitCode {
         Request::Status => status::run(),
         Request::Test(options) => test::run(&options),
         Request::Bench(options) => bench::run(&options),
+        Request::Faults(options) => faults::run(&options),
     });
     match outcome {
         Ok(code) => code,

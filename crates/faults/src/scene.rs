@@ -10,7 +10,7 @@ mod small_disk;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result};
-use harkara_testkit::{PostgresPlan, PostgresServer, RedisPlan, RedisServer};
+use harkara_testkit::{PostgresPlan, PostgresServer, RedisServer};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use tokio::time::sleep;
@@ -82,11 +82,8 @@ impl Scene {
             .small_disk
             .then(|| SmallDisk::mount(folder.path()))
             .transpose()?;
-        let redis = RedisServer::start_with(&RedisPlan {
-            arguments: &["--appendfsync", "always"],
-            environment: &lives_by(|clocks| &clocks.redis),
-        })
-        .await;
+        let fsync = ["--appendfsync", "always"];
+        let redis = RedisServer::start_in(&lives_by(|clocks| &clocks.redis), &fsync).await;
         let postgres = PostgresServer::start_with(&PostgresPlan {
             parent: disk.as_ref().map(SmallDisk::path),
             environment: &lives_by(|clocks| &clocks.postgres),

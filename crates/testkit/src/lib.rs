@@ -6,6 +6,7 @@
     reason = "a test that cannot get its servers must fail"
 )]
 
+mod binaries;
 mod certificates;
 mod database;
 mod folder;
@@ -16,6 +17,7 @@ mod redis_server;
 mod servers;
 mod wait;
 
+pub use binaries::binaries_beside;
 pub use certificates::{Authority, Certificate};
 pub use database::TestDatabase;
 pub use folder::Folder;

@@ -6,6 +6,4 @@
     reason = "what a test cannot go on without ends it"
 )]
 
-mod binaries;
-
 mod quick_form;

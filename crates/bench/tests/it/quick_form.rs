@@ -3,12 +3,10 @@
 use std::process::Stdio;
 use std::time::Duration;
 
-use harkara_testkit::{TestDatabase, redis_database};
+use harkara_testkit::{TestDatabase, binaries_beside, redis_database};
 use serde_json::Value;
 use tokio::process::Command;
 use tokio::time::timeout;
-
-use crate::binaries;
 
 /// A run that takes longer hangs; builds for tests are slow, and so is a machine that runs many.
 const BOUND: Duration = Duration::from_mins(3);
@@ -21,7 +19,10 @@ async fn quick(part: &str, database: &TestDatabase) -> Command {
         .env_clear()
         .env("HARKARA_BENCH_REDIS_URL", redis_database().await)
         .env("HARKARA_BENCH_POSTGRES_URL", &database.url)
-        .env("HARKARA_BENCH_BINARIES", binaries::folder())
+        .env(
+            "HARKARA_BENCH_BINARIES",
+            binaries_beside(env!("CARGO_BIN_EXE_harkara-bench")),
+        )
         .stdin(Stdio::null())
         .kill_on_drop(true);
     command
@@ -151,10 +152,10 @@ async fn a_filter_that_leaves_no_variant_is_an_error_that_names_them() {
 #[tokio::test]
 async fn a_start_without_servers_says_how_to_get_them() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_harkara-bench"));
-    command
-        .arg("ingress")
-        .env_clear()
-        .env("HARKARA_BENCH_BINARIES", binaries::folder());
+    command.arg("ingress").env_clear().env(
+        "HARKARA_BENCH_BINARIES",
+        binaries_beside(env!("CARGO_BIN_EXE_harkara-bench")),
+    );
     let output = timeout(BOUND, command.output()).await.unwrap().unwrap();
     assert_eq!(output.status.code(), Some(1));
     let told = String::from_utf8(output.stderr).unwrap();
