@@ -9,11 +9,11 @@ mod small_disk;
 
 use std::time::{Duration, SystemTime};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use harkara_testkit::{PostgresPlan, PostgresServer, RedisServer};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use crate::binaries::Binaries;
 use crate::extent::Extent;
@@ -32,6 +32,15 @@ use small_disk::SmallDisk;
 
 /// Workers at the start.
 const WORKERS: usize = 2;
+
+/// The ingress' counter of deliveries, whatever became of them.
+const DELIVERIES: &str = "harkara_ingress_deliveries_total";
+
+/// How long a load may be prepared.
+const FIRST_DELIVERY_BOUND: Duration = Duration::from_mins(2);
+
+/// Time between two looks at whether it has begun.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// Servers, processes and links.
 pub(crate) struct Scene {
@@ -152,6 +161,7 @@ impl Scene {
             duration: before + lasts + after,
             settle: self.extent.settle,
         })?;
+        self.first_delivery().await?;
         let moment = self.random.random_range(0.5..1.0);
         sleep(before.mul_f64(moment)).await;
         fault(self).await.context("the fault cannot be made")?;
@@ -163,6 +173,16 @@ impl Scene {
         }
         let recovered_after = recovery::after(&self.postgres.url(), ended).await?;
         Ok(Finding::new(verdict, recovered_after))
+    }
+
+    /// Waits until deliveries arrive: a load is prepared before it is sent.
+    async fn first_delivery(&self) -> Result<()> {
+        let until = Instant::now() + FIRST_DELIVERY_BOUND;
+        while self.ingress.counted(DELIVERIES).await? < 1.0 {
+            ensure!(Instant::now() < until, "harkara load sends nothing");
+            sleep(LOOK_EVERY).await;
+        }
+        Ok(())
     }
 
     /// Starts one more worker, without waiting until it is ready.
