@@ -10,6 +10,7 @@ use crate::finding::{Answers, Finding};
 use crate::scene::{Layout, Scene};
 
 mod redis_killed;
+mod redis_loses_its_backlog;
 mod redis_loses_its_data;
 mod redis_unreachable;
 
@@ -63,6 +64,7 @@ pub(crate) const FAULTS: &[Fault] = &[
     scaling::FAULT,
     clock_jumps::FAULT,
     random_kills::FAULT,
+    redis_loses_its_backlog::FAULT,
 ];
 
 /// Time between two looks at the consumers.

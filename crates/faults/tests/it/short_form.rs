@@ -61,6 +61,7 @@ faults! {
     workers_may_be_scaled: "scaling",
     clocks_may_jump: "clock-jumps",
     anything_may_be_killed_at_random: "random-kills",
+    a_loss_is_found: "redis-loses-its-backlog",
 }
 
 /// Mounting a disk takes root, which tests do not ask for.
