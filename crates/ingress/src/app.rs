@@ -10,7 +10,7 @@ use actix_web::dev::Server;
 use actix_web::http::header::HeaderValue;
 use actix_web::{HttpServer, web};
 use harkara_runtime::admin::{Admin, AdminError, AdminServer, Liveness};
-use harkara_runtime::redis::{ServerProblem, check_server};
+use harkara_runtime::redis::ServerProblem;
 use harkara_runtime::settings::{IngressSettings, RedisSettings, Settings};
 use harkara_runtime::stop::Stop;
 use harkara_storage::StorageError;
@@ -22,15 +22,14 @@ use crate::admission::buffered::Buffered;
 use crate::admission::connections::Connections;
 use crate::admission::descriptors;
 use crate::admission::{Admission, Gate};
-use crate::append::{Appender, Confirmations, LevelNotGiven};
-use crate::breaker::{Breaker, Watch};
+use crate::append::LevelNotGiven;
+use crate::breaker::{Breaker, Watch, first_look};
 use crate::durable::Ways;
 use crate::inbox::Inbox;
-use crate::metrics::Counters;
+use crate::metrics::{BreakerGauge, Counters};
 use crate::readiness;
 use crate::receive::{Endpoint, Receiver, Rules, routes};
 use crate::refusals::{Diagnoses, Refusals};
-use crate::rehearsal;
 use crate::schema::{self, UnknownSchema};
 use crate::secrets::{LiveSecrets, SecretsWatch, Uses};
 use crate::tls::Tls;
@@ -110,7 +109,6 @@ pub struct RunError(#[source] io::Error);
 struct Shared {
     rules: Arc<Rules>,
     redis: RedisSettings,
-    confirmations: Confirmations,
     append_timeout: Duration,
     breaker: Arc<Breaker>,
     inbox: Option<Inbox>,
@@ -126,14 +124,10 @@ impl App {
         }
         let tls = settings.ingress.tls.as_ref().map(Tls::read).transpose();
         let tls = tls.map_err(StartError::Certificate)?;
-        let server = check_server(&settings.redis).await?;
-        server.log();
+        let found = first_look(&settings.redis, &settings.ingress).await?;
         schema::check(&settings.postgres).await?;
-        let confirmations = Confirmations::of(&settings.ingress, &server)?;
-        rehearsal::check_permission(&settings.redis, &confirmations).await?;
         let inbox =
             Inbox::open(&settings.ingress, &settings.postgres).map_err(StartError::Inbox)?;
-        let breaker = Arc::new(Breaker::new(inbox.is_some()));
 
         let mut registry = Registry::default();
         let secrets = live_secrets(settings, &Uses::register(&mut registry));
@@ -142,10 +136,10 @@ impl App {
         let (refusals, diagnoses) = Refusals::of_all(&secrets, &mut registry);
         let rules = Arc::new(rules(settings, secrets, refusals));
         rules.buffered.register(&mut registry);
+        let breaker = Arc::new(Breaker::new(found, BreakerGauge::register(&mut registry)));
         let shared = Arc::new(Shared {
             rules,
             redis: settings.redis.clone(),
-            confirmations: confirmations.clone(),
             append_timeout: settings.ingress.append_timeout,
             breaker: breaker.clone(),
             inbox: inbox.clone(),
@@ -157,7 +151,6 @@ impl App {
             breaker.clone(),
             &settings.redis,
             &settings.ingress,
-            confirmations,
             &shared.liveness,
         );
         descriptors::allow_connections(settings.ingress.connections_max);
@@ -170,7 +163,7 @@ impl App {
             &stopping,
         )?;
         let admin = Admin {
-            probes: readiness::probes(&settings.redis, breaker, inbox),
+            probes: readiness::probes(breaker, inbox),
             liveness: shared.liveness.clone(),
             registry,
             stop: stopping.clone(),
@@ -332,11 +325,12 @@ impl Shared {
     fn receiver(&self) -> Receiver {
         Receiver {
             rules: self.rules.clone(),
-            ways: Ways {
-                appender: Appender::new(&self.redis, &self.confirmations, self.append_timeout),
-                inbox: self.inbox.clone(),
-                breaker: self.breaker.clone(),
-            },
+            ways: Ways::new(
+                self.breaker.clone(),
+                self.inbox.clone(),
+                &self.redis,
+                self.append_timeout,
+            ),
             counters: self.counters.clone(),
         }
     }

@@ -17,9 +17,11 @@ use harkara_runtime::settings::RedisSettings;
 use redis::{Cmd, RedisError};
 use tokio::sync::{mpsc, oneshot};
 
+use confirmation::Confirmation;
+pub(crate) use confirmation::Confirmations;
 pub use confirmation::LevelNotGiven;
-pub(crate) use confirmation::{Confirmation, Confirmations};
 use group::Append;
+pub(crate) use group::FSYNC_WAIT_MAX;
 
 /// Appends the deliveries of one server thread, over connections of its own.
 pub(crate) struct Appender {
@@ -75,7 +77,7 @@ impl Appender {
         let roads = Lane::ALL.map(|lane| {
             let confirmation = levels.confirmation(lane);
             let road = roads.entry(confirmation).or_insert_with(|| {
-                let grouped = levels.fsyncs_before_answer || confirmation != Confirmation::Answer;
+                let grouped = levels.fsyncs_before_answer || confirmation != Confirmation::ANSWER;
                 Rc::new(Road::laid(redis, grouped, confirmation, timeout))
             });
             road.clone()
@@ -121,15 +123,11 @@ impl Road {
         if !grouped {
             return Self::Single(connect_shared(redis));
         }
-        let connections = match confirmation {
-            // What blocks until it is confirmed needs a connection of its own.
-            Confirmation::Wait { .. } => std::array::from_fn(|_| Rc::new(connect_shared(redis))),
-            Confirmation::Answer => {
-                let shared = Rc::new(connect_shared(redis));
-                std::array::from_fn(|_| shared.clone())
-            }
-        };
-        Self::Grouped(group::gather(connections, confirmation, timeout))
+        Self::Grouped(group::gather(
+            || connect_shared(redis),
+            confirmation,
+            timeout,
+        ))
     }
 
     async fn send(&self, command: Cmd, n_bytes: usize) -> Result<(), NotAppended> {

@@ -4,84 +4,118 @@
 //! away, and so does a bound that is reached. The watch closes it when Redis takes writes again: no
 //! request that the inbox can serve is spent on finding that out.
 
+mod first_look;
 mod watch;
 
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use harkara_runtime::failure;
 use tokio::sync::Notify;
 
-use crate::append::NotAppended;
+use crate::append::{Confirmations, NotAppended};
 use crate::inbox::NotStored;
+use crate::metrics::BreakerGauge;
+pub(crate) use first_look::first_look;
 pub(crate) use watch::Watch;
 
 /// Shared by all server threads.
 pub(crate) struct Breaker {
-    state: AtomicU8,
-    /// Without an inbox there is nowhere else to go, so a failure opens nothing.
-    has_inbox: bool,
+    /// What `now` is, as requests see it; written while `now` is locked.
+    seen: AtomicU64,
+    now: Mutex<Now>,
     opened: Notify,
-    /// Why it is open, for readiness.
-    reason: Mutex<Option<String>>,
-    inbox_failing: AtomicBool,
+    gauge: BreakerGauge,
 }
 
-/// Deliveries go to Redis.
+/// What a request sees of the breaker: the number of the state, and above it the generation.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Seen(u64);
+
+struct Now {
+    state: State,
+    /// What confirms the levels, as far as it was ever found out.
+    confirmations: Option<Confirmations>,
+    /// Grows whenever Redis takes deliveries anew, or confirms them in another way. Connections and errors
+    /// of an earlier generation count for nothing.
+    generation: u64,
+    /// Whether it was logged that the inbox does not take what Redis does not.
+    inbox_failing: bool,
+}
+
+enum State {
+    /// Deliveries go to Redis.
+    Closed,
+    /// Redis is a last resort, for this reason.
+    Failing(String),
+    /// Redis must not be given any more: a bound is reached, or it is less durable than asked.
+    Unfit(String),
+}
+
+/// The states' names, in the order of their numbers, which is that of how much they forbid.
+pub(crate) const STATES: [&str; 3] = ["closed", "failing", "unfit"];
+
 const CLOSED: u8 = 0;
-/// An append has failed: Redis is a last resort.
 const FAILING: u8 = 1;
-/// Redis must not be given any more: a bound is reached, or it is less durable than asked.
 const UNFIT: u8 = 2;
 
+/// Bits of a state's number in what a request sees.
+const STATE_BITS: u32 = 2;
+
 impl Breaker {
-    pub(crate) fn new(has_inbox: bool) -> Self {
+    /// Closed if it is known what confirms the levels, else open for the given reason.
+    pub(crate) fn new(found: Result<Confirmations, String>, gauge: BreakerGauge) -> Self {
+        let (state, confirmations) = match found {
+            Ok(confirmations) => (State::Closed, Some(confirmations)),
+            Err(reason) => (State::Failing(reason), None),
+        };
+        let now = Now {
+            state,
+            confirmations,
+            generation: 0,
+            inbox_failing: false,
+        };
+        gauge.set(now.state.name());
         Self {
-            state: AtomicU8::new(CLOSED),
-            has_inbox,
+            seen: AtomicU64::new(now.seen().0),
+            now: Mutex::new(now),
             opened: Notify::new(),
-            reason: Mutex::new(None),
-            inbox_failing: AtomicBool::new(false),
+            gauge,
         }
     }
 
-    /// Whether deliveries go to Redis.
-    pub(crate) fn is_closed(&self) -> bool {
-        self.state.load(Ordering::Acquire) == CLOSED
+    /// The present state, for a request: one load.
+    pub(crate) fn look(&self) -> Seen {
+        Seen(self.seen.load(Ordering::Acquire))
     }
 
-    /// Whether Redis may be tried all the same, where the inbox does not take a delivery.
-    pub(crate) fn may_be_tried(&self) -> bool {
-        self.state.load(Ordering::Acquire) != UNFIT
+    /// What confirms the levels, and since which generation; `None` until Redis was found fit for the first
+    /// time.
+    pub(crate) fn confirmations(&self) -> (u64, Option<Confirmations>) {
+        let now = self.lock();
+        (now.generation, now.confirmations.clone())
     }
 
-    /// Why they do not.
+    /// Why deliveries do not go to Redis, where they do not.
     pub(crate) fn reason(&self) -> Option<String> {
-        self.reason
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        match &self.lock().state {
+            State::Closed => None,
+            State::Failing(reason) | State::Unfit(reason) => Some(reason.clone()),
+        }
     }
 
-    /// An append failed.
-    pub(crate) fn append_failed(&self, error: &NotAppended) {
-        let reason = failure::with_causes(error);
-        if self.has_inbox {
-            self.open(FAILING, &reason);
-        } else {
-            if self.note(Some(reason.clone())).is_none() {
-                tracing::error!(
-                    reason,
-                    "Redis does not take deliveries, and there is no inbox; they are answered 503."
-                );
-            }
-            self.opened.notify_one();
+    /// An append failed that was made because of what was `seen`.
+    pub(crate) fn append_failed(&self, seen: Seen, error: &NotAppended) {
+        // Those that were on their way when another's failure opened it, or that lasted until it was closed
+        // again, tell nothing new.
+        if seen.is_closed() && self.look() == seen {
+            self.found_failing(failure::with_causes(error));
         }
     }
 
     /// The inbox did not take a delivery either.
     pub(crate) fn inbox_failed(&self, error: &NotStored) {
-        if !self.inbox_failing.swap(true, Ordering::Relaxed) {
+        if !std::mem::replace(&mut self.lock().inbox_failing, true) {
             let reason = failure::with_causes(error);
             tracing::error!(
                 reason,
@@ -90,36 +124,104 @@ impl Breaker {
         }
     }
 
-    /// Redis is not to be given deliveries.
-    fn found_unfit(&self, reason: &str) {
-        self.open(UNFIT, reason);
+    /// Redis does not take deliveries, or cannot be asked.
+    fn found_failing(&self, reason: String) {
+        self.open(State::Failing(reason));
     }
 
-    /// Deliveries go elsewhere from now on.
-    fn open(&self, state: u8, reason: &str) {
-        self.note(Some(reason.to_owned()));
-        // What is unfit stays so until it is closed.
-        if self.state.fetch_max(state, Ordering::AcqRel) == CLOSED {
-            tracing::error!(
-                reason,
-                has_inbox = self.has_inbox,
-                "Redis does not take deliveries; they go to the inbox in PostgreSQL where there is one, and are answered 503 otherwise."
-            );
+    /// Redis is not to be given deliveries.
+    fn found_unfit(&self, reason: String) {
+        self.open(State::Unfit(reason));
+    }
+
+    fn open(&self, state: State) {
+        let mut now = self.lock();
+        let before = now.state.number();
+        // What is unfit stays so until it is found fit.
+        if before > state.number() {
+            return;
+        }
+        now.state = state;
+        if before < now.state.number() {
+            if let State::Failing(reason) | State::Unfit(reason) = &now.state {
+                tracing::error!(
+                    reason,
+                    state = now.state.name(),
+                    "Redis is not given deliveries; they go to the inbox in PostgreSQL, or are answered 503 where there is none."
+                );
+            }
+            self.publish(&now);
             self.opened.notify_one();
         }
     }
 
-    /// Deliveries go to Redis again.
-    fn close(&self) {
-        let was_noted = self.note(None).is_some();
-        self.inbox_failing.store(false, Ordering::Relaxed);
-        if self.state.swap(CLOSED, Ordering::AcqRel) != CLOSED || was_noted {
+    /// Redis can be given deliveries, and this confirms them.
+    fn found_fit(&self, confirmations: Confirmations) {
+        let mut now = self.lock();
+        let was_open = now.state.number() != CLOSED;
+        if !was_open && now.confirmations.as_ref() == Some(&confirmations) {
+            return;
+        }
+        if was_open {
             tracing::info!("Redis takes deliveries again.");
+        } else {
+            tracing::warn!("Redis confirms deliveries in another way than before.");
+        }
+        *now = Now {
+            state: State::Closed,
+            confirmations: Some(confirmations),
+            generation: now.generation + 1,
+            inbox_failing: false,
+        };
+        self.publish(&now);
+    }
+
+    fn publish(&self, now: &Now) {
+        self.seen.store(now.seen().0, Ordering::Release);
+        self.gauge.set(now.state.name());
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Now> {
+        self.now.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Seen {
+    /// Whether deliveries go to Redis.
+    pub(crate) fn is_closed(self) -> bool {
+        self.is(CLOSED)
+    }
+
+    /// Whether Redis may be tried where nothing else takes a delivery.
+    pub(crate) fn may_be_tried(self) -> bool {
+        !self.is(UNFIT)
+    }
+
+    pub(crate) fn generation(self) -> u64 {
+        self.0 >> STATE_BITS
+    }
+
+    fn is(self, state: u8) -> bool {
+        self.0 & ((1 << STATE_BITS) - 1) == u64::from(state)
+    }
+}
+
+impl Now {
+    fn seen(&self) -> Seen {
+        Seen(self.generation << STATE_BITS | u64::from(self.state.number()))
+    }
+}
+
+impl State {
+    fn number(&self) -> u8 {
+        match self {
+            Self::Closed => CLOSED,
+            Self::Failing(_) => FAILING,
+            Self::Unfit(_) => UNFIT,
         }
     }
 
-    fn note(&self, reason: Option<String>) -> Option<String> {
-        let mut noted = self.reason.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::replace(&mut noted, reason)
+    fn name(&self) -> &'static str {
+        STATES[usize::from(self.number())]
     }
 }

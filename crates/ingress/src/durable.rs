@@ -1,14 +1,18 @@
 //! The two ways to make a delivery durable: the stream of its lane, and the inbox in PostgreSQL while
 //! Redis cannot take it.
 
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use harkara_core::delivery::VerifiedDelivery;
 use harkara_core::durability::Durability;
 use harkara_core::lane::Lane;
+use harkara_runtime::settings::RedisSettings;
 
 use crate::append::{AppendedEntry, Appender};
-use crate::breaker::Breaker;
+use crate::breaker::{Breaker, Seen};
 use crate::inbox::{Inbox, StoredDelivery};
 
 /// The proof that a delivery is durable, which an answer of 200 takes. It is made of nothing but what
@@ -23,13 +27,33 @@ pub(crate) struct NotDurable;
 
 /// The ways of one server thread.
 pub(crate) struct Ways {
-    pub(crate) appender: Appender,
-    /// Where there is one, the breaker keeps requests from waiting for a Redis that is away.
-    pub(crate) inbox: Option<Inbox>,
-    pub(crate) breaker: Arc<Breaker>,
+    /// The breaker keeps requests from waiting for a Redis that is away.
+    breaker: Arc<Breaker>,
+    inbox: Option<Inbox>,
+    redis: RedisSettings,
+    append_timeout: Duration,
+    /// The appender, and the breaker's generation that it is of: what connections an outage has left behind
+    /// goes with it.
+    appender: RefCell<Option<(u64, Rc<Appender>)>>,
 }
 
 impl Ways {
+    /// To be used on the server thread that makes it. Connects with the first delivery.
+    pub(crate) fn new(
+        breaker: Arc<Breaker>,
+        inbox: Option<Inbox>,
+        redis: &RedisSettings,
+        append_timeout: Duration,
+    ) -> Self {
+        Self {
+            breaker,
+            inbox,
+            redis: redis.clone(),
+            append_timeout,
+            appender: RefCell::new(None),
+        }
+    }
+
     /// Makes a delivery durable. Takes no longer than both ways' timeouts together.
     pub(crate) async fn make_durable(
         &self,
@@ -37,20 +61,21 @@ impl Ways {
         lane: Lane,
         event_name: &str,
     ) -> Result<Durable, NotDurable> {
-        let asked_redis = self.breaker.is_closed();
-        if asked_redis && let Some(durable) = self.append(delivery, lane, event_name).await {
+        let seen = self.breaker.look();
+        if seen.is_closed()
+            && let Some(durable) = self.append(seen, delivery, lane, event_name).await
+        {
             return Ok(durable);
         }
-        let Some(inbox) = &self.inbox else {
-            return Err(NotDurable);
-        };
-        match inbox.store(delivery, lane, event_name).await {
-            Ok(stored) => return Ok(stored.into()),
-            Err(error) => self.breaker.inbox_failed(&error),
+        if let Some(inbox) = &self.inbox {
+            match inbox.store(delivery, lane, event_name).await {
+                Ok(stored) => return Ok(stored.into()),
+                Err(error) => self.breaker.inbox_failed(&error),
+            }
         }
         // Neither of the two is left unasked before the answer is 503.
-        let last_resort = !asked_redis && self.breaker.may_be_tried();
-        if last_resort && let Some(durable) = self.append(delivery, lane, event_name).await {
+        let last_resort = !seen.is_closed() && seen.may_be_tried();
+        if last_resort && let Some(durable) = self.append(seen, delivery, lane, event_name).await {
             return Ok(durable);
         }
         Err(NotDurable)
@@ -58,17 +83,33 @@ impl Ways {
 
     async fn append(
         &self,
+        seen: Seen,
         delivery: &VerifiedDelivery,
         lane: Lane,
         event_name: &str,
     ) -> Option<Durable> {
-        match self.appender.append(delivery, lane, event_name).await {
-            Ok(appended) => Some(appended.into()),
+        let appender = self.appender(seen)?;
+        match appender.append(delivery, lane, event_name).await {
+            Ok(entry) => Some(entry.into()),
             Err(error) => {
-                self.breaker.append_failed(&error);
+                self.breaker.append_failed(seen, &error);
                 None
             }
         }
+    }
+
+    /// The appender of the present generation; `None` while nobody knows what Redis confirms.
+    fn appender(&self, seen: Seen) -> Option<Rc<Appender>> {
+        if let Some((generation, appender)) = &*self.appender.borrow()
+            && *generation == seen.generation()
+        {
+            return Some(appender.clone());
+        }
+        let (generation, confirmations) = self.breaker.confirmations();
+        let appender = Appender::new(&self.redis, &confirmations?, self.append_timeout);
+        let appender = Rc::new(appender);
+        self.appender.replace(Some((generation, appender.clone())));
+        Some(appender)
     }
 }
 

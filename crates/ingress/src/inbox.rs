@@ -76,7 +76,9 @@ impl Inbox {
             tls: postgres.tls.clone(),
             application: "harkara-ingress",
             connections_max: settings.inbox_connections_max,
-            connect_timeout: postgres.connect_timeout.min(settings.inbox_timeout),
+            // Requests have a bound of their own. Were a connection not given more time than they have, it
+            // would never be opened over a slow link.
+            connect_timeout: postgres.connect_timeout,
             statement_timeout: settings.inbox_timeout,
         })?;
         let (sender, waiting) = mpsc::channel(WAITING_MAX);

@@ -1,10 +1,13 @@
-//! Counters of the ingress.
+//! Metrics of the ingress.
 
 use harkara_core::durability::Durability;
 use harkara_core::signature::Refusal;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
+
+use crate::breaker::STATES;
 
 /// What became of a delivery. One for each answer of the webhook routes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,26 +122,36 @@ impl Counters {
     /// Counts an accepted delivery, the bytes of its body and how durable it is.
     pub(crate) fn accepted(&self, body_bytes: usize, level: Durability) {
         self.count(Outcome::Accepted);
-        let position = match level {
-            Durability::Appended => 0,
-            Durability::Fsynced => 1,
-            Durability::Replicated => 2,
-            Durability::Stored => 3,
-        };
-        self.levels[position].inc();
+        self.levels[level as usize].inc();
         self.accepted_bytes.inc_by(body_bytes as u64);
     }
 
     /// Counts a delivery refused for its signature.
     pub(crate) fn refused(&self, refusal: Refusal) {
         self.count(Outcome::InvalidSignature);
-        let position = match refusal {
-            Refusal::Missing => 0,
-            Refusal::WrongLength => 1,
-            Refusal::NotHex => 2,
-            Refusal::NoMatch => 3,
-        };
-        self.refusals[position].inc();
+        self.refusals[refusal as usize].inc();
+    }
+}
+
+/// Tells which state the breaker before Redis is in.
+pub(crate) struct BreakerGauge([Gauge; STATES.len()]);
+
+impl BreakerGauge {
+    pub(crate) fn register(registry: &mut Registry) -> Self {
+        let states = Family::<Label, Gauge>::default();
+        registry.register(
+            "harkara_ingress_redis_breaker",
+            "1 for the state that the breaker before Redis is in: closed (deliveries go there), failing, unfit",
+            states.clone(),
+        );
+        Self(STATES.map(|state| states.get_or_create_owned(&[("state", state)])))
+    }
+
+    /// The breaker is in the state of this name now.
+    pub(crate) fn set(&self, name: &str) {
+        for (state, gauge) in STATES.iter().zip(&self.0) {
+            gauge.set(i64::from(*state == name));
+        }
     }
 }
 

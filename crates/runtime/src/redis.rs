@@ -19,7 +19,7 @@ use crate::settings::RedisSettings;
 
 pub use deadpool_redis::{Connection, Pool};
 
-pub use check::{Note, ServerProblem, ServerReport, check_server, check_server_over};
+pub use check::{Fsync, Note, ServerProblem, ServerReport, check_server, check_server_over};
 pub use pooled::{PooledError, ask_over};
 pub use shared::{SharedConnection, connect_shared};
 

@@ -2,21 +2,17 @@
 
 use harkara_core::durability::Durability;
 use harkara_core::lane::{LANES, Lane};
-use harkara_runtime::redis::ServerReport;
+use harkara_runtime::redis::{Fsync, ServerReport};
 use harkara_runtime::settings::IngressSettings;
 
-/// What confirms that an append has its level of durability.
+/// What confirms that an append has its level of durability, beyond the answer to the append itself: what
+/// the server says to further commands, once for a group of appends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Confirmation {
-    /// The answer to the append itself.
-    Answer,
-    /// What the server says to further commands, once for a group of appends.
-    Wait {
-        /// `WAITAOF`: it is on the server's disk.
-        fsync: bool,
-        /// `WAIT`: that many replicas have it; 0 where none need to.
-        replicas: usize,
-    },
+pub(crate) struct Confirmation {
+    /// `WAITAOF`: it is on the server's disk.
+    pub(crate) fsync: bool,
+    /// `WAIT`: that many replicas have it; 0 where none need to.
+    pub(crate) replicas: usize,
 }
 
 /// The level of each lane, and what confirms it.
@@ -33,7 +29,7 @@ pub(crate) struct Confirmations {
 pub enum LevelNotGiven {
     /// It does not write to disk before it answers, nor can it be asked whether it has.
     #[error(
-        "the lane {lane} is to be {level}, and Redis at {address} does not confirm that a delivery is on its disk ({why}): set appendonly yes and appendfsync always, or use Redis 8.0 or later (not Valkey) with appendfsync everysec; or ask for less with ingress.durability=appended (HARKARA__INGRESS__DURABILITY), or trust Redis with ingress.trust_redis=true"
+        "the lane {lane} is to be {level}, and Redis at {address} does not confirm that a delivery is on its disk ({why}): set appendonly yes, appendfsync always and no-appendfsync-on-rewrite no, or use appendfsync everysec with Redis 7.2, or 8.0 or later (7.4 and Valkey tell too early that they have fsynced); or ask for less with ingress.durability=appended (HARKARA__INGRESS__DURABILITY), or trust Redis with ingress.trust_redis=true"
     )]
     NotFsynced {
         /// The lane.
@@ -61,13 +57,21 @@ pub enum LevelNotGiven {
     },
 }
 
+impl Confirmation {
+    /// Nothing but the answer to the append.
+    pub(crate) const ANSWER: Self = Self {
+        fsync: false,
+        replicas: 0,
+    };
+}
+
 impl Confirmations {
     /// What confirms the levels of the settings on a server; `Err` names one that it cannot give.
     pub(crate) fn of(
         settings: &IngressSettings,
         server: &ServerReport,
     ) -> Result<Self, LevelNotGiven> {
-        let mut by_lane = [Confirmation::Answer; LANES];
+        let mut by_lane = [Confirmation::ANSWER; LANES];
         for lane in Lane::ALL {
             let level = settings.durability[lane.index()];
             by_lane[lane.index()] = confirmation(lane, level, settings, server)?;
@@ -86,15 +90,12 @@ impl Confirmations {
 
     /// Whether appends of any lane go in groups.
     pub(crate) fn are_grouped(&self) -> bool {
-        self.fsyncs_before_answer || self.by_lane != [Confirmation::Answer; LANES]
+        self.fsyncs_before_answer || self.by_lane != [Confirmation::ANSWER; LANES]
     }
 
-    /// Whether what these ask for confirms all that the server needs to be asked `now`.
-    pub(crate) fn suffice_for(&self, now: &Self) -> bool {
-        let asked = self.by_lane.iter().zip(&now.by_lane);
-        asked
-            .into_iter()
-            .all(|(asked, needed)| asked == needed || *needed == Confirmation::Answer)
+    /// Whether appends of any lane wait for an fsync.
+    pub(crate) fn wait_for_fsync(&self) -> bool {
+        self.by_lane.iter().any(|confirmation| confirmation.fsync)
     }
 
     /// What confirms an append to a lane.
@@ -110,18 +111,18 @@ fn confirmation(
     server: &ServerReport,
 ) -> Result<Confirmation, LevelNotGiven> {
     if level == Durability::Appended {
-        return Ok(Confirmation::Answer);
+        return Ok(Confirmation::ANSWER);
     }
-    let fsync = match server.appendfsync.as_deref() {
-        Some("always") => false,
-        Some("everysec") if server.has_waitaof => true,
-        _ if settings.trust_redis => false,
-        told => {
+    let fsync = match server.fsync {
+        Fsync::BeforeAnswer => false,
+        Fsync::WhenAsked => true,
+        Fsync::Unconfirmed if settings.trust_redis => false,
+        Fsync::Unconfirmed => {
             return Err(LevelNotGiven::NotFsynced {
                 lane,
                 level,
                 address: server.address.clone(),
-                why: why_not_fsynced(told, &server.version),
+                why: why_not_fsynced(server),
             });
         }
     };
@@ -137,15 +138,15 @@ fn confirmation(
             connected: server.replicas,
         });
     }
-    Ok(if fsync || replicas > 0 {
-        Confirmation::Wait { fsync, replicas }
-    } else {
-        Confirmation::Answer
-    })
+    Ok(Confirmation { fsync, replicas })
 }
 
-fn why_not_fsynced(appendfsync: Option<&str>, version: &str) -> String {
-    match appendfsync {
+fn why_not_fsynced(server: &ServerReport) -> String {
+    let version = &server.version;
+    match server.appendfsync.as_deref() {
+        Some("always") => {
+            format!("appendfsync always with no-appendfsync-on-rewrite yes, version {version}")
+        }
         Some(policy) => format!("appendfsync {policy}, version {version}"),
         None => "its append-only file is off, or it does not tell".to_owned(),
     }
@@ -160,7 +161,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use harkara_core::lane::Lane;
-    use harkara_runtime::redis::ServerReport;
+    use harkara_runtime::redis::{Fsync, ServerReport};
     use harkara_runtime::settings::{IngressSettings, Settings};
 
     use super::{Confirmation, Confirmations, LevelNotGiven};
@@ -173,12 +174,12 @@ mod tests {
         Settings::from_map(map).unwrap().ingress
     }
 
-    fn server(appendfsync: Option<&str>, has_waitaof: bool, replicas: usize) -> ServerReport {
+    fn server(appendfsync: Option<&str>, fsync: Fsync, replicas: usize) -> ServerReport {
         ServerReport {
             address: "h:1".to_owned(),
             version: "7.0.15".to_owned(),
             appendfsync: appendfsync.map(str::to_owned),
-            has_waitaof,
+            fsync,
             replicas,
             memory_bytes: (0, 0),
             notes: Vec::new(),
@@ -187,33 +188,42 @@ mod tests {
 
     #[test]
     fn a_server_that_fsyncs_before_it_answers_needs_no_further_question() {
-        let confirmations =
-            Confirmations::of(&settings(&[]), &server(Some("always"), true, 0)).unwrap();
+        let confirmations = Confirmations::of(
+            &settings(&[]),
+            &server(Some("always"), Fsync::BeforeAnswer, 0),
+        )
+        .unwrap();
         assert_eq!(
             confirmations.confirmation(Lane::Default),
-            Confirmation::Answer
+            Confirmation::ANSWER
         );
     }
 
     #[test]
     fn fsyncs_of_every_second_are_waited_for_where_the_server_tells_of_them() {
-        let confirmations =
-            Confirmations::of(&settings(&[]), &server(Some("everysec"), true, 0)).unwrap();
+        let confirmations = Confirmations::of(
+            &settings(&[]),
+            &server(Some("everysec"), Fsync::WhenAsked, 0),
+        )
+        .unwrap();
         assert_eq!(
             confirmations.confirmation(Lane::Critical),
-            Confirmation::Wait {
+            Confirmation {
                 fsync: true,
                 replicas: 0
             }
         );
-        let older = Confirmations::of(&settings(&[]), &server(Some("everysec"), false, 0));
+        let older = Confirmations::of(
+            &settings(&[]),
+            &server(Some("everysec"), Fsync::Unconfirmed, 0),
+        );
         assert!(matches!(older, Err(LevelNotGiven::NotFsynced { .. })));
     }
 
     #[test]
     fn a_level_that_is_not_given_is_refused_unless_redis_is_trusted() {
         for appendfsync in [None, Some("no"), Some("everysec")] {
-            let server = server(appendfsync, false, 0);
+            let server = server(appendfsync, Fsync::Unconfirmed, 0);
             let refused = Confirmations::of(&settings(&[]), &server).unwrap_err();
             assert!(refused.to_string().contains("appendfsync always"));
             Confirmations::of(&settings(&[("ingress.trust_redis", "true")]), &server).unwrap();
@@ -229,19 +239,19 @@ mod tests {
             ("ingress.replicas_min", "2"),
         ]);
         let confirmations =
-            Confirmations::of(&settings, &server(Some("always"), false, 2)).unwrap();
+            Confirmations::of(&settings, &server(Some("always"), Fsync::BeforeAnswer, 2)).unwrap();
         assert_eq!(
             confirmations.confirmation(Lane::Default),
-            Confirmation::Answer
+            Confirmation::ANSWER
         );
         assert_eq!(
             confirmations.confirmation(Lane::Critical),
-            Confirmation::Wait {
+            Confirmation {
                 fsync: false,
                 replicas: 2
             }
         );
-        let too_few = Confirmations::of(&settings, &server(Some("always"), false, 1));
+        let too_few = Confirmations::of(&settings, &server(Some("always"), Fsync::BeforeAnswer, 1));
         assert!(matches!(
             too_few,
             Err(LevelNotGiven::TooFewReplicas { connected: 1, .. })

@@ -5,16 +5,19 @@
 //! group. Where a level is confirmed by further commands (`WAITAOF`, `WAIT`), they too are sent once for
 //! the group, and hold up its connection until they are answered.
 //!
-//! A group is whatever has come while two others were on their way, so nothing waits for a clock, a lone
-//! append goes at once, and under load the groups grow by themselves.
+//! A lone append goes at once. A group is whatever has come while others were on their way, and where
+//! each waits for the next of the server's fsyncs, what has come within a short while: so it grows by
+//! itself under load.
 
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use harkara_runtime::redis::SharedConnection;
 use redis::{Cmd, ErrorKind, Pipeline, RedisError, Value};
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::time::Instant;
 
 use super::NotAppended;
 use super::confirmation::Confirmation;
@@ -34,7 +37,18 @@ const WAITING_MAX: usize = 4096;
 
 /// Groups of one server thread on their way at once. With more, each would be smaller, and cost a write
 /// to disk of its own.
-pub(super) const GROUPS_IN_FLIGHT_MAX: usize = 2;
+const IN_FLIGHT_MAX: usize = 2;
+
+/// Where every group waits for the next fsync, a group follows another that is still on its way after this
+/// time at the soonest. It is what an fsync every second can cost a delivery beyond that second.
+const FSYNC_WAIT_GAP: Duration = Duration::from_millis(100);
+
+/// The longest that an append may take where Redis fsyncs every second and its disk is quick: the gap, the
+/// second, and what Redis is late by, whose clock ticks ten times a second.
+pub(crate) const FSYNC_WAIT_MAX: Duration = Duration::from_millis(1200);
+
+/// As many such groups as leave while one waits so long.
+const FSYNC_WAITS_IN_FLIGHT_MAX: usize = 12;
 
 /// What Redis answers to `MULTI`.
 const OK: &str = "OK";
@@ -49,46 +63,76 @@ pub(super) struct Append {
     pub(super) confirm: Confirm,
 }
 
-/// A group on its way, and what confirms it.
+/// A group on its way. Its connection and its permit are given back when it ends, however it does.
 struct Sending {
     connection: Rc<SharedConnection>,
     confirmation: Confirmation,
     timeout: Duration,
+    idle: Idle,
+    _permit: OwnedSemaphorePermit,
 }
 
-/// Starts the task that gathers this server thread's appends, over one connection for each group on its
-/// way. It ends when the sender is dropped.
+/// Connections that no group is on. The one used last is taken first, so that few are opened where few are
+/// needed.
+type Idle = Rc<RefCell<Vec<Rc<SharedConnection>>>>;
+
+impl Drop for Sending {
+    fn drop(&mut self) {
+        self.idle.borrow_mut().push(self.connection.clone());
+    }
+}
+
+/// Starts the task that gathers this server thread's appends. It ends when the sender is dropped.
+///
+/// `connect` gives a connection that connects with its first command.
 pub(super) fn gather(
-    connections: [Rc<SharedConnection>; GROUPS_IN_FLIGHT_MAX],
+    connect: impl Fn() -> SharedConnection,
     confirmation: Confirmation,
     timeout: Duration,
 ) -> mpsc::Sender<Append> {
     let (sender, mut waiting) = mpsc::channel(WAITING_MAX);
     let entries_max = match confirmation {
-        Confirmation::Answer => ANSWERED_ENTRIES_MAX,
-        Confirmation::Wait { .. } => WAITED_ENTRIES_MAX,
+        Confirmation::ANSWER => ANSWERED_ENTRIES_MAX,
+        _ => WAITED_ENTRIES_MAX,
+    };
+    let (in_flight_max, gap) = if confirmation.fsync {
+        (FSYNC_WAITS_IN_FLIGHT_MAX, FSYNC_WAIT_GAP)
+    } else {
+        (IN_FLIGHT_MAX, Duration::ZERO)
+    };
+    let connections: Vec<_> = if confirmation == Confirmation::ANSWER {
+        let shared = Rc::new(connect());
+        vec![shared; in_flight_max]
+    } else {
+        // What blocks until it is confirmed needs a connection of its own.
+        (0..in_flight_max).map(|_| Rc::new(connect())).collect()
     };
     actix_web::rt::spawn(async move {
-        let free = Arc::new(Semaphore::new(GROUPS_IN_FLIGHT_MAX));
-        let idle = Rc::new(std::cell::RefCell::new(connections.to_vec()));
+        let free = Arc::new(Semaphore::new(in_flight_max));
+        let idle: Idle = Rc::new(RefCell::new(connections));
+        let mut next_at = Instant::now();
         loop {
             let permit = free.clone().acquire_owned().await;
             let permit = permit.expect("the semaphore is never closed");
+            if !gap.is_zero() {
+                let others = u32::try_from(in_flight_max - 1).unwrap_or(u32::MAX);
+                tokio::select! {
+                    () = tokio::time::sleep_until(next_at) => {}
+                    _none_on_its_way = free.acquire_many(others) => {}
+                }
+            }
             let Some(group) = next_group(&mut waiting, entries_max).await else {
                 return;
             };
-            let connection = idle.borrow_mut().pop().expect("as many as permits");
-            let idle = idle.clone();
-            actix_web::rt::spawn(async move {
-                let sending = Sending {
-                    connection,
-                    confirmation,
-                    timeout,
-                };
-                sending.append(group).await;
-                idle.borrow_mut().push(sending.connection);
-                drop(permit);
-            });
+            next_at = Instant::now() + gap;
+            let sending = Sending {
+                connection: idle.borrow_mut().pop().expect("as many as permits"),
+                confirmation,
+                timeout,
+                idle: idle.clone(),
+                _permit: permit,
+            };
+            actix_web::rt::spawn(async move { sending.append(group).await });
         }
     });
     sender
@@ -143,6 +187,10 @@ impl Sending {
             Ok(Err(error)) => Err(NotAppended::Redis(error)),
             Err(_) => Err(NotAppended::Timeout),
         };
+        // Whatever the error, the next group may find a sound server over a new connection.
+        if !matches!(&outcomes, Ok(outcomes) if outcomes.iter().all(Result::is_ok)) {
+            self.connection.suspect();
+        }
         match outcomes {
             Ok(outcomes) => {
                 for (confirm, outcome) in waiting.into_iter().zip(outcomes) {
@@ -150,7 +198,6 @@ impl Sending {
                 }
             }
             Err(error) => {
-                self.connection.suspect();
                 for confirm in waiting {
                     tell(confirm, Err(error.clone()));
                 }
@@ -159,9 +206,7 @@ impl Sending {
     }
 
     fn add_waits(&self, pipeline: &mut Pipeline) {
-        let Confirmation::Wait { fsync, replicas } = self.confirmation else {
-            return;
-        };
+        let Confirmation { fsync, replicas } = self.confirmation;
         let millis = u64::try_from(self.timeout.as_millis()).unwrap_or(u64::MAX);
         if fsync {
             pipeline.cmd("WAITAOF").arg(1).arg(0).arg(millis);
@@ -194,21 +239,20 @@ impl Sending {
         } else {
             answers.by_ref().take(n_entries).collect()
         };
-        if let Confirmation::Wait { fsync, replicas } = self.confirmation {
-            if fsync {
-                let fsynced = match answers.next() {
-                    Some(Value::Array(counts)) => integer(counts.into_iter().next())?,
-                    other => integer(other)?,
-                };
-                if fsynced < 1 {
-                    return Err(NotAppended::NotFsynced);
-                }
+        let Confirmation { fsync, replicas } = self.confirmation;
+        if fsync {
+            let fsynced = match answers.next() {
+                Some(Value::Array(counts)) => integer(counts.into_iter().next())?,
+                other => integer(other)?,
+            };
+            if fsynced < 1 {
+                return Err(NotAppended::NotFsynced);
             }
-            if replicas > 0 {
-                let confirmed = integer(answers.next())?;
-                if usize::try_from(confirmed).unwrap_or(0) < replicas {
-                    return Err(NotAppended::TooFewReplicas { confirmed });
-                }
+        }
+        if replicas > 0 {
+            let confirmed = integer(answers.next())?;
+            if usize::try_from(confirmed).unwrap_or(0) < replicas {
+                return Err(NotAppended::TooFewReplicas { confirmed });
             }
         }
         Ok(appended.into_iter().map(outcome).collect())

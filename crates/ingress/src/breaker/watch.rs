@@ -1,4 +1,4 @@
-//! Looks at Redis: whether it takes writes, has room, and is as durable as it was at the start.
+//! Looks at Redis: whether it takes writes, has room, and is as durable as it is to be.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,11 +8,12 @@ use harkara_runtime::admin::{Liveness, Progress};
 use harkara_runtime::failure;
 use harkara_runtime::redis::{ServerProblem, address, check_server_over, connect_blocking};
 use harkara_runtime::settings::{IngressSettings, RedisSettings};
+use redis::RedisError;
 use redis::aio::MultiplexedConnection;
 
 use super::Breaker;
 use crate::append::Confirmations;
-use crate::rehearsal::takes_appends_over;
+use crate::rehearsal::rehearse;
 
 /// Time between two looks while all is well.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -24,6 +25,13 @@ const RETRY_MAX: Duration = Duration::from_secs(2);
 /// Redis must have been well for this long before the waits begin anew with the shortest.
 const WELL_FOR: Duration = Duration::from_secs(5);
 
+/// Looks in a row that may fail while appends succeed. After these, nobody knows any more whether Redis is
+/// as durable as it is to be, nor how full it is.
+const FAILED_LOOKS_MAX: u32 = 5;
+
+/// The part of a bound by which Redis must be below it before deliveries go there again.
+const ROOM_DIVISOR: u64 = 20;
+
 /// Beyond the wait for Redis, a turn of the watch takes a tenth of this. One that takes longer stands still.
 const QUIET_MAX: Duration = Duration::from_secs(20);
 
@@ -32,15 +40,15 @@ pub(crate) struct Watch {
     breaker: Arc<Breaker>,
     redis: RedisSettings,
     ingress: IngressSettings,
-    /// What confirmed the levels at the start, and still has to.
-    confirmations: Confirmations,
+    /// The longest that a look may take.
+    look_max: Duration,
     progress: Arc<Progress>,
 }
 
 /// What a look has shown.
 enum Look {
-    /// Redis can be given deliveries; the connection may serve the next look.
-    Fit(MultiplexedConnection),
+    /// Redis can be given deliveries, and this confirms them; the connection may serve the next look.
+    Fit(Confirmations, MultiplexedConnection),
     /// It cannot, and this is why.
     Unfit(String),
 }
@@ -50,17 +58,15 @@ impl Watch {
         breaker: Arc<Breaker>,
         redis: &RedisSettings,
         ingress: &IngressSettings,
-        confirmations: Confirmations,
         liveness: &Liveness,
     ) -> Self {
+        let look_max = redis.connect_timeout + redis.response_timeout;
         Self {
             breaker,
             redis: redis.clone(),
             ingress: ingress.clone(),
-            confirmations,
-            progress: Arc::new(
-                liveness.watch("watch of Redis", QUIET_MAX + redis.response_timeout),
-            ),
+            look_max,
+            progress: Arc::new(liveness.watch("watch of Redis", QUIET_MAX + look_max)),
         }
     }
 
@@ -73,15 +79,14 @@ impl Watch {
     pub(crate) async fn run(self) {
         let mut retry = RETRY_FIRST;
         let mut well_since = Instant::now();
+        let mut n_failed = 0;
         // Kept while all is well. Else the next look opens another: behind the same name there may be
         // another server by then.
         let mut connection = None;
         loop {
             self.progress.touch();
-            if self.breaker.reason().is_some() {
-                tokio::time::sleep(retry).await;
-                retry = (retry * 2).min(RETRY_MAX);
-            } else {
+            let was_closed = self.breaker.look().is_closed();
+            if was_closed {
                 if well_since.elapsed() >= WELL_FOR {
                     retry = RETRY_FIRST;
                 }
@@ -89,91 +94,97 @@ impl Watch {
                     () = tokio::time::sleep(LOOK_EVERY) => {}
                     () = self.breaker.opened.notified() => continue,
                 }
+            } else {
+                tokio::time::sleep(retry).await;
+                retry = (retry * 2).min(RETRY_MAX);
             }
-            let kept = connection.take();
-            match tokio::time::timeout(self.redis.response_timeout, self.look(kept)).await {
-                Ok(Ok(Look::Fit(used))) => {
+            let look = tokio::time::timeout(self.look_max, self.look(connection.take())).await;
+            match look.unwrap_or_else(|_| Err("no answer in time".to_owned())) {
+                Ok(Look::Fit(confirmations, used)) => {
+                    n_failed = 0;
                     connection = Some(used);
-                    if self.breaker.reason().is_some() {
-                        self.breaker.close();
+                    if !was_closed {
                         well_since = Instant::now();
                     }
+                    self.breaker.found_fit(confirmations);
                 }
-                Ok(Ok(Look::Unfit(reason))) => self.breaker.found_unfit(&reason),
-                // While it is closed, appends show better than this look whether Redis is there.
-                Ok(Err(reason)) => tracing::debug!(reason, "Redis could not be looked at."),
-                Err(_) => tracing::debug!("Redis could not be looked at in time."),
+                Ok(Look::Unfit(reason)) => {
+                    n_failed = 0;
+                    self.breaker.found_unfit(reason);
+                }
+                Err(reason) => {
+                    tracing::debug!(reason, "Redis could not be looked at.");
+                    n_failed += 1;
+                    if n_failed >= FAILED_LOOKS_MAX {
+                        self.breaker.found_failing(reason);
+                    }
+                }
             }
         }
     }
 
     /// Looks over a connection, or over a new one; `Err` where nothing could be found out.
     async fn look(&self, kept: Option<MultiplexedConnection>) -> Result<Look, String> {
+        let told = |error: RedisError| {
+            failure::with_causes(&ServerProblem::of(&address(&self.redis), error))
+        };
         let mut connection = match kept {
             Some(connection) => connection,
             None => connect_blocking(&self.redis, Duration::ZERO)
                 .await
-                .map_err(|error| {
-                    failure::with_causes(&ServerProblem::of(&address(&self.redis), error))
-                })?,
+                .map_err(told)?,
         };
-        Ok(match self.unfit(&mut connection).await? {
-            Some(reason) => Look::Unfit(reason),
-            None => Look::Fit(connection),
-        })
-    }
-
-    /// Why Redis is not fit to take deliveries; `Err` where it could not be found out.
-    async fn unfit(
-        &self,
-        connection: &mut MultiplexedConnection,
-    ) -> Result<Option<String>, String> {
-        let server = match check_server_over(connection, &self.redis).await {
+        let server = match check_server_over(&mut connection, &self.redis).await {
             Ok(server) => server,
             // It takes appends, and drops them when it is full: no append would show that.
             Err(evicts @ ServerProblem::EvictsEntries { .. }) => {
-                return Ok(Some(evicts.to_string()));
+                return Ok(Look::Unfit(evicts.to_string()));
             }
             Err(problem) => return Err(failure::with_causes(&problem)),
         };
-        match Confirmations::of(&self.ingress, &server) {
-            Err(not_given) => return Ok(Some(not_given.to_string())),
-            Ok(now) if !self.confirmations.suffice_for(&now) => {
-                return Ok(Some(
-                    "the answers of Redis confirm less than they did at the start; restart the ingress"
-                        .to_owned(),
-                ));
-            }
-            Ok(_) => {}
-        }
+        let confirmations = match Confirmations::of(&self.ingress, &server) {
+            Ok(confirmations) => confirmations,
+            Err(not_given) => return Ok(Look::Unfit(not_given.to_string())),
+        };
+        let percent_max = self.bound(self.ingress.redis_memory_percent_max);
         if let Some(percent) = server.memory_percent()
-            && percent >= self.ingress.redis_memory_percent_max
+            && percent >= percent_max
         {
-            return Ok(Some(format!(
-                "{percent} % of the memory of Redis is in use (ingress.redis_memory_percent_max)"
+            return Ok(Look::Unfit(format!(
+                "{percent} % of the memory of Redis is in use, and {percent_max} % is the bound (ingress.redis_memory_percent_max)"
             )));
         }
-        let entries = self.n_entries(connection).await?;
-        if entries >= self.ingress.entries_max {
-            return Ok(Some(format!(
-                "{entries} entries are in the lanes (ingress.entries_max)"
+        let entries = self.n_entries(&mut connection).await.map_err(told)?;
+        let entries_max = self.bound(self.ingress.entries_max);
+        if entries >= entries_max {
+            return Ok(Look::Unfit(format!(
+                "{entries} entries are in the lanes, and {entries_max} is the bound (ingress.entries_max)"
             )));
         }
-        takes_appends_over(connection, self.redis.partition).await?;
-        Ok(None)
+        rehearse(&mut connection, self.redis.partition, &confirmations)
+            .await
+            .map_err(told)?;
+        Ok(Look::Fit(confirmations, connection))
     }
 
-    async fn n_entries(&self, connection: &mut MultiplexedConnection) -> Result<u64, String> {
+    /// A bound as it stands while deliveries go to Redis; once one was reached, it is a little lower, so that
+    /// they do not go back and forth.
+    fn bound(&self, most: u64) -> u64 {
+        if self.breaker.look().may_be_tried() {
+            most
+        } else {
+            most - most / ROOM_DIVISOR
+        }
+    }
+
+    async fn n_entries(&self, connection: &mut MultiplexedConnection) -> Result<u64, RedisError> {
         let mut lengths = redis::pipe();
         for lane in Lane::ALL {
             lengths
                 .cmd("XLEN")
                 .arg(lane.stream_key(self.redis.partition));
         }
-        let lengths: Vec<u64> = lengths
-            .query_async(connection)
-            .await
-            .map_err(|e| e.to_string())?;
+        let lengths: Vec<u64> = lengths.query_async(connection).await?;
         Ok(lengths.into_iter().sum())
     }
 }

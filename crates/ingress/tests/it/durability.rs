@@ -30,7 +30,7 @@ pub(crate) async fn replica_of(primary: &RedisServer) -> RedisServer {
 }
 
 #[tokio::test]
-async fn a_server_that_fsyncs_every_second_is_refused_unless_less_is_asked_or_it_is_trusted() {
+async fn a_server_that_confirms_no_fsync_is_refused_unless_less_is_asked_or_it_is_trusted() {
     let redis = RedisServer::start(&["--appendfsync", "no"]).await;
     for (changed, starts) in [
         (("ingress.durability", "fsynced"), false),
@@ -79,30 +79,10 @@ async fn the_level_is_in_the_entry_and_counted() {
 
 const EVERY_SECOND: [&str; 2] = ["--appendfsync", "everysec"];
 
-/// Such a server fsyncs at most once within this.
-const FSYNC_EVERY: Duration = Duration::from_secs(1);
-
 const FSYNCED_OR_REFUSED: [(&str, &str); 2] = [
     ("ingress.durability", "fsynced"),
     ("ingress.inbox_connections_max", "0"),
 ];
-
-/// A number in what the server tells of itself, after this text; 0 where it does not tell it.
-async fn told(connection: &mut MultiplexedConnection, section: &str, before: &str) -> u64 {
-    let info: String = redis::cmd("INFO")
-        .arg(section)
-        .query_async(connection)
-        .await
-        .unwrap();
-    let number = info.lines().find_map(|line| line.strip_prefix(before));
-    number.map_or(0, |n| n.split(',').next().unwrap().parse().unwrap())
-}
-
-/// How often a server was asked whether it has fsynced.
-async fn n_waits_for_fsync(redis: &RedisServer) -> u64 {
-    let mut connection = redis.connection().await;
-    told(&mut connection, "commandstats", "cmdstat_waitaof:calls=").await
-}
 
 /// How many deliveries were answered 200 as fsynced.
 async fn n_fsynced(ingress: &Ingress) -> u64 {
@@ -113,25 +93,58 @@ async fn n_fsynced(ingress: &Ingress) -> u64 {
         .map_or(0, |count| count.parse().unwrap())
 }
 
+/// Far less than a second, and far more than an answer takes that waits for nothing.
+const WAITED_MIN: Duration = Duration::from_millis(500);
+
 #[tokio::test]
-async fn a_server_that_fsyncs_every_second_is_asked_before_the_answer() {
+async fn where_redis_fsyncs_every_second_the_answer_waits_for_the_fsync() {
     let redis = RedisServer::start_with_waitaof(&EVERY_SECOND).await;
-    let [level, inbox] = FSYNCED_OR_REFUSED;
-    let patient = [level, inbox, ("ingress.append_timeout_ms", "10000")];
-    let ingress = Ingress::start_on(&redis.url(), &patient).await;
-    let before = n_waits_for_fsync(&redis).await;
-    let delivered_at = Instant::now();
-    for n in 1..=3 {
+    let ingress = Ingress::start_on(&redis.url(), &FSYNCED_OR_REFUSED).await;
+    // The first may meet an fsync that is due.
+    assert_eq!(ingress.deliver("{}").await.status, 200);
+    for _ in 0..2 {
+        let asked_at = Instant::now();
         assert_eq!(ingress.deliver("{}").await.status, 200);
-        assert_eq!(n_waits_for_fsync(&redis).await, before + n);
+        assert!(asked_at.elapsed() > WAITED_MIN, "{:?}", asked_at.elapsed());
     }
-    // One after the other they take three fsyncs: an answer that comes sooner has not waited for its own.
-    let elapsed = delivered_at.elapsed();
-    assert!(elapsed > FSYNC_EVERY * 3 / 2, "{elapsed:?}");
     for entry in ingress.entries(Lane::Default).await {
         assert_eq!(entry.durability, Some(Durability::Fsynced));
     }
     assert_eq!(n_fsynced(&ingress).await, 3);
+    ingress.stop().await;
+}
+
+/// Deliveries of a steady stream, and the time between two of them.
+const STEADY: u32 = 200;
+const STEADY_GAP: Duration = Duration::from_millis(20);
+
+#[tokio::test]
+async fn a_steady_stream_is_accepted_where_every_answer_waits_for_an_fsync() {
+    let redis = RedisServer::start_with_waitaof(&EVERY_SECOND).await;
+    let ingress = Ingress::start_on(&redis.url(), &FSYNCED_OR_REFUSED).await;
+    let first_at = tokio::time::Instant::now();
+    let deliveries = (0..STEADY).map(async |n| {
+        tokio::time::sleep_until(first_at + STEADY_GAP * n).await;
+        let body = format!(r#"{{"event":"order.paid","n":{n}}}"#);
+        assert_eq!(ingress.deliver(body).await.status, 200, "delivery {n}");
+    });
+    futures_util::future::join_all(deliveries).await;
+    assert_eq!(n_fsynced(&ingress).await, u64::from(STEADY));
+    ingress.stop().await;
+}
+
+#[tokio::test]
+async fn a_server_that_begins_to_fsync_every_second_is_asked_from_then_on() {
+    let redis = RedisServer::start_with_waitaof(&["--appendfsync", "always"]).await;
+    let ingress = Ingress::start_on(&redis.url(), &FSYNCED_OR_REFUSED).await;
+    assert_eq!(ingress.deliver("{}").await.status, 200);
+    redis.configure("appendfsync", "everysec").await;
+    wait_until("the answer waits for the fsync", BOUND, async || {
+        let asked_at = Instant::now();
+        assert_eq!(ingress.deliver("{}").await.status, 200);
+        asked_at.elapsed() > WAITED_MIN
+    })
+    .await;
     ingress.stop().await;
 }
 
@@ -214,7 +227,7 @@ async fn a_server_that_stops_to_fsync_or_begins_to_evict_is_not_trusted_any_more
     let ingress = Ingress::start_on(&redis.url(), &levels).await;
     assert_eq!(ingress.deliver("{}").await.status, 200);
     for (setting, worse, sound) in [
-        ("appendfsync", "everysec", "always"),
+        ("appendfsync", "no", "always"),
         ("maxmemory-policy", "allkeys-lru", "noeviction"),
     ] {
         redis.configure(setting, worse).await;
@@ -229,6 +242,17 @@ async fn a_server_that_stops_to_fsync_or_begins_to_evict_is_not_trusted_any_more
         .await;
     }
     ingress.stop().await;
+}
+
+/// A number in what the server tells of itself, after this text; 0 where it does not tell it.
+async fn told(connection: &mut MultiplexedConnection, section: &str, before: &str) -> u64 {
+    let info: String = redis::cmd("INFO")
+        .arg(section)
+        .query_async(connection)
+        .await
+        .unwrap();
+    let number = info.lines().find_map(|line| line.strip_prefix(before));
+    number.map_or(0, |n| n.split(',').next().unwrap().parse().unwrap())
 }
 
 #[tokio::test]

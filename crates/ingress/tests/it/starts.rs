@@ -13,6 +13,8 @@ use harkara_testkit::RedisServer;
 use crate::durability::replica_of;
 use crate::ingress::{Ingress, UNSET, build};
 
+const WITHOUT_INBOX: (&str, &str) = ("ingress.inbox_connections_max", "0");
+
 /// The refusal to start, as an operator would read it.
 async fn refusal(redis_url: &str, changed: &[(&str, &str)]) -> (StartError, String) {
     let error = build(redis_url, changed)
@@ -44,12 +46,12 @@ async fn no_endpoint_refuses_the_start_with_the_remedy() {
 }
 
 #[tokio::test]
-async fn an_unreachable_redis_refuses_the_start() {
+async fn an_unreachable_redis_refuses_the_start_without_an_inbox() {
     let closed = TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()
         .unwrap();
-    let (error, told) = refusal(&format!("redis://{closed}"), &[]).await;
+    let (error, told) = refusal(&format!("redis://{closed}"), &[WITHOUT_INBOX]).await;
     assert!(
         matches!(error, StartError::Redis(ServerProblem::Unreachable { .. })),
         "{error:?}"
@@ -60,10 +62,11 @@ async fn an_unreachable_redis_refuses_the_start() {
 }
 
 #[tokio::test]
-async fn a_redis_that_does_not_answer_refuses_the_start_in_time() {
+async fn a_redis_that_does_not_answer_refuses_the_start_in_time_without_an_inbox() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("redis://{}", silent.local_addr().unwrap());
-    let (error, _) = refusal(&url, &[("redis.connect_timeout_ms", "200")]).await;
+    let in_time = ("redis.connect_timeout_ms", "200");
+    let (error, _) = refusal(&url, &[WITHOUT_INBOX, in_time]).await;
     assert!(
         matches!(error, StartError::Redis(ServerProblem::Unreachable { .. })),
         "{error:?}"
@@ -178,10 +181,19 @@ async fn a_user_who_may_make_no_transaction_refuses_the_start_only_where_appends
 #[tokio::test]
 async fn a_user_who_may_not_ask_for_the_confirmation_of_a_level_refuses_the_start() {
     let fsyncs = RedisServer::start_with_waitaof(&["--appendfsync", "everysec"]).await;
+    // It answers before the fsync while it rewrites its file, so its answer confirms nothing.
+    let loose = [
+        "--appendfsync",
+        "always",
+        "--no-appendfsync-on-rewrite",
+        "yes",
+    ];
+    let loose = RedisServer::start_with_waitaof(&loose).await;
     let replicated = RedisServer::start(&["--appendfsync", "always"]).await;
     let _replica = replica_of(&replicated).await;
     for (redis, may_not, level) in [
         (&fsyncs, "waitaof", "fsynced"),
+        (&loose, "waitaof", "fsynced"),
         (&replicated, "wait", "replicated"),
     ] {
         let mut connection = redis.connection().await;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 
 use ::redis::aio::MultiplexedConnection;
-use ::redis::{ErrorKind, RedisError, ServerErrorKind};
+use ::redis::{ErrorKind, FromRedisValue, RedisError, RedisResult, ServerErrorKind, Value};
 use harkara_tls::Refusal;
 
 use crate::settings::RedisSettings;
@@ -15,29 +15,44 @@ const POLICY_REQUIRED: &str = "noeviction";
 /// The first version that has `XAUTOCLAIM` and `XADD … NOMKSTREAM`.
 const VERSION_MIN: (u32, u32) = (6, 2);
 
-/// The first version whose `WAITAOF` waits for the fsync in every case. Before, from 7.2 on, with
-/// `appendfsync everysec` it confirms a write that is not on the disk yet if another was fsynced less than
-/// a second ago (<https://github.com/redis/redis/pull/13793>). So does Valkey, which gives its
-/// compatibility as 7.2: 9.1.2 was seen to confirm fifteen writes with two fsyncs.
-const WAITAOF_SOUND_SINCE: (u32, u32) = (8, 0);
+/// The version that brought `WAITAOF`, and the one since which it can be relied on again: from 7.4 on it
+/// was answered before the fsync where Redis fsyncs every second (redis/redis#13793). Valkey inherited that
+/// and has it still (8.0 to 9.1 were measured), so none of its versions counts.
+const WAITAOF_FIRST: (u32, u32) = (7, 2);
+const WAITAOF_AGAIN: (u32, u32) = (8, 0);
+
+/// A replica that has not been heard of for longer is not counted: a sound one tells every second how far
+/// it is, and one that hangs is dropped by Redis only after a minute.
+const REPLICA_LAG_MAX_S: u64 = 2;
 
 /// A server that can be used, and what an operator should know about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerReport {
     /// `host:port`.
     pub address: String,
-    /// The server's version, such as `7.0.15`; empty when it does not tell.
+    /// The server's version, such as `7.0.15` or `Valkey 8.0.1`; empty when it does not tell.
     pub version: String,
     /// `appendfsync` (`always`, `everysec`, `no`) where the append-only file is on and known.
     pub appendfsync: Option<String>,
-    /// Whether it has a `WAITAOF` that confirms nothing but what is on its disk.
-    pub has_waitaof: bool,
-    /// Replicas that are connected.
+    /// What confirms that a write is on its disk.
+    pub fsync: Fsync,
+    /// Replicas that follow.
     pub replicas: usize,
     /// Bytes in use, and the most that it may use; 0 is no bound, or one that it does not tell.
     pub memory_bytes: (u64, u64),
     /// Risks and gaps that do not stop the start.
     pub notes: Vec<Note>,
+}
+
+/// What confirms that a write is on the server's disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fsync {
+    /// The answer to the write.
+    BeforeAnswer,
+    /// The answer to `WAITAOF`.
+    WhenAsked,
+    /// Nothing.
+    Unconfirmed,
 }
 
 /// Something about the server that an operator should know.
@@ -171,7 +186,7 @@ pub async fn check_server(settings: &RedisSettings) -> Result<ServerReport, Serv
             if settings.tls.is_some() && source.is_timeout() {
                 ServerProblem::SilentOverTls { address, source }
             } else {
-                problem(&address, source)
+                ServerProblem::of(&address, source)
             }
         })?;
     check_server_over(&mut connection, settings).await
@@ -183,10 +198,15 @@ pub async fn check_server_over(
     settings: &RedisSettings,
 ) -> Result<ServerReport, ServerProblem> {
     let address = super::address(settings);
-    let info: String = match ::redis::cmd("INFO").query_async(connection).await {
-        Ok(info) => info,
-        Err(error) => return Err(problem(&address, error)),
-    };
+    let mut answers = ask(connection)
+        .await
+        .map_err(|error| ServerProblem::of(&address, error))?
+        .into_iter();
+    let mut next = || answers.next().unwrap_or(Value::Nil);
+    let info: String = read(next()).map_err(|error| ServerProblem::of(&address, error))?;
+    // Managed services rename or forbid CONFIG; INFO tells the policy all the same.
+    let config: Option<HashMap<String, String>> = read(next()).ok();
+
     let info = parse_info(&info);
     let field = |name: &str| info.get(name).copied().unwrap_or_default();
     if field("role") == "slave" {
@@ -199,19 +219,28 @@ pub async fn check_server_over(
     if field("loading") == "1" {
         return Err(ServerProblem::Loading { address });
     }
-
-    let config: Option<HashMap<String, String>> = match ::redis::cmd("CONFIG")
-        .arg("GET")
-        .arg(&["maxmemory-policy", "appendonly", "appendfsync"])
-        .query_async(connection)
-        .await
-    {
-        Ok(config) => Some(config),
-        // Managed services rename or forbid CONFIG; INFO tells the policy all the same.
-        Err(error) if matches!(error.kind(), ErrorKind::Server(_) | ErrorKind::Extension) => None,
-        Err(error) => return Err(problem(&address, error)),
-    };
     report(address, &info, config.as_ref())
+}
+
+/// What the server tells of itself and of its configuration, in one round trip; a refusal of either stands
+/// in the place of its answer.
+async fn ask(connection: &mut MultiplexedConnection) -> RedisResult<Vec<Value>> {
+    let mut questions = ::redis::pipe();
+    questions.ignore_errors().cmd("INFO");
+    questions.cmd("CONFIG").arg("GET").arg(&[
+        "maxmemory-policy",
+        "appendonly",
+        "appendfsync",
+        "no-appendfsync-on-rewrite",
+    ]);
+    questions.query_async(connection).await
+}
+
+fn read<T: FromRedisValue>(answer: Value) -> RedisResult<T> {
+    match answer {
+        Value::ServerError(refusal) => Err(refusal.into()),
+        answer => Ok(T::from_redis_value(answer)?),
+    }
 }
 
 fn report(
@@ -246,22 +275,80 @@ fn report(
     }
     Ok(ServerReport {
         address,
-        version: told("redis_version").unwrap_or_default().to_owned(),
+        version: match told("valkey_version") {
+            Some(version) => format!("Valkey {version}"),
+            None => told("redis_version").unwrap_or_default().to_owned(),
+        },
         appendfsync: appendfsync.map(str::to_owned),
-        has_waitaof: told("redis_version")
-            .and_then(version)
-            .is_some_and(|version| version >= WAITAOF_SOUND_SINCE),
-        replicas: usize::try_from(number("connected_slaves")).unwrap_or(usize::MAX),
+        fsync: match appendfsync {
+            // With `yes` it answers before the fsync while it rewrites its file.
+            Some("always") if configured("no-appendfsync-on-rewrite") == Some("no") => {
+                Fsync::BeforeAnswer
+            }
+            Some("always" | "everysec") if has_sound_waitaof(info) => Fsync::WhenAsked,
+            _ => Fsync::Unconfirmed,
+        },
+        replicas: info
+            .iter()
+            .filter(|(name, told)| is_replica_that_follows(name, told))
+            .count(),
         memory_bytes: (number("used_memory"), number("maxmemory")),
         notes,
     })
+}
+
+/// Whether `WAITAOF` is there and waits for the fsync.
+fn has_sound_waitaof(info: &HashMap<&str, &str>) -> bool {
+    let is_redis = !info.contains_key("valkey_version")
+        && info.get("server_name").is_none_or(|name| *name == "redis");
+    let version = info.get("redis_version").copied().and_then(version);
+    is_redis && version.is_some_and(|v| v == WAITAOF_FIRST || v >= WAITAOF_AGAIN)
+}
+
+/// Whether a line of `INFO`, such as `slave0:ip=10.0.0.2,port=6379,state=online,offset=1,lag=0`, is of a
+/// replica that has all but the last moments.
+fn is_replica_that_follows(name: &str, told: &str) -> bool {
+    let number = name.strip_prefix("slave");
+    let of = |wanted: &str| {
+        told.split(',')
+            .filter_map(|pair| pair.split_once('='))
+            .find_map(|(name, value)| (name == wanted).then_some(value))
+    };
+    number.is_some_and(|number| number.parse::<u32>().is_ok())
+        && of("state") == Some("online")
+        && of("lag")
+            .and_then(|lag| lag.parse().ok())
+            .is_some_and(|lag: u64| lag <= REPLICA_LAG_MAX_S)
 }
 
 impl ServerProblem {
     /// What an error of the server at `address` (`host:port`) means for an operator.
     #[must_use]
     pub fn of(address: &str, source: RedisError) -> Self {
-        problem(address, source)
+        let address = address.to_owned();
+        if let Some(refusal) = Refusal::within(&source) {
+            let remedy = refusal.remedy("redis");
+            return Self::Untrusted { address, remedy };
+        }
+        match (source.kind(), source.code()) {
+            (_, Some("NOAUTH")) => Self::PasswordRequired { address, source },
+            (ErrorKind::AuthenticationFailed, _) | (_, Some("WRONGPASS")) => {
+                Self::WrongPassword { address, source }
+            }
+            (ErrorKind::Server(ServerErrorKind::NoPerm), _) => {
+                Self::NotPermitted { address, source }
+            }
+            // The reason why a transaction was discarded.
+            (ErrorKind::Server(ServerErrorKind::ExecAbort), _)
+                if source.detail().is_some_and(|told| told.contains("NOPERM")) =>
+            {
+                Self::NotPermitted { address, source }
+            }
+            (ErrorKind::Server(ServerErrorKind::BusyLoading), _) => Self::Loading { address },
+            (ErrorKind::Server(ServerErrorKind::ReadOnly), _) => Self::ReadOnlyReplica { address },
+            (ErrorKind::Io, _) => Self::Unreachable { address, source },
+            _ => Self::Misbehaves { address, source },
+        }
     }
 }
 
@@ -273,35 +360,6 @@ fn version(text: &str) -> Option<(u32, u32)> {
 
 fn version_text((major, minor): (u32, u32)) -> String {
     format!("{major}.{minor}")
-}
-
-fn problem(address: &str, source: RedisError) -> ServerProblem {
-    let address = address.to_owned();
-    if let Some(refusal) = Refusal::within(&source) {
-        let remedy = refusal.remedy("redis");
-        return ServerProblem::Untrusted { address, remedy };
-    }
-    match (source.kind(), source.code()) {
-        (_, Some("NOAUTH")) => ServerProblem::PasswordRequired { address, source },
-        (ErrorKind::AuthenticationFailed, _) | (_, Some("WRONGPASS")) => {
-            ServerProblem::WrongPassword { address, source }
-        }
-        (ErrorKind::Server(ServerErrorKind::NoPerm), _) => {
-            ServerProblem::NotPermitted { address, source }
-        }
-        // The reason why a transaction was discarded.
-        (ErrorKind::Server(ServerErrorKind::ExecAbort), _)
-            if source.detail().is_some_and(|told| told.contains("NOPERM")) =>
-        {
-            ServerProblem::NotPermitted { address, source }
-        }
-        (ErrorKind::Server(ServerErrorKind::BusyLoading), _) => ServerProblem::Loading { address },
-        (ErrorKind::Server(ServerErrorKind::ReadOnly), _) => {
-            ServerProblem::ReadOnlyReplica { address }
-        }
-        (ErrorKind::Io, _) => ServerProblem::Unreachable { address, source },
-        _ => ServerProblem::Misbehaves { address, source },
-    }
 }
 
 fn parse_info(info: &str) -> HashMap<&str, &str> {
@@ -358,7 +416,7 @@ impl fmt::Display for Note {
 mod tests {
     use std::collections::HashMap;
 
-    use super::{Note, ServerProblem, VERSION_MIN, parse_info, report, version};
+    use super::{Fsync, Note, ServerProblem, VERSION_MIN, parse_info, report, version};
 
     const INFO: &str =
         "# Server\r\nredis_version:7.0.15\r\nmaxmemory_policy:noeviction\r\naof_enabled:1\r\n";
@@ -384,6 +442,50 @@ mod tests {
     }
 
     #[test]
+    fn a_write_is_on_the_disk_only_where_the_server_can_be_relied_on_for_it() {
+        use Fsync::{BeforeAnswer, Unconfirmed, WhenAsked};
+        for (appendfsync, on_rewrite, server, expected) in [
+            ("always", "no", "redis_version:7.0.15", BeforeAnswer),
+            ("always", "yes", "redis_version:7.0.15", Unconfirmed),
+            ("always", "yes", "redis_version:7.2.4", WhenAsked),
+            ("everysec", "no", "redis_version:7.0.15", Unconfirmed),
+            ("everysec", "no", "redis_version:7.2.11", WhenAsked),
+            ("everysec", "no", "redis_version:7.4.7", Unconfirmed),
+            ("everysec", "no", "redis_version:8.2.1", WhenAsked),
+            ("no", "no", "redis_version:8.2.1", Unconfirmed),
+            (
+                "everysec",
+                "no",
+                "redis_version:7.2.4\r\nserver_name:valkey\r\nvalkey_version:9.1.2",
+                Unconfirmed,
+            ),
+        ] {
+            let config = config(&[
+                ("appendonly", "yes"),
+                ("appendfsync", appendfsync),
+                ("no-appendfsync-on-rewrite", on_rewrite),
+            ]);
+            let report = report("h:1".to_owned(), &parse_info(server), Some(&config)).unwrap();
+            assert_eq!(
+                report.fsync, expected,
+                "{appendfsync} {on_rewrite} {server}"
+            );
+        }
+    }
+
+    #[test]
+    fn only_replicas_that_follow_are_counted() {
+        let info = "connected_slaves:4\r\n\
+                    slave0:ip=10.0.0.2,port=6379,state=online,offset=7,lag=1\r\n\
+                    slave1:ip=10.0.0.3,port=6379,state=online,offset=7,lag=9\r\n\
+                    slave2:ip=10.0.0.4,port=6379,state=wait_bgsave,offset=0,lag=0\r\n\
+                    slave10:ip=10.0.0.5,port=6379,state=online,offset=7,lag=0\r\n\
+                    slave_repl_offset:7\r\n";
+        let report = report("h:1".to_owned(), &parse_info(info), None).unwrap();
+        assert_eq!(report.replicas, 2);
+    }
+
+    #[test]
     fn hidden_configuration_is_a_note_and_the_policy_is_still_checked() {
         let info = parse_info(INFO);
         assert_eq!(
@@ -402,22 +504,6 @@ mod tests {
         assert_eq!(version("7.0.15"), Some((7, 0)));
         assert!(version("6.0.20") < Some(VERSION_MIN) && version("6.10.0") > Some(VERSION_MIN));
         assert_eq!(version("unknown"), None);
-    }
-
-    #[test]
-    fn a_waitaof_that_confirms_too_early_is_as_good_as_none() {
-        for (told, sound) in [
-            ("redis_version:7.0.15", false),
-            ("redis_version:7.4.2", false),
-            (
-                "redis_version:7.2.4\r\nserver_name:valkey\r\nvalkey_version:9.1.2",
-                false,
-            ),
-            ("redis_version:8.0.2", true),
-        ] {
-            let report = report("h:1".to_owned(), &parse_info(told), None).unwrap();
-            assert_eq!(report.has_waitaof, sound, "{told}");
-        }
     }
 
     #[test]
