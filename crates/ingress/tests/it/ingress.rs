@@ -63,7 +63,7 @@ impl Ingress {
 
     /// Sends a delivery to the endpoint `default`, rightly signed.
     pub(crate) async fn deliver(&self, body: impl Into<Vec<u8>>) -> Response {
-        Request::signed(PATH, SECRET, body).send(self.public).await
+        deliver_to(self.public, body).await
     }
 
     /// All entries of a lane, oldest first.
@@ -107,6 +107,11 @@ impl Ingress {
         self.stop.request();
         self.ended().await;
     }
+}
+
+/// Sends a delivery to the endpoint `default` at an address, rightly signed.
+pub(crate) async fn deliver_to(public: SocketAddr, body: impl Into<Vec<u8>>) -> Response {
+    Request::signed(PATH, SECRET, body).send(public).await
 }
 
 /// An ingress that may refuse to start.

@@ -8,16 +8,19 @@
     reason = "what a test cannot go on without ends it"
 )]
 
+mod forwarder;
 mod groups;
 mod http;
 mod ingress;
 
 mod abuse;
 mod accepts;
+mod breaker;
 mod diagnoses;
 mod door;
 mod durability;
 mod faults;
+mod inbox;
 mod limits;
 #[cfg(target_os = "linux")]
 mod memory;

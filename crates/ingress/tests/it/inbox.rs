@@ -1,0 +1,118 @@
+//! The inbox in PostgreSQL under trouble of its own. (What it stores is processed: see the worker's tests.)
+
+use std::time::{Duration, Instant};
+
+use harkara_testkit::{RedisServer, TestDatabase, wait_until};
+
+use crate::forwarder::Forwarder;
+use crate::http::get;
+use crate::ingress::Ingress;
+
+/// `ingress.append_timeout_ms` and `ingress.inbox_timeout_ms` together are 1.9 seconds; the rest is for a
+/// busy machine.
+const ANSWER_BOUND: Duration = Duration::from_secs(3);
+
+const BOUND: Duration = Duration::from_secs(15);
+
+async fn redis_that_is_gone() -> RedisServer {
+    let mut redis = RedisServer::start(&[]).await;
+    redis.kill().await;
+    redis
+}
+
+/// An ingress whose Redis is away, with more time for its inbox than a busy machine needs.
+async fn ingress_on(database: &TestDatabase) -> Ingress {
+    let settings = [
+        ("postgres.url", database.url.as_str()),
+        ("ingress.inbox_timeout_ms", "5000"),
+        ("ingress.threads", "1"),
+    ];
+    Ingress::start_on(&redis_that_is_gone().await.url(), &settings).await
+}
+
+#[tokio::test]
+async fn where_postgres_is_black_holed_the_answer_is_503_and_in_time() {
+    let hole = Forwarder::to_nowhere().await;
+    let postgres = format!("postgres://harkara@127.0.0.1:{}/harkara", hole.port);
+    let settings = [
+        ("postgres.url", postgres.as_str()),
+        ("postgres.connect_timeout_ms", "3000"),
+    ];
+    let mut redis = RedisServer::start(&[]).await;
+    let ingress = Ingress::start_on(&redis.url(), &settings).await;
+    let assert_in_time = async |redis: &str| {
+        let asked_at = Instant::now();
+        assert_eq!(ingress.deliver("{}").await.status, 503);
+        let took = asked_at.elapsed();
+        assert!(took < ANSWER_BOUND, "{took:?} with Redis {redis}");
+    };
+    redis.signal("STOP").await;
+    for _ in 0..3 {
+        assert_in_time("hanging").await;
+    }
+    redis.kill().await;
+    for _ in 0..3 {
+        assert_in_time("refusing").await;
+    }
+    ingress.stop().await;
+}
+
+#[tokio::test]
+async fn a_delivery_that_postgres_refuses_takes_no_other_of_its_group_with_it() {
+    let database = TestDatabase::migrated().await;
+    database
+        .execute("ALTER TABLE webhook_events ADD CHECK (event_type <> 'refund.failed')")
+        .await;
+    let ingress = ingress_on(&database).await;
+    let name = |n| match n % 10 {
+        0 => "refund.failed",
+        _ => "order.paid",
+    };
+    let deliveries =
+        (0..50).map(|n| ingress.deliver(format!(r#"{{"event":"{}","n":{n}}}"#, name(n))));
+    let responses = futures_util::future::join_all(deliveries).await;
+    for (n, response) in responses.iter().enumerate() {
+        let expected = if name(n) == "order.paid" { 200 } else { 503 };
+        assert_eq!(response.status, expected, "delivery {n}");
+    }
+    let stored: i64 = database
+        .value("SELECT count(*) FROM webhook_events WHERE status = 'pending'")
+        .await;
+    assert_eq!(stored, 45);
+    ingress.stop().await;
+}
+
+#[tokio::test]
+async fn a_stop_waits_for_what_is_on_its_way_to_the_inbox() {
+    let database = TestDatabase::migrated().await;
+    let ingress = ingress_on(&database).await;
+    database
+        .execute("BEGIN; LOCK TABLE webhook_events IN ACCESS EXCLUSIVE MODE")
+        .await;
+    let (public, admin) = (ingress.public, ingress.admin);
+    let deliveries: Vec<_> = (0..5)
+        .map(|n| {
+            let body = format!("{{\"n\":{n}}}");
+            tokio::spawn(crate::ingress::deliver_to(public, body))
+        })
+        .collect();
+    wait_until("the inbox waits for the table", BOUND, async || {
+        let waiting: i64 = database
+            .value("SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'webhook_events'::regclass")
+            .await;
+        waiting > 0
+    })
+    .await;
+    ingress.stop.request();
+    wait_until("the ingress is not ready", BOUND, async || {
+        get(admin, "/readyz").await.status == 503
+    })
+    .await;
+    database.execute("COMMIT").await;
+    for delivery in deliveries {
+        assert_eq!(delivery.await.unwrap().status, 200);
+    }
+    ingress.ended().await;
+    let stored: i64 = database.value("SELECT count(*) FROM webhook_events").await;
+    assert_eq!(stored, 5);
+}
