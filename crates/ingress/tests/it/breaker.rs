@@ -93,6 +93,12 @@ async fn once_redis_is_back_no_server_thread_finds_what_the_outage_left_behind()
     deliver_many("meanwhile").await;
     let stored = n_stored(&database).await;
     assert!(stored > 0);
+    // By then the connections of all threads have given up to reconnect.
+    wait_until("Redis was looked for in vain", BOUND, async || {
+        let ready = get(ingress.admin, "/readyz").await.body;
+        ready.contains("cannot be reached")
+    })
+    .await;
     redis.resume().await;
     until_state(&ingress, "closed").await;
     deliver_many("after").await;
