@@ -7,8 +7,9 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
-/// Enough for an empty PostgreSQL with its log, and little more.
-const MEGABYTES: u32 = 160;
+/// Enough for all that a long run delivers and for PostgreSQL's log (`max_wal_size` is 1 GB), so that only
+/// what is filled in makes it full.
+const MEGABYTES: u32 = 2_048;
 
 /// What is written at once when the disk is filled.
 static FILLING: [u8; 64 * 1024] = [0x5a; 64 * 1024];
