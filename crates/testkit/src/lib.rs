@@ -14,6 +14,7 @@ mod free_port;
 mod postgres_server;
 mod redis_database;
 mod redis_server;
+mod sentinels;
 mod servers;
 mod wait;
 
@@ -25,4 +26,5 @@ pub use free_port::free_port;
 pub use postgres_server::{PostgresPlan, PostgresServer, PostgresStop};
 pub use redis_database::redis_database;
 pub use redis_server::RedisServer;
+pub use sentinels::Sentinels;
 pub use wait::wait_until;
