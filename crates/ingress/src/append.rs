@@ -133,9 +133,8 @@ impl Road {
     async fn send(&self, command: Cmd, n_bytes: usize) -> Result<(), NotAppended> {
         let groups = match self {
             Self::Single(connection) => {
-                let mut connection = connection.handle();
-                let appended = command.exec_async(&mut connection).await;
-                return appended.map_err(NotAppended::Redis);
+                let appended = async { command.exec_async(&mut connection.handle().await?).await };
+                return appended.await.map_err(NotAppended::Redis);
             }
             Self::Grouped(groups) => groups,
         };

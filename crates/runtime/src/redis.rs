@@ -2,6 +2,7 @@
 
 mod check;
 mod pooled;
+mod sentinel;
 mod shared;
 
 use std::time::Duration;
@@ -16,6 +17,7 @@ use deadpool_redis::{Manager, PoolConfig, Runtime, Timeouts};
 use harkara_tls::ClientTls;
 
 use crate::settings::RedisSettings;
+use sentinel::Sentinels;
 
 pub use deadpool_redis::{Connection, Pool};
 
@@ -68,9 +70,13 @@ pub fn pool(settings: &RedisSettings) -> Pool {
         .expect("a pool with timeouts has its runtime")
 }
 
-/// `host:port` of the server, for messages. Holds no password.
+/// Where the server is, for messages: `host:port`, or by which name which sentinels know it. Holds no
+/// password.
 #[must_use]
 pub fn address(settings: &RedisSettings) -> String {
+    if let Some(sentinels) = &settings.sentinels {
+        return sentinels.to_string();
+    }
     match connection_info(settings, ProtocolVersion::RESP2).addr() {
         ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. } => {
             format!("{host}:{port}")
@@ -80,9 +86,16 @@ pub fn address(settings: &RedisSettings) -> String {
 }
 
 fn connection_config(settings: &RedisSettings) -> AsyncConnectionConfig {
-    AsyncConnectionConfig::new()
+    let config = AsyncConnectionConfig::new()
         .set_connection_timeout(Some(settings.connect_timeout))
-        .set_response_timeout(Some(settings.response_timeout))
+        .set_response_timeout(Some(settings.response_timeout));
+    match &settings.sentinels {
+        None => config,
+        Some(sentinels) => {
+            let server = connection_info(settings, ProtocolVersion::RESP2);
+            config.set_dns_resolver(Sentinels::new(sentinels, &server))
+        }
+    }
 }
 
 fn client(settings: &RedisSettings, protocol: ProtocolVersion) -> Client {

@@ -14,6 +14,7 @@ mod reader;
 mod reference;
 mod secrets_file;
 mod sections;
+mod sentinels;
 mod tls;
 
 use std::collections::BTreeMap;
@@ -32,6 +33,7 @@ pub use secrets_file::{UnusableSecretsFile, read_secrets_file};
 pub use sections::{
     IngressSettings, LogFormat, LogSettings, PostgresSettings, RedisSettings, WorkerSettings,
 };
+pub use sentinels::SentinelSettings;
 pub use tls::IngressTls;
 
 use reader::Reader;

@@ -180,8 +180,10 @@ impl Sending {
             pipeline.cmd("EXEC");
         }
         self.add_waits(&mut pipeline);
-        let mut connection = self.connection.handle();
-        let answered = pipeline.query_async::<Vec<Value>>(&mut connection);
+        let answered = async {
+            let mut connection = self.connection.handle().await?;
+            pipeline.query_async::<Vec<Value>>(&mut connection).await
+        };
         let outcomes = match tokio::time::timeout(self.timeout, answered).await {
             Ok(Ok(answers)) => self.outcomes(answers, waiting.len(), in_transaction),
             Ok(Err(error)) => Err(NotAppended::Redis(error)),

@@ -28,6 +28,7 @@ mod process;
 mod readiness;
 mod refuses;
 mod secrets;
+mod sentinels;
 mod starts;
 mod stops;
 mod tls;

@@ -1,18 +1,19 @@
 //! One connection that many callers use at once, and that heals itself.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use ::redis::ProtocolVersion;
-use ::redis::aio::{ConnectionManager, ConnectionManagerConfig};
+use ::redis::aio::MultiplexedConnection;
+use ::redis::{ProtocolVersion, PushInfo, PushKind, RedisResult};
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, Shared};
+use tokio::task::AbortHandle;
 
 use crate::settings::RedisSettings;
 
-/// Attempts to reconnect, beyond the first, before the commands that wait for it fail.
-const RECONNECT_RETRIES: usize = 1;
-
-/// The wait before that second attempt (with jitter up to twice as long). It bounds how often a
-/// busy process knocks on a server that is down.
+/// The wait before the second attempt to connect, after which the commands that wait for it fail. It
+/// bounds how often a busy process knocks on a server that is down.
 const RECONNECT_WAIT: Duration = Duration::from_millis(100);
 
 /// Commands that may wait to be written before callers have to wait themselves. A server thread
@@ -25,68 +26,108 @@ const RENEW_EVERY: Duration = Duration::from_secs(1);
 
 /// A shared connection. Commands are pipelined; none waits for another's answer.
 ///
-/// The manager inside reconnects when a connection is lost. It does not when a server turned it
-/// away while reconnecting (too many clients, a password being changed), nor when the server on the
-/// other end is no longer the right one (a primary that became a replica behind one name): it would
-/// give the same error for ever. Hence [`SharedConnection::suspect`].
+/// A connection that was lost, or that could not be made, is followed by another with the next command.
+/// One that only refuses looks sound from here (a primary that became a replica, a server that turned us
+/// away while connecting) and would give the same error for ever. Hence [`SharedConnection::suspect`].
 pub struct SharedConnection {
-    settings: RedisSettings,
-    current: Mutex<Current>,
+    settings: Arc<RedisSettings>,
+    current: Mutex<Option<Current>>,
 }
 
+/// A connection, or the making of one.
 struct Current {
-    manager: ConnectionManager,
-    opened_at: Instant,
+    connecting: Shared<BoxFuture<'static, RedisResult<MultiplexedConnection>>>,
+    /// It does not wait for its callers, who may give up.
+    moved_by: AbortHandle,
+    begun_at: Instant,
+    is_lost: Arc<AtomicBool>,
 }
 
 /// A shared connection that connects with the first command.
-///
-/// A command, the wait for a connection included, must be bounded by the caller: see
-/// [`RedisSettings::response_timeout`]. (A timer inside would be a second one on the hot path.)
-/// Must be called within a tokio runtime, and used within that runtime.
 #[must_use]
 pub fn connect_shared(settings: &RedisSettings) -> SharedConnection {
     SharedConnection {
-        settings: settings.clone(),
-        current: Mutex::new(Current {
-            manager: open(settings),
-            opened_at: Instant::now(),
-        }),
+        settings: Arc::new(settings.clone()),
+        current: Mutex::new(None),
     }
 }
 
 impl SharedConnection {
-    /// A handle for one or more commands.
-    pub fn handle(&self) -> ConnectionManager {
-        self.current().manager.clone()
+    /// The connection, for one or more commands; made first, if there is none. While the server is down
+    /// all callers wait for the same attempt.
+    ///
+    /// This wait and the commands must be bounded by the caller: see
+    /// [`RedisSettings::response_timeout`]. (A timer inside would be a second one on the hot path.)
+    /// To be called within one and the same tokio runtime.
+    pub async fn handle(&self) -> RedisResult<MultiplexedConnection> {
+        let connecting = {
+            let mut current = self.current();
+            if current.as_ref().is_some_and(Current::is_over) {
+                *current = None;
+            }
+            let current = current.get_or_insert_with(|| Current::begin(&self.settings));
+            current.connecting.clone()
+        };
+        connecting.await
     }
 
     /// To be called after a command failed or timed out, whatever the error: the next handle may
     /// then be of a new connection. Commands in flight on the old one are not disturbed.
     pub fn suspect(&self) {
-        let mut current = self.current();
-        if current.opened_at.elapsed() >= RENEW_EVERY {
-            *current = Current {
-                manager: open(&self.settings),
-                opened_at: Instant::now(),
-            };
-        }
+        self.current()
+            .take_if(|current| current.begun_at.elapsed() >= RENEW_EVERY);
     }
 
-    fn current(&self) -> MutexGuard<'_, Current> {
+    fn current(&self) -> MutexGuard<'_, Option<Current>> {
         self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn open(settings: &RedisSettings) -> ConnectionManager {
-    let config = ConnectionManagerConfig::new()
-        .set_connection_timeout(Some(settings.connect_timeout))
+impl Current {
+    fn begin(settings: &Arc<RedisSettings>) -> Self {
+        let is_lost = Arc::new(AtomicBool::new(false));
+        let connecting = connect(settings.clone(), is_lost.clone()).boxed().shared();
+        let moved_by = tokio::spawn(connecting.clone().map(drop)).abort_handle();
+        Self {
+            connecting,
+            moved_by,
+            begun_at: Instant::now(),
+            is_lost,
+        }
+    }
+
+    /// Whether another is to be made at once: this one was lost, or nobody was there. What the server
+    /// refuses is asked again only when suspected.
+    fn is_over(&self) -> bool {
+        let unreachable = || matches!(self.connecting.peek(), Some(Err(e)) if e.is_io_error());
+        self.is_lost.load(Ordering::Relaxed) || unreachable()
+    }
+}
+
+impl Drop for Current {
+    fn drop(&mut self) {
+        self.moved_by.abort();
+    }
+}
+
+async fn connect(
+    settings: Arc<RedisSettings>,
+    is_lost: Arc<AtomicBool>,
+) -> RedisResult<MultiplexedConnection> {
+    // With RESP3 we learn of a lost connection at once, not with the next command.
+    let client = super::client(&settings, ProtocolVersion::RESP3);
+    let on_push = move |told: PushInfo| {
+        is_lost.fetch_or(told.kind == PushKind::Disconnection, Ordering::Relaxed);
+        Ok::<_, std::convert::Infallible>(())
+    };
+    let config = super::connection_config(&settings)
         .set_response_timeout(None)
-        .set_number_of_retries(RECONNECT_RETRIES)
-        .set_min_delay(RECONNECT_WAIT)
-        .set_pipeline_buffer_size(PIPELINE_BUFFER_COMMANDS);
-    // With RESP3 the manager learns of a lost connection at once, not with the next command.
-    let client = super::client(settings, ProtocolVersion::RESP3);
-    ConnectionManager::new_lazy_with_config(client, config)
-        .expect("a lazy connection without subscriptions cannot fail")
+        .set_pipeline_buffer_size(PIPELINE_BUFFER_COMMANDS)
+        .set_push_sender(on_push);
+    let attempt = || client.get_multiplexed_async_connection_with_config(&config);
+    if let Ok(connection) = attempt().await {
+        return Ok(connection);
+    }
+    tokio::time::sleep(RECONNECT_WAIT).await;
+    attempt().await
 }

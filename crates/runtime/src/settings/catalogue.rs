@@ -42,6 +42,10 @@ pub(super) enum Kind {
     Networks,
     /// The same, or the word for Razorpay's published addresses.
     Senders,
+    /// Hosts with ports.
+    Servers,
+    /// One secret.
+    Password,
 }
 
 /// The largest weight of a lane: beyond this the lowest lane would in effect starve.
@@ -96,6 +100,12 @@ const fn setting(
 pub(super) const SETTINGS: &[Setting] = &[
     setting("redis.url", "redis://127.0.0.1:16379", Kind::Url(&["redis://", "rediss://"]),
         "The Redis server that holds the lanes, with user, password and database where needed: `redis://user:password@host:port/database`. `rediss://` is TLS, with the server's certificate verified."),
+    setting("redis.sentinels", "", Kind::Servers,
+        "Where Redis Sentinel watches over the server: its sentinels, as many of them as there are. Every new connection asks them where the primary is; user, password, database and TLS stay those of `redis.url`, whose host and port are not connected to. Over TLS the primary's certificate must name that host, and a sentinel's the host given here."),
+    setting("redis.sentinel_primary", "mymaster", Kind::Text,
+        "The name by which the sentinels know the primary."),
+    setting("redis.sentinel_password", "", Kind::Password,
+        "The password that the sentinels themselves ask for (their `requirepass`), if they do."),
     setting("redis.ca_file", "", Kind::PemFile,
         "The authorities whose certificates Redis may show, in place of the public ones (Mozilla's list, built in)."),
     setting("redis.client_certificate_file", "", Kind::PemFile,
@@ -240,7 +250,7 @@ pub(super) const SETTINGS: &[Setting] = &[
 impl Kind {
     /// Whether a value of this kind must never be shown.
     pub(super) fn is_secret(self) -> bool {
-        matches!(self, Self::Url(_) | Self::Secrets)
+        matches!(self, Self::Url(_) | Self::Secrets | Self::Password)
     }
 
     /// What a value must be, for a fault and for the reference.
@@ -273,6 +283,11 @@ impl Kind {
                 "addresses, networks such as 10.0.0.0/8 and the word razorpay separated by commas, or a list of them"
                     .to_owned()
             }
+            Self::Servers => {
+                "hosts with ports such as redis-1.internal:26379 separated by commas, or a list of them"
+                    .to_owned()
+            }
+            Self::Password => "a secret".to_owned(),
         }
     }
 }

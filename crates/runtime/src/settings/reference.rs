@@ -88,7 +88,7 @@ impl Setting {
             }
             Kind::Secrets => "secrets = [\"the newest secret\", \"the one before it\"]".to_owned(),
             Kind::Senders => "allow = [\"razorpay\"]".to_owned(),
-            Kind::Networks => format!("{name} = []"),
+            Kind::Networks | Kind::Servers => format!("{name} = []"),
             Kind::Choice(words) if self.is_family() && words == LANE_NAMES => {
                 "\"payment.dispute\" = \"critical\"".to_owned()
             }
@@ -99,6 +99,7 @@ impl Setting {
             | Kind::Address
             | Kind::Text
             | Kind::PemFile
+            | Kind::Password
             | Kind::Choice(_)
             | Kind::LogFilter => {
                 format!("{name} = \"{}\"", self.default)

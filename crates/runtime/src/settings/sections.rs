@@ -14,6 +14,7 @@ use super::networks::Networks;
 use super::postgres_url::PostgresUrl;
 use super::rate::RateLimit;
 use super::reader::Reader;
+use super::sentinels::SentinelSettings;
 use super::tls::{self, IngressTls};
 use crate::logging::parse_filter;
 
@@ -22,6 +23,8 @@ use crate::logging::parse_filter;
 pub struct RedisSettings {
     /// A valid `redis://` or `rediss://` URL, perhaps with a password.
     pub url: Secret,
+    /// Who is asked for the server's address, where it is not that of the URL.
+    pub sentinels: Option<SentinelSettings>,
     /// How to verify the server; there is one exactly where the URL is `rediss://`.
     pub tls: Option<ClientTls>,
     /// The partition whose streams are used.
@@ -167,6 +170,7 @@ impl RedisSettings {
         Self {
             tls: tls::redis(r, &url),
             url,
+            sentinels: SentinelSettings::read(r),
             partition: r.whole("redis.partition"),
             connect_timeout: r.millis("redis.connect_timeout_ms"),
             response_timeout: r.millis("redis.response_timeout_ms"),

@@ -85,12 +85,29 @@ fn every_setting_of_the_catalogue_is_read() {
     {
         let value = match setting.kind {
             Kind::Networks => "10.0.0.0/8",
+            Kind::Servers => "a.internal:26379, [::1]:26380",
             // Empty is no file; any other must be there.
             Kind::PemFile => "",
             _ if setting.default.is_empty() => "x",
             _ => setting.default,
         };
         from(&[(setting.key, value)]).unwrap_or_else(|faults| panic!("{faults}"));
+    }
+}
+
+#[test]
+fn sentinels_are_hosts_with_ports_and_there_may_be_none() {
+    assert!(from(&[]).unwrap().redis.sentinels.is_none());
+    let sentinels = "a.internal:26379, [::1]:26380";
+    let settings = from(&[("redis.sentinels", sentinels)]).unwrap();
+    let sentinels = settings.redis.sentinels.unwrap();
+    let expected = [("a.internal".to_owned(), 26379), ("::1".to_owned(), 26380)];
+    assert_eq!(sentinels.addresses, expected);
+    assert_eq!(sentinels.primary, "mymaster");
+    assert!(sentinels.password.is_none());
+    for wrong in ["a.internal", "a:0", "::1:26379", "redis://a:1", ":1"] {
+        let faults = faults_of(&[("redis.sentinels", wrong)]);
+        assert_eq!(faults[0].key, "redis.sentinels", "{wrong}");
     }
 }
 

@@ -1,0 +1,112 @@
+//! The address of the primary is asked of Redis Sentinel.
+
+use std::time::Duration;
+
+use harkara_core::lane::Lane;
+use harkara_ingress::StartError;
+use harkara_runtime::failure::with_causes;
+use harkara_testkit::{RedisServer, Sentinels, wait_until};
+
+use crate::ingress::{Ingress, build};
+
+const BOUND: Duration = Duration::from_secs(30);
+
+/// They look every ten seconds whether a former primary is back, and at what has not changed for eight.
+const FOLLOWS_BOUND: Duration = Duration::from_mins(1);
+
+/// Nobody listens there.
+const NOBODY: &str = "127.0.0.1:1";
+
+const URL: &str = "redis://127.0.0.1:1";
+
+/// Entries that the primary has.
+async fn n_entries(sentinels: &Sentinels) -> usize {
+    let mut primary = sentinels.primary().await.unwrap();
+    redis::cmd("XLEN")
+        .arg(Lane::Default.stream_key(0))
+        .query_async(&mut primary)
+        .await
+        .unwrap()
+}
+
+/// Delivers until it is accepted.
+async fn until_accepted(ingress: &Ingress) {
+    wait_until("a delivery is accepted", BOUND, async || {
+        ingress.deliver("{}").await.status == 200
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn another_primary_is_followed_and_has_what_was_accepted() {
+    let fsync = ["--appendfsync", "always"];
+    let mut former = RedisServer::start(&fsync).await;
+    let sentinels = Sentinels::over(&former, 2, &fsync).await;
+    let addresses = format!("{NOBODY},{}", sentinels.addresses());
+    let settings = [
+        ("redis.sentinels", addresses.as_str()),
+        ("ingress.durability", "replicated"),
+        ("ingress.replicas_min", "2"),
+    ];
+    let ingress = Ingress::start_on(URL, &settings).await;
+    for _ in 0..10 {
+        assert_eq!(ingress.deliver("{}").await.status, 200);
+    }
+
+    former.kill().await;
+    sentinels.failed_over(&former, BOUND).await;
+    assert_eq!(n_entries(&sentinels).await, 10);
+    // Two replicas are asked for, and one is left.
+    assert_eq!(ingress.deliver("{}").await.status, 503);
+
+    former.resume().await;
+    wait_until("the former primary follows", FOLLOWS_BOUND, async || {
+        sentinels.n_following().await == 2
+    })
+    .await;
+    until_accepted(&ingress).await;
+    assert!(n_entries(&sentinels).await > 10);
+    ingress.stop().await;
+}
+
+#[tokio::test]
+async fn a_former_primary_that_lives_on_is_left() {
+    let former = RedisServer::start(&[]).await;
+    let sentinels = Sentinels::over(&former, 1, &[]).await;
+    let addresses = sentinels.addresses();
+    let ingress = Ingress::start_on(URL, &[("redis.sentinels", addresses.as_str())]).await;
+    assert_eq!(ingress.deliver("{}").await.status, 200);
+
+    sentinels.fail_over().await;
+    sentinels.failed_over(&former, BOUND).await;
+    until_accepted(&ingress).await;
+    assert_eq!(n_entries(&sentinels).await, 2);
+    ingress.stop().await;
+}
+
+#[tokio::test]
+async fn a_primary_that_no_sentinel_knows_is_told_at_the_start() {
+    let redis = RedisServer::start(&[]).await;
+    let sentinels = Sentinels::over(&redis, 0, &[]).await;
+    for (addresses, name, expected) in [
+        (
+            sentinels.addresses(),
+            "orders",
+            "knows no primary by the name orders (redis.sentinel_primary)",
+        ),
+        (NOBODY.to_owned(), "mymaster", "no sentinel tells"),
+    ] {
+        let settings = [
+            ("redis.sentinels", addresses.as_str()),
+            ("redis.sentinel_primary", name),
+        ];
+        let Err(refused) = build(URL, &settings).await else {
+            panic!("{addresses} {name}");
+        };
+        assert!(matches!(refused, StartError::Redis(_)), "{refused:?}");
+        let told = with_causes(&refused);
+        assert!(told.contains(expected), "{told}");
+        let who = format!("the primary {name} of the sentinels 127.0.0.1:");
+        assert!(told.contains(&who), "{told}");
+    }
+}

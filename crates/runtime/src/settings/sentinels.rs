@@ -1,0 +1,64 @@
+//! Where Redis Sentinel is.
+
+use std::fmt;
+
+use harkara_core::secret::Secret;
+
+use super::reader::Reader;
+
+/// The sentinels that know where the primary is.
+#[derive(Clone, Debug)]
+pub struct SentinelSettings {
+    /// Their hosts and ports, at least one.
+    pub addresses: Vec<(String, u16)>,
+    /// The name by which they know it, never empty.
+    pub primary: String,
+    /// What they ask for themselves.
+    pub password: Option<Secret>,
+}
+
+impl SentinelSettings {
+    /// `None` where there are no sentinels.
+    pub(super) fn read(r: &mut Reader) -> Option<Self> {
+        let addresses = r.value("redis.sentinels", addresses);
+        let primary = r.value("redis.sentinel_primary", |text| {
+            Some(text.to_owned()).filter(|text| !text.is_empty())
+        });
+        let password = r.value("redis.sentinel_password", |text| {
+            Some((!text.is_empty()).then(|| Secret::new(text)))
+        });
+        (!addresses.is_empty()).then_some(Self {
+            addresses,
+            primary,
+            password,
+        })
+    }
+}
+
+/// The primary as a message names it.
+impl fmt::Display for SentinelSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the primary {} of the sentinels ", self.primary)?;
+        for (n, (host, port)) in self.addresses.iter().enumerate() {
+            let separator = if n > 0 { ", " } else { "" };
+            write!(f, "{separator}{host}:{port}")?;
+        }
+        Ok(())
+    }
+}
+
+fn addresses(text: &str) -> Option<Vec<(String, u16)>> {
+    let items = text.split(',').map(str::trim);
+    items.filter(|item| !item.is_empty()).map(address).collect()
+}
+
+fn address(text: &str) -> Option<(String, u16)> {
+    let (host, port) = text.rsplit_once(':')?;
+    let host = match host.strip_prefix('[') {
+        Some(rest) => rest.strip_suffix(']')?,
+        None if host.contains(':') => return None,
+        None => host,
+    };
+    let port = port.parse().ok().filter(|port| *port > 0)?;
+    (!host.is_empty() && !host.contains(['/', '@', ' '])).then(|| (host.to_owned(), port))
+}
