@@ -9,6 +9,7 @@ use tokio::time::{Instant, sleep};
 use crate::finding::{Answers, Finding};
 use crate::scene::{Layout, Scene};
 
+mod redis_fails_over;
 mod redis_killed;
 mod redis_loses_its_backlog;
 mod redis_loses_its_data;
@@ -45,6 +46,7 @@ pub(crate) struct Fault {
 /// All of them, in the order of the table.
 pub(crate) const FAULTS: &[Fault] = &[
     redis_killed::FAULT,
+    redis_fails_over::FAULT,
     redis_loses_its_data::FAULT,
     redis_unreachable::CUT,
     redis_unreachable::BLACK_HOLED,

@@ -142,7 +142,7 @@ impl Process {
         self.signal(Signal::CONT)
     }
 
-    /// The sum of a counter at `/metrics`, over all of its labels.
+    /// The sum of a counter at `/metrics`, over all of its labels where the name says none.
     pub(crate) async fn counted(&self, counter: &str) -> Result<f64> {
         let metrics = self.get("/metrics").await?;
         let values = metrics.lines().filter_map(|line| {

@@ -10,7 +10,7 @@ mod small_disk;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, ensure};
-use harkara_testkit::{PostgresPlan, PostgresServer, RedisServer};
+use harkara_testkit::{PostgresPlan, PostgresServer, RedisServer, Sentinels};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use tokio::time::{Instant, sleep};
@@ -33,6 +33,9 @@ use small_disk::SmallDisk;
 /// Workers at the start.
 const WORKERS: usize = 2;
 
+/// Replicas where there are sentinels.
+pub(crate) const REPLICAS: usize = 2;
+
 /// The ingress' counter of deliveries, whatever became of them.
 const DELIVERIES: &str = "harkara_ingress_deliveries_total";
 
@@ -45,6 +48,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// Servers, processes and links.
 pub(crate) struct Scene {
     pub(crate) redis: RedisServer,
+    pub(crate) sentinels: Option<Sentinels>,
     pub(crate) postgres: PostgresServer,
     pub(crate) disk: Option<SmallDisk>,
     pub(crate) clocks: Option<Clocks>,
@@ -64,6 +68,9 @@ pub(crate) struct Scene {
 /// What differs from one fault to another.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Layout {
+    /// Whether Redis has two replicas, which must have every delivery, and sentinels, who tell its
+    /// address: no link leads to it then.
+    pub(crate) sentinels: bool,
     /// Whether PostgreSQL has a small disk of its own.
     pub(crate) small_disk: bool,
     /// Whether the clocks of all processes can jump.
@@ -93,6 +100,11 @@ impl Scene {
             .transpose()?;
         let fsync = ["--appendfsync", "always"];
         let redis = RedisServer::start_in(&lives_by(|clocks| &clocks.redis), &fsync).await;
+        let sentinels = if layout.sentinels {
+            Some(Sentinels::over(&redis, REPLICAS, &fsync).await)
+        } else {
+            None
+        };
         let postgres = PostgresServer::start_with(&PostgresPlan {
             parent: disk.as_ref().map(SmallDisk::path),
             environment: &lives_by(|clocks| &clocks.postgres),
@@ -102,7 +114,8 @@ impl Scene {
         binaries.migrate(&postgres.url()).await?;
         let redis_links = Links::to(local(redis.port)).await?;
         let postgres_links = Links::to(local(postgres.port)).await?;
-        let environment = lives_by(|clocks| &clocks.product);
+        let mut environment = lives_by(|clocks| &clocks.product);
+        environment.extend(sentinels.iter().flat_map(follow));
         let mut maker = Maker::new(
             binaries,
             folder.path(),
@@ -115,6 +128,7 @@ impl Scene {
         ingress.start()?;
         let mut scene = Self {
             redis,
+            sentinels,
             postgres,
             disk,
             clocks,
@@ -202,4 +216,15 @@ impl Scene {
         self.front.turn_to(address);
         std::mem::replace(&mut self.ingress, new).stop().await
     }
+}
+
+/// What a process needs in its environment to ask the sentinels, and to ask all replicas to have a
+/// delivery: then whichever is promoted has it.
+fn follow(sentinels: &Sentinels) -> [(String, String); 3] {
+    [
+        ("REDIS__SENTINELS", sentinels.addresses()),
+        ("INGRESS__DURABILITY", "replicated".to_owned()),
+        ("INGRESS__REPLICAS_MIN", REPLICAS.to_string()),
+    ]
+    .map(|(name, value)| (format!("HARKARA__{name}"), value))
 }

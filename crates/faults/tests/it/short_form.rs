@@ -43,6 +43,7 @@ macro_rules! faults {
 
 faults! {
     redis_may_be_killed: "redis-killed",
+    redis_may_fail_over: "redis-fails-over",
     redis_may_lose_its_data: "redis-loses-its-data",
     redis_may_be_cut_off: "redis-cut-off",
     redis_may_fall_silent: "redis-black-holed",
