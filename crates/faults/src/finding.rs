@@ -6,8 +6,8 @@ use serde::Serialize;
 
 use crate::load::Verdict;
 
-/// Longest time to an answer that is not lost: both ways of being durable have their time, and the
-/// machine of the suite is loaded by what it measures.
+/// Longest time to an answer, from when its delivery was due: both ways of being durable have 1.9 seconds, and
+/// the rest is for a machine that also runs the servers, the links and the load.
 const ANSWER_MS_MAX: f64 = 2_500.0;
 
 /// What was measured over one fault.
@@ -78,7 +78,6 @@ impl Finding {
             refused,
             unanswered,
             never_accepted,
-            latency_ms,
             audit,
             passed,
             ..
@@ -111,8 +110,14 @@ impl Finding {
         }
         let silent = answers == Answers::AcceptedOrNone || *unanswered == 0;
         must(silent, format!("{unanswered} had no answer"));
-        let in_time = answers == Answers::AcceptedOrNone || latency_ms.max <= ANSWER_MS_MAX;
-        must(in_time, format!("an answer took {:.0} ms", latency_ms.max));
+        for (what, took_ms) in [
+            ("200", self.verdict.latency_ms.max),
+            ("other than 200", self.verdict.slowest_refusal_ms),
+        ] {
+            // One that is sent to a process that is gone waits for another.
+            let in_time = answers == Answers::AcceptedOrNone || took_ms <= ANSWER_MS_MAX;
+            must(in_time, format!("an answer of {what} took {took_ms:.0} ms"));
+        }
         faults
     }
 }

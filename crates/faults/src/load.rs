@@ -18,6 +18,10 @@ const BAD_SIGNATURES_PERCENT: u32 = 1;
 const RETRIES: u32 = 300;
 const RETRY_AFTER: &str = "1s";
 
+/// Most connections: at the long form's rate as many as are busy while every answer takes its full two
+/// seconds, and some more, so that what is measured is not a wait for a connection.
+const CONNECTIONS: u32 = 5_000;
+
 /// A load under way.
 pub(crate) struct Load(Child);
 
@@ -44,6 +48,7 @@ pub(crate) struct Verdict {
     pub(crate) never_accepted: u64,
     pub(crate) latency_ms: Latency,
     pub(crate) longest_refusal_ms: f64,
+    pub(crate) slowest_refusal_ms: f64,
     pub(crate) audit: Audit,
     pub(crate) passed: bool,
 }
@@ -77,6 +82,7 @@ impl Load {
             .args(["--seed", &order.seed.to_string()])
             .args(["--rate", &order.rate_per_s.to_string()])
             .args(["--duration", &milliseconds(order.duration)])
+            .args(["--connections", &CONNECTIONS.to_string()])
             .args(["--settle", &milliseconds(order.settle)])
             .args(["--duplicates", &DUPLICATES_PERCENT.to_string()])
             .args(["--reorder", &REORDERED_PERCENT.to_string()])

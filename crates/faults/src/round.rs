@@ -40,24 +40,34 @@ pub(crate) async fn run(
     };
     for fault in faults {
         complain(format_args!("{}: {}", fault.name, fault.what));
-        let (row, logs) = match run_one(binaries, extent, seed, fault).await {
-            Ok(done) => done,
+        let folder = match Folder::make(fault.name) {
+            Ok(folder) => folder,
             Err(error) => {
-                let told = format!("{}: {error:#}", fault.name);
-                complain(format_args!("{told}"));
-                round.failed.push(told);
+                round.failed.push(format!("{}: {error:#}", fault.name));
                 continue;
             }
         };
-        if row.broken.is_empty() {
-            complain(format_args!("{}: as promised", fault.name));
-        } else {
-            for broken in &row.broken {
-                complain(format_args!("{}: BROKEN: {broken}", fault.name));
+        let broken = match run_one(binaries, extent, seed, fault, &folder).await {
+            Ok(row) => {
+                let broken = row.broken.clone();
+                round.rows.push(row);
+                broken
             }
-            complain(format_args!("the logs are in {}", logs.keep().display()));
+            Err(error) => {
+                let told = format!("it cannot be told: {error:#}");
+                round.failed.push(format!("{}: {told}", fault.name));
+                vec![told]
+            }
+        };
+        if broken.is_empty() {
+            complain(format_args!("{}: as promised", fault.name));
+            continue;
         }
-        round.rows.push(row);
+        for broken in &broken {
+            complain(format_args!("{}: BROKEN: {broken}", fault.name));
+        }
+        let logs = folder.keep();
+        complain(format_args!("the logs are in {}", logs.display()));
     }
     round
 }
@@ -67,9 +77,9 @@ async fn run_one(
     extent: Extent,
     seed: u64,
     fault: &'static Fault,
-) -> Result<(Row, Folder)> {
-    let folder = Folder::make(fault.name)?;
-    let mut scene = Scene::stand(&folder, binaries, extent, seed, (fault.layout)()).await?;
+    folder: &Folder,
+) -> Result<Row> {
+    let mut scene = Scene::stand(folder, binaries, extent, seed, (fault.layout)()).await?;
     let finding = (fault.run)(&mut scene).await?;
-    Ok((Row::new(fault, finding), folder))
+    Ok(Row::new(fault, finding))
 }

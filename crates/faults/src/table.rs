@@ -58,7 +58,7 @@ impl fmt::Display for Table<'_> {
                 verdict.audit.lost,
                 verdict.audit.doubled,
                 seconds(verdict.longest_refusal_ms / 1_000.0),
-                seconds(verdict.latency_ms.max / 1_000.0),
+                seconds(verdict.latency_ms.max.max(verdict.slowest_refusal_ms) / 1_000.0),
                 recovered,
             )?;
         }

@@ -11,7 +11,7 @@ use harkara_core::durability::Durability;
 use harkara_core::lane::Lane;
 use harkara_runtime::settings::RedisSettings;
 
-use crate::append::{AppendedEntry, Appender};
+use crate::append::{AppendedEntry, Appender, NotAppended};
 use crate::breaker::{Breaker, Seen};
 use crate::inbox::{Inbox, StoredDelivery};
 
@@ -63,7 +63,7 @@ impl Ways {
     ) -> Result<Durable, NotDurable> {
         let seen = self.breaker.look();
         if seen.is_closed()
-            && let Some(durable) = self.append(seen, delivery, lane, event_name).await
+            && let Ok(durable) = self.append(seen, delivery, lane, event_name).await
         {
             return Ok(durable);
         }
@@ -74,26 +74,43 @@ impl Ways {
             }
         }
         // Neither of the two is left unasked before the answer is 503.
-        let last_resort = !seen.is_closed() && seen.may_be_tried();
-        if last_resort && let Some(durable) = self.append(seen, delivery, lane, event_name).await {
-            return Ok(durable);
+        if !seen.is_closed() && seen.may_be_tried() {
+            return self.append_at_last(seen, delivery, lane, event_name).await;
         }
         Err(NotDurable)
     }
 
+    /// The connection may be one that an outage has left behind, and what fails then has taken no time: the
+    /// second is a new one.
+    async fn append_at_last(
+        &self,
+        seen: Seen,
+        delivery: &VerifiedDelivery,
+        lane: Lane,
+        event_name: &str,
+    ) -> Result<Durable, NotDurable> {
+        match self.append(seen, delivery, lane, event_name).await {
+            Err(Some(NotAppended::Redis(_))) => {}
+            other => return other.map_err(|_| NotDurable),
+        }
+        let again = self.append(seen, delivery, lane, event_name).await;
+        again.map_err(|_| NotDurable)
+    }
+
+    /// Appends it. There is no error where nobody knows what Redis confirms.
     async fn append(
         &self,
         seen: Seen,
         delivery: &VerifiedDelivery,
         lane: Lane,
         event_name: &str,
-    ) -> Option<Durable> {
-        let appender = self.appender(seen)?;
+    ) -> Result<Durable, Option<NotAppended>> {
+        let appender = self.appender(seen).ok_or(None)?;
         match appender.append(delivery, lane, event_name).await {
-            Ok(entry) => Some(entry.into()),
+            Ok(entry) => Ok(entry.into()),
             Err(error) => {
                 self.breaker.append_failed(seen, &error);
-                None
+                Err(Some(error))
             }
         }
     }

@@ -139,15 +139,17 @@ async fn gather(pool: Pool, mut waiting: mpsc::Receiver<Waiting>, groups_in_flig
         }
         let (pool, repeats) = (pool.clone(), repeats.clone());
         tokio::spawn(async move {
-            store(&pool, &repeats, group).await;
+            store(&pool, &repeats, group, groups_in_flight_max).await;
             drop(permit);
         });
     }
 }
 
 /// Commits a group and tells everyone in it. One that PostgreSQL refuses for what is in it is halved,
-/// so that a delivery at fault refuses nobody else's.
-async fn store(pool: &Pool, repeats: &Repeats, group: Vec<Waiting>) {
+/// so that a delivery at fault refuses nobody else's. Connections that a restart of PostgreSQL has left behind
+/// refuse nobody either.
+async fn store(pool: &Pool, repeats: &Repeats, group: Vec<Waiting>, connections_max: usize) {
+    let mut left_behind_max = connections_max;
     let mut groups = vec![group];
     while let Some(mut group) = groups.pop() {
         // Whoever waited too long has been answered.
@@ -160,6 +162,10 @@ async fn store(pool: &Pool, repeats: &Repeats, group: Vec<Waiting>) {
             Ok(committed) => confirm(group, &committed),
             Err(error) if error.remedy() != Remedy::Wait && group.len() > 1 => {
                 groups.push(group.split_off(group.len() / 2));
+                groups.push(group);
+            }
+            Err(error) if error.ended_the_connection() && left_behind_max > 0 => {
+                left_behind_max -= 1;
                 groups.push(group);
             }
             Err(error) => {

@@ -17,7 +17,7 @@ use tokio::time::{interval, sleep_until, timeout};
 
 use crate::connection::Connection;
 use crate::corpus::Corpus;
-use crate::fates::{Attempt, Delivered, Ledger, Progress};
+use crate::fates::{Attempt, Counts, Delivered, Progress};
 use crate::pace::{TICK_COARSE, Ticker};
 use crate::plan::{Plan, Sending, Signing};
 use crate::run::LoadError;
@@ -109,16 +109,16 @@ pub async fn deliver(
                 run.stopped.send_replace(true);
                 ending = true;
             }
-            _ = tell_at.tick() => tell(run.ledger().progress()),
+            _ = tell_at.tick() => tell(run.counts().progress()),
         }
     }
     let run = Arc::into_inner(run).expect("every task that shared it has ended");
-    let mut ledger = run
-        .ledger
+    let mut counts = run
+        .counts
         .into_inner()
         .unwrap_or_else(PoisonError::into_inner);
-    ledger.count_unsent(plan.sendings.len() - begun);
-    Ok(ledger.finish())
+    counts.count_unsent(plan.sendings.len() - begun);
+    Ok(counts.finish())
 }
 
 /// What the tasks of a run share.
@@ -130,7 +130,7 @@ struct Run {
     manner: Manner,
     wrong_secret: Secret,
     connections: Semaphore,
-    ledger: Mutex<Ledger>,
+    counts: Mutex<Counts>,
     started: Instant,
     /// What has waited for a connection until this time is not sent any more.
     give_up: Instant,
@@ -158,7 +158,7 @@ impl Run {
             corpus: Arc::clone(corpus),
             wrong_secret: Secret::new(WRONG_SECRET),
             connections: Semaphore::new(manner.connections_max),
-            ledger: Mutex::new(Ledger::new(plan.deliveries, started)),
+            counts: Mutex::new(Counts::new(plan.deliveries, started)),
             started,
             give_up: started + lasts + manner.timeout,
             manner,
@@ -177,7 +177,7 @@ impl Run {
                 return;
             };
             if *stopped.borrow() || (!is_retry && Instant::now() > self.give_up) {
-                self.ledger().count_unsent(usize::from(!is_retry));
+                self.counts().count_unsent(usize::from(!is_retry));
                 return;
             }
             let status = self.exchange(&sending).await;
@@ -189,7 +189,7 @@ impl Run {
                 status,
             };
             let now = Instant::now();
-            self.ledger().count(&attempt, now);
+            self.counts().count(&attempt, now);
             let is_taken = status.is_some_and(|status| (200..300).contains(&status));
             if is_taken || !sending.signing.is_valid() || retries == self.manner.retries {
                 return;
@@ -255,9 +255,9 @@ impl Run {
         Cow::Owned(delivery.rendered_with(signature.as_deref()))
     }
 
-    fn ledger(&self) -> MutexGuard<'_, Ledger> {
-        // Nothing panics while it holds the ledger, and a count too few is better than none.
-        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    fn counts(&self) -> MutexGuard<'_, Counts> {
+        // Nothing panics while it holds the counts, and a count too few is better than none.
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -35,6 +35,9 @@ pub struct Delivered {
     pub latency: Histogram,
     /// The longest time from a valid delivery's failure (5xx, 429 or no answer) to the next 2xx for one.
     pub longest_refusal: Duration,
+    /// The longest time from when a valid delivery was due to an answer other than 2xx. Slow senders are not in
+    /// it.
+    pub slowest_refusal: Duration,
     /// From the start to the last answer or failure.
     pub took: Duration,
 }
@@ -61,7 +64,7 @@ pub struct Progress {
 }
 
 /// A [`Delivered`] in the making.
-pub(crate) struct Ledger {
+pub(crate) struct Counts {
     delivered: Delivered,
     started: Instant,
     /// When valid deliveries began to fail, while they do.
@@ -77,7 +80,7 @@ pub(crate) struct Attempt {
     pub(crate) status: Option<u16>,
 }
 
-impl Ledger {
+impl Counts {
     pub(crate) fn new(deliveries: usize, started: Instant) -> Self {
         Self {
             delivered: Delivered {
@@ -92,6 +95,7 @@ impl Ledger {
                 fates: vec![Fate::default(); deliveries],
                 latency: histogram(),
                 longest_refusal: Duration::ZERO,
+                slowest_refusal: Duration::ZERO,
                 took: Duration::ZERO,
             },
             started,
@@ -125,6 +129,10 @@ impl Ledger {
                 *delivered.refused.entry(status).or_default() += 1;
                 if is_valid {
                     *delivered.refused_valid.entry(status).or_default() += 1;
+                }
+                if is_valid && !sending.slow {
+                    let took = now.saturating_duration_since(attempt.intended);
+                    delivered.slowest_refusal = delivered.slowest_refusal.max(took);
                 }
             }
             None => delivered.unanswered += 1,
@@ -176,7 +184,7 @@ impl Ledger {
 mod tests {
     use std::time::{Duration, Instant};
 
-    use super::{Attempt, Ledger};
+    use super::{Attempt, Counts};
     use crate::plan::{Sending, Signing};
 
     fn attempt(
@@ -202,7 +210,7 @@ mod tests {
     #[test]
     fn the_longest_refusal_lasts_from_a_failure_to_the_next_2xx_of_a_valid_delivery() {
         let started = Instant::now();
-        let mut ledger = Ledger::new(8, started);
+        let mut counts = Counts::new(8, started);
         let at = |ms: u64| started + Duration::from_millis(ms);
         for (ms, signing, status) in [
             (0, Signing::Right, Some(200)),
@@ -215,9 +223,9 @@ mod tests {
             (500, Signing::Right, Some(429)),
             (600, Signing::Right, Some(200)),
         ] {
-            ledger.count(&attempt(started, 0, signing, status), at(ms));
+            counts.count(&attempt(started, 0, signing, status), at(ms));
         }
-        let delivered = ledger.finish();
+        let delivered = counts.finish();
         assert_eq!(delivered.longest_refusal, Duration::from_millis(300));
         assert_eq!(
             (delivered.sent, delivered.accepted, delivered.unanswered),
@@ -230,21 +238,21 @@ mod tests {
     #[test]
     fn a_refusal_that_does_not_end_lasts_until_the_end() {
         let started = Instant::now();
-        let mut ledger = Ledger::new(1, started);
+        let mut counts = Counts::new(1, started);
         let at = |ms: u64| started + Duration::from_millis(ms);
-        ledger.count(&attempt(started, 0, Signing::Right, None), at(100));
-        ledger.count(&attempt(started, 0, Signing::Right, None), at(900));
-        assert_eq!(ledger.finish().longest_refusal, Duration::from_millis(800));
+        counts.count(&attempt(started, 0, Signing::Right, None), at(100));
+        counts.count(&attempt(started, 0, Signing::Right, None), at(900));
+        assert_eq!(counts.finish().longest_refusal, Duration::from_millis(800));
     }
 
     #[test]
     fn a_delivery_that_was_accepted_once_stays_accepted() {
         let started = Instant::now();
-        let mut ledger = Ledger::new(2, started);
+        let mut counts = Counts::new(2, started);
         for status in [None, Some(200), Some(503)] {
-            ledger.count(&attempt(started, 1, Signing::Right, status), started);
+            counts.count(&attempt(started, 1, Signing::Right, status), started);
         }
-        let delivered = ledger.finish();
+        let delivered = counts.finish();
         assert!(delivered.fates[1].accepted && delivered.fates[1].sent);
         assert!(!delivered.fates[0].sent);
     }

@@ -61,6 +61,25 @@ impl StorageError {
         }
     }
 
+    /// Whether the connection ended under a statement, as those do that were open when a server was
+    /// restarted. A new connection may do at once.
+    #[must_use]
+    pub fn ended_the_connection(&self) -> bool {
+        let Self::Statement { source, .. } = self else {
+            return false;
+        };
+        match source {
+            DieselError::DatabaseError(DatabaseErrorKind::Unknown, told) => {
+                told.message().starts_with(TERMINATED)
+            }
+            DieselError::DatabaseError(kind, _) => matches!(
+                kind,
+                DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand
+            ),
+            _ => false,
+        }
+    }
+
     /// Whether a statement that took every event to be new was refused because one is not. Statements that
     /// were sent after the refused one are told only that the transaction is aborted.
     pub(crate) fn refuses_repeats(&self) -> bool {
@@ -124,11 +143,14 @@ fn remedy_of(error: &DieselError) -> Remedy {
 /// What PostgreSQL says of a statement after one that failed.
 const ABORTED: &str = "current transaction is aborted";
 
+/// What PostgreSQL says when it ends a session by itself.
+const TERMINATED: &str = "terminating connection";
+
 /// What PostgreSQL says, in its untranslated words, when the trouble is its own. The driver does not
 /// pass on the error's code, and each connection asks for untranslated messages.
 const SERVER_TROUBLE: [&str; 18] = [
     "deadlock detected",
-    "terminating connection",
+    TERMINATED,
     "the database system is",
     "too many clients",
     "connection slots",

@@ -116,3 +116,30 @@ async fn a_stop_waits_for_what_is_on_its_way_to_the_inbox() {
     let stored: i64 = database.value("SELECT count(*) FROM webhook_events").await;
     assert_eq!(stored, 5);
 }
+
+#[tokio::test]
+async fn a_connection_that_postgres_ends_under_a_commit_refuses_no_delivery() {
+    let database = TestDatabase::migrated().await;
+    let ingress = ingress_on(&database).await;
+    assert_eq!(ingress.deliver("{}").await.status, 200);
+    database
+        .execute("BEGIN; LOCK TABLE event_identities IN ACCESS EXCLUSIVE MODE")
+        .await;
+    let end_the_waiting = async {
+        wait_until("a commit waits and is ended", BOUND, async || {
+            let ended: i64 = database
+                .value(
+                    "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+                     WHERE application_name = 'harkara-ingress'
+                       AND datname = current_database() AND wait_event_type = 'Lock'",
+                )
+                .await;
+            ended > 0
+        })
+        .await;
+        database.execute("ROLLBACK").await;
+    };
+    let (answer, ()) = tokio::join!(ingress.deliver("[]"), end_the_waiting);
+    assert_eq!(answer.status, 200);
+    ingress.stop().await;
+}

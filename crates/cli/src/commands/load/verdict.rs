@@ -34,6 +34,8 @@ pub(super) struct Verdict {
     pub(super) badly_signed: usize,
     pub(super) latency_ms: Latency,
     pub(super) longest_refusal_ms: u64,
+    /// The longest time to an answer other than 2xx for a valid delivery.
+    pub(super) slowest_refusal_ms: u64,
     /// `null` where the database was not to be asked, or could not be.
     pub(super) audit: Option<Audit>,
     /// What else is not as it must be, each a sentence.
@@ -83,6 +85,7 @@ impl Verdict {
             badly_signed: sent().filter(|fate| fate.bad).count(),
             latency_ms: Latency::of(&delivered.latency),
             longest_refusal_ms: millis(delivered.longest_refusal),
+            slowest_refusal_ms: millis(delivered.slowest_refusal),
             passed: faults.is_empty() && audit.as_ref().is_none_or(Audit::is_clean),
             audit,
             faults,
