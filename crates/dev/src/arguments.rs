@@ -187,11 +187,12 @@ Examples:
 const HELP_FAULTS: &str = "\
 cargo dev faults [--no-install] [OPTIONS OF THE SUITE] [FAULT...]
 
-Builds the release binaries. For each fault starts a Redis, a PostgreSQL, an ingress and workers of its
+Builds the release binaries (Linux only). For each fault starts a Redis, a PostgreSQL, an ingress and workers of its
 own, with links between them that can be broken; lets `harkara load` deliver; breaks something meanwhile;
 and audits: every delivery answered 200 is in the ledger with the same bytes and took effect once, and
 every answer is one that was promised. Prints a table in Markdown, and fails where anything was otherwise.
-Redis and PostgreSQL are installed with the system's package manager where they are missing.
+Redis and PostgreSQL are installed with the system's package manager where they are missing. The clocks that
+jump need the C compiler `cc`, and the full disk needs root.
 
   --no-install    install nothing: say what to install instead
 
@@ -203,7 +204,7 @@ Options of the suite:
   --json FILE     write what was found as JSON too
 
 Examples:
-  cargo dev faults                           all of them: about a quarter of an hour
+  cargo dev faults                           all of them: twenty minutes and more
   cargo dev faults redis-killed --seed 7     one, with the deliveries and moments of an earlier run";
 
 /// Understands a command line, given without the program's name. The error is a sentence without

@@ -19,6 +19,12 @@ const PACKAGES: [&str; 4] = [
 
 /// Runs the command.
 pub(crate) fn run(options: &FaultsOptions) -> Result<ExitCode> {
+    if !cfg!(target_os = "linux") {
+        return Err(
+            "the fault suite breaks processes and clocks as Linux lets it, so it runs there only"
+                .into(),
+        );
+    }
     let checkout = Checkout::find()?;
     // Building takes longest, so it begins first.
     let building = Step::start();

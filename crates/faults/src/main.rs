@@ -7,6 +7,9 @@ mod arguments;
 /// How many deliveries and how long.
 mod extent;
 
+/// As many open files as the system allows.
+mod files;
+
 /// The product's binaries.
 mod binaries;
 
@@ -99,6 +102,7 @@ fn run(arguments: &Arguments, faults: &[&'static Fault]) -> Result<bool> {
     } else {
         extent::LONG
     };
+    files::allow_all();
     let binaries = binaries::Binaries::find()?;
     let first = arguments.seed.unwrap_or_else(rand::random);
     let mut kept = Vec::new();

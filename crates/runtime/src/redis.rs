@@ -21,7 +21,9 @@ use sentinel::Sentinels;
 
 pub use deadpool_redis::{Connection, Pool};
 
-pub use check::{Fsync, Note, ServerProblem, ServerReport, check_server, check_server_over};
+pub use check::{
+    Fsync, Note, ServerProblem, ServerReport, check_server, check_server_over, connect_to_check,
+};
 pub use pooled::{PooledError, ask_over};
 pub use shared::{SharedConnection, connect_shared};
 

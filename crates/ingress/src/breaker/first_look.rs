@@ -1,9 +1,7 @@
 //! What Redis is found to be before the start.
 
-use std::time::Duration;
-
 use harkara_runtime::failure;
-use harkara_runtime::redis::{ServerProblem, address, check_server_over, connect_blocking};
+use harkara_runtime::redis::{ServerProblem, address, check_server_over, connect_to_check};
 use harkara_runtime::settings::{IngressSettings, RedisSettings};
 
 use crate::app::StartError;
@@ -16,10 +14,13 @@ pub(crate) async fn first_look(
     redis: &RedisSettings,
     ingress: &IngressSettings,
 ) -> Result<Result<Confirmations, String>, StartError> {
-    use ServerProblem::{Loading, Misbehaves, Unreachable};
+    use ServerProblem::{Loading, Misbehaves, SilentOverTls, Unreachable};
     match look(redis, ingress).await {
         Err(StartError::Redis(
-            problem @ (Unreachable { .. } | Loading { .. } | Misbehaves { .. }),
+            problem @ (Unreachable { .. }
+            | SilentOverTls { .. }
+            | Loading { .. }
+            | Misbehaves { .. }),
         )) if ingress.inbox_connections_max > 0 => {
             let reason = failure::with_causes(&problem);
             tracing::error!(
@@ -37,9 +38,7 @@ async fn look(
     ingress: &IngressSettings,
 ) -> Result<Confirmations, StartError> {
     let of_server = |error| ServerProblem::of(&address(redis), error);
-    let mut connection = connect_blocking(redis, Duration::ZERO)
-        .await
-        .map_err(of_server)?;
+    let mut connection = connect_to_check(redis).await?;
     let server = check_server_over(&mut connection, redis).await?;
     server.log();
     let confirmations = Confirmations::of(ingress, &server)?;

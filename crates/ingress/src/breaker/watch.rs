@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use harkara_core::lane::Lane;
 use harkara_runtime::admin::{Liveness, Progress};
 use harkara_runtime::failure;
-use harkara_runtime::redis::{ServerProblem, address, check_server_over, connect_blocking};
+use harkara_runtime::redis::{ServerProblem, address, check_server_over, connect_to_check};
 use harkara_runtime::settings::{IngressSettings, RedisSettings};
 use redis::RedisError;
 use redis::aio::MultiplexedConnection;
@@ -130,9 +130,9 @@ impl Watch {
         };
         let mut connection = match kept {
             Some(connection) => connection,
-            None => connect_blocking(&self.redis, Duration::ZERO)
+            None => connect_to_check(&self.redis)
                 .await
-                .map_err(told)?,
+                .map_err(|problem| failure::with_causes(&problem))?,
         };
         let server = match check_server_over(&mut connection, &self.redis).await {
             Ok(server) => server,

@@ -179,17 +179,23 @@ pub enum ServerProblem {
 /// Connects once and checks that the server can hold deliveries: reachable, permitted, a primary
 /// that evicts nothing. What is merely risky is in the report. Writes nothing.
 pub async fn check_server(settings: &RedisSettings) -> Result<ServerReport, ServerProblem> {
-    let mut connection = super::connect_blocking(settings, std::time::Duration::ZERO)
-        .await
-        .map_err(|source| {
-            let address = super::address(settings);
-            if settings.tls.is_some() && source.is_timeout() {
-                ServerProblem::SilentOverTls { address, source }
-            } else {
-                ServerProblem::of(&address, source)
-            }
-        })?;
+    let mut connection = connect_to_check(settings).await?;
     check_server_over(&mut connection, settings).await
+}
+
+/// A connection of its own for looking at the server.
+pub async fn connect_to_check(
+    settings: &RedisSettings,
+) -> Result<MultiplexedConnection, ServerProblem> {
+    let connected = super::connect_blocking(settings, std::time::Duration::ZERO).await;
+    connected.map_err(|source| {
+        let address = super::address(settings);
+        if settings.tls.is_some() && source.is_timeout() {
+            ServerProblem::SilentOverTls { address, source }
+        } else {
+            ServerProblem::of(&address, source)
+        }
+    })
 }
 
 /// The same over a connection that was made with these settings before.

@@ -171,7 +171,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     setting("ingress.endpoint_requests_burst", "0", count(0, 1_000_000),
         "Requests that an endpoint takes at once after a quiet time. 0 is one second's worth."),
     setting("ingress.retry_after_s", "5", Kind::Whole { min: 0, max: 86_400, unit: "seconds" },
-        "The `Retry-After` of a 503."),
+        "The `Retry-After` of a 503, and of the 429 that says that bodies take too much memory."),
     setting("ingress.durability", "fsynced", Kind::Choice(DURABILITY_NAMES),
         "How durable a delivery is before it is answered 200: `appended` (in the memory of Redis), `fsynced` (on its disk) or `replicated` (on its disk and in the memory of `ingress.replicas_min` replicas)."),
     setting("ingress.replicas_min", "1", count(1, 100),

@@ -81,7 +81,7 @@ pub struct IngressSettings {
     pub address_rate: Option<RateLimit>,
     /// Bound of the requests to one endpoint, where there is one.
     pub endpoint_rate: Option<RateLimit>,
-    /// `Retry-After` of a 503, in seconds.
+    /// `Retry-After` of a 503 and of a 429 for memory, in seconds.
     pub retry_after_s: u32,
     /// How durable a delivery of each lane is before it is answered, in the order of `Lane::ALL`.
     pub durability: [Durability; LANES],
