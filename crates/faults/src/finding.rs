@@ -10,6 +10,14 @@ use crate::load::Verdict;
 /// the rest is for a machine that also runs the servers, the links and the load.
 const ANSWER_MS_MAX: f64 = 2_500.0;
 
+/// Longest time in which nobody is answered 200 where a process is killed: it is away for two seconds at most,
+/// and has to start.
+const SILENCE_MS_MAX: f64 = 5_000.0;
+
+/// Longest time from the end of a fault until everything from before is processed: what dead workers held has
+/// to be idle for five seconds first, and after the longest outage there are two minutes of deliveries.
+const RECOVERY_MAX: Duration = Duration::from_mins(1);
+
 /// What was measured over one fault.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Finding {
@@ -78,6 +86,7 @@ impl Finding {
             refused,
             unanswered,
             never_accepted,
+            unsent,
             audit,
             passed,
             ..
@@ -92,7 +101,9 @@ impl Finding {
             must(audit.lost > 0, "the audit found no loss".to_owned());
         } else {
             must(audit.lost == 0, format!("{} accepted and lost", audit.lost));
-            let told = audit.faults.join("; ");
+            let told = [self.verdict.faults.as_slice(), &audit.faults]
+                .concat()
+                .join("; ");
             must(*passed, format!("the audit did not pass: {told}"));
         }
         for (n, what) in [
@@ -101,6 +112,7 @@ impl Finding {
             (audit.unprocessed, "not processed in time"),
             (audit.refused_stored, "refused and stored"),
             (*never_accepted, "not accepted however often sent"),
+            (*unsent, "not sent, because the generator was too slow"),
         ] {
             must(n == 0, format!("{n} {what}"));
         }
@@ -111,12 +123,24 @@ impl Finding {
         let silent = answers == Answers::AcceptedOrNone || *unanswered == 0;
         must(silent, format!("{unanswered} had no answer"));
         for (what, took_ms) in [
-            ("200", self.verdict.latency_ms.max),
-            ("other than 200", self.verdict.slowest_refusal_ms),
+            ("an answer of 200", self.verdict.latency_ms.max),
+            ("an answer other than 200", self.verdict.slowest_refusal_ms),
         ] {
             // One that is sent to a process that is gone waits for another.
             let in_time = answers == Answers::AcceptedOrNone || took_ms <= ANSWER_MS_MAX;
-            must(in_time, format!("an answer of {what} took {took_ms:.0} ms"));
+            must(in_time, format!("{what} took {took_ms:.0} ms"));
+        }
+        if answers == Answers::AcceptedOrNone {
+            let silence_ms = self.verdict.longest_refusal_ms;
+            let short = silence_ms <= SILENCE_MS_MAX;
+            must(
+                short,
+                format!("nothing was accepted for {silence_ms:.0} ms"),
+            );
+        }
+        if let Some(after) = self.recovered_after {
+            let soon = after <= RECOVERY_MAX;
+            must(soon, format!("recovery took {after:.1?}"));
         }
         faults
     }

@@ -35,6 +35,7 @@ pub(crate) struct Order<'a> {
     pub(crate) rate_per_s: u32,
     pub(crate) duration: Duration,
     pub(crate) settle: Duration,
+    pub(crate) again_after: Duration,
 }
 
 /// What became of the deliveries, as `harkara load --json` tells it.
@@ -45,6 +46,9 @@ pub(crate) struct Verdict {
     /// By status.
     pub(crate) refused: BTreeMap<String, u64>,
     pub(crate) unanswered: u64,
+    pub(crate) unsent: u64,
+    /// What of the answers fails the run.
+    pub(crate) faults: Vec<String>,
     pub(crate) never_accepted: u64,
     pub(crate) latency_ms: Latency,
     pub(crate) longest_refusal_ms: f64,
@@ -84,6 +88,7 @@ impl Load {
             .args(["--duration", &milliseconds(order.duration)])
             .args(["--connections", &CONNECTIONS.to_string()])
             .args(["--settle", &milliseconds(order.settle)])
+            .args(["--again-after", &milliseconds(order.again_after)])
             .args(["--duplicates", &DUPLICATES_PERCENT.to_string()])
             .args(["--reorder", &REORDERED_PERCENT.to_string()])
             .args(["--bad-signatures", &BAD_SIGNATURES_PERCENT.to_string()])

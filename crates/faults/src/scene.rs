@@ -6,6 +6,7 @@ mod folder;
 mod links;
 mod maker;
 mod small_disk;
+mod time;
 
 use std::time::{Duration, SystemTime};
 
@@ -24,6 +25,7 @@ use crate::proxy::Proxy;
 use crate::recovery;
 
 use clock::{Clock, Clocks};
+pub(crate) use consumers::TAKEN_OVER;
 pub(crate) use folder::Folder;
 pub(crate) use links::Links;
 use links::local;
@@ -38,6 +40,9 @@ pub(crate) const REPLICAS: usize = 2;
 
 /// The ingress' counter of deliveries, whatever became of them.
 const DELIVERIES: &str = "harkara_ingress_deliveries_total";
+
+/// How long after their claims have run out entries of workers that are gone may be on their way.
+const LATE: Duration = Duration::from_secs(2);
 
 /// How long a load may be prepared.
 const FIRST_DELIVERY_BOUND: Duration = Duration::from_mins(2);
@@ -174,6 +179,7 @@ impl Scene {
             rate_per_s: self.extent.rate_per_s,
             duration: before + lasts + after,
             settle: self.extent.settle,
+            again_after: self.extent.claim_idle + LATE,
         })?;
         self.first_delivery().await?;
         let moment = self.random.random_range(0.5..1.0);

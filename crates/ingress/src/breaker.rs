@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use harkara_runtime::failure;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch as watch_channel};
 
 use crate::append::{Confirmations, NotAppended};
 use crate::inbox::NotStored;
@@ -25,6 +25,10 @@ pub(crate) struct Breaker {
     seen: AtomicU64,
     now: Mutex<Now>,
     opened: Notify,
+    /// Somebody needs Redis now.
+    hurry: Notify,
+    /// How many looks at Redis have ended.
+    looks: watch_channel::Sender<u64>,
     gauge: BreakerGauge,
 }
 
@@ -46,7 +50,7 @@ struct Now {
 enum State {
     /// Deliveries go to Redis.
     Closed,
-    /// Redis is a last resort, for this reason.
+    /// Redis is given nothing, for this reason, before it was looked at anew.
     Failing(String),
     /// Redis must not be given any more: a bound is reached, or it is less durable than asked.
     Unfit(String),
@@ -58,6 +62,9 @@ pub(crate) const STATES: [&str; 3] = ["closed", "failing", "unfit"];
 const CLOSED: u8 = 0;
 const FAILING: u8 = 1;
 const UNFIT: u8 = 2;
+
+/// Looks that a request waits for which nothing else takes.
+const LOOKS_AWAITED: u64 = 2;
 
 /// Bits of a state's number in what a request sees.
 const STATE_BITS: u32 = 2;
@@ -80,6 +87,8 @@ impl Breaker {
             seen: AtomicU64::new(now.seen().0),
             now: Mutex::new(now),
             opened: Notify::new(),
+            hurry: Notify::new(),
+            looks: watch_channel::Sender::new(0),
             gauge,
         }
     }
@@ -87,6 +96,17 @@ impl Breaker {
     /// The present state, for a request: one load.
     pub(crate) fn look(&self) -> Seen {
         Seen(self.seen.load(Ordering::Acquire))
+    }
+
+    /// What is seen after two more looks at Redis, which begin at once: one may be under way that began
+    /// before Redis came back. Sooner where deliveries go there.
+    pub(crate) async fn look_again(&self) -> Seen {
+        let mut looks = self.looks.subscribe();
+        let enough = *looks.borrow_and_update() + LOOKS_AWAITED;
+        self.hurry.notify_one();
+        let waited = looks.wait_for(|n| *n >= enough || self.look().is_closed());
+        // The counter lives as long as the breaker.
+        waited.await.map_or_else(|_| self.look(), |_| self.look())
     }
 
     /// What confirms the levels, and since which generation; `None` until Redis was found fit for the first
@@ -155,9 +175,13 @@ impl Breaker {
         }
     }
 
-    /// Redis can be given deliveries, and this confirms them.
-    fn found_fit(&self, confirmations: Confirmations) {
+    /// Redis can be given deliveries, and this confirms them: so says a look that began when this was `seen`.
+    fn found_fit(&self, seen: Seen, confirmations: Confirmations) {
         let mut now = self.lock();
+        if seen.is_closed() && now.seen() != seen {
+            // An append has failed meanwhile. The next look tells more.
+            return;
+        }
         let was_open = now.state.number() != CLOSED;
         if !was_open && now.confirmations.as_ref() == Some(&confirmations) {
             return;
@@ -192,7 +216,7 @@ impl Seen {
         self.is(CLOSED)
     }
 
-    /// Whether Redis may be tried where nothing else takes a delivery.
+    /// Whether Redis may be asked where nothing else takes a delivery.
     pub(crate) fn may_be_tried(self) -> bool {
         !self.is(UNFIT)
     }

@@ -10,8 +10,9 @@ use harkara_core::delivery::VerifiedDelivery;
 use harkara_core::durability::Durability;
 use harkara_core::lane::Lane;
 use harkara_runtime::settings::RedisSettings;
+use tokio::time::{Instant, timeout_at};
 
-use crate::append::{AppendedEntry, Appender, NotAppended};
+use crate::append::{AppendedEntry, Appender};
 use crate::breaker::{Breaker, Seen};
 use crate::inbox::{Inbox, StoredDelivery};
 
@@ -32,6 +33,8 @@ pub(crate) struct Ways {
     inbox: Option<Inbox>,
     redis: RedisSettings,
     append_timeout: Duration,
+    /// The longest time to an answer, whichever way it is.
+    answer_max: Duration,
     /// The appender, and the breaker's generation that it is of: what connections an outage has left behind
     /// goes with it.
     appender: RefCell<Option<(u64, Rc<Appender>)>>,
@@ -45,7 +48,9 @@ impl Ways {
         redis: &RedisSettings,
         append_timeout: Duration,
     ) -> Self {
+        let inbox_timeout = inbox.as_ref().map_or(Duration::ZERO, Inbox::timeout);
         Self {
+            answer_max: append_timeout + inbox_timeout,
             breaker,
             inbox,
             redis: redis.clone(),
@@ -61,9 +66,10 @@ impl Ways {
         lane: Lane,
         event_name: &str,
     ) -> Result<Durable, NotDurable> {
+        let until = Instant::now() + self.answer_max;
         let seen = self.breaker.look();
         if seen.is_closed()
-            && let Ok(durable) = self.append(seen, delivery, lane, event_name).await
+            && let Some(durable) = self.append(seen, delivery, lane, event_name).await
         {
             return Ok(durable);
         }
@@ -74,43 +80,41 @@ impl Ways {
             }
         }
         // Neither of the two is left unasked before the answer is 503.
-        if !seen.is_closed() && seen.may_be_tried() {
-            return self.append_at_last(seen, delivery, lane, event_name).await;
-        }
-        Err(NotDurable)
+        let at_last = timeout_at(until, self.append_at_last(delivery, lane, event_name));
+        at_last.await.ok().flatten().ok_or(NotDurable)
     }
 
-    /// The connection may be one that an outage has left behind, and what fails then has taken no time: the
-    /// second is a new one.
+    /// Redis may be back, and nobody has looked since. What it confirms may have changed meanwhile, so it is
+    /// looked at first.
     async fn append_at_last(
         &self,
-        seen: Seen,
         delivery: &VerifiedDelivery,
         lane: Lane,
         event_name: &str,
-    ) -> Result<Durable, NotDurable> {
-        match self.append(seen, delivery, lane, event_name).await {
-            Err(Some(NotAppended::Redis(_))) => {}
-            other => return other.map_err(|_| NotDurable),
+    ) -> Option<Durable> {
+        if !self.breaker.look().may_be_tried() {
+            return None;
         }
-        let again = self.append(seen, delivery, lane, event_name).await;
-        again.map_err(|_| NotDurable)
+        let seen = self.breaker.look_again().await;
+        if !seen.is_closed() {
+            return None;
+        }
+        self.append(seen, delivery, lane, event_name).await
     }
 
-    /// Appends it. There is no error where nobody knows what Redis confirms.
     async fn append(
         &self,
         seen: Seen,
         delivery: &VerifiedDelivery,
         lane: Lane,
         event_name: &str,
-    ) -> Result<Durable, Option<NotAppended>> {
-        let appender = self.appender(seen).ok_or(None)?;
+    ) -> Option<Durable> {
+        let appender = self.appender(seen)?;
         match appender.append(delivery, lane, event_name).await {
-            Ok(entry) => Ok(entry.into()),
+            Ok(entry) => Some(entry.into()),
             Err(error) => {
                 self.breaker.append_failed(seen, &error);
-                Err(Some(error))
+                None
             }
         }
     }
@@ -118,7 +122,7 @@ impl Ways {
     /// The appender of the present generation; `None` while nobody knows what Redis confirms.
     fn appender(&self, seen: Seen) -> Option<Rc<Appender>> {
         if let Some((generation, appender)) = &*self.appender.borrow()
-            && *generation == seen.generation()
+            && *generation >= seen.generation()
         {
             return Some(appender.clone());
         }

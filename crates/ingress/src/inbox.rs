@@ -120,6 +120,11 @@ impl Inbox {
         }
     }
 
+    /// How long storing may take.
+    pub(crate) fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
     /// Whether PostgreSQL answers.
     pub(crate) async fn ping(&self) -> Result<(), StorageError> {
         self.pool.ping().await

@@ -19,7 +19,7 @@ pub(crate) const HEAD_END: u8 = 0;
 /// a stream is read or refused.
 ///
 /// The input is read twice: as a request (event id, endpoint, `traceparent`, `tracestate`, time of receipt,
-/// each with [`HEADER_END`], and a body), and as an entry (a head, [`HEAD_END`] and a body).
+/// each with `HEADER_END`, and a body), and as an entry (a head, `HEAD_END` and a body).
 pub fn entry(input: &[u8]) {
     reads_back(input);
     is_read_or_refused(input);

@@ -11,7 +11,7 @@ const BODIES_MAX: usize = 4;
 /// Any bodies can be read, each alike every time; and events in any order, each any number of times, leave
 /// the same merged rows.
 ///
-/// The input is bodies with [`BODY_END`] between them.
+/// The input is bodies with `BODY_END` between them.
 pub fn event(input: &[u8]) {
     let bodies = input.split(|&byte| byte == BODY_END).take(BODIES_MAX);
     let mut events = Vec::new();

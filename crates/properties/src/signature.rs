@@ -16,7 +16,7 @@ pub(crate) const HEADER_END: u8 = b'\n';
 /// A header is accepted if and only if it is the HMAC of the body under a live secret, in hex of either
 /// case, and a refused one is refused for its form alone or for matching nothing.
 ///
-/// The input is a header, [`HEADER_END`] and a body.
+/// The input is a header, `HEADER_END` and a body.
 pub fn signature(input: &[u8]) {
     let end = input.iter().position(|&byte| byte == HEADER_END);
     let (header, body) = match end {

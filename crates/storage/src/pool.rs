@@ -52,9 +52,11 @@ const OPTIONAL_SETTINGS: [&str; 2] = [
 ];
 
 /// A commit is what a 200 or an acknowledgement rests on, so it is not confirmed before it is on disk,
-/// whatever the server's, the database's or the role's default. Levels that wait for replicas are kept.
-const WAIT_FOR_COMMITS: &str = "SELECT set_config('synchronous_commit', 'on', false) \
-     WHERE current_setting('synchronous_commit') = 'off'";
+/// whatever the server's, the database's or the role's default is or becomes. Levels that wait for replicas
+/// are kept.
+const WAIT_FOR_COMMITS: &str = "SELECT set_config('synchronous_commit', \
+     CASE current_setting('synchronous_commit') WHEN 'off' THEN 'on' \
+     ELSE current_setting('synchronous_commit') END, false)";
 
 /// The bound of one operation, in statement timeouts. A statement usually takes a thousandth of one; what
 /// takes longer than this in all is cut off, as is a silent network, and tried again with less at a time.

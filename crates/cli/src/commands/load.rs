@@ -129,6 +129,10 @@ pub(crate) struct LoadOptions {
     /// How long the audit waits until everything is processed
     #[arg(long, value_name = "SPAN", default_value = "60s", value_parser = span)]
     settle: Duration,
+    /// How long after a clean audit to audit once more, for what workers that were killed had in hand: it
+    /// comes a second time after `worker.claim_idle_ms`
+    #[arg(long, value_name = "SPAN", default_value = "0s", value_parser = span)]
+    again_after: Duration,
 
     /// Does not ask the database, so the verdict tells only of the answers
     #[arg(long)]
@@ -186,7 +190,7 @@ pub(crate) async fn run(settings: &Settings, options: &LoadOptions) -> anyhow::R
                 fates: &delivered.fates,
                 began,
             };
-            Some(audit::audit(pool, &run, options.settle, &progress).await)
+            Some(audit::audit(pool, &run, options.settle, options.again_after, &progress).await)
         }
         None => None,
     };

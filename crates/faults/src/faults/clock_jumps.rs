@@ -22,9 +22,13 @@ pub(super) const FAULT: Fault = Fault {
 
 const HOUR_S: i64 = 3_600;
 
+/// Jumps of the servers, which tell their time; the product's are beyond them.
+const SERVER_JUMPS: usize = 4;
+
 async fn run(scene: &mut Scene) -> Result<Finding> {
     let lasts = scene.extent.fault;
-    let finding = scene
+    let mut jumped = 0;
+    let mut finding = scene
         .under_load(lasts, async |scene| {
             let clocks = scene.clocks.as_ref().context("the layout has clocks")?;
             let mut jumps: Vec<_> = clocks
@@ -37,13 +41,15 @@ async fn run(scene: &mut Scene) -> Result<Finding> {
             for (clock, seconds) in jumps {
                 clock.jump_to(seconds)?;
                 sleep(each).await;
-            }
-            for clock in clocks.all() {
+                jumped += usize::from(scene.a_clock_is_wrong().await?);
                 clock.jump_to(0)?;
             }
             Ok(())
         })
         .await?;
+    finding.must(jumped >= SERVER_JUMPS, || {
+        format!("the servers were seen to live by a wrong clock {jumped} times, not {SERVER_JUMPS}")
+    });
     // The ledger's times are of clocks that were wrong.
     Ok(finding.without_recovery())
 }

@@ -19,7 +19,7 @@ const KILLS: u32 = 5;
 
 async fn run(scene: &mut Scene) -> Result<Finding> {
     let lasts = scene.extent.fault;
-    scene
+    let mut finding = scene
         .under_load(lasts, async |scene| {
             for _ in 0..KILLS {
                 scene.ingress.kill().await?;
@@ -28,5 +28,8 @@ async fn run(scene: &mut Scene) -> Result<Finding> {
             }
             scene.ready().await
         })
-        .await
+        .await?;
+    let unanswered = finding.verdict().unanswered;
+    finding.must(unanswered > 0, || "no request was in hand".to_owned());
+    Ok(finding)
 }

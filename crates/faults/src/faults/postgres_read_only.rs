@@ -17,7 +17,8 @@ pub(super) const FAULT: Fault = Fault {
 
 async fn run(scene: &mut Scene) -> Result<Finding> {
     let lasts = scene.extent.fault;
-    scene
+    let mut backlog = 0;
+    let mut finding = scene
         .under_load(lasts, async |scene| {
             scene.postgres.write_file(
                 "postgresql.auto.conf",
@@ -25,9 +26,14 @@ async fn run(scene: &mut Scene) -> Result<Finding> {
             );
             scene.postgres.reload();
             sleep(lasts).await;
+            backlog = scene.backlog().await?;
             scene.postgres.write_file("postgresql.auto.conf", "");
             scene.postgres.reload();
             Ok(())
         })
-        .await
+        .await?;
+    finding.must(backlog > 0, || {
+        "nothing had to wait for PostgreSQL".to_owned()
+    });
+    Ok(finding)
 }

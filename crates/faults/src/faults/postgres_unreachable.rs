@@ -37,12 +37,18 @@ pub(super) const SLOW: Fault = Fault {
 
 async fn run(scene: &mut Scene, link: Link) -> Result<Finding> {
     let lasts = scene.extent.fault;
-    scene
+    let mut backlog = 0;
+    let mut finding = scene
         .under_load(lasts, async |scene| {
             scene.postgres_links.set(link);
             sleep(lasts).await;
+            backlog = scene.backlog().await?;
             scene.postgres_links.set(Link::Open);
             Ok(())
         })
-        .await
+        .await?;
+    finding.must(backlog > 0, || {
+        "nothing had to wait for PostgreSQL".to_owned()
+    });
+    Ok(finding)
 }

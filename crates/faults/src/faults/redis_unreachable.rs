@@ -37,12 +37,15 @@ pub(super) const SLOW: Fault = Fault {
 
 async fn run(scene: &mut Scene, link: Link) -> Result<Finding> {
     let lasts = scene.extent.fault;
-    scene
+    let mut finding = scene
         .under_load(lasts, async |scene| {
             scene.redis_links.set(link);
             sleep(lasts).await;
             scene.redis_links.set(Link::Open);
             Ok(())
         })
-        .await
+        .await?;
+    finding.must_have_used("fsynced");
+    finding.must_have_used("stored");
+    Ok(finding)
 }

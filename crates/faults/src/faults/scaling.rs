@@ -20,6 +20,7 @@ const WORKERS_MAX: usize = 6;
 async fn run(scene: &mut Scene) -> Result<Finding> {
     let lasts = scene.extent.fault;
     scale_down(scene).await?;
+    let mut n_consumers = 0;
     let mut finding = scene
         .under_load(lasts, async |scene| {
             while scene.workers.len() < WORKERS_MAX {
@@ -27,9 +28,13 @@ async fn run(scene: &mut Scene) -> Result<Finding> {
             }
             scene.ready().await?;
             sleep(lasts / 2).await;
+            n_consumers = scene.consumers().await?.len();
             scale_down(scene).await
         })
         .await?;
+    finding.must(n_consumers >= WORKERS_MAX, || {
+        format!("only {n_consumers} of {WORKERS_MAX} workers took part")
+    });
     no_consumer_left_behind(scene, &mut finding).await?;
     Ok(finding)
 }

@@ -23,7 +23,7 @@ const LIFE_MS: std::ops::Range<u64> = 200..900;
 
 async fn run(scene: &mut Scene) -> Result<Finding> {
     let lasts = scene.extent.fault;
-    scene
+    let mut finding = scene
         .under_load(lasts, async |scene| {
             let until = tokio::time::Instant::now() + lasts;
             while tokio::time::Instant::now() < until {
@@ -35,5 +35,8 @@ async fn run(scene: &mut Scene) -> Result<Finding> {
             }
             scene.ready().await
         })
-        .await
+        .await?;
+    let taken_over = scene.taken_over().await?;
+    finding.must(taken_over > 0.0, || "nothing was taken over".to_owned());
+    Ok(finding)
 }

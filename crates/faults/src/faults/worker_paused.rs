@@ -9,7 +9,7 @@ use tokio::time::sleep;
 use super::Fault;
 use crate::finding::{Answers, Finding};
 use crate::proxy::Link;
-use crate::scene::{Layout, Scene};
+use crate::scene::{Layout, Scene, TAKEN_OVER};
 
 pub(super) const FAULT: Fault = Fault {
     name: "worker-paused",
@@ -32,9 +32,7 @@ async fn run(scene: &mut Scene) -> Result<Finding> {
             scene.workers[0].pause()?;
             scene.postgres_links.workers.set(Link::Open);
             sleep(lasts).await;
-            taken_over = scene.workers[1]
-                .counted("harkara_worker_entries_taken_over_total")
-                .await?;
+            taken_over = scene.workers[1].counted(TAKEN_OVER).await?;
             scene.workers[0].go_on()
         })
         .await?;

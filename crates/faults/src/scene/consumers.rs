@@ -17,7 +17,19 @@ const STREAMS: [&str; 4] = [
 
 const GROUP: &str = "harkara";
 
+/// A worker's counter of entries that it took over.
+pub(crate) const TAKEN_OVER: &str = "harkara_worker_entries_taken_over_total";
+
 impl Scene {
+    /// Entries that the present workers have taken over from others.
+    pub(crate) async fn taken_over(&self) -> Result<f64> {
+        let mut sum = 0.0;
+        for worker in &self.workers {
+            sum += worker.counted(TAKEN_OVER).await?;
+        }
+        Ok(sum)
+    }
+
     /// The names of the group's consumers on all lanes.
     pub(crate) async fn consumers(&self) -> Result<BTreeSet<String>> {
         let mut connection = self.redis.connection().await;

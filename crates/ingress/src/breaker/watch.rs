@@ -95,9 +95,14 @@ impl Watch {
                     () = self.breaker.opened.notified() => continue,
                 }
             } else {
-                tokio::time::sleep(retry).await;
+                let hurry = self.breaker.hurry.notified();
+                if tokio::time::timeout(retry, hurry).await.is_ok() {
+                    // Many requests may ask for a look, one after another.
+                    tokio::time::sleep(RETRY_FIRST).await;
+                }
                 retry = (retry * 2).min(RETRY_MAX);
             }
+            let seen = self.breaker.look();
             let look = tokio::time::timeout(self.look_max, self.look(connection.take())).await;
             match look.unwrap_or_else(|_| Err("no answer in time".to_owned())) {
                 Ok(Look::Fit(confirmations, used)) => {
@@ -106,7 +111,7 @@ impl Watch {
                     if !was_closed {
                         well_since = Instant::now();
                     }
-                    self.breaker.found_fit(confirmations);
+                    self.breaker.found_fit(seen, confirmations);
                 }
                 Ok(Look::Unfit(reason)) => {
                     n_failed = 0;
@@ -120,6 +125,7 @@ impl Watch {
                     }
                 }
             }
+            self.breaker.looks.send_modify(|n| *n += 1);
         }
     }
 

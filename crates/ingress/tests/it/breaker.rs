@@ -108,17 +108,33 @@ async fn once_redis_is_back_no_server_thread_finds_what_the_outage_left_behind()
 }
 
 #[tokio::test]
-async fn a_redis_that_cannot_be_looked_at_any_more_is_a_last_resort() {
+async fn a_redis_that_cannot_be_looked_at_any_more_is_given_nothing() {
     let redis = RedisServer::start(&[]).await;
     run(&redis, "ACL SETUSER ingress on >pass ~* +@all").await;
     let url = format!("redis://ingress:pass@127.0.0.1:{}", redis.port);
     let ingress = Ingress::start_on(&url, &[]).await;
     run(&redis, "ACL SETUSER ingress -info").await;
     until_state(&ingress, "failing").await;
-    // PostgreSQL is away too, and the append still works.
-    assert_eq!(ingress.deliver("{}").await.status, 200);
+    // The append would work, and nobody knows any more how durable it would be.
+    assert_eq!(ingress.deliver("{}").await.status, 503);
     run(&redis, "ACL SETUSER ingress +info").await;
     until_state(&ingress, "closed").await;
+    assert_eq!(ingress.deliver("{}").await.status, 200);
+    ingress.stop().await;
+}
+
+/// The breaker would be closed by the watch alone only after its wait of up to two seconds.
+#[tokio::test]
+async fn where_postgres_is_away_too_redis_is_used_as_soon_as_it_is_back() {
+    let mut redis = RedisServer::start(&[]).await;
+    let ingress = Ingress::start_on(&redis.url(), &[]).await;
+    assert_eq!(ingress.deliver("{}").await.status, 200);
+    for _ in 0..5 {
+        redis.kill().await;
+        assert_eq!(ingress.deliver("{}").await.status, 503);
+        redis.resume().await;
+        assert_eq!(ingress.deliver("{}").await.status, 200);
+    }
     ingress.stop().await;
 }
 

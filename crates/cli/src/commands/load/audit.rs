@@ -71,15 +71,17 @@ impl Audit {
 /// Waits until all that was accepted is processed, at most `settle`, and compares.
 ///
 /// What was sent and got no answer may still be on its way; while there is such, a fault is looked at
-/// again until `settle` is over.
+/// again until `settle` is over. What is found clean is compared once more after `again_after`.
 pub(super) async fn audit(
     pool: &Pool,
     run: &Run<'_>,
     settle: Duration,
+    again_after: Duration,
     progress: &Progress,
 ) -> Result<Audit, StorageError> {
     let began = Instant::now();
-    let reading = Reading::new(pool, began + settle);
+    let reading = Reading::new(pool, began + settle + again_after);
+    let mut is_again = again_after.is_zero();
     let sent: Vec<Sent<'_>> = run.sent().collect();
     let mut waiting: Vec<&str> = sent
         .iter()
@@ -94,6 +96,11 @@ pub(super) async fn audit(
         }
         let (findings, may_change) = compare(&reading, run, &sent, progress).await?;
         let audit = findings.told(settled_ms);
+        if audit.is_clean() && !is_again {
+            is_again = true;
+            tokio::time::sleep(again_after).await;
+            continue;
+        }
         if audit.is_clean() || !may_change || reading.is_over() {
             return Ok(audit);
         }
