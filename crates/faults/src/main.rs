@@ -16,9 +16,6 @@ mod binaries;
 /// A process of the product.
 mod process;
 
-/// A link that can be cut, silenced and slowed.
-mod proxy;
-
 /// The stage of one fault.
 mod scene;
 

@@ -1,13 +1,14 @@
 //! One fault after another, with one seed.
 
 use anyhow::Result;
+use harkara_testkit::Folder;
 use serde::Serialize;
 
 use crate::binaries::Binaries;
 use crate::complain;
 use crate::extent::Extent;
 use crate::faults::Fault;
-use crate::scene::{Folder, Scene};
+use crate::scene::Scene;
 use crate::table::Row;
 
 /// What a round found.
@@ -40,13 +41,7 @@ pub(crate) async fn run(
     };
     for fault in faults {
         complain(format_args!("{}: {}", fault.name, fault.what));
-        let folder = match Folder::make(fault.name) {
-            Ok(folder) => folder,
-            Err(error) => {
-                round.failed.push(format!("{}: {error:#}", fault.name));
-                continue;
-            }
-        };
+        let folder = Folder::new();
         let broken = match run_one(binaries, extent, seed, fault, &folder).await {
             Ok(row) => {
                 let broken = row.broken.clone();

@@ -2,7 +2,6 @@
 
 mod clock;
 mod consumers;
-mod folder;
 mod links;
 mod maker;
 mod small_disk;
@@ -11,7 +10,7 @@ mod time;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, ensure};
-use harkara_testkit::{PostgresPlan, PostgresServer, RedisServer, Sentinels};
+use harkara_testkit::{Folder, PostgresPlan, PostgresServer, RedisServer, Sentinels};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use tokio::time::{Instant, sleep};
@@ -21,12 +20,11 @@ use crate::extent::Extent;
 use crate::finding::Finding;
 use crate::load::{Load, Order};
 use crate::process::Process;
-use crate::proxy::Proxy;
 use crate::recovery;
+use harkara_testkit::Proxy;
 
 use clock::{Clock, Clocks};
 pub(crate) use consumers::TAKEN_OVER;
-pub(crate) use folder::Folder;
 pub(crate) use links::Links;
 use links::local;
 use maker::{Maker, SECRET};
@@ -117,8 +115,8 @@ impl Scene {
         })
         .await;
         binaries.migrate(&postgres.url()).await?;
-        let redis_links = Links::to(local(redis.port)).await?;
-        let postgres_links = Links::to(local(postgres.port)).await?;
+        let redis_links = Links::to(local(redis.port)).await;
+        let postgres_links = Links::to(local(postgres.port)).await;
         let mut environment = lives_by(|clocks| &clocks.product);
         environment.extend(sentinels.iter().flat_map(follow));
         let mut maker = Maker::new(
@@ -137,7 +135,7 @@ impl Scene {
             postgres,
             disk,
             clocks,
-            front: Proxy::to(address).await?,
+            front: Proxy::to(address).await,
             redis_links,
             postgres_links,
             ingress,

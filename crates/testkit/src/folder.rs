@@ -1,9 +1,9 @@
 //! A folder for the files of one test.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// A folder that is gone with this value.
+/// A folder that is gone with this value, unless it is kept.
 pub struct Folder(PathBuf);
 
 impl Folder {
@@ -23,6 +23,19 @@ impl Folder {
         let unfinished = self.0.join(format!("{name}.unfinished"));
         std::fs::write(&unfinished, content).expect("a file can be written");
         std::fs::rename(unfinished, self.0.join(name)).expect("a file can be renamed");
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Leaves it for reading, and tells where it is.
+    #[must_use]
+    pub fn keep(mut self) -> PathBuf {
+        // The empty path that stays is that of no folder.
+        std::mem::take(&mut self.0)
     }
 
     /// The path of a file in it.

@@ -6,8 +6,8 @@ use tokio::time::sleep;
 
 use super::Fault;
 use crate::finding::{Answers, Finding};
-use crate::proxy::Link;
 use crate::scene::{Layout, Scene};
+use harkara_testkit::Link;
 
 pub(super) const FAULT: Fault = Fault {
     name: "both-stores-black-holed",

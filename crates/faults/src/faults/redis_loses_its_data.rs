@@ -8,8 +8,8 @@ use harkara_testkit::wait_until;
 
 use super::Fault;
 use crate::finding::{Answers, Finding};
-use crate::proxy::Link;
 use crate::scene::{Layout, Scene};
+use harkara_testkit::Link;
 
 pub(super) const FAULT: Fault = Fault {
     name: "redis-loses-its-data",

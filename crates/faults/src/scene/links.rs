@@ -2,9 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use anyhow::Result;
-
-use crate::proxy::{Link, Proxy};
+use harkara_testkit::{Link, Proxy};
 
 /// A link for the ingress, and one for all workers.
 pub(crate) struct Links {
@@ -13,11 +11,11 @@ pub(crate) struct Links {
 }
 
 impl Links {
-    pub(super) async fn to(server: SocketAddr) -> Result<Self> {
-        Ok(Self {
-            ingress: Proxy::to(server).await?,
-            workers: Proxy::to(server).await?,
-        })
+    pub(super) async fn to(server: SocketAddr) -> Self {
+        Self {
+            ingress: Proxy::to(server).await,
+            workers: Proxy::to(server).await,
+        }
     }
 
     /// Breaks or mends both.

@@ -9,7 +9,7 @@ use super::links::{Links, local};
 use crate::binaries::Binaries;
 use crate::extent::Extent;
 use crate::process::Process;
-use crate::proxy::Proxy;
+use harkara_testkit::Proxy;
 
 /// The secret of the endpoint.
 pub(super) const SECRET: &str = "a secret of the fault suite";

@@ -4,10 +4,9 @@ use std::time::Duration;
 
 use harkara_core::durability::Durability;
 use harkara_core::lane::Lane;
-use harkara_testkit::{RedisServer, TestDatabase, wait_until};
+use harkara_testkit::{Proxy, RedisServer, TestDatabase, wait_until};
 use redis::Cmd;
 
-use crate::forwarder::Forwarder;
 use crate::http::get;
 use crate::ingress::Ingress;
 
@@ -50,13 +49,13 @@ async fn behind_one_address_the_new_primary_is_found_while_the_old_one_lives_on_
         let arguments = ["--appendfsync", appendfsync];
         let old = RedisServer::start(&arguments).await;
         let new = RedisServer::start(&arguments).await;
-        let address = Forwarder::to(old.port).await;
-        let url = format!("redis://127.0.0.1:{}", address.port);
+        let address = Proxy::to_port(old.port).await;
+        let url = format!("redis://{}", address.address());
         let ingress = Ingress::start_on(&url, &[WITHOUT_INBOX]).await;
         for _ in 0..4 {
             assert_eq!(ingress.deliver("{}").await.status, 200);
         }
-        address.lead_to(new.port);
+        address.turn_to_port(new.port);
         run(&old, &format!("REPLICAOF 127.0.0.1 {}", new.port)).await;
         wait_until("deliveries are accepted again", BOUND, async || {
             ingress.deliver("{}").await.status == 200

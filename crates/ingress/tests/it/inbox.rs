@@ -2,9 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use harkara_testkit::{RedisServer, TestDatabase, wait_until};
+use harkara_testkit::{Link, Proxy, RedisServer, TestDatabase, wait_until};
 
-use crate::forwarder::Forwarder;
 use crate::http::get;
 use crate::ingress::Ingress;
 
@@ -32,8 +31,9 @@ async fn ingress_on(database: &TestDatabase) -> Ingress {
 
 #[tokio::test]
 async fn where_postgres_is_black_holed_the_answer_is_503_and_in_time() {
-    let hole = Forwarder::to_nowhere().await;
-    let postgres = format!("postgres://harkara@127.0.0.1:{}/harkara", hole.port);
+    let hole = Proxy::to_port(0).await;
+    hole.set(Link::BlackHoled);
+    let postgres = format!("postgres://harkara@{}/harkara", hole.address());
     let settings = [
         ("postgres.url", postgres.as_str()),
         ("postgres.connect_timeout_ms", "3000"),

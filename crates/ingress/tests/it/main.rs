@@ -8,7 +8,6 @@
     reason = "what a test cannot go on without ends it"
 )]
 
-mod forwarder;
 mod groups;
 mod http;
 mod ingress;

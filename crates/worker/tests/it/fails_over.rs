@@ -1,11 +1,10 @@
 //! Another Redis takes over the name of the one that was used.
 
 use harkara_core::lane::{CONSUMER_GROUP, Lane};
-use harkara_testkit::{RedisServer, wait_until};
+use harkara_testkit::{Proxy, RedisServer, wait_until};
 use redis::aio::MultiplexedConnection;
 use redis::cmd;
 
-use crate::forwarder::Forwarder;
 use crate::pipeline::{BOUND, Pipeline};
 
 /// Appends an entry that becomes a dead letter, for no ingress wrote it.
@@ -20,8 +19,8 @@ async fn append(redis: &mut MultiplexedConnection, value: &str) {
 #[tokio::test]
 async fn a_worker_follows_a_name_whose_former_primary_lives_on_as_a_replica() {
     let (former, promoted) = (RedisServer::start(&[]).await, RedisServer::start(&[]).await);
-    let address = Forwarder::start(former.port).await;
-    let pipeline = Pipeline::start_on(format!("redis://127.0.0.1:{}", address.port)).await;
+    let address = Proxy::to_port(former.port).await;
+    let pipeline = Pipeline::start_on(format!("redis://{}", address.address())).await;
     let worker = pipeline.worker(&[]).await;
     append(&mut former.connection().await, "first").await;
     pipeline.until_events("failed", 1).await;
@@ -33,7 +32,7 @@ async fn a_worker_follows_a_name_whose_former_primary_lives_on_as_a_replica() {
         .query_async(&mut former.connection().await)
         .await
         .unwrap();
-    address.turn_to(promoted.port);
+    address.turn_to_port(promoted.port);
     let mut redis = promoted.connection().await;
     append(&mut redis, "second").await;
     pipeline.until_events("failed", 2).await;
@@ -51,8 +50,8 @@ async fn a_worker_follows_a_name_whose_former_primary_lives_on_as_a_replica() {
 #[tokio::test]
 async fn connections_that_were_pooled_before_a_demotion_are_not_used_again() {
     let (former, promoted) = (RedisServer::start(&[]).await, RedisServer::start(&[]).await);
-    let address = Forwarder::start(former.port).await;
-    let pipeline = Pipeline::start_on(format!("redis://127.0.0.1:{}", address.port)).await;
+    let address = Proxy::to_port(former.port).await;
+    let pipeline = Pipeline::start_on(format!("redis://{}", address.address())).await;
     let worker = pipeline.worker(&[]).await;
     let mut redis = former.connection().await;
     pipeline.hold_commits().await;
@@ -73,7 +72,7 @@ async fn connections_that_were_pooled_before_a_demotion_are_not_used_again() {
         .query_async(&mut redis)
         .await
         .unwrap();
-    address.turn_to(promoted.port);
+    address.turn_to_port(promoted.port);
     pipeline.release_commits().await;
     pipeline.until_events("failed", 1).await;
     pipeline.until_drained().await;

@@ -5,7 +5,6 @@
     reason = "what a test cannot go on without ends it"
 )]
 
-mod forwarder;
 mod lanes;
 mod pipeline;
 

@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
@@ -18,7 +17,7 @@ const CHUNK_BYTES: usize = 16 * 1024;
 const CHUNKS_UNDER_WAY_MAX: usize = 64;
 
 /// Passes TCP connections on to another address, for as long as this value lives.
-pub(crate) struct Proxy {
+pub struct Proxy {
     address: SocketAddr,
     route: watch::Sender<Route>,
     accepting: AbortHandle,
@@ -26,7 +25,7 @@ pub(crate) struct Proxy {
 
 /// What a link does with what is sent over it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Link {
+pub enum Link {
     /// Passes it on.
     Open,
     /// Every connection ends at once, and so does each new one.
@@ -46,35 +45,46 @@ struct Route {
 
 impl Proxy {
     /// A proxy on a free local port.
-    pub(crate) async fn to(target: SocketAddr) -> Result<Self> {
+    pub async fn to(target: SocketAddr) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0))
             .await
-            .context("no port is free for a proxy")?;
-        let address = listener.local_addr()?;
+            .expect("a port is free");
+        let address = listener.local_addr().expect("it is bound");
         let (route, seen) = watch::channel(Route {
             target,
             link: Link::Open,
         });
         let accepting = tokio::spawn(accept(listener, seen)).abort_handle();
-        Ok(Self {
+        Self {
             address,
             route,
             accepting,
-        })
+        }
+    }
+
+    /// A proxy to a port of this machine.
+    pub async fn to_port(port: u16) -> Self {
+        Self::to(local(port)).await
     }
 
     /// Where it listens.
-    pub(crate) fn address(&self) -> SocketAddr {
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
         self.address
     }
 
     /// Changes what the link does, for connections that exist as well.
-    pub(crate) fn set(&self, link: Link) {
+    pub fn set(&self, link: Link) {
         self.route.send_modify(|route| route.link = link);
     }
 
+    /// Sends new connections to another port of this machine; those that exist stay where they are.
+    pub fn turn_to_port(&self, port: u16) {
+        self.turn_to(local(port));
+    }
+
     /// Sends new connections elsewhere; those that exist stay where they are.
-    pub(crate) fn turn_to(&self, target: SocketAddr) {
+    pub fn turn_to(&self, target: SocketAddr) {
         self.route.send_modify(|route| route.target = target);
     }
 }
@@ -83,6 +93,10 @@ impl Drop for Proxy {
     fn drop(&mut self) {
         self.accepting.abort();
     }
+}
+
+fn local(port: u16) -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], port))
 }
 
 async fn accept(listener: TcpListener, route: watch::Receiver<Route>) {
@@ -194,7 +208,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_cut_ends_connections_and_refuses_new_ones_until_it_is_mended() {
-        let proxy = Proxy::to(echo().await).await.unwrap();
+        let proxy = Proxy::to(echo().await).await;
         let mut stream = TcpStream::connect(proxy.address()).await.unwrap();
         assert_eq!(heard(&mut stream).await.unwrap(), b'x');
         proxy.set(Link::Cut);
@@ -208,7 +222,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_black_hole_is_silent_and_gives_everything_back() {
-        let proxy = Proxy::to(echo().await).await.unwrap();
+        let proxy = Proxy::to(echo().await).await;
         let mut stream = TcpStream::connect(proxy.address()).await.unwrap();
         assert_eq!(heard(&mut stream).await.unwrap(), b'x');
         proxy.set(Link::BlackHoled);
@@ -222,7 +236,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_slow_link_takes_its_time_in_each_direction() {
-        let proxy = Proxy::to(echo().await).await.unwrap();
+        let proxy = Proxy::to(echo().await).await;
         let by = Duration::from_millis(40);
         proxy.set(Link::Slow(by));
         let mut stream = TcpStream::connect(proxy.address()).await.unwrap();
@@ -236,7 +250,7 @@ mod tests {
         let nowhere = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = nowhere.local_addr().unwrap();
         drop(nowhere);
-        let proxy = Proxy::to(address).await.unwrap();
+        let proxy = Proxy::to(address).await;
         let mut lost = TcpStream::connect(proxy.address()).await.unwrap();
         assert!(timeout(BOUND, heard(&mut lost)).await.unwrap().is_err());
         proxy.turn_to(echo().await);
