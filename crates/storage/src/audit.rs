@@ -35,14 +35,14 @@ pub async fn stored_events(
     pool: &Pool,
     event_ids: &[&str],
 ) -> Result<Vec<StoredEvent>, StorageError> {
-    pool.within("read ledger rows", async {
+    pool.within("read ledger rows", async |connection| {
         sql_query(
             "SELECT razorpay_event_id AS event_id, status, durability, sha256(body) AS digest, \
                sha256(body) = body_sha256 AS digest_is_right \
              FROM webhook_events WHERE razorpay_event_id = ANY ($1)",
         )
         .bind::<Array<Text>, _>(event_ids)
-        .load(&mut pool.get().await?)
+        .load(connection)
         .await
         .map_err(StorageError::statement("read ledger rows"))
     })
@@ -61,13 +61,13 @@ fn ids(rows: Vec<Id>) -> Vec<String> {
 
 /// Those of some events that are in the ledger and wait for nothing: processed or failed.
 pub async fn settled_events(pool: &Pool, event_ids: &[&str]) -> Result<Vec<String>, StorageError> {
-    pool.within("read ledger rows", async {
+    pool.within("read ledger rows", async |connection| {
         sql_query(
             "SELECT razorpay_event_id AS id FROM webhook_events \
              WHERE razorpay_event_id = ANY ($1) AND status <> 'pending'",
         )
         .bind::<Array<Text>, _>(event_ids)
-        .load(&mut pool.get().await?)
+        .load(connection)
         .await
         .map(ids)
         .map_err(StorageError::statement("read ledger rows"))
@@ -92,7 +92,7 @@ pub async fn identities(
     event_ids: &[&str],
     digests: &[&[u8]],
 ) -> Result<Vec<Identity>, StorageError> {
-    pool.within("read event identities", async {
+    pool.within("read event identities", async |connection| {
         // A contested id is the id, a tilde and hex digits, all of which sort before a g.
         sql_query(
             "SELECT razorpay_event_id AS event_id, body_sha256 AS digest \
@@ -103,7 +103,7 @@ pub async fn identities(
         )
         .bind::<Array<Text>, _>(event_ids)
         .bind::<Array<Binary>, _>(digests)
-        .load(&mut pool.get().await?)
+        .load(connection)
         .await
         .map_err(StorageError::statement("read event identities"))
     })
@@ -122,13 +122,13 @@ pub async fn repeated_bodies(
     pool: &Pool,
     since: DateTime<Utc>,
 ) -> Result<Vec<Vec<u8>>, StorageError> {
-    pool.within("compare ledger rows", async {
+    pool.within("compare ledger rows", async |connection| {
         let rows: Vec<Digest> = sql_query(
             "SELECT body_sha256 AS digest FROM webhook_events WHERE created_at >= $1 \
              GROUP BY body_sha256 HAVING count(*) > 1",
         )
         .bind::<Timestamptz, _>(since)
-        .load(&mut pool.get().await?)
+        .load(connection)
         .await
         .map_err(StorageError::statement("compare ledger rows"))?;
         Ok(rows.into_iter().map(|row| row.digest).collect())
@@ -158,14 +158,14 @@ pub async fn repeated_changes(
     pool: &Pool,
     event_ids: &[&str],
 ) -> Result<Vec<RepeatedChange>, StorageError> {
-    pool.within("read audit rows", async {
+    pool.within("read audit rows", async |connection| {
         sql_query(
             "SELECT razorpay_event_id AS event_id, entity_type, entity_id, count(*) AS rows \
              FROM audit_logs WHERE razorpay_event_id = ANY ($1) AND action = 'status_changed' \
              GROUP BY 1, 2, 3 HAVING count(*) > 1",
         )
         .bind::<Array<Text>, _>(event_ids)
-        .load(&mut pool.get().await?)
+        .load(connection)
         .await
         .map_err(StorageError::statement("read audit rows"))
     })
@@ -258,7 +258,7 @@ pub async fn merged_rows(
     entity_ids: &[&str],
 ) -> Result<Vec<MergedRow>, StorageError> {
     let [entity_type, entity_id, grown, refund_status] = table.columns();
-    pool.within("read merged rows", async {
+    pool.within("read merged rows", async |connection| {
         // The kind stands with the id, so that the key of snapshots is used.
         sql_query(format!(
             "SELECT {entity_type} AS entity_type, {entity_id} AS entity_id, status, last_event_id, precedence, \
@@ -268,7 +268,7 @@ pub async fn merged_rows(
         ))
         .bind::<Array<Text>, _>(entity_types)
         .bind::<Array<Text>, _>(entity_ids)
-        .load(&mut pool.get().await?)
+        .load(connection)
         .await
         .map_err(StorageError::statement("read merged rows"))
     })
@@ -307,10 +307,10 @@ pub async fn history_rows(
              WHERE razorpay_event_id = ANY ($1)"
         )
     });
-    pool.within("read history rows", async {
+    pool.within("read history rows", async |connection| {
         sql_query(each.join(" UNION ALL "))
             .bind::<Array<Text>, _>(event_ids)
-            .load(&mut pool.get().await?)
+            .load(connection)
             .await
             .map_err(StorageError::statement("read history rows"))
     })

@@ -82,8 +82,7 @@ pub async fn commit(
         .filter_map(|record| record.claimed.entry())
         .collect();
     let outcome = pool
-        .within("commit", async {
-            let mut connection = pool.get().await?;
+        .within("commit", async |connection| {
             if !repeats.are_expected()
                 && let Some(order) = identify::all_distinct(records)
             {

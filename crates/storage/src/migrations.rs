@@ -129,8 +129,7 @@ pub async fn check(pool: &Pool) -> Result<SchemaState, StorageError> {
 
 /// Makes sure that the ledger and the audit have partitions for the months ahead.
 pub async fn ensure_partitions(pool: &Pool) -> Result<(), StorageError> {
-    pool.within("ensure partitions", async {
-        let mut connection = pool.get().await?;
+    pool.within("ensure partitions", async |connection| {
         connection
             .batch_execute(&format!(
                 "SELECT harkara_ensure_partitions({PARTITION_MONTHS_AHEAD})"

@@ -113,15 +113,18 @@ impl Pool {
             .map_err(|e| not_connected(reason(&e)))
     }
 
-    /// Runs one operation within the transaction bound. When it is cut off its connection is dropped,
-    /// and the server rolls back what was not committed. When it was refused because its session only reads,
+    /// Runs one operation over a connection of the pool within the transaction bound, to which the wait for the
+    /// connection does not count: it has a bound of its own. When it is cut off its connection is dropped, and
+    /// the server rolls back what was not committed. When it was refused because its session only reads,
     /// so may all others that were opened by then, however writable the database is later: they are closed.
     pub(crate) async fn within<T>(
         &self,
         operation: &'static str,
-        future: impl Future<Output = Result<T, StorageError>>,
+        work: impl AsyncFnOnce(&mut AsyncPgConnection) -> Result<T, StorageError>,
     ) -> Result<T, StorageError> {
-        let Ok(result) = tokio::time::timeout(self.transaction_timeout, future).await else {
+        let mut connection = self.get().await?;
+        let work = work(&mut connection);
+        let Ok(result) = tokio::time::timeout(self.transaction_timeout, work).await else {
             return Err(StorageError::TimedOut {
                 operation,
                 seconds: self.transaction_timeout.as_secs(),
@@ -135,8 +138,7 @@ impl Pool {
 
     /// Asks the server for an answer.
     pub async fn ping(&self) -> Result<(), StorageError> {
-        self.within("ping", async {
-            let mut connection = self.get().await?;
+        self.within("ping", async |connection| {
             connection
                 .batch_execute("SELECT 1")
                 .await

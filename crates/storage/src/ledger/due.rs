@@ -73,8 +73,7 @@ pub struct Leased {
 /// verdict on. One of them may be what ended it, so such a row is leased alone; the rest is not
 /// counted meanwhile. Relies on the index `webhook_events_due`.
 pub async fn lease_due(pool: &Pool, bounds: &LeaseBounds) -> Result<Leased, StorageError> {
-    pool.within("lease due events", async {
-        let mut connection = pool.get().await?;
+    pool.within("lease due events", async |connection| {
         let rows: Vec<Row> = sql_query(
             "WITH due AS (\
                SELECT razorpay_event_id, created_at, next_attempt_at, octet_length(body) AS bytes, \
@@ -100,7 +99,7 @@ pub async fn lease_due(pool: &Pool, bounds: &LeaseBounds) -> Result<Leased, Stor
         .bind::<BigInt, _>(i64::try_from(bounds.bytes_max).unwrap_or(i64::MAX))
         .bind::<BigInt, _>(i64::from(bounds.attempts_max))
         .bind::<BigInt, _>(i64::try_from(bounds.lease.as_millis()).unwrap_or(i64::MAX))
-        .load(&mut connection)
+        .load(connection)
         .await
         .map_err(StorageError::statement("lease due events"))?;
         let n_due = rows.as_slice().first().map_or(0, |row| row.n_due);
@@ -133,8 +132,7 @@ pub async fn release(
             leased_until.push(leased_until_micros);
         }
     }
-    pool.within("release leased events", async {
-        let mut connection = pool.get().await?;
+    pool.within("release leased events", async |connection| {
         sql_query(
             "WITH leased AS (\
                SELECT id, 'epoch'::timestamptz + us * interval '1 microsecond' AS at, \
@@ -153,7 +151,7 @@ pub async fn release(
         .bind::<Array<BigInt>, _>(created_at)
         .bind::<Array<BigInt>, _>(leased_until)
         .bind::<BigInt, _>(i64::try_from(after.as_millis()).unwrap_or(i64::MAX))
-        .execute(&mut connection)
+        .execute(connection)
         .await
         .map_err(StorageError::statement("release leased events"))?;
         Ok(())
