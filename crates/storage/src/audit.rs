@@ -248,6 +248,9 @@ pub struct MergedRow {
     /// Of a payment its `refund_status`.
     #[diesel(sql_type = Nullable<Text>)]
     pub refund_status: Option<String>,
+    /// Whether it has no status, or `audit_logs` tells how it came to it.
+    #[diesel(sql_type = Bool)]
+    pub is_audited: bool,
 }
 
 /// The rows of some entities, each a kind (empty but for [`MergedTable::Snapshots`]) and an id.
@@ -262,7 +265,9 @@ pub async fn merged_rows(
         // The kind stands with the id, so that the key of snapshots is used.
         sql_query(format!(
             "SELECT {entity_type} AS entity_type, {entity_id} AS entity_id, status, last_event_id, precedence, \
-               {grown} AS grown, {refund_status} AS refund_status \
+               {grown} AS grown, {refund_status} AS refund_status, \
+               status IS NULL OR EXISTS (SELECT FROM audit_logs a \
+                 WHERE a.entity_id = i.id AND a.action = 'status_changed' AND a.to_status = status) AS is_audited \
              FROM {} JOIN unnest($1, $2) AS i (kind, id) ON {entity_type} = i.kind AND {entity_id} = i.id",
             table.name()
         ))

@@ -226,6 +226,17 @@ async fn a_change_that_is_told_twice_is_found() {
 }
 
 #[tokio::test]
+async fn a_change_that_is_not_told_is_found() {
+    let drop_one = "IF nextval('spoilt') = 3 THEN RETURN NULL; END IF;";
+    let verdict = spoilt(&trigger("audit_logs", "BEFORE", drop_one)).await;
+    assert_eq!(counts(&verdict), [0, 0, 1, 0, 0], "{verdict}");
+    assert!(
+        faults(&verdict).contains("no row of audit_logs tells"),
+        "{verdict}"
+    );
+}
+
+#[tokio::test]
 async fn an_amount_that_was_counted_twice_is_found() {
     let double_one =
         "IF nextval('spoilt') = 3 THEN NEW.amount_refunded := NEW.amount_refunded + 100; END IF;";

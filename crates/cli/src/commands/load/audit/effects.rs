@@ -118,6 +118,7 @@ fn expected<T>(
             precedence: snapshot.precedence.as_i64(),
             grown: Vec::new(),
             refund_status: None,
+            is_audited: true,
         };
         describe(&mut row, &snapshot.entity);
         row

@@ -190,6 +190,12 @@ impl Findings {
             let id = &row.entity_id;
             match found.get(&(row.entity_type.as_str(), id.as_str())) {
                 None => self.doubled(id, format!("{id} has no row in {table}")),
+                Some(found) if !found.is_audited => {
+                    let fault = format!(
+                        "no row of audit_logs tells how {id} in {table} came to its status"
+                    );
+                    self.doubled(id, fault);
+                }
                 Some(found) if *found != row => {
                     self.doubled(id, differs(table, row, found));
                 }

@@ -193,6 +193,7 @@ fn a_merged_row_that_differs_in_anything_or_is_missing_is_doubled() {
         precedence: 5,
         grown: vec![Some(100)],
         refund_status: Some("full".to_owned()),
+        is_audited: true,
     };
     let compared = |rows: &[MergedRow]| {
         found(|findings| {
@@ -220,6 +221,10 @@ fn a_merged_row_that_differs_in_anything_or_is_missing_is_doubled() {
         },
         MergedRow {
             refund_status: Some("partial".to_owned()),
+            ..expected.clone()
+        },
+        MergedRow {
+            is_audited: false,
             ..expected.clone()
         },
     ];
