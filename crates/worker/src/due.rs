@@ -22,15 +22,18 @@ impl DueSource {
     /// Runs until told to stop. Looks again at once as long as more is due.
     pub(crate) async fn run(self, stop: Stop) {
         while !stop.is_requested() {
-            if !self.take_due().await {
+            if !self.take_due(&stop).await {
                 stop.sleep(self.poll_every).await;
             }
         }
     }
 
     /// Gives whether more is due.
-    async fn take_due(&self) -> bool {
+    async fn take_due(&self, stop: &Stop) -> bool {
         let permit = self.permits.take().await;
+        if stop.is_requested() {
+            return false;
+        }
         let leased = match lease_due(&self.road.database, &self.bounds).await {
             Ok(leased) => leased,
             Err(error) => {
