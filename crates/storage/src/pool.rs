@@ -130,6 +130,8 @@ impl Pool {
                 seconds: self.transaction_timeout.as_secs(),
             });
         };
+        // Given back before the pool is emptied, so that it goes too.
+        drop(connection);
         if result.as_ref().is_err_and(StorageError::is_read_only) {
             self.inner.retain(|_, _| false);
         }
