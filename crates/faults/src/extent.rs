@@ -22,6 +22,10 @@ pub(crate) struct Extent {
     pub(crate) claim_idle: Duration,
     /// How long the pipeline may take to process what was accepted, once all was sent.
     pub(crate) settle: Duration,
+    /// After how long what got no 2xx is sent again. In the long form that is longer than both stores are
+    /// away: thousands of senders a second that came back at once would wait for a connection of the
+    /// generator, and that wait would be taken for the answer's. Razorpay waits for minutes.
+    pub(crate) retry_after: Duration,
 }
 
 /// The form in which the promises are shown.
@@ -34,6 +38,7 @@ pub(crate) const LONG: Extent = Extent {
     after: Duration::from_secs(4),
     claim_idle: Duration::from_secs(5),
     settle: Duration::from_mins(3),
+    retry_after: Duration::from_secs(15),
 };
 
 /// The form within the tests: seconds, so that a machine of two cores does all in a few minutes.
@@ -46,4 +51,5 @@ pub(crate) const SHORT: Extent = Extent {
     after: Duration::from_secs(1),
     claim_idle: Duration::from_millis(1_500),
     settle: Duration::from_mins(1),
+    retry_after: Duration::from_secs(1),
 };

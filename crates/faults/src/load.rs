@@ -13,10 +13,8 @@ const DUPLICATES_PERCENT: u32 = 3;
 const REORDERED_PERCENT: u32 = 3;
 const BAD_SIGNATURES_PERCENT: u32 = 1;
 
-/// How often a delivery is sent again that got no 2xx, and after how long. Razorpay does so for a day; a
-/// run has no day.
+/// How often a delivery is sent again that got no 2xx. Razorpay does so for a day; a run has no day.
 const RETRIES: u32 = 300;
-const RETRY_AFTER: &str = "1s";
 
 /// Most connections: at the long form's rate as many as are busy while every answer takes its full two
 /// seconds, and some more, so that what is measured is not a wait for a connection.
@@ -36,6 +34,7 @@ pub(crate) struct Order<'a> {
     pub(crate) duration: Duration,
     pub(crate) settle: Duration,
     pub(crate) again_after: Duration,
+    pub(crate) retry_after: Duration,
 }
 
 /// What became of the deliveries, as `harkara load --json` tells it.
@@ -93,7 +92,7 @@ impl Load {
             .args(["--reorder", &REORDERED_PERCENT.to_string()])
             .args(["--bad-signatures", &BAD_SIGNATURES_PERCENT.to_string()])
             .args(["--retries", &RETRIES.to_string()])
-            .args(["--retry-after", RETRY_AFTER, "--json"])
+            .args(["--retry-after", &milliseconds(order.retry_after), "--json"])
             .env_clear()
             .env("HARKARA__POSTGRES__URL", order.postgres_url)
             .stdin(Stdio::null())

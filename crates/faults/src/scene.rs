@@ -178,6 +178,7 @@ impl Scene {
             duration: before + lasts + after,
             settle: self.extent.settle,
             again_after: self.extent.claim_idle + LATE,
+            retry_after: self.extent.retry_after,
         })?;
         self.first_delivery().await?;
         let moment = self.random.random_range(0.5..1.0);
