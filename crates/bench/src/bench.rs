@@ -11,7 +11,7 @@ use harkara_runtime::clock;
 use crate::extent::Extent;
 use crate::peer::Peer;
 use crate::process::Pid;
-use crate::product::{Binaries, Stores};
+use crate::product::{Product, Stores};
 use crate::servers::postgres::{Database, Server};
 use crate::servers::redis::{AppendFsync, Redis};
 use crate::{figures::Role, servers};
@@ -30,7 +30,7 @@ pub(crate) struct Bench {
     pub(crate) extent: Extent,
     pub(crate) redis: Redis,
     pub(crate) postgres: Server,
-    pub(crate) binaries: Binaries,
+    pub(crate) product: Product,
     /// `None` where the peer cannot run here.
     pub(crate) peer: Option<Peer>,
     pub(crate) secret: Secret,
@@ -40,15 +40,15 @@ pub(crate) struct Bench {
 impl Bench {
     /// Connects to the servers and makes the database that every run copies.
     pub(crate) async fn prepare(extent: Extent) -> Result<Self> {
-        let binaries = Binaries::find()?;
+        let product = Product::find()?;
         let (redis, postgres) = servers::connect().await?;
         let template = postgres.make_template().await?;
-        binaries.migrate(&template).await?;
+        product.migrate(&template).await?;
         Ok(Self {
             extent,
             redis,
             postgres,
-            binaries,
+            product,
             peer: Peer::find(),
             secret: Secret::new(SECRET),
             corpora: RefCell::default(),

@@ -21,7 +21,7 @@ mod process;
 /// A program under measurement: started, told to stop, ended with us.
 mod child;
 
-/// The product's binaries.
+/// The product, started.
 mod product;
 
 /// What the product is compared with: the ceilings of its parts.

@@ -10,16 +10,12 @@ use anyhow::{Context, Result, anyhow, bail};
 use harkara_core::durability::Durability;
 use harkara_core::secret::Secret;
 use harkara_runtime::settings::Settings;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use harkara_testkit::{Binaries, ask_admin, is_ready};
 use tokio::process::Command;
 
 use crate::child::{Program, program};
 use crate::figures::milliseconds;
 use crate::servers::redis::AppendFsync;
-
-/// Where the binaries are; without it, beside this one.
-const BINARIES: &str = "HARKARA_BENCH_BINARIES";
 
 /// Time between two looks at whether a process is ready.
 const READY_LOOK_EVERY: Duration = Duration::from_millis(2);
@@ -27,8 +23,8 @@ const READY_LOOK_EVERY: Duration = Duration::from_millis(2);
 /// How long a process that runs may take to say that it is ready.
 const READY_BOUND: Duration = Duration::from_secs(20);
 
-/// The folder of the binaries.
-pub(crate) struct Binaries(PathBuf);
+/// The product, to be started.
+pub(crate) struct Product(Binaries);
 
 /// A running ingress or worker.
 pub(crate) struct Running {
@@ -51,45 +47,27 @@ pub(crate) fn default_settings() -> Result<Settings> {
     Settings::from_map(BTreeMap::new()).map_err(|faults| anyhow!("{faults}"))
 }
 
-impl Binaries {
+impl Product {
     pub(crate) fn find() -> Result<Self> {
-        let folder = match std::env::var_os(BINARIES) {
-            Some(folder) => PathBuf::from(folder),
-            None => std::env::current_exe()?
-                .parent()
-                .map(Path::to_owned)
-                .context("a program is in a folder")?,
-        };
-        for name in ["harkara", "harkara-ingress", "harkara-worker"] {
-            let path = folder.join(name);
-            if !path.is_file() {
-                bail!(
-                    "there is no {}; `cargo dev bench` builds it, and {BINARIES} names its folder",
-                    path.display()
-                );
-            }
-        }
-        Ok(Self(folder))
+        Ok(Self(Binaries::find()?))
     }
 
-    /// The size of a binary in bytes.
-    pub(crate) fn size_of(&self, name: &str) -> Result<u64> {
-        Ok(fs::metadata(self.0.join(name))?.len())
+    /// Each binary with its size in bytes.
+    pub(crate) fn sizes(&self) -> Result<Vec<(String, u64)>> {
+        let paths = [self.0.harkara(), self.0.ingress(), self.0.worker()];
+        let size = |path: &PathBuf| {
+            let name = path.file_name().context("a binary has a name")?;
+            Ok((
+                name.to_string_lossy().into_owned(),
+                fs::metadata(path)?.len(),
+            ))
+        };
+        paths.iter().map(size).collect()
     }
 
     /// Gives a database the schema.
-    pub(crate) async fn migrate(&self, database_url: &str) -> Result<()> {
-        let output = program(self.0.join("harkara"))
-            .arg("migrate")
-            .env("HARKARA__POSTGRES__URL", database_url)
-            .output()
-            .await
-            .context("harkara cannot be started")?;
-        if !output.status.success() {
-            let told = String::from_utf8_lossy(&output.stderr);
-            bail!("harkara migrate failed: {told}");
-        }
-        Ok(())
+    pub(crate) async fn migrate(&self, postgres_url: &str) -> Result<()> {
+        Ok(self.0.migrate(postgres_url).await?)
     }
 
     /// An ingress of one server thread, ready, that answers when Redis, which fsyncs so, has answered.
@@ -103,7 +81,7 @@ impl Binaries {
             AppendFsync::Everysec => Durability::Appended,
             AppendFsync::Always => Durability::Fsynced,
         };
-        let mut command = self.command("harkara-ingress", stores);
+        let mut command = command(&self.0.ingress(), stores);
         command
             .env("HARKARA__INGRESS__BIND", "127.0.0.1:0")
             .env("HARKARA__INGRESS__ADMIN_BIND", "127.0.0.1:0")
@@ -115,7 +93,7 @@ impl Binaries {
 
     /// A worker that commits up to so many batches at once, ready.
     pub(crate) async fn worker(&self, stores: &Stores<'_>, committers: usize) -> Result<Running> {
-        let mut command = self.command("harkara-worker", stores);
+        let mut command = command(&self.0.worker(), stores);
         command
             .env("HARKARA__WORKER__ADMIN_BIND", "127.0.0.1:0")
             .env(
@@ -124,15 +102,15 @@ impl Binaries {
             );
         start("harkara-worker", &mut command).await
     }
+}
 
-    fn command(&self, name: &str, stores: &Stores<'_>) -> Command {
-        let mut command = program(self.0.join(name));
-        command
-            .env("HARKARA__REDIS__URL", stores.redis_url)
-            .env("HARKARA__POSTGRES__URL", stores.postgres_url)
-            .env("HARKARA__LOG__FORMAT", "json");
-        command
-    }
+fn command(binary: &Path, stores: &Stores<'_>) -> Command {
+    let mut command = program(binary);
+    command
+        .env("HARKARA__REDIS__URL", stores.redis_url)
+        .env("HARKARA__POSTGRES__URL", stores.postgres_url)
+        .env("HARKARA__LOG__FORMAT", "json");
+    command
 }
 
 impl Running {
@@ -143,10 +121,8 @@ impl Running {
 
     /// What it tells at `/metrics`.
     pub(crate) async fn metrics(&self) -> Result<String> {
-        let answer = get(self.admin, "/metrics").await;
-        let answer =
-            answer.with_context(|| format!("{} does not tell its metrics", self.program.name))?;
-        String::from_utf8(answer).context("metrics are text")
+        let answer = ask_admin(self.admin, "/metrics").await;
+        answer.with_context(|| format!("{} does not tell its metrics", self.program.name))
     }
 
     /// Tells it to end, and waits for it.
@@ -180,22 +156,6 @@ fn addresses(line: &str) -> Option<(Option<SocketAddr>, SocketAddr)> {
     let line: serde_json::Value = serde_json::from_str(line).ok()?;
     let address = |field: &str| line.get(field)?.as_str()?.parse().ok();
     Some((address("ingress.address"), address("admin.address")?))
-}
-
-async fn is_ready(admin: SocketAddr) -> bool {
-    get(admin, "/readyz")
-        .await
-        .is_ok_and(|answer| answer.starts_with(b"HTTP/1.1 200"))
-}
-
-/// The answer to a request, its head included.
-async fn get(address: SocketAddr, path: &str) -> std::io::Result<Vec<u8>> {
-    let request = format!("GET {path} HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n");
-    let mut stream = TcpStream::connect(address).await?;
-    stream.write_all(request.as_bytes()).await?;
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).await?;
-    Ok(answer)
 }
 
 #[cfg(test)]

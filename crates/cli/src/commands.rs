@@ -15,3 +15,5 @@ pub(crate) mod load;
 pub(crate) mod reference;
 
 mod event_json;
+
+mod receiver;

@@ -54,7 +54,7 @@ pub(crate) fn run(options: &BenchOptions) -> Result<ExitCode> {
     isolation::without_settings(&mut command)
         .env("HARKARA_BENCH_REDIS_URL", &servers.redis_url)
         .env("HARKARA_BENCH_POSTGRES_URL", &servers.postgres_url)
-        .env("HARKARA_BENCH_BINARIES", &binaries)
+        .env("HARKARA_BINARIES", &binaries)
         .env("HARKARA_BENCH_PEER", peer.unwrap_or_default());
     let status = Task::start(&mut command)?.wait()?;
     Ok(exit_code(status))

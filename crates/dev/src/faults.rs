@@ -42,7 +42,7 @@ pub(crate) fn run(options: &FaultsOptions) -> Result<ExitCode> {
     // Its relative paths are the developer's, so it runs where the developer is.
     command.args(&options.words);
     isolation::without_settings(&mut command)
-        .env("HARKARA_FAULTS_BINARIES", &binaries)
+        .env("HARKARA_BINARIES", &binaries)
         .env("HARKARA_TEST_POSTGRES_PROGRAMS", postgres.folder());
     let status = Task::start(&mut command)?.wait()?;
     Ok(exit_code(status))

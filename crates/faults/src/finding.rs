@@ -81,7 +81,7 @@ impl Finding {
     }
 
     /// What is not as promised.
-    pub(crate) fn faults(&self, answers: Answers) -> Vec<String> {
+    pub(crate) fn broken(&self, answers: Answers) -> Vec<String> {
         let Verdict {
             refused,
             unanswered,

@@ -10,9 +10,6 @@ mod extent;
 /// As many open files as the system allows.
 mod files;
 
-/// The product's binaries.
-mod binaries;
-
 /// A process of the product.
 mod process;
 
@@ -43,6 +40,7 @@ use anyhow::{Context, Result};
 use arguments::Arguments;
 use clap::Parser;
 use faults::{FAULTS, Fault};
+use harkara_testkit::Binaries;
 
 /// Something was lost, doubled or answered otherwise than promised, or could not be run.
 const EXIT_FAILED: u8 = 1;
@@ -100,7 +98,7 @@ fn run(arguments: &Arguments, faults: &[&'static Fault]) -> Result<bool> {
         extent::LONG
     };
     files::allow_all();
-    let binaries = binaries::Binaries::find()?;
+    let binaries = Binaries::find()?;
     let first = arguments.seed.unwrap_or_else(rand::random);
     let mut kept = Vec::new();
     let mut as_promised = true;

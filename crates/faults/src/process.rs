@@ -7,9 +7,8 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use harkara_testkit::{ask_admin, is_ready};
 use rustix::process::{Pid, Signal, kill_process};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep, timeout};
 
@@ -82,8 +81,7 @@ impl Process {
         let until = Instant::now() + READY_BOUND;
         loop {
             self.check_alive()?;
-            if matches!(self.get("/readyz").await, Ok(answer) if answer.starts_with("HTTP/1.1 200"))
-            {
+            if let Ok(true) = timeout(ANSWER_BOUND, is_ready(self.admin)).await {
                 return Ok(());
             }
             if Instant::now() > until {
@@ -144,7 +142,9 @@ impl Process {
 
     /// The sum of a counter at `/metrics`, over all of its labels where the name says none.
     pub(crate) async fn counted(&self, counter: &str) -> Result<f64> {
-        let metrics = self.get("/metrics").await?;
+        let metrics = timeout(ANSWER_BOUND, ask_admin(self.admin, "/metrics"))
+            .await
+            .with_context(|| format!("the admin port of {} does not answer", self.name))??;
         let values = metrics.lines().filter_map(|line| {
             let rest = line.strip_prefix(counter)?;
             if !rest.starts_with(['{', ' ']) {
@@ -160,22 +160,6 @@ impl Process {
         let pid = id.and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
         let pid = pid.with_context(|| format!("{} does not run", self.name))?;
         kill_process(pid, signal).with_context(|| format!("{} takes no signal", self.name))
-    }
-
-    /// Asks the admin port, and returns the whole answer.
-    async fn get(&self, path: &str) -> Result<String> {
-        let asking = async {
-            let mut stream = TcpStream::connect(self.admin).await?;
-            let request =
-                format!("GET {path} HTTP/1.1\r\nHost: admin\r\nConnection: close\r\n\r\n");
-            stream.write_all(request.as_bytes()).await?;
-            let mut answer = String::new();
-            stream.read_to_string(&mut answer).await?;
-            anyhow::Ok(answer)
-        };
-        timeout(ANSWER_BOUND, asking)
-            .await
-            .with_context(|| format!("the admin port of {} does not answer", self.name))?
     }
 
     /// The end of its log.

@@ -1,10 +1,9 @@
 //! One fault after another, with one seed.
 
 use anyhow::Result;
-use harkara_testkit::Folder;
+use harkara_testkit::{Binaries, Folder};
 use serde::Serialize;
 
-use crate::binaries::Binaries;
 use crate::complain;
 use crate::extent::Extent;
 use crate::faults::Fault;

@@ -10,18 +10,18 @@ mod time;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, ensure};
-use harkara_testkit::{Folder, PostgresPlan, PostgresServer, RedisServer, Sentinels};
+use harkara_testkit::{
+    Binaries, Folder, PostgresPlan, PostgresServer, Proxy, RedisServer, Sentinels,
+};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use tokio::time::{Instant, sleep};
 
-use crate::binaries::Binaries;
 use crate::extent::Extent;
 use crate::finding::Finding;
 use crate::load::{Load, Order};
 use crate::process::Process;
 use crate::recovery;
-use harkara_testkit::Proxy;
 
 use clock::{Clock, Clocks};
 pub(crate) use consumers::TAKEN_OVER;

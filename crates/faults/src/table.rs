@@ -22,7 +22,7 @@ impl Row {
         Self {
             fault: fault.name,
             what: fault.what,
-            broken: finding.faults(fault.answers),
+            broken: finding.broken(fault.answers),
             finding,
         }
     }

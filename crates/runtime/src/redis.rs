@@ -2,6 +2,7 @@
 
 mod check;
 mod pooled;
+mod problem;
 mod sentinel;
 mod shared;
 
@@ -21,10 +22,9 @@ use sentinel::Sentinels;
 
 pub use deadpool_redis::{Connection, Pool};
 
-pub use check::{
-    Fsync, Note, ServerProblem, ServerReport, check_server, check_server_over, connect_to_check,
-};
+pub use check::{Fsync, Note, ServerReport, check_server, check_server_over, connect_to_check};
 pub use pooled::{PooledError, ask_over};
+pub use problem::ServerProblem;
 pub use shared::{SharedConnection, connect_shared};
 
 /// Most connections of the pool: it serves probes, listings and clean-up, never the hot paths.

@@ -1,7 +1,82 @@
 //! The product's binaries, which belong to other packages than the tests that run them.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+
+/// Names the folder of the binaries; without it they are beside the one that looks for them.
+const FOLDER: &str = "HARKARA_BINARIES";
+
+/// The folder of the product's binaries.
+#[derive(Clone, Debug)]
+pub struct Binaries(PathBuf);
+
+impl Binaries {
+    /// Finds the folder: the one that `HARKARA_BINARIES` names, else that of the running program.
+    ///
+    /// # Errors
+    ///
+    /// Where one of the three is missing; it says which, and what to do.
+    pub fn find() -> io::Result<Self> {
+        let folder = match std::env::var_os(FOLDER) {
+            Some(folder) => PathBuf::from(folder),
+            None => std::env::current_exe()?
+                .parent()
+                .map(Path::to_owned)
+                .ok_or_else(|| io::Error::other("the running program is in no folder"))?,
+        };
+        let binaries = Self(folder);
+        for path in [binaries.harkara(), binaries.ingress(), binaries.worker()] {
+            if !path.is_file() {
+                return Err(io::Error::new(
+                    io::ErrorKind::NotFound,
+                    format!(
+                        "there is no {}; `cargo dev bench` and `cargo dev faults` build it, and {FOLDER} names its folder",
+                        path.display()
+                    ),
+                ));
+            }
+        }
+        Ok(binaries)
+    }
+
+    /// The operators' command.
+    #[must_use]
+    pub fn harkara(&self) -> PathBuf {
+        self.0.join("harkara")
+    }
+
+    /// The ingress.
+    #[must_use]
+    pub fn ingress(&self) -> PathBuf {
+        self.0.join("harkara-ingress")
+    }
+
+    /// The worker.
+    #[must_use]
+    pub fn worker(&self) -> PathBuf {
+        self.0.join("harkara-worker")
+    }
+
+    /// Gives a database the schema.
+    ///
+    /// # Errors
+    ///
+    /// Where `harkara migrate` cannot be started or fails; with what it said.
+    pub async fn migrate(&self, postgres_url: &str) -> io::Result<()> {
+        let output = tokio::process::Command::new(self.harkara())
+            .arg("migrate")
+            .env_clear()
+            .env("HARKARA__POSTGRES__URL", postgres_url)
+            .output()
+            .await?;
+        if output.status.success() {
+            return Ok(());
+        }
+        let told = String::from_utf8_lossy(&output.stderr);
+        Err(io::Error::other(format!("harkara migrate failed: {told}")))
+    }
+}
 
 /// The folder that holds all binaries of the workspace: that of `own`, the test's own binary, as
 /// `env!("CARGO_BIN_EXE_…")` names it.

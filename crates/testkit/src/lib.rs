@@ -6,6 +6,7 @@
     reason = "a test that cannot get its servers must fail"
 )]
 
+mod admin;
 mod binaries;
 mod certificates;
 mod database;
@@ -19,7 +20,8 @@ mod sentinels;
 mod servers;
 mod wait;
 
-pub use binaries::binaries_beside;
+pub use admin::{ask_admin, is_ready};
+pub use binaries::{Binaries, binaries_beside};
 pub use certificates::{Authority, Certificate};
 pub use database::TestDatabase;
 pub use folder::Folder;

@@ -76,9 +76,9 @@ async fn run(bench: &Bench, rate_per_s: f64, audits: &mut Vec<Audit>) -> Result<
     let corpus = bench.corpus(Mix::Realistic, n);
     let database = bench.fresh(AppendFsync::Everysec).await?;
     let stores = bench.stores(&database);
-    let worker = bench.binaries.worker(&stores, USUAL.committers).await?;
+    let worker = bench.product.worker(&stores, USUAL.committers).await?;
     let ingress = bench
-        .binaries
+        .product
         .ingress(&stores, &bench.secret, AppendFsync::Everysec)
         .await?;
     let wal_before = bench.postgres.wal_bytes().await?;

@@ -47,10 +47,10 @@ async fn idle_run(bench: &Bench) -> Result<Figures> {
     let database = bench.fresh(AppendFsync::Everysec).await?;
     let stores = bench.stores(&database);
     let ingress = bench
-        .binaries
+        .product
         .ingress(&stores, &bench.secret, AppendFsync::Everysec)
         .await?;
-    let worker = bench.binaries.worker(&stores, USUAL.committers).await?;
+    let worker = bench.product.worker(&stores, USUAL.committers).await?;
     // What follows a start, such as connections made in advance, is over by then.
     tokio::time::sleep(bench.extent.warm_up).await;
     let watch = Watch::begin_idle(&[

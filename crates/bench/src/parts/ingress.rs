@@ -202,7 +202,7 @@ pub(crate) async fn ingress_run(
 ) -> Result<Figures> {
     let database = bench.fresh(run.policy).await?;
     let mut ingress = bench
-        .binaries
+        .product
         .ingress(&bench.stores(&database), &bench.secret, run.policy)
         .await?;
     let receiver = Receiver {

@@ -177,7 +177,7 @@ async fn drained(
     let stores = bench.stores(database);
     let mut watch = Watch::begin(&[bench.redis_process(), bench.postgres_process()], false)?;
     let starts = (0..workers.n).map(|_| async {
-        let worker = bench.binaries.worker(&stores, workers.committers).await?;
+        let worker = bench.product.worker(&stores, workers.committers).await?;
         let resident = process::resident_of_tree(worker.program.pid)?;
         anyhow::Ok((worker, resident))
     });

@@ -66,9 +66,8 @@ impl Machine {
             redis_settings.push(format!("{name}={value}"));
         }
         let mut binaries = Vec::new();
-        for name in ["harkara-ingress", "harkara-worker", "harkara"] {
-            let size = mebibytes(bench.binaries.size_of(name)?);
-            binaries.push(format!("{name} {size:.1} MiB"));
+        for (name, bytes) in bench.product.sizes()? {
+            binaries.push(format!("{name} {:.1} MiB", mebibytes(bytes)));
         }
         let memory = Meminfo::from_file("/proc/meminfo")?;
         let mounts = MountInfos::from_file("/proc/self/mountinfo")?;

@@ -20,7 +20,7 @@ async fn quick(part: &str, database: &TestDatabase) -> Command {
         .env("HARKARA_BENCH_REDIS_URL", redis_database().await)
         .env("HARKARA_BENCH_POSTGRES_URL", &database.url)
         .env(
-            "HARKARA_BENCH_BINARIES",
+            "HARKARA_BINARIES",
             binaries_beside(env!("CARGO_BIN_EXE_harkara-bench")),
         )
         .stdin(Stdio::null())
@@ -153,7 +153,7 @@ async fn a_filter_that_leaves_no_variant_is_an_error_that_names_them() {
 async fn a_start_without_servers_says_how_to_get_them() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_harkara-bench"));
     command.arg("ingress").env_clear().env(
-        "HARKARA_BENCH_BINARIES",
+        "HARKARA_BINARIES",
         binaries_beside(env!("CARGO_BIN_EXE_harkara-bench")),
     );
     let output = timeout(BOUND, command.output()).await.unwrap().unwrap();

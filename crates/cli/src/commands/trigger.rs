@@ -8,7 +8,7 @@ mod report;
 
 mod sending;
 
-pub(super) mod target;
+mod target;
 
 use clap::Args;
 use harkara_core::endpoint::EndpointName;

@@ -3,13 +3,11 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use harkara_testkit::free_port;
+use harkara_testkit::{Binaries, Proxy, free_port};
 
 use super::links::{Links, local};
-use crate::binaries::Binaries;
 use crate::extent::Extent;
 use crate::process::Process;
-use harkara_testkit::Proxy;
 
 /// The secret of the endpoint.
 pub(super) const SECRET: &str = "a secret of the fault suite";

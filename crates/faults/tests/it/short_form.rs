@@ -17,7 +17,7 @@ fn binaries() -> &'static PathBuf {
 fn holds(fault: &str) {
     let output = Command::new(SUITE)
         .args(["--short", fault])
-        .env("HARKARA_FAULTS_BINARIES", binaries())
+        .env("HARKARA_BINARIES", binaries())
         .output()
         .unwrap();
     let (table, told) = (

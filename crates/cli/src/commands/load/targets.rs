@@ -7,7 +7,7 @@ use harkara_runtime::failure::with_causes;
 use harkara_runtime::settings::Settings;
 
 use super::LoadOptions;
-use crate::commands::trigger::target::{DEVELOPMENT_SECRET, no_secret, url_of};
+use crate::commands::receiver::{DEVELOPMENT_SECRET, no_secret, url_of};
 use crate::exit::UsedWrongly;
 
 /// Where deliveries go and what they are signed with.

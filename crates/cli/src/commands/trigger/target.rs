@@ -1,6 +1,6 @@
 //! Where to send, and with which secret to sign.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::IpAddr;
 
 use harkara_core::endpoint::EndpointName;
 use harkara_core::secret::Secret;
@@ -8,11 +8,8 @@ use harkara_runtime::settings::Settings;
 use harkara_simulator::send::Destination;
 
 use super::TriggerOptions;
+use crate::commands::receiver::{DEVELOPMENT_SECRET, no_secret, url_of};
 use crate::exit::UsedWrongly;
-
-/// The one secret of the endpoint `default` in development. Everybody knows it, so signing with it
-/// gives nothing away.
-pub(in crate::commands) const DEVELOPMENT_SECRET: &str = "harkara-dev-secret";
 
 /// Where deliveries go and what they are signed with.
 #[derive(Debug)]
@@ -60,40 +57,6 @@ impl Target {
     }
 }
 
-/// Where an ingress takes deliveries of an endpoint, by its settings.
-pub(in crate::commands) fn url_of(
-    bind: SocketAddr,
-    endpoint: &EndpointName,
-) -> Result<String, UsedWrongly> {
-    if bind.port() == 0 {
-        return Err(UsedWrongly(
-            "ingress.bind has port 0, so the ingress's port is not known here; give --url"
-                .to_owned(),
-        ));
-    }
-    let ip = match bind.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        ip => ip,
-    };
-    let address = SocketAddr::new(ip, bind.port());
-    let path = if *endpoint == EndpointName::default_name() {
-        String::new()
-    } else {
-        format!("/{endpoint}")
-    };
-    Ok(format!("http://{address}/webhooks/razorpay{path}"))
-}
-
-pub(in crate::commands) fn no_secret(endpoint: &EndpointName) -> UsedWrongly {
-    UsedWrongly(format!(
-        "no secret of the endpoint {:?} is known here; give --secret, or set endpoints.{endpoint}.secrets \
-         (HARKARA__ENDPOINTS__{}__SECRETS)",
-        endpoint.as_str(),
-        endpoint.as_str().to_uppercase()
-    ))
-}
-
 fn is_loopback(destination: &Destination) -> bool {
     let address = destination.address();
     let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
@@ -103,32 +66,7 @@ fn is_loopback(destination: &Destination) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Destination, EndpointName, is_loopback, url_of};
-
-    #[test]
-    fn the_url_follows_from_where_the_ingress_listens() {
-        let live = EndpointName::parse("live").unwrap();
-        for (bind, endpoint, url) in [
-            (
-                "0.0.0.0:8080",
-                EndpointName::default_name(),
-                "http://127.0.0.1:8080/webhooks/razorpay",
-            ),
-            (
-                "[::]:8080",
-                live.clone(),
-                "http://[::1]:8080/webhooks/razorpay/live",
-            ),
-            (
-                "10.0.0.7:80",
-                live.clone(),
-                "http://10.0.0.7:80/webhooks/razorpay/live",
-            ),
-        ] {
-            assert_eq!(url_of(bind.parse().unwrap(), &endpoint).unwrap(), url);
-        }
-        assert!(url_of("0.0.0.0:0".parse().unwrap(), &live).is_err());
-    }
+    use super::{Destination, is_loopback};
 
     #[test]
     fn only_this_machine_is_signed_for_with_the_development_secret() {

@@ -1,0 +1,73 @@
+//! The ingress that takes deliveries, as the settings tell of it.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use harkara_core::endpoint::EndpointName;
+
+use crate::exit::UsedWrongly;
+
+/// The one secret of the endpoint `default` in development. Everybody knows it, so signing with it
+/// gives nothing away.
+pub(super) const DEVELOPMENT_SECRET: &str = "harkara-dev-secret";
+
+/// Where an ingress takes deliveries of an endpoint, by its settings.
+pub(super) fn url_of(bind: SocketAddr, endpoint: &EndpointName) -> Result<String, UsedWrongly> {
+    if bind.port() == 0 {
+        return Err(UsedWrongly(
+            "ingress.bind has port 0, so the ingress's port is not known here; give --url"
+                .to_owned(),
+        ));
+    }
+    let ip = match bind.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    let address = SocketAddr::new(ip, bind.port());
+    let path = if *endpoint == EndpointName::default_name() {
+        String::new()
+    } else {
+        format!("/{endpoint}")
+    };
+    Ok(format!("http://{address}/webhooks/razorpay{path}"))
+}
+
+/// That nobody here knows what to sign with.
+pub(super) fn no_secret(endpoint: &EndpointName) -> UsedWrongly {
+    UsedWrongly(format!(
+        "no secret of the endpoint {:?} is known here; give --secret, or set endpoints.{endpoint}.secrets \
+         (HARKARA__ENDPOINTS__{}__SECRETS)",
+        endpoint.as_str(),
+        endpoint.as_str().to_uppercase()
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{EndpointName, url_of};
+
+    #[test]
+    fn the_url_follows_from_where_the_ingress_listens() {
+        let live = EndpointName::parse("live").unwrap();
+        for (bind, endpoint, url) in [
+            (
+                "0.0.0.0:8080",
+                EndpointName::default_name(),
+                "http://127.0.0.1:8080/webhooks/razorpay",
+            ),
+            (
+                "[::]:8080",
+                live.clone(),
+                "http://[::1]:8080/webhooks/razorpay/live",
+            ),
+            (
+                "10.0.0.7:80",
+                live.clone(),
+                "http://10.0.0.7:80/webhooks/razorpay/live",
+            ),
+        ] {
+            assert_eq!(url_of(bind.parse().unwrap(), &endpoint).unwrap(), url);
+        }
+        assert!(url_of("0.0.0.0:0".parse().unwrap(), &live).is_err());
+    }
+}
