@@ -1,7 +1,6 @@
 //! Makes a verified delivery durable: one `XADD` to the stream of its lane, and whatever confirms the
 //! lane's level of durability.
 
-mod confirmation;
 mod group;
 
 use std::collections::HashMap;
@@ -12,16 +11,15 @@ use harkara_core::delivery::VerifiedDelivery;
 use harkara_core::durability::Durability;
 use harkara_core::entry;
 use harkara_core::lane::{LANES, Lane};
-use harkara_runtime::redis::{SharedConnection, connect_shared};
+use harkara_runtime::redis::{Confirmation, SharedConnection, connect_shared};
 use harkara_runtime::settings::RedisSettings;
 use redis::{Cmd, RedisError};
 use tokio::sync::{mpsc, oneshot};
 
-use confirmation::Confirmation;
-pub(crate) use confirmation::Confirmations;
-pub use confirmation::LevelNotGiven;
 use group::Append;
 pub(crate) use group::FSYNC_WAIT_MAX;
+pub(crate) use harkara_runtime::redis::Confirmations;
+pub use harkara_runtime::redis::LevelNotGiven;
 
 /// Appends the deliveries of one server thread, over connections of its own.
 pub(crate) struct Appender {

@@ -24,8 +24,6 @@ mod inbox;
 
 mod breaker;
 
-mod rehearsal;
-
 mod answer;
 
 mod metrics;

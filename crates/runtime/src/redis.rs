@@ -1,8 +1,10 @@
 //! Connections to Redis, one kind for each way of using it.
 
 mod check;
+mod confirmation;
 mod pooled;
 mod problem;
+mod rehearsal;
 mod sentinel;
 mod shared;
 
@@ -23,8 +25,10 @@ use sentinel::Sentinels;
 pub use deadpool_redis::{Connection, Pool};
 
 pub use check::{Fsync, Note, ServerReport, check_server, check_server_over, connect_to_check};
+pub use confirmation::{Confirmation, Confirmations, LevelNotGiven};
 pub use pooled::{PooledError, ask_over};
 pub use problem::ServerProblem;
+pub use rehearsal::rehearse;
 pub use shared::{SharedConnection, connect_shared};
 
 /// Most connections of the pool: it serves probes, listings and clean-up, never the hot paths.

@@ -14,13 +14,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use harkara_runtime::redis::SharedConnection;
+use harkara_runtime::redis::{Confirmation, SharedConnection};
 use redis::{Cmd, ErrorKind, Pipeline, RedisError, Value};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::NotAppended;
-use super::confirmation::Confirmation;
 
 /// Most entries of a group that only its answers confirm. At 2 kB each, that is what a connection's
 /// buffers hold at once.

@@ -1,12 +1,13 @@
 //! What Redis is found to be before the start.
 
 use harkara_runtime::failure;
-use harkara_runtime::redis::{ServerProblem, address, check_server_over, connect_to_check};
+use harkara_runtime::redis::{
+    ServerProblem, address, check_server_over, connect_to_check, rehearse,
+};
 use harkara_runtime::settings::{IngressSettings, RedisSettings};
 
 use crate::app::StartError;
 use crate::append::{Confirmations, FSYNC_WAIT_MAX};
-use crate::rehearsal::rehearse;
 
 /// What confirms the levels. Where the inbox can stand in for a Redis that is away, or not ready yet, the
 /// inner error says why it could not be found out; the watch then does. What no waiting mends is refused.

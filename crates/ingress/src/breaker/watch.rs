@@ -6,14 +6,15 @@ use std::time::{Duration, Instant};
 use harkara_core::lane::Lane;
 use harkara_runtime::admin::{Liveness, Progress};
 use harkara_runtime::failure;
-use harkara_runtime::redis::{ServerProblem, address, check_server_over, connect_to_check};
+use harkara_runtime::redis::{
+    ServerProblem, address, check_server_over, connect_to_check, rehearse,
+};
 use harkara_runtime::settings::{IngressSettings, RedisSettings};
 use redis::RedisError;
 use redis::aio::MultiplexedConnection;
 
 use super::Breaker;
 use crate::append::Confirmations;
-use crate::rehearsal::rehearse;
 
 /// Time between two looks while all is well.
 const LOOK_EVERY: Duration = Duration::from_secs(1);

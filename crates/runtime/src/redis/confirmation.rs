@@ -2,26 +2,27 @@
 
 use harkara_core::durability::Durability;
 use harkara_core::lane::{LANES, Lane};
-use harkara_runtime::redis::{Fsync, ServerReport};
-use harkara_runtime::settings::IngressSettings;
+
+use super::check::{Fsync, ServerReport};
+use crate::settings::IngressSettings;
 
 /// What confirms that an append has its level of durability, beyond the answer to the append itself: what
 /// the server says to further commands, once for a group of appends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Confirmation {
+pub struct Confirmation {
     /// `WAITAOF`: it is on the server's disk.
-    pub(crate) fsync: bool,
+    pub fsync: bool,
     /// `WAIT`: that many replicas have it; 0 where none need to.
-    pub(crate) replicas: usize,
+    pub replicas: usize,
 }
 
 /// The level of each lane, and what confirms it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Confirmations {
+pub struct Confirmations {
     levels: [Durability; LANES],
     by_lane: [Confirmation; LANES],
     /// Whether the server writes to disk before it answers, so that it pays to group appends.
-    pub(crate) fsyncs_before_answer: bool,
+    pub fsyncs_before_answer: bool,
 }
 
 /// A level that the server cannot give.
@@ -59,7 +60,7 @@ pub enum LevelNotGiven {
 
 impl Confirmation {
     /// Nothing but the answer to the append.
-    pub(crate) const ANSWER: Self = Self {
+    pub const ANSWER: Self = Self {
         fsync: false,
         replicas: 0,
     };
@@ -67,10 +68,7 @@ impl Confirmation {
 
 impl Confirmations {
     /// What confirms the levels of the settings on a server; `Err` names one that it cannot give.
-    pub(crate) fn of(
-        settings: &IngressSettings,
-        server: &ServerReport,
-    ) -> Result<Self, LevelNotGiven> {
+    pub fn of(settings: &IngressSettings, server: &ServerReport) -> Result<Self, LevelNotGiven> {
         let mut by_lane = [Confirmation::ANSWER; LANES];
         for lane in Lane::ALL {
             let level = settings.durability[lane.index()];
@@ -84,22 +82,26 @@ impl Confirmations {
     }
 
     /// The level that an append to a lane has once it is confirmed.
-    pub(crate) fn level(&self, lane: Lane) -> Durability {
+    #[must_use]
+    pub fn level(&self, lane: Lane) -> Durability {
         self.levels[lane.index()]
     }
 
     /// Whether appends of any lane go in groups.
-    pub(crate) fn are_grouped(&self) -> bool {
+    #[must_use]
+    pub fn are_grouped(&self) -> bool {
         self.fsyncs_before_answer || self.by_lane != [Confirmation::ANSWER; LANES]
     }
 
     /// Whether appends of any lane wait for an fsync.
-    pub(crate) fn wait_for_fsync(&self) -> bool {
+    #[must_use]
+    pub fn wait_for_fsync(&self) -> bool {
         self.by_lane.iter().any(|confirmation| confirmation.fsync)
     }
 
     /// What confirms an append to a lane.
-    pub(crate) fn confirmation(&self, lane: Lane) -> Confirmation {
+    #[must_use]
+    pub fn confirmation(&self, lane: Lane) -> Confirmation {
         self.by_lane[lane.index()]
     }
 }
@@ -160,11 +162,9 @@ fn fsyncs_before_answer(server: &ServerReport) -> bool {
 mod tests {
     use std::collections::BTreeMap;
 
+    use super::{Confirmation, Confirmations, Fsync, LevelNotGiven, ServerReport};
+    use crate::settings::{IngressSettings, Settings};
     use harkara_core::lane::Lane;
-    use harkara_runtime::redis::{Fsync, ServerReport};
-    use harkara_runtime::settings::{IngressSettings, Settings};
-
-    use super::{Confirmation, Confirmations, LevelNotGiven};
 
     fn settings(changed: &[(&str, &str)]) -> IngressSettings {
         let map: BTreeMap<String, String> = changed

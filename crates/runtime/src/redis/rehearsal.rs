@@ -1,21 +1,21 @@
 //! An append that writes nothing: whether Redis would take a real one, and let it be confirmed.
 
+use ::redis::aio::MultiplexedConnection;
+use ::redis::{Pipeline, RedisResult, Value};
 use harkara_core::lane::Lane;
-use redis::aio::MultiplexedConnection;
-use redis::{Pipeline, RedisResult, Value};
 
-use crate::append::Confirmations;
+use super::confirmation::Confirmations;
 
 /// 0 would be for ever.
 const WAIT_MS: u64 = 1;
 
 /// Asks for all that appends need, in one round trip; the error is the first refusal.
-pub(crate) async fn rehearse(
+pub async fn rehearse(
     connection: &mut MultiplexedConnection,
     partition: u16,
     confirmations: &Confirmations,
 ) -> RedisResult<()> {
-    let mut pipeline = redis::pipe();
+    let mut pipeline = ::redis::pipe();
     pipeline.ignore_errors();
     add_waits_of_nothing(&mut pipeline, confirmations);
     if confirmations.are_grouped() {
