@@ -2,6 +2,7 @@
 
 mod check;
 mod confirmation;
+pub mod inspection;
 mod pooled;
 mod problem;
 mod rehearsal;
@@ -29,6 +30,7 @@ pub use confirmation::{Confirmation, Confirmations, LevelNotGiven};
 pub use pooled::{PooledError, ask_over};
 pub use problem::ServerProblem;
 pub use rehearsal::rehearse;
+pub use sentinel::{SentinelState, inspect_sentinels};
 pub use shared::{SharedConnection, connect_shared};
 
 /// Most connections of the pool: it serves probes, listings and clean-up, never the hot paths.

@@ -1,7 +1,7 @@
 //! The one door to PostgreSQL. SQL lives here and nowhere else; only this crate names diesel.
 //!
 //! The modules stand in the order in which they are needed: connect, bring the schema up to date,
-//! commit a batch, ask the ledger, compare what is stored with what was sent.
+//! commit a batch, ask the ledger, compare what is stored with what was sent, look for what is wrong.
 
 mod connect;
 mod error;
@@ -18,6 +18,8 @@ pub mod commit;
 pub mod ledger;
 
 pub mod audit;
+
+pub mod inspection;
 
 pub use error::{Remedy, StorageError};
 pub use pool::{Pool, PoolSettings};

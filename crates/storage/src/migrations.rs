@@ -152,6 +152,8 @@ fn versions() -> Vec<String> {
     versions
 }
 
-fn newest() -> String {
+/// The version of the newest embedded migration.
+#[must_use]
+pub fn newest() -> String {
     versions().pop().unwrap_or_default()
 }

@@ -36,6 +36,20 @@ pub async fn risks(pool: &Pool) -> Result<Vec<Risk>, StorageError> {
     Ok(risks)
 }
 
+impl Risk {
+    /// The setting's name.
+    #[must_use]
+    pub fn setting(&self) -> &'static str {
+        self.setting
+    }
+
+    /// The value that makes it a risk.
+    #[must_use]
+    pub fn value(&self) -> &str {
+        &self.value
+    }
+}
+
 impl fmt::Display for Risk {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(

@@ -205,11 +205,8 @@ fn has_sound_waitaof(info: &HashMap<&str, &str>) -> bool {
 /// replica that has all but the last moments.
 fn is_replica_that_follows(name: &str, told: &str) -> bool {
     let number = name.strip_prefix("slave");
-    let of = |wanted: &str| {
-        told.split(',')
-            .filter_map(|pair| pair.split_once('='))
-            .find_map(|(name, value)| (name == wanted).then_some(value))
-    };
+    let fields = fields_of(told);
+    let of = |wanted: &str| fields.get(wanted).copied();
     number.is_some_and(|number| number.parse::<u32>().is_ok())
         && of("state") == Some("online")
         && of("lag")
@@ -223,7 +220,15 @@ fn version(text: &str) -> Option<(u32, u32)> {
     Some((parts.next()?.ok()?, parts.next()?.ok()?))
 }
 
-fn parse_info(info: &str) -> HashMap<&str, &str> {
+/// The fields of a line such as `ip=10.0.0.2,port=6379`.
+pub(super) fn fields_of(told: &str) -> HashMap<&str, &str> {
+    told.split(',')
+        .filter_map(|pair| pair.split_once('='))
+        .collect()
+}
+
+/// What `INFO` tells, by name.
+pub(super) fn parse_info(info: &str) -> HashMap<&str, &str> {
     info.lines()
         .filter_map(|line| line.trim_end().split_once(':'))
         .collect()

@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use ::redis::io::AsyncDNSResolver;
 use ::redis::{
-    AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, RedisFuture, RedisResult,
+    AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, ProtocolVersion, RedisFuture,
+    RedisResult,
 };
 use futures_util::FutureExt;
-use futures_util::future::select_ok;
+use futures_util::future::{join_all, select_ok};
 
-use crate::settings::SentinelSettings;
+use crate::failure;
+use crate::settings::{RedisSettings, SentinelSettings};
 
 /// How long a sentinel may take to answer, the connection to it included. They answer from memory; the
 /// rest of `redis.connect_timeout_ms` is for the primary itself.
@@ -25,6 +27,40 @@ const ANSWER_BOUND: Duration = Duration::from_millis(500);
 pub(super) struct Sentinels {
     primary: String,
     clients: Vec<Client>,
+}
+
+/// What one sentinel tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SentinelState {
+    /// Its `host:port`.
+    pub address: String,
+    /// Where the primary is, or why it does not tell.
+    pub primary: Result<SocketAddr, String>,
+}
+
+/// Asks every sentinel where the primary is; none where there are none. Each has the bound of a
+/// connection's own question, and all are asked at once.
+pub async fn inspect_sentinels(settings: &RedisSettings) -> Vec<SentinelState> {
+    let Some(sentinels) = &settings.sentinels else {
+        return Vec::new();
+    };
+    let server = super::connection_info(settings, ProtocolVersion::RESP2);
+    let asked = Sentinels::new(sentinels, &server);
+    let asking = asked.clients.iter().map(async |client| {
+        let told = asked.ask(client).await;
+        let primary = match told {
+            Ok(addresses) => addresses
+                .first()
+                .copied()
+                .ok_or_else(|| "its host has no address".to_owned()),
+            Err(error) => Err(failure::with_causes(&error)),
+        };
+        SentinelState {
+            address: client.get_connection_info().addr().to_string(),
+            primary,
+        }
+    });
+    join_all(asking).await
 }
 
 /// Why there is no address.

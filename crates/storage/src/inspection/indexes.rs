@@ -1,0 +1,208 @@
+//! Whether every index is there and can be used. Without one, statements read whole tables; without a
+//! unique one, an event may take effect twice.
+
+use diesel::sql_types::{Bool, Text};
+use diesel::{QueryableByName, sql_query};
+use diesel_async::RunQueryDsl;
+
+use crate::{Pool, StorageError};
+
+/// An index that the migrations make.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Index {
+    /// Its table; a partitioned table stands for all its partitions.
+    pub table: &'static str,
+    /// Its name.
+    pub name: &'static str,
+    /// Whether it keeps a value from being there twice.
+    pub is_unique: bool,
+}
+
+/// Every index of the schema, by table and name. A test compares it with a fresh database.
+pub const INDEXES: &[Index] = &[
+    index("account_events", "account_events_latest"),
+    unique("account_events", "account_events_pkey"),
+    index("audit_logs", "audit_logs_entity"),
+    index("audit_logs", "audit_logs_event"),
+    index("downtime_events", "downtime_events_latest"),
+    unique("downtime_events", "downtime_events_pkey"),
+    unique("entity_snapshots", "entity_snapshots_pkey"),
+    unique("event_identities", "event_identities_body_sha256_key"),
+    index("event_identities", "event_identities_created_at"),
+    unique("event_identities", "event_identities_pkey"),
+    index("fund_account_events", "fund_account_events_latest"),
+    unique("fund_account_events", "fund_account_events_pkey"),
+    unique("harkara_schema", "harkara_schema_pkey"),
+    index("invoice_events", "invoice_events_latest"),
+    unique("invoice_events", "invoice_events_pkey"),
+    index("order_notifications", "order_notifications_order"),
+    unique("order_notifications", "order_notifications_pkey"),
+    index("payment_disputes", "payment_disputes_payment"),
+    unique("payment_disputes", "payment_disputes_pkey"),
+    index("payment_disputes", "payment_disputes_respond_by"),
+    index("payment_link_events", "payment_link_events_latest"),
+    unique("payment_link_events", "payment_link_events_pkey"),
+    index("payment_orders", "payment_orders_created"),
+    unique("payment_orders", "payment_orders_pkey"),
+    index("payment_orders", "payment_orders_receipt"),
+    index("payment_refunds", "payment_refunds_payment"),
+    unique("payment_refunds", "payment_refunds_pkey"),
+    index("payment_transactions", "payment_transactions_created"),
+    index("payment_transactions", "payment_transactions_order"),
+    unique("payment_transactions", "payment_transactions_pkey"),
+    index("webhook_events", "webhook_events_created_at"),
+    index("webhook_events", "webhook_events_dead_letters"),
+    index("webhook_events", "webhook_events_due"),
+    unique("webhook_events", "webhook_events_pkey"),
+];
+
+const fn index(table: &'static str, name: &'static str) -> Index {
+    Index {
+        table,
+        name,
+        is_unique: false,
+    }
+}
+
+const fn unique(table: &'static str, name: &'static str) -> Index {
+    Index {
+        table,
+        name,
+        is_unique: true,
+    }
+}
+
+/// What is wrong with an index.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum IndexFault {
+    /// It is not there.
+    Missing(Index),
+    /// One of its name is there that lets a value be there twice.
+    NotUnique(Index),
+    /// It is there and serves no query: its making was broken off, or a partition lacks it. May also be an
+    /// index that no migration made.
+    Invalid {
+        /// Its table, perhaps a partition.
+        table: String,
+        /// Its name.
+        name: String,
+    },
+}
+
+/// An index that the database has.
+#[derive(Clone, Debug, QueryableByName)]
+struct Found {
+    #[diesel(sql_type = Text)]
+    table_name: String,
+    /// The table that it is a partition of, or itself.
+    #[diesel(sql_type = Text)]
+    root_name: String,
+    #[diesel(sql_type = Text)]
+    index_name: String,
+    #[diesel(sql_type = Bool)]
+    is_unique: bool,
+    #[diesel(sql_type = Bool)]
+    is_valid: bool,
+}
+
+/// Compares the indexes with [`INDEXES`]. The schema must be there.
+pub async fn index_faults(pool: &Pool) -> Result<Vec<IndexFault>, StorageError> {
+    let found = pool
+        .within("read indexes", async |connection| {
+            sql_query(
+                "SELECT t.relname::text AS table_name, root.relname::text AS root_name, c.relname::text AS index_name, \
+                   i.indisunique AS is_unique, i.indisvalid AND i.indisready AS is_valid \
+                 FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_class t ON t.oid = i.indrelid \
+                   JOIN pg_class root ON root.oid = coalesce(pg_partition_root(t.oid), t.oid) \
+                 WHERE t.relnamespace = (SELECT relnamespace FROM pg_class WHERE oid = to_regclass('webhook_events')) \
+                 ORDER BY table_name, index_name",
+            )
+            .load(connection)
+            .await
+            .map_err(StorageError::statement("read indexes"))
+        })
+        .await?;
+    Ok(faults(&found))
+}
+
+fn faults(found: &[Found]) -> Vec<IndexFault> {
+    let expected = INDEXES.iter().filter_map(|index| {
+        let is_it = |f: &&Found| f.table_name == index.table && f.index_name == index.name;
+        match found.iter().find(is_it) {
+            None => Some(IndexFault::Missing(*index)),
+            Some(found) if index.is_unique && !found.is_unique => {
+                Some(IndexFault::NotUnique(*index))
+            }
+            Some(_) => None,
+        }
+    });
+    let is_ours = |f: &&Found| INDEXES.iter().any(|index| index.table == f.root_name);
+    let invalid = found
+        .iter()
+        .filter(is_ours)
+        .filter(|found| !found.is_valid)
+        .map(|found| IndexFault::Invalid {
+            table: found.table_name.clone(),
+            name: found.index_name.clone(),
+        });
+    expected.chain(invalid).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Found, INDEXES, IndexFault, faults};
+
+    fn sound() -> Vec<Found> {
+        let found = INDEXES.iter().map(|index| Found {
+            table_name: index.table.to_owned(),
+            root_name: index.table.to_owned(),
+            index_name: index.name.to_owned(),
+            is_unique: index.is_unique,
+            is_valid: true,
+        });
+        found.collect()
+    }
+
+    #[test]
+    fn the_indexes_of_the_migrations_have_no_fault_and_are_in_order() {
+        assert_eq!(faults(&sound()), []);
+        assert!(INDEXES.is_sorted());
+    }
+
+    #[test]
+    fn an_index_that_lost_its_uniqueness_is_a_fault() {
+        let mut found = sound();
+        let identity = found
+            .iter_mut()
+            .find(|f| f.index_name == "event_identities_pkey");
+        identity.unwrap().is_unique = false;
+        assert!(matches!(
+            faults(&found)[..],
+            [IndexFault::NotUnique(index)] if index.name == "event_identities_pkey"
+        ));
+    }
+
+    #[test]
+    fn an_invalid_index_of_a_partition_is_a_fault_and_one_of_a_foreign_table_is_not() {
+        let mut found = sound();
+        for (table, root) in [
+            ("webhook_events_2026_11", "webhook_events"),
+            ("orders", "orders"),
+        ] {
+            found.push(Found {
+                table_name: table.to_owned(),
+                root_name: root.to_owned(),
+                index_name: format!("{table}_by_hand"),
+                is_unique: false,
+                is_valid: false,
+            });
+        }
+        assert_eq!(
+            faults(&found),
+            [IndexFault::Invalid {
+                table: "webhook_events_2026_11".to_owned(),
+                name: "webhook_events_2026_11_by_hand".to_owned(),
+            }]
+        );
+    }
+}

@@ -1,0 +1,113 @@
+//! What the server is, and how many connections it allows.
+
+use diesel::sql_types::{BigInt, Bool, Integer, Text};
+use diesel::{QueryableByName, sql_query};
+use diesel_async::RunQueryDsl;
+
+use crate::{Pool, StorageError};
+
+/// A server as the role of the settings sees it.
+#[derive(Clone, Debug, PartialEq, Eq, QueryableByName)]
+pub struct ServerState {
+    /// Its version, such as `15.3`.
+    #[diesel(sql_type = Text)]
+    pub version: String,
+    /// The same as a number, such as 150003.
+    #[diesel(sql_type = Integer)]
+    pub version_number: i32,
+    /// Whether it is a standby, which cannot be written to.
+    #[diesel(sql_type = Bool)]
+    pub is_standby: bool,
+    /// Whether transactions only read, by a setting of the server, the database or the role.
+    #[diesel(sql_type = Bool)]
+    pub is_read_only: bool,
+    /// `max_connections`.
+    #[diesel(sql_type = Integer)]
+    pub connections_max: i32,
+    /// How many of them are kept for others than this role.
+    #[diesel(sql_type = Integer)]
+    pub connections_reserved: i32,
+    /// Most connections of this role; negative where it has no bound of its own.
+    #[diesel(sql_type = Integer)]
+    pub role_connections_max: i32,
+    /// Most connections of this database; negative where it has no bound of its own.
+    #[diesel(sql_type = Integer)]
+    pub database_connections_max: i32,
+    /// Connections of clients that are not ours, told by the application's name.
+    #[diesel(sql_type = BigInt)]
+    pub other_connections: i64,
+    /// `synchronous_standby_names`; a commit waits for these where it is not empty.
+    #[diesel(sql_type = Text)]
+    pub synchronous_standbys: String,
+    /// Standbys that are connected.
+    #[diesel(sql_type = BigInt)]
+    pub standbys: i64,
+}
+
+impl ServerState {
+    /// Connections that this role may have open on this database if nobody else has any.
+    #[must_use]
+    pub fn connections_allowed(&self) -> u32 {
+        let of_server = self.connections_max - self.connections_reserved;
+        let bounds = [self.role_connections_max, self.database_connections_max];
+        let least = bounds.into_iter().filter(|bound| *bound >= 0);
+        u32::try_from(least.fold(of_server, i32::min)).unwrap_or(0)
+    }
+}
+
+/// Asks the server. What other roles do is told without special rights, so everything here is visible to a
+/// plain role. (The name of an application is; the kind of a backend is not, and a user is what background
+/// processes lack.)
+pub async fn server_state(pool: &Pool) -> Result<ServerState, StorageError> {
+    pool.within("ask for the server's state", async |connection| {
+        sql_query(
+            "SELECT current_setting('server_version') AS version, \
+               current_setting('server_version_num')::integer AS version_number, \
+               pg_is_in_recovery() AS is_standby, \
+               current_setting('transaction_read_only') = 'on' AS is_read_only, \
+               current_setting('max_connections')::integer AS connections_max, \
+               CASE WHEN role.rolsuper THEN 0 \
+                 ELSE current_setting('superuser_reserved_connections')::integer \
+                   + coalesce(current_setting('reserved_connections', true)::integer, 0) END AS connections_reserved, \
+               CASE WHEN role.rolsuper THEN -1 ELSE role.rolconnlimit END AS role_connections_max, \
+               CASE WHEN role.rolsuper THEN -1 ELSE base.datconnlimit END AS database_connections_max, \
+               (SELECT count(*) FROM pg_stat_activity \
+                WHERE datid IS NOT NULL AND usesysid IS NOT NULL AND application_name NOT LIKE 'harkara%') \
+                 AS other_connections, \
+               current_setting('synchronous_standby_names') AS synchronous_standbys, \
+               (SELECT count(*) FROM pg_stat_replication) AS standbys \
+             FROM pg_roles role, pg_database base \
+             WHERE role.rolname = current_user AND base.datname = current_database()",
+        )
+        .get_result(connection)
+        .await
+        .map_err(StorageError::statement("ask for the server's state"))
+    })
+    .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ServerState;
+
+    #[test]
+    fn the_least_of_the_bounds_on_connections_holds() {
+        let state = |of_role, of_database| ServerState {
+            version: "15.3".to_owned(),
+            version_number: 150_003,
+            is_standby: false,
+            is_read_only: false,
+            connections_max: 100,
+            connections_reserved: 3,
+            role_connections_max: of_role,
+            database_connections_max: of_database,
+            other_connections: 0,
+            synchronous_standbys: String::new(),
+            standbys: 0,
+        };
+        assert_eq!(state(-1, -1).connections_allowed(), 97);
+        assert_eq!(state(40, -1).connections_allowed(), 40);
+        assert_eq!(state(-1, 0).connections_allowed(), 0);
+        assert_eq!(state(200, 150).connections_allowed(), 97);
+    }
+}
