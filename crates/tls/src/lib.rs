@@ -5,6 +5,8 @@
 
 mod pem;
 
+mod expiry;
+
 mod client;
 mod refusal;
 
