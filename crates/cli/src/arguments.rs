@@ -10,6 +10,7 @@ use clap::{Parser, Subcommand};
 use harkara_core::secret::Secret;
 use harkara_runtime::settings::{Settings, SettingsFaults};
 
+use crate::commands::doctor::DoctorOptions;
 use crate::commands::events::EventsOptions;
 use crate::commands::load::LoadOptions;
 use crate::commands::reference::Page;
@@ -42,6 +43,7 @@ Examples:
   harkara replay --status failed --dry-run       how many events a replay would process again
   harkara secrets                                which webhook secrets are in use, and which can go
   harkara load --rate 500 --duration 1m          prove that nothing is lost or doubled
+  harkara doctor                                 what is wrong with Redis, PostgreSQL and the settings
 
 Exit codes: 0 done, 1 failed, 2 used wrongly.";
 
@@ -59,6 +61,7 @@ pub(crate) enum Command {
     Replay(ReplayOptions),
     Secrets(SecretsOptions),
     Load(LoadOptions),
+    Doctor(DoctorOptions),
     /// Prints a generated page of the documentation
     #[command(hide = true)]
     Reference {

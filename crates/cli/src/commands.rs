@@ -12,6 +12,8 @@ pub(crate) mod secrets;
 
 pub(crate) mod load;
 
+pub(crate) mod doctor;
+
 pub(crate) mod reference;
 
 mod event_json;

@@ -54,7 +54,7 @@ pub(crate) async fn reach(settings: &PostgresSettings) -> anyhow::Result<Pool> {
 }
 
 /// Host and port of a `postgres://` URL, never its user or password.
-fn address(url: &Secret) -> String {
+pub(crate) fn address(url: &Secret) -> String {
     let url = url.expose();
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     let authority = rest.split(['/', '?']).next().unwrap_or_default();

@@ -18,7 +18,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::arguments::{Arguments, Command};
-use crate::commands::{events, load, migrate, reference, replay, secrets, trigger};
+use crate::commands::{doctor, events, load, migrate, reference, replay, secrets, trigger};
 use crate::exit::Ending;
 
 #[tokio::main(flavor = "current_thread")]
@@ -35,6 +35,7 @@ async fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
         Command::Replay(options) => replay::run(&arguments.settings()?, options).await,
         Command::Secrets(options) => secrets::run(&arguments.settings()?, options).await,
         Command::Load(options) => load::run(&arguments.settings()?, options).await,
+        Command::Doctor(options) => doctor::run(arguments.settings(), options).await,
         Command::Reference { page } => reference::run(*page),
     }
 }
