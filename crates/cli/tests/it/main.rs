@@ -11,6 +11,7 @@ mod ledger;
 
 mod receiving;
 
+mod doctor;
 mod events;
 mod load;
 mod migrate;

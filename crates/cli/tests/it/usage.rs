@@ -21,6 +21,8 @@ async fn wrong_use_ends_with_2_and_points_to_the_help() {
         &["replay", "--status", "pending"],
         &["replay", "--status", "failed", "--event-id", "x"],
         &["secrets", "--days", "1"],
+        &["doctor", "--workers", "some"],
+        &["doctor", "--ingresses", "-1"],
     ] {
         let ran = Harkara::default().run(arguments).await.ended_with(2);
         assert!(ran.stderr.contains("--help"), "{arguments:?}: {ran:?}");
@@ -39,6 +41,7 @@ async fn every_command_explains_itself_with_examples() {
         &["events", "show", "--help"],
         &["replay", "--help"],
         &["secrets", "--help"],
+        &["doctor", "--help"],
     ] {
         let help = Harkara::default().run(arguments).await.done().stdout();
         assert!(help.contains("Examples:"), "{help}");

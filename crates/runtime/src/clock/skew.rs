@@ -65,9 +65,9 @@ mod tests {
 
     #[test]
     fn half_of_the_round_trip_is_taken_off_and_is_what_nobody_knows() {
-        let skew = Skew::of(1_000_000, 1_000_500, Duration::from_micros(1_000));
+        let skew = Skew::of(1_000_000, 1_000_500, Duration::from_millis(1));
         assert_eq!((skew.ahead_us, skew.uncertainty_us), (0, 500));
-        let behind = Skew::of(9_000_000, 2_000_000, Duration::from_micros(2_000));
+        let behind = Skew::of(9_000_000, 2_000_000, Duration::from_millis(2));
         assert_eq!(behind.ahead_us, -7_001_000);
         assert_eq!(behind.least_us(), 7_000_000);
     }

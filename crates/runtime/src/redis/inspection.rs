@@ -1,12 +1,14 @@
 //! What an operator's look at a server finds, beyond what a process checks before it starts. Writes
 //! nothing.
 
+mod commands;
 mod lane;
 mod server;
 
 use ::redis::RedisResult;
 use ::redis::aio::MultiplexedConnection;
 
+pub use commands::missing_commands;
 pub use lane::{ConsumerState, GroupState, LaneState, OldestPending, inspect_lane};
 pub use server::{AppendOnlyFile, LatencySpike, ReplicaState, ServerState, inspect_server};
 

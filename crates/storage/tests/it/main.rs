@@ -22,6 +22,7 @@ mod failures;
 mod verdicts;
 
 mod due;
+mod inspection;
 mod listing;
 mod replay;
 mod secrets;

@@ -5,7 +5,7 @@ use std::error::Error as _;
 use harkara_core::durability::Durability;
 use harkara_runtime::clock::skew_of;
 use harkara_runtime::failure;
-use harkara_runtime::redis::inspection::{inspect_server, server_time_us};
+use harkara_runtime::redis::inspection::{inspect_server, missing_commands, server_time_us};
 use harkara_runtime::redis::{
     Confirmations, Fsync, LevelNotGiven, Note, ServerProblem, ServerReport, address,
     check_server_over, connect_to_check, rehearse,
@@ -50,6 +50,11 @@ pub(super) async fn examine(settings: &Settings) -> Vec<Finding> {
             }
         }
     }
+    findings.extend(
+        within(missing_commands(&mut connection))
+            .await
+            .map(|missing| commands(&missing)),
+    );
     match within(inspect_server(&mut connection)).await {
         Ok(state) => findings.extend(health::judged(&state, &settings.ingress)),
         Err(reason) => findings.push(AREA.warning(
@@ -105,6 +110,17 @@ async fn usable(
         });
     }
     findings
+}
+
+fn commands(missing: &[&str]) -> Finding {
+    if missing.is_empty() {
+        return AREA.ok("commands", "every command that is sent to it is there");
+    }
+    AREA.problem(
+        "commands",
+        format!("it does not know {}", missing.join(", ")),
+        "use Redis 6.2 or later, and let no rename-command hide them",
+    )
 }
 
 fn silent(settings: &Settings) -> Finding {

@@ -1,0 +1,105 @@
+//! What an operator's look at the server and the schema finds.
+
+use chrono::{TimeDelta, Utc};
+use harkara_storage::inspection::{
+    INDEXES, IndexFault, Partitions, index_faults, newest_applied, partitions, server_state, time,
+};
+use harkara_storage::migrations::{self, ensure_partitions};
+use harkara_testkit::TestDatabase;
+
+#[tokio::test]
+async fn the_list_of_indexes_is_what_the_migrations_make() {
+    let db = TestDatabase::migrated().await;
+    let made: Vec<String> = db
+        .column(
+            "SELECT concat_ws(' ', t.relname, c.relname, i.indisunique) \
+             FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_class t ON t.oid = i.indrelid \
+             WHERE t.relnamespace = 'public'::regnamespace AND NOT t.relispartition \
+               AND t.relname <> '__diesel_schema_migrations' \
+             ORDER BY t.relname::text COLLATE \"C\", c.relname::text COLLATE \"C\"",
+        )
+        .await;
+    let listed = INDEXES.iter().map(|index| {
+        let unique = if index.is_unique { "t" } else { "f" };
+        format!("{} {} {unique}", index.table, index.name)
+    });
+    assert_eq!(made, listed.collect::<Vec<_>>());
+    assert_eq!(index_faults(&db.pool()).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn an_index_that_is_gone_or_was_never_finished_is_found() {
+    let db = TestDatabase::migrated().await;
+    // An index made on the parent alone is invalid until every partition has its part.
+    db.execute(
+        "DROP INDEX payment_refunds_payment; \
+         CREATE INDEX by_hand ON ONLY audit_logs (actor)",
+    )
+    .await;
+    let faults = index_faults(&db.pool()).await.unwrap();
+    let [
+        IndexFault::Missing(missing),
+        IndexFault::Invalid { table, name },
+    ] = &faults[..]
+    else {
+        panic!("{faults:?}")
+    };
+    assert_eq!(missing.name, "payment_refunds_payment");
+    assert_eq!((table.as_str(), name.as_str()), ("audit_logs", "by_hand"));
+}
+
+#[tokio::test]
+async fn months_without_a_partition_are_named_until_they_have_one() {
+    let db = TestDatabase::migrated().await;
+    let pool = db.pool();
+    assert_eq!(partitions(&pool).await.unwrap(), Partitions::default());
+    let name: String = db
+        .value("SELECT 'webhook_events_' || to_char(now() AT TIME ZONE 'UTC', 'YYYY_MM')")
+        .await;
+    db.execute(&format!(
+        "DROP TABLE {name}; INSERT INTO audit_logs (at, actor, action, entity_type, entity_id) \
+         VALUES ('2020-01-01', 'nobody', 'replay', 'event', 'x')"
+    ))
+    .await;
+    let found = partitions(&pool).await.unwrap();
+    assert_eq!(found.missing, [name]);
+    assert_eq!(found.defaults_in_use, ["audit_logs_default"]);
+    ensure_partitions(&pool).await.unwrap();
+    assert_eq!(
+        partitions(&pool).await.unwrap().missing,
+        Vec::<String>::new()
+    );
+}
+
+#[tokio::test]
+async fn a_partition_that_is_detached_is_missing() {
+    let db = TestDatabase::migrated().await;
+    let name: String = db
+        .value("SELECT 'audit_logs_' || to_char(now() AT TIME ZONE 'UTC', 'YYYY_MM')")
+        .await;
+    db.execute(&format!("ALTER TABLE audit_logs DETACH PARTITION {name}"))
+        .await;
+    assert_eq!(partitions(&db.pool()).await.unwrap().missing, [name]);
+}
+
+#[tokio::test]
+async fn a_plain_role_sees_what_the_server_allows() {
+    let db = TestDatabase::migrated().await;
+    let pool = db.pool();
+    let state = server_state(&pool).await.unwrap();
+    assert!(!state.is_standby && !state.is_read_only, "{state:?}");
+    assert!(state.version_number >= 120_000, "{state:?}");
+    let bound: i32 = db
+        .value("SELECT current_setting('max_connections')::integer")
+        .await;
+    assert_eq!(state.connections_max, bound);
+    assert!(state.connections_reserved >= 3, "{state:?}");
+    // The connection that this test looks through has no name of ours.
+    assert!(state.other_connections >= 1, "{state:?}");
+    assert_eq!(
+        newest_applied(&pool).await.unwrap(),
+        Some(migrations::newest())
+    );
+    let apart = time(&pool).await.unwrap() - Utc::now();
+    assert!(apart.abs() < TimeDelta::seconds(60), "{apart}");
+}
