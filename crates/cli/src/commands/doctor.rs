@@ -34,8 +34,8 @@ use finding::{Finding, Status};
 /// Connects to Redis (and its sentinels) and to PostgreSQL as ingress and worker do, and tells line by
 /// line what it finds: versions and what they can, durability, memory, the disk, replicas, lanes and
 /// who works on them, schema, indexes, partitions, connections, clocks, endpoints, TLS. Whatever is
-/// away, the rest is still told. It writes nothing, and takes no longer than about a minute however
-/// little answers.
+/// away, the rest is still told. It writes nothing. Every question has a bound of eight seconds, so
+/// that it ends within two minutes however little answers.
 ///
 /// `PROBLEM` is what keeps a process from starting, or refuses, loses or holds up deliveries;
 /// `warning` is a risk, or something that a start mends by itself.

@@ -226,6 +226,30 @@ async fn while_postgresql_is_away_redis_is_still_told_of_and_no_password_is() {
 }
 
 #[tokio::test]
+async fn servers_that_say_nothing_are_given_up_whatever_the_settings_allow() {
+    // Connections to them are taken by the system, and nobody ever reads from them.
+    let silent = || std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let (redis, postgres) = (silent(), silent());
+    let redis_url = format!("redis://{}", redis.local_addr().unwrap());
+    let postgres_url = format!("postgres://u@{}/d", postgres.local_addr().unwrap());
+    let patient = [
+        "HARKARA__REDIS__CONNECT_TIMEOUT_MS",
+        "HARKARA__REDIS__RESPONSE_TIMEOUT_MS",
+        "HARKARA__POSTGRES__CONNECT_TIMEOUT_MS",
+    ];
+    let harkara = patient
+        .into_iter()
+        .fold(harkara(&redis_url, &postgres_url), |harkara, variable| {
+            harkara.with(variable, "60000")
+        });
+    let report = Report::of(&harkara, 1, &[]).await;
+    let unreachable = ["redis: reachable", "postgres: reachable"];
+    assert_eq!(report.with_status("problem"), unreachable);
+    report.tells("redis", "reachable", "no answer within 8 s");
+    report.tells("postgres", "reachable", "no answer within 8 s");
+}
+
+#[tokio::test]
 async fn a_schema_that_is_missing_is_told_with_its_remedy_alone() {
     let redis = sound_redis(&[]).await;
     let db = TestDatabase::empty().await;

@@ -50,18 +50,13 @@ pub(super) async fn examine(settings: &Settings) -> Vec<Finding> {
             }
         }
     }
-    findings.extend(
-        within(missing_commands(&mut connection))
-            .await
-            .map(|missing| commands(&missing)),
-    );
+    findings.push(match within(missing_commands(&mut connection)).await {
+        Ok(missing) => commands(&missing),
+        Err(reason) => unknown("commands", &reason, "COMMAND"),
+    });
     match within(inspect_server(&mut connection)).await {
         Ok(state) => findings.extend(health::judged(&state, &settings.ingress)),
-        Err(reason) => findings.push(AREA.warning(
-            "health",
-            format!("could not be asked: {reason}"),
-            "allow INFO to the user of redis.url",
-        )),
+        Err(reason) => findings.push(unknown("health", &reason, "INFO")),
     }
     findings.extend(streams::examine(settings, &mut connection).await);
     let skew = within(skew_of(async || server_time_us(&mut connection).await)).await;
@@ -110,6 +105,15 @@ async fn usable(
         });
     }
     findings
+}
+
+/// What could not be asked, of a server that answers otherwise.
+fn unknown(check: &str, reason: &str, command: &str) -> Finding {
+    AREA.warning(
+        check,
+        format!("could not be asked: {reason}"),
+        format!("allow {command} to the user of redis.url, and ask again"),
+    )
 }
 
 fn commands(missing: &[&str]) -> Finding {
