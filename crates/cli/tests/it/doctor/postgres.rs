@@ -2,7 +2,7 @@
 
 use harkara_testkit::TestDatabase;
 
-use super::report::{FSYNC_OFF, Report, away, harkara, sound_redis};
+use super::report::{RISKS, Report, away, harkara, sound_redis};
 
 #[tokio::test]
 async fn while_postgresql_is_away_redis_is_still_told_of_and_no_password_is() {
@@ -31,7 +31,7 @@ async fn a_schema_that_is_missing_is_told_with_its_remedy_alone() {
 
     harkara.run(&["migrate"]).await.done();
     let report = Report::of(&harkara, 0, &[]).await;
-    assert_eq!(report.with_status("warning"), [FSYNC_OFF]);
+    assert_eq!(report.with_status("warning"), RISKS);
 }
 
 #[tokio::test]
@@ -72,10 +72,7 @@ async fn months_without_partitions_are_a_warning_since_a_worker_makes_them() {
     let harkara = harkara(&redis.url(), &db.url);
     let report = Report::of(&harkara, 0, &[]).await;
     let partitions = ["schema: partitions"; 2];
-    assert_eq!(
-        report.with_status("warning"),
-        [&[FSYNC_OFF], &partitions[..]].concat()
-    );
+    assert_eq!(report.with_status("warning"), [RISKS, partitions].concat());
     Report::of(&harkara, 1, &["--strict"]).await;
 }
 
@@ -92,5 +89,5 @@ async fn a_database_that_only_reads_is_a_problem_and_is_enough_to_look_at_it() {
     assert_eq!(report.with_status("problem"), ["postgres: role"]);
     report.has_remedy("postgres", "role", "default_transaction_read_only");
     // Everything else was answered: nothing that is asked writes.
-    assert_eq!(report.with_status("warning"), [FSYNC_OFF]);
+    assert_eq!(report.with_status("warning"), RISKS);
 }

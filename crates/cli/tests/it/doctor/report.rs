@@ -83,5 +83,5 @@ pub(crate) fn away(scheme: &str) -> String {
     format!("{scheme}://keeper:hunter2@127.0.0.1:{}/0", closed_port())
 }
 
-/// What the test server of PostgreSQL is warned of: it waits for no disk.
-pub(crate) const FSYNC_OFF: &str = "postgres: safety of commits";
+/// What the test server of PostgreSQL is warned of: `fsync` and `full_page_writes` are off there.
+pub(crate) const RISKS: [&str; 2] = ["postgres: safety of commits"; 2];
