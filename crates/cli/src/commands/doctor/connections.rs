@@ -7,8 +7,8 @@ use super::finding::{Area, Finding};
 
 const AREA: Area = Area::Postgres;
 
-/// What an ingress opens at its start to ask for the schema.
-const AT_START: u32 = 1;
+/// What an ingress opens besides those of its inbox: it asks for the schema.
+const BESIDES_THE_INBOX: u32 = 1;
 
 /// What a command of an operator opens at most.
 const OF_A_COMMAND: u32 = 2;
@@ -44,7 +44,8 @@ pub(super) fn judged(state: &ServerState, settings: &Settings, processes: Proces
 
 fn needed(settings: &Settings, processes: Processes) -> u64 {
     let each = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
-    let ingress = each(settings.ingress.inbox_connections_max).max(AT_START.into());
+    let inbox = each(settings.ingress.inbox_connections_max);
+    let ingress = inbox.saturating_add(BESIDES_THE_INBOX.into());
     let worker = each(settings.postgres.pool_max);
     u64::from(processes.ingresses)
         .saturating_mul(ingress)
@@ -62,13 +63,13 @@ mod tests {
 
     #[test]
     fn pools_are_added_up_over_all_processes() {
-        // By default a worker opens 8, an ingress 2, and a command 2.
+        // By default a worker opens 8, an ingress 3, and a command 2.
         let settings = Settings::from_map(BTreeMap::new()).unwrap();
         for (ingresses, workers, others, status) in [
             (1, 1, 0, Status::Ok),
-            (3, 11, 0, Status::Ok),
-            (3, 11, 2, Status::Warning),
-            (3, 12, 0, Status::Problem),
+            (3, 10, 0, Status::Ok),
+            (3, 10, 7, Status::Warning),
+            (3, 11, 0, Status::Problem),
         ] {
             let state = ServerState {
                 other_connections: others,

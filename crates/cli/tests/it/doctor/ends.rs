@@ -33,8 +33,8 @@ async fn a_sound_deployment_passes_strictly_and_nothing_is_written() {
     report.tells("redis", "durability", "fsyncs before it answers");
     report.tells("redis", "takes deliveries", "allowed");
     report.tells("schema", "indexes", "all are there");
-    // 47 are left for us; 2 of an ingress, 3 × 8 of the workers, 2 of a command.
-    report.tells("postgres", "connections", "28 in all, 47 are allowed");
+    // 47 are left for us; 3 of an ingress, 3 × 8 of the workers, 2 of a command.
+    report.tells("postgres", "connections", "29 in all, 47 are allowed");
     assert_eq!(changes(&mut connection).await, before);
     let keys: u64 = redis::cmd("DBSIZE")
         .query_async(&mut connection)
