@@ -27,3 +27,5 @@ pub mod precedence;
 pub mod projection;
 
 pub mod retry;
+
+pub mod backlog;

@@ -1,0 +1,103 @@
+//! The looks of the last while, and the rates that they show.
+
+use std::collections::VecDeque;
+
+use super::{Backlog, Figures, Look, RATE_WINDOW, Rates, StreamLook, float};
+use crate::lane::LANES;
+
+/// Looks in order of time, as many as the present rate needs.
+///
+/// What has left a stream is what was ever appended to it less what is there. So the rates are those of
+/// all consumers together and need nobody's help; entries that somebody deletes or trims count as left.
+/// Of the ledger only the difference is known: as much came or left at least.
+#[derive(Clone, Debug, Default)]
+pub struct Looks(VecDeque<Look>);
+
+impl Looks {
+    /// Adds the latest look, and forgets those that the present rate does not need any more: all, if a
+    /// counter has gone back since, because a stream was lost, or the clock of Redis was put back.
+    pub fn add(&mut self, look: Look) {
+        if self.0.back().is_some_and(|last| !look.continues(last)) {
+            self.0.clear();
+        }
+        self.0.push_back(look);
+        // However far apart looks are, two of them make a rate.
+        while self.0.len() > 2
+            && self.micros() > u64::try_from(RATE_WINDOW.as_micros()).unwrap_or(u64::MAX)
+        {
+            self.0.pop_front();
+        }
+    }
+
+    /// The backlog at the latest look; `None` before the first.
+    #[must_use]
+    pub fn backlog(&self) -> Option<Backlog> {
+        let (first, last) = (self.0.front()?, self.0.back()?);
+        let elapsed_s = (self.0.len() > 1).then(|| float(self.micros()) / 1e6);
+        let rates: [Option<Rates>; LANES] =
+            std::array::from_fn(|lane| Rates::between(first, last, lane, elapsed_s?));
+        let lanes = std::array::from_fn(|lane| Figures::of_lane(last, lane, rates[lane]));
+        let total = rates
+            .into_iter()
+            .try_fold(Rates::default(), |sum, rates| Some(sum.and(rates?)));
+        Some(Backlog {
+            total: Figures::total(&lanes, total),
+            lanes,
+            rates_over_s: elapsed_s.map(super::to_millis),
+            ledger_capped: last.ledger.is_some_and(|ledger| ledger.capped),
+        })
+    }
+
+    fn micros(&self) -> u64 {
+        match (self.0.front(), self.0.back()) {
+            (Some(first), Some(last)) => last.at_micros.saturating_sub(first.at_micros),
+            _ => 0,
+        }
+    }
+}
+
+impl Look {
+    /// Whether rates between an earlier look and this one mean something.
+    fn continues(&self, earlier: &Self) -> bool {
+        let streams = self.streams.iter().zip(&earlier.streams);
+        self.at_micros > earlier.at_micros
+            && streams.into_iter().all(|(now, then)| {
+                now.appended >= then.appended && now.departed() >= then.departed()
+            })
+    }
+}
+
+impl StreamLook {
+    /// Entries that were ever appended and are no longer there.
+    fn departed(&self) -> Option<u64> {
+        self.appended
+            .map(|appended| appended.saturating_sub(self.entries))
+    }
+}
+
+impl Rates {
+    fn between(first: &Look, last: &Look, lane: usize, elapsed_s: f64) -> Option<Self> {
+        let (then, now) = (&first.streams[lane], &last.streams[lane]);
+        let appended = now.appended?.checked_sub(then.appended?)?;
+        let departed = now.departed()?.checked_sub(then.departed()?)?;
+        let (came, left) = match (first.ledger, last.ledger) {
+            // A count that stopped at its bound says nothing of what changed.
+            (Some(then), Some(now)) if !then.capped && !now.capped => {
+                let (then, now) = (then.lanes[lane].due, now.lanes[lane].due);
+                (now.saturating_sub(then), then.saturating_sub(now))
+            }
+            _ => (0, 0),
+        };
+        Some(Self {
+            arrivals_per_s: float(appended.saturating_add(came)) / elapsed_s,
+            drained_per_s: float(departed.saturating_add(left)) / elapsed_s,
+        })
+    }
+
+    fn and(self, other: Self) -> Self {
+        Self {
+            arrivals_per_s: self.arrivals_per_s + other.arrivals_per_s,
+            drained_per_s: self.drained_per_s + other.drained_per_s,
+        }
+    }
+}

@@ -1,0 +1,274 @@
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::{Figures, LedgerLane, LedgerLook, Look, Looks, StreamLook, float};
+use crate::lane::{LANES, Lane};
+
+const NOW_S: u64 = 1_764_000_000;
+
+/// A look some seconds after the first, at streams that are all like this one.
+fn look(after_s: u64, stream: StreamLook) -> Look {
+    Look {
+        at_micros: (NOW_S + after_s) * 1_000_000,
+        streams: [stream; LANES],
+        ledger: Some(LedgerLook::default()),
+    }
+}
+
+/// A stream to which so many were appended, and from which so many have left.
+fn stream(appended: u64, departed: u64) -> StreamLook {
+    StreamLook {
+        entries: appended - departed,
+        appended: Some(appended),
+        ..StreamLook::default()
+    }
+}
+
+fn lane_after(looks: impl IntoIterator<Item = Look>) -> Figures {
+    let mut seen = Looks::default();
+    looks.into_iter().for_each(|look| seen.add(look));
+    seen.backlog().unwrap().lanes[Lane::Normal.index()]
+}
+
+#[test]
+fn without_a_look_nothing_is_known() {
+    assert_eq!(Looks::default().backlog(), None);
+}
+
+#[test]
+fn a_missing_stream_is_an_empty_backlog_that_takes_no_time() {
+    let figures = lane_after([look(0, StreamLook::default())]);
+    assert_eq!(
+        figures,
+        Figures {
+            backlog: Some(0),
+            ledger_due: Some(0),
+            seconds_to_drain: Some(0.0),
+            ..Figures::default()
+        }
+    );
+}
+
+#[test]
+fn what_is_pending_is_part_of_the_backlog() {
+    let waiting = StreamLook {
+        entries: 10,
+        pending: 7,
+        oldest_millis: Some(NOW_S * 1000 - 1500),
+        appended: Some(100),
+    };
+    let figures = lane_after([look(0, waiting)]);
+    assert_eq!(
+        (figures.entries, figures.pending, figures.undelivered),
+        (10, 7, 3)
+    );
+    assert_eq!(figures.backlog, Some(10));
+    assert_eq!(figures.oldest_age_s, Some(1.5));
+    // One look shows no rate.
+    assert_eq!(figures.drained_per_s, None);
+    assert_eq!(figures.seconds_to_drain, None);
+}
+
+#[test]
+fn an_entry_from_the_future_of_redis_has_no_age() {
+    let ahead = StreamLook {
+        oldest_millis: Some((NOW_S + 60) * 1000),
+        ..stream(1, 0)
+    };
+    assert_eq!(lane_after([look(0, ahead)]).oldest_age_s, Some(0.0));
+}
+
+#[test]
+fn rates_are_the_mean_over_the_window_and_older_looks_are_forgotten() {
+    // 10 a second come and 4 leave, after an hour in which everything stood still.
+    let figures = lane_after([
+        look(0, stream(1000, 0)),
+        look(3600, stream(1000, 0)),
+        look(3610, stream(1100, 40)),
+        look(3620, stream(1200, 80)),
+        look(3630, stream(1300, 120)),
+    ]);
+    assert_eq!(figures.arrivals_per_s, Some(10.0));
+    assert_eq!(figures.drained_per_s, Some(4.0));
+    assert_eq!(figures.seconds_to_drain, Some(1180.0 / 4.0));
+}
+
+#[test]
+fn where_something_waits_and_nothing_leaves_the_time_is_unknown() {
+    let figures = lane_after([look(0, stream(5, 0)), look(10, stream(6, 0))]);
+    assert_eq!(figures.drained_per_s, Some(0.0));
+    assert_eq!(figures.seconds_to_drain, None);
+}
+
+#[test]
+fn a_server_that_does_not_count_gives_no_rates() {
+    let old = |entries| StreamLook {
+        entries,
+        ..StreamLook::default()
+    };
+    let figures = lane_after([look(0, old(9)), look(10, old(4))]);
+    assert_eq!(figures.backlog, Some(4));
+    assert_eq!(
+        (figures.arrivals_per_s, figures.drained_per_s),
+        (None, None)
+    );
+    assert_eq!(figures.seconds_to_drain, None);
+    assert_eq!(
+        lane_after([look(0, old(9)), look(10, old(0))]).seconds_to_drain,
+        Some(0.0)
+    );
+}
+
+#[test]
+fn a_stream_that_was_lost_begins_anew() {
+    let lost = [look(0, stream(100, 50)), look(10, stream(3, 0))];
+    assert_eq!(lane_after(lost.clone()).drained_per_s, None);
+    let again = lost.into_iter().chain([look(20, stream(23, 10))]);
+    let figures = lane_after(again);
+    assert_eq!(figures.arrivals_per_s, Some(2.0));
+    assert_eq!(figures.drained_per_s, Some(1.0));
+}
+
+#[test]
+fn a_clock_of_redis_that_was_put_back_begins_anew() {
+    let figures = lane_after([look(60, stream(10, 0)), look(50, stream(20, 10))]);
+    assert_eq!(figures.drained_per_s, None);
+}
+
+fn with_due(look: &Look, due: u64, capped: bool) -> Look {
+    let lane = LedgerLane {
+        due,
+        oldest_age: (due > 0).then_some(Duration::from_secs(90)),
+    };
+    Look {
+        ledger: Some(LedgerLook {
+            lanes: [lane; LANES],
+            capped,
+        }),
+        ..look.clone()
+    }
+}
+
+#[test]
+fn rows_that_are_due_are_work_and_what_they_fall_by_has_left() {
+    let figures = lane_after([
+        with_due(&look(0, stream(10, 0)), 100, false),
+        with_due(&look(10, stream(10, 5)), 80, false),
+    ]);
+    assert_eq!(figures.backlog, Some(85));
+    assert_eq!(figures.ledger_due, Some(80));
+    assert_eq!(figures.oldest_age_s, Some(90.0));
+    assert_eq!(figures.drained_per_s, Some(2.5));
+    assert_eq!(figures.seconds_to_drain, Some(34.0));
+}
+
+#[test]
+fn a_count_that_stopped_at_its_bound_shows_no_rate_of_the_ledger() {
+    let mut looks = Looks::default();
+    looks.add(with_due(&look(0, stream(10, 0)), 100, true));
+    looks.add(with_due(&look(10, stream(10, 5)), 80, false));
+    let backlog = looks.backlog().unwrap();
+    assert_eq!(backlog.total.drained_per_s, Some(2.0));
+    assert!(!backlog.ledger_capped);
+}
+
+#[test]
+fn without_the_ledger_the_sum_is_unknown_and_the_streams_are_not() {
+    let without = |look| Look {
+        ledger: None,
+        ..look
+    };
+    let mut looks = Looks::default();
+    looks.add(without(look(0, stream(10, 0))));
+    looks.add(without(look(10, stream(10, 10))));
+    let total = looks.backlog().unwrap().total;
+    assert_eq!(total.backlog, None);
+    assert_eq!(total.ledger_due, None);
+    assert_eq!(total.seconds_to_drain, None);
+    assert_eq!(total.entries, 0);
+    assert_eq!(total.drained_per_s, Some(4.0));
+}
+
+#[test]
+fn programs_find_lanes_by_name_highest_first() {
+    let mut looks = Looks::default();
+    looks.add(look(0, stream(1, 0)));
+    let json = serde_json::to_string(&looks.backlog().unwrap()).unwrap();
+    let places: Vec<_> = Lane::ALL
+        .iter()
+        .map(|lane| json.find(&format!("\"{lane}\":{{\"backlog\":1,")).unwrap())
+        .collect();
+    assert!(places.is_sorted(), "{json}");
+    assert!(json.contains("\"seconds_to_drain\":null"), "{json}");
+}
+
+/// What happens to a lane between two looks.
+#[derive(Clone, Copy, Debug)]
+struct Step {
+    after_s: u64,
+    appended: u64,
+    departed_percent: u64,
+    due: u64,
+}
+
+fn steps() -> impl Strategy<Value = Vec<[Step; LANES]>> {
+    let step = (1u64..20, 0u64..1000, 0u64..=100, 0u64..50).prop_map(
+        |(after_s, appended, departed_percent, due)| Step {
+            after_s,
+            appended,
+            departed_percent,
+            due,
+        },
+    );
+    prop::collection::vec(prop::array::uniform4(step), 1..20)
+}
+
+proptest! {
+    #[test]
+    fn the_total_is_the_sum_of_the_lanes_and_every_figure_is_a_number(steps in steps()) {
+        let mut looks = Looks::default();
+        let mut streams = [stream(0, 0); LANES];
+        let mut after_s = 0;
+        for step in &steps {
+            after_s += step[0].after_s;
+            for (stream, step) in streams.iter_mut().zip(step) {
+                stream.appended = stream.appended.map(|appended| appended + step.appended);
+                stream.entries += step.appended;
+                stream.entries -= stream.entries * step.departed_percent / 100;
+            }
+            let mut now = look(after_s, StreamLook::default());
+            now.streams = streams;
+            now.ledger = Some(LedgerLook {
+                lanes: std::array::from_fn(|lane| LedgerLane { due: step[lane].due, oldest_age: None }),
+                capped: false,
+            });
+            looks.add(now);
+
+            let backlog = looks.backlog().unwrap();
+            let sum: u64 = backlog.lanes.iter().map(|lane| lane.backlog.unwrap()).sum();
+            prop_assert_eq!(backlog.total.backlog, Some(sum));
+            for figures in backlog.lanes.iter().chain([&backlog.total]) {
+                prop_assert_eq!(figures.entries, figures.undelivered + figures.pending);
+                prop_assert_eq!(figures.backlog, Some(figures.entries + figures.ledger_due.unwrap()));
+                for number in [figures.arrivals_per_s, figures.drained_per_s, figures.seconds_to_drain] {
+                    prop_assert!(number.is_none_or(|number| number.is_finite() && number >= 0.0));
+                }
+                prop_assert_eq!(figures.seconds_to_drain == Some(0.0), figures.backlog == Some(0));
+            }
+        }
+    }
+
+    #[test]
+    fn what_arrives_less_what_leaves_is_what_the_backlog_grew_by(
+        appended in 0u64..10_000, departed in 0u64..10_000, due in 0u64..10_000, due_later in 0u64..10_000,
+        elapsed_s in 1u64..30,
+    ) {
+        let then = with_due(&look(0, stream(20_000, 5_000)), due, false);
+        let now = with_due(&look(elapsed_s, stream(20_000 + appended, 5_000 + departed)), due_later, false);
+        let grew = float(15_000 + appended - departed + due_later) - float(15_000 + due);
+        let figures = lane_after([then, now]);
+        let net = figures.arrivals_per_s.unwrap() - figures.drained_per_s.unwrap();
+        prop_assert!((net * float(elapsed_s) - grew).abs() < 0.1, "{figures:?}");
+    }
+}
