@@ -10,6 +10,7 @@ use actix_web::dev::Server;
 use actix_web::http::header::HeaderValue;
 use actix_web::{HttpServer, web};
 use harkara_runtime::admin::{Admin, AdminError, AdminServer, Liveness};
+use harkara_runtime::backlog::{Latest, Observer};
 use harkara_runtime::redis::ServerProblem;
 use harkara_runtime::settings::{IngressSettings, RedisSettings, Settings};
 use harkara_runtime::stop::Stop;
@@ -23,6 +24,7 @@ use crate::admission::connections::Connections;
 use crate::admission::descriptors;
 use crate::admission::{Admission, Gate};
 use crate::append::LevelNotGiven;
+use crate::backlog;
 use crate::breaker::{Breaker, Watch, first_look};
 use crate::durable::Ways;
 use crate::inbox::Inbox;
@@ -54,6 +56,8 @@ pub struct App {
     tls: Option<Tls>,
     secrets_watch: SecretsWatch,
     diagnoses: Diagnoses,
+    observer: Observer,
+    backlog: Latest,
     admin: AdminServer,
 }
 
@@ -74,6 +78,9 @@ pub enum StartError {
     /// The connections of the inbox could not be laid out.
     #[error("the inbox cannot be set up")]
     Inbox(#[source] StorageError),
+    /// The connection by which the ledger is counted could not be laid out.
+    #[error("the backlog cannot be observed")]
+    Backlog(#[source] StorageError),
     /// The database schema is not one that this binary knows.
     #[error(transparent)]
     Schema(#[from] UnknownSchema),
@@ -146,6 +153,10 @@ impl App {
             counters: Counters::register(&mut registry),
             liveness: Liveness::default(),
         });
+        let latest = Latest::default();
+        latest.register(&mut registry);
+        let observer =
+            backlog::observer(&settings.redis, &settings.postgres).map_err(StartError::Backlog)?;
         let stopping = Stop::by_hand();
         let watch = Watch::new(
             breaker.clone(),
@@ -166,6 +177,7 @@ impl App {
             probes: readiness::probes(breaker, inbox),
             liveness: shared.liveness.clone(),
             registry,
+            backlog: latest.clone(),
             stop: stopping.clone(),
         };
         let admin = admin
@@ -180,6 +192,8 @@ impl App {
             tls,
             secrets_watch,
             diagnoses,
+            observer,
+            backlog: latest,
             admin,
         })
     }
@@ -218,6 +232,7 @@ impl App {
         let keeping_fresh = self.tls.map(|tls| tokio::spawn(tls.keep_fresh()));
         let reloading = tokio::spawn(self.secrets_watch.run());
         let diagnosing = tokio::spawn(self.diagnoses.run());
+        let observing = tokio::spawn(self.observer.watch(self.backlog));
         let served = self.server.await;
         pass_on.abort();
         watching.abort();
@@ -225,6 +240,7 @@ impl App {
         keeping_fresh.inspect(JoinHandle::abort);
         reloading.abort();
         diagnosing.abort();
+        observing.abort();
         self.admin.close().await;
         tracing::info!("Stopped.");
         served.map_err(RunError)

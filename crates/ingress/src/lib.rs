@@ -28,6 +28,8 @@ mod answer;
 
 mod metrics;
 
+mod backlog;
+
 mod readiness;
 
 mod schema;

@@ -1,4 +1,4 @@
-//! The admin port of a process: `/livez`, `/readyz` and `/metrics`.
+//! The admin port of a process: `/livez`, `/readyz`, `/metrics` and `/backlog`.
 
 mod liveness;
 mod probe;
@@ -17,6 +17,7 @@ use prometheus_client::registry::Registry;
 use serde_json::{Map, Value, json};
 use tokio::task::JoinHandle;
 
+use crate::backlog;
 use crate::stop::Stop;
 
 pub use liveness::{Liveness, Progress};
@@ -40,6 +41,8 @@ pub struct Admin {
     pub liveness: Liveness,
     /// The metrics.
     pub registry: Registry,
+    /// The backlog.
+    pub backlog: backlog::Latest,
     /// From the request to stop on, the process is not ready.
     pub stop: Stop,
 }
@@ -74,6 +77,7 @@ impl Admin {
                 .route("/livez", web::get().to(live))
                 .route("/readyz", web::get().to(ready))
                 .route("/metrics", web::get().to(metrics))
+                .route("/backlog", web::get().to(backlog))
         })
         .workers(1)
         .disable_signals()
@@ -146,4 +150,8 @@ async fn metrics(admin: web::Data<Admin>) -> HttpResponse {
                 .finish()
         }
     }
+}
+
+async fn backlog(admin: web::Data<Admin>) -> HttpResponse {
+    backlog::answer(&admin.backlog)
 }

@@ -9,6 +9,8 @@ pub mod logging;
 
 pub mod redis;
 
+pub mod backlog;
+
 pub mod admin;
 
 pub mod stop;

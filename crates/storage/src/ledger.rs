@@ -1,10 +1,12 @@
 //! Questions to the ledger and what operators do with it.
 
+mod backlog;
 mod due;
 mod events;
 mod replay;
 mod secrets;
 
+pub use backlog::{DUE_COUNTED_MAX, due_backlog};
 pub use due::{LeaseBounds, Leased, lease_due, release};
 pub use events::{Change, EventDetail, EventFilter, EventRow, changes, find, list};
 pub use replay::{ReplayCount, ReplaySelection, count_replayable, replay};

@@ -7,11 +7,12 @@ use std::time::Duration;
 use harkara_core::lane::Lane;
 use harkara_core::retry::RetryPolicy;
 use harkara_runtime::admin::{Admin, AdminError, AdminServer, Liveness, Probe};
+use harkara_runtime::backlog::{Latest, Observer};
 use harkara_runtime::redis::{self, PooledError, ServerProblem, check_server};
 use harkara_runtime::settings::Settings;
 use harkara_runtime::stop::Stop;
 use harkara_storage::commit::Repeats;
-use harkara_storage::ledger::LeaseBounds;
+use harkara_storage::ledger::{self, LeaseBounds};
 use harkara_storage::migrations::{self, SchemaState};
 use harkara_storage::{Pool, PoolSettings, StorageError, server};
 use prometheus_client::registry::Registry;
@@ -41,6 +42,8 @@ pub struct App {
     road: Arc<Road>,
     liveness: Liveness,
     stopping: Stop,
+    observer: Observer,
+    backlog: Latest,
     admin: AdminServer,
 }
 
@@ -154,10 +157,18 @@ impl App {
         });
         let liveness = Liveness::default();
         let stopping = Stop::by_hand();
+        let backlog = Latest::default();
+        backlog.register(&mut registry);
+        let observer = observer(
+            redis_pool.clone(),
+            settings.redis.partition,
+            database.clone(),
+        );
         let admin = Admin {
             probes: vec![redis_probe(redis_pool), postgres_probe(database)],
             liveness: liveness.clone(),
             registry,
+            backlog: backlog.clone(),
             stop: stopping.clone(),
         };
         let admin = admin.serve(worker.admin_bind).map_err(StartError::Admin)?;
@@ -166,6 +177,8 @@ impl App {
             road,
             liveness,
             stopping,
+            observer,
+            backlog,
             admin,
         })
     }
@@ -229,6 +242,7 @@ impl App {
             stop.clone(),
         ));
         let renewals = tokio::spawn(keep_claims(self.road.clone(), worker.claim_idle));
+        let watching = tokio::spawn(self.observer.watch(self.backlog));
 
         // The loops end when told to stop, and not before.
         let ended = tokio::select! {
@@ -259,6 +273,7 @@ impl App {
         }
         renewals.abort();
         leave(&self.road, worker.claim_idle).await;
+        watching.abort();
         self.admin.close().await;
         tracing::info!("Stopped.");
         ended
@@ -295,6 +310,13 @@ const ABANDON_BOUND: Duration = Duration::from_secs(2);
 
 /// Entries handed back in one round trip.
 const HANDED_BACK_AT_ONCE: usize = 500;
+
+fn observer(redis: redis::Pool, partition: u16, database: Pool) -> Observer {
+    Observer::new(redis, partition, move || {
+        let database = database.clone();
+        async move { ledger::due_backlog(&database, ledger::DUE_COUNTED_MAX).await }
+    })
+}
 
 fn redis_probe(pool: redis::Pool) -> Probe {
     Probe::new("redis", move || {

@@ -1,0 +1,34 @@
+//! What the ingress tells of the backlog: it is there when no worker is.
+
+use harkara_runtime::backlog::Observer;
+use harkara_runtime::redis;
+use harkara_runtime::settings::{PostgresSettings, RedisSettings};
+use harkara_storage::ledger::{DUE_COUNTED_MAX, due_backlog};
+use harkara_storage::{Pool, PoolSettings, StorageError};
+
+/// Connections for counting what is due: one statement at a time, apart from the inbox, whose connections
+/// deliveries wait for.
+const CONNECTIONS: usize = 1;
+
+/// An observer with connections of its own. Nothing is connected yet.
+pub(crate) fn observer(
+    redis: &RedisSettings,
+    postgres: &PostgresSettings,
+) -> Result<Observer, StorageError> {
+    let database = Pool::new(&PoolSettings {
+        url: postgres.url.clone(),
+        tls: postgres.tls.clone(),
+        application: "harkara-ingress",
+        connections_max: CONNECTIONS,
+        connect_timeout: postgres.connect_timeout,
+        statement_timeout: postgres.statement_timeout,
+    })?;
+    Ok(Observer::new(
+        redis::pool(redis),
+        redis.partition,
+        move || {
+            let database = database.clone();
+            async move { due_backlog(&database, DUE_COUNTED_MAX).await }
+        },
+    ))
+}
