@@ -12,6 +12,7 @@ use harkara_runtime::settings::{Settings, SettingsFaults};
 
 use crate::commands::doctor::DoctorOptions;
 use crate::commands::events::EventsOptions;
+use crate::commands::lag::LagOptions;
 use crate::commands::load::LoadOptions;
 use crate::commands::reference::Page;
 use crate::commands::replay::ReplayOptions;
@@ -41,6 +42,7 @@ Examples:
   harkara events --status failed --since 1d      the dead letters of the last day
   harkara events show Qm3VYnYxK1cGtd             one event with everything that is known about it
   harkara replay --status failed --dry-run       how many events a replay would process again
+  harkara lag                                    how much waits, and how long it takes
   harkara secrets                                which webhook secrets are in use, and which can go
   harkara load --rate 500 --duration 1m          prove that nothing is lost or doubled
   harkara doctor                                 what is wrong with Redis, PostgreSQL and the settings
@@ -59,6 +61,7 @@ pub(crate) enum Command {
     Trigger(TriggerOptions),
     Events(EventsOptions),
     Replay(ReplayOptions),
+    Lag(LagOptions),
     Secrets(SecretsOptions),
     Load(LoadOptions),
     Doctor(DoctorOptions),

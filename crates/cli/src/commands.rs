@@ -8,6 +8,8 @@ pub(crate) mod events;
 
 pub(crate) mod replay;
 
+pub(crate) mod lag;
+
 pub(crate) mod secrets;
 
 pub(crate) mod load;

@@ -18,7 +18,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::arguments::{Arguments, Command};
-use crate::commands::{doctor, events, load, migrate, reference, replay, secrets, trigger};
+use crate::commands::{doctor, events, lag, load, migrate, reference, replay, secrets, trigger};
 use crate::exit::Ending;
 
 #[tokio::main(flavor = "current_thread")]
@@ -33,6 +33,7 @@ async fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
         Command::Trigger(options) => trigger::run(&arguments.settings()?, options).await,
         Command::Events(options) => events::run(&arguments.settings()?, options).await,
         Command::Replay(options) => replay::run(&arguments.settings()?, options).await,
+        Command::Lag(options) => lag::run(&arguments.settings()?, options).await,
         Command::Secrets(options) => secrets::run(&arguments.settings()?, options).await,
         Command::Load(options) => load::run(&arguments.settings()?, options).await,
         Command::Doctor(options) => doctor::run(arguments.settings(), options).await,

@@ -180,7 +180,8 @@ impl Report {
     }
 
     /// What the streams hold just now; `None` where that is not known.
-    fn present(&self) -> Option<&Backlog> {
+    #[must_use]
+    pub fn present(&self) -> Option<&Backlog> {
         let faults = self.faults();
         let known = !faults.contains_key(REDIS) && !faults.contains_key(LOOKS);
         self.backlog.as_ref().filter(|_| known)

@@ -13,6 +13,7 @@ mod receiving;
 
 mod doctor;
 mod events;
+mod lag;
 mod load;
 mod migrate;
 mod reference;

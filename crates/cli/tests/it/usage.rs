@@ -21,6 +21,7 @@ async fn wrong_use_ends_with_2_and_points_to_the_help() {
         &["replay", "--status", "pending"],
         &["replay", "--status", "failed", "--event-id", "x"],
         &["secrets", "--days", "1"],
+        &["lag", "--interval", "99ms"],
         &["doctor", "--workers", "some"],
         &["doctor", "--ingresses", "-1"],
     ] {
@@ -40,6 +41,7 @@ async fn every_command_explains_itself_with_examples() {
         &["events", "list", "--help"],
         &["events", "show", "--help"],
         &["replay", "--help"],
+        &["lag", "--help"],
         &["secrets", "--help"],
         &["doctor", "--help"],
     ] {

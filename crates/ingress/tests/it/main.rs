@@ -14,6 +14,7 @@ mod ingress;
 
 mod abuse;
 mod accepts;
+mod backlog;
 mod breaker;
 mod diagnoses;
 mod door;

@@ -43,7 +43,7 @@ async fn accepted_deliveries_and_their_bytes_are_counted() {
 #[tokio::test]
 async fn the_admin_routes_are_not_on_the_public_port() {
     let ingress = Ingress::start().await;
-    for path in ["/livez", "/readyz", "/metrics"] {
+    for path in ["/livez", "/readyz", "/metrics", "/backlog"] {
         assert_eq!(get(ingress.public, path).await.status, 404);
     }
     ingress.stop().await;

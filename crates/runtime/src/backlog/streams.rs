@@ -11,7 +11,7 @@ use crate::redis::{Pool, PooledError, ask_over};
 /// Most pending entries of a lane that are looked for in its stream, one by one. More of them Redis is
 /// believed: entries that somebody deleted while they were pending then count as pending for as long as
 /// no worker has noticed, and not as undelivered. The backlog does not depend on it.
-const PENDING_LOOKED_FOR_MAX: u64 = 1000;
+pub(super) const PENDING_LOOKED_FOR_MAX: u64 = 1000;
 
 /// Tells the time and, for each of the streams in `KEYS`, its length, the id of its first entry, how many
 /// entries were ever appended (none before Redis 7), and how many of those that are there are pending in the

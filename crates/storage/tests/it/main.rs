@@ -21,6 +21,7 @@ mod audit;
 mod failures;
 mod verdicts;
 
+mod backlog;
 mod due;
 mod inspection;
 mod listing;

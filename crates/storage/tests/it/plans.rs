@@ -4,7 +4,9 @@
 use std::time::Duration;
 
 use harkara_core::catalogue::demanded;
-use harkara_storage::ledger::{EventFilter, changes, find, lease_due, list, secret_uses};
+use harkara_storage::ledger::{
+    EventFilter, changes, due_backlog, find, lease_due, list, secret_uses,
+};
 use harkara_testkit::{TestDatabase, wait_until};
 
 use crate::records::{LEASE_BOUNDS, all_claimed, bodies, commit, leased, payment, to_retry};
@@ -118,6 +120,18 @@ async fn leasing_and_settling_use_the_index_of_due_rows_and_the_key() {
         one_row_at_a_time(indexes),
         ["payment_transactions_pkey", "webhook_events_due"]
     );
+}
+
+#[tokio::test]
+async fn counting_what_is_due_uses_the_index_of_due_rows() {
+    let db = without_scans().await;
+    let pool = db.pool();
+    let look = due_backlog(&pool, 20).await.unwrap();
+    assert_eq!(look.lanes.iter().map(|lane| lane.due).sum::<u64>(), 20);
+    drop(pool);
+    let (scanned, indexes) = used(&db).await;
+    assert_eq!(scanned, Vec::<String>::new());
+    assert_eq!(indexes, ["webhook_events_due"]);
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@
 mod lanes;
 mod pipeline;
 
+mod backlog;
 mod delivers;
 mod disorder;
 mod duplicates;

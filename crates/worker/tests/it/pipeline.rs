@@ -32,6 +32,7 @@ pub(crate) struct Pipeline {
     pub(crate) redis_url: String,
     pub(crate) bodies: Bodies,
     pub(crate) public: SocketAddr,
+    pub(crate) admin: SocketAddr,
     sender: Sender,
     stop_ingress: Stop,
 }
@@ -70,7 +71,7 @@ impl Pipeline {
     ) -> Self {
         let settings = settings(&redis_url, &database.url, changed);
         let ingress = harkara_ingress::App::build(&settings).await.unwrap();
-        let public = ingress.public_addr();
+        let (public, admin) = (ingress.public_addr(), ingress.admin_addr());
         let stop_ingress = Stop::by_hand();
         tokio::spawn(ingress.run_until_stopped(stop_ingress.clone()));
         Self {
@@ -78,6 +79,7 @@ impl Pipeline {
             redis_url,
             bodies: Bodies::new(7, 1_764_000_000),
             public,
+            admin,
             sender: Sender::new(),
             stop_ingress,
         }
