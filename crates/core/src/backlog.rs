@@ -47,8 +47,8 @@ pub struct StreamLook {
 pub struct LedgerLook {
     /// By lane, in the order of [`Lane::ALL`].
     pub lanes: [LedgerLane; LANES],
-    /// Whether counting stopped at its bound, so that at least as many are due.
-    pub capped: bool,
+    /// Whether there were too many to be counted, so that their number is an estimate.
+    pub estimated: bool,
 }
 
 /// A lane's rows of the ledger that are due.
@@ -70,8 +70,9 @@ pub struct Backlog {
     pub lanes: [Figures; LANES],
     /// Over how many seconds the rates were taken; `None` before the second look.
     pub rates_over_s: Option<f64>,
-    /// Whether the ledger has more rows due than were counted: the backlog is then at least what is told.
-    pub ledger_capped: bool,
+    /// Whether the ledger has too many rows due to count them: `ledger_due` is then an estimate, and how fast
+    /// they leave is not known.
+    pub ledger_estimated: bool,
 }
 
 /// Figures of a lane, or of all. What is `None` is not known, which is never the same as zero.

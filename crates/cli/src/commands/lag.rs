@@ -111,8 +111,8 @@ fn tell(settings: &Settings, report: &Report, options: &LagOptions) -> anyhow::R
         output::json(&report.told())?;
     } else if let Some(backlog) = report.present() {
         table(backlog).print()?;
-        if backlog.ledger_capped {
-            output::line("the ledger has more rows due than are counted: at least as much waits")?;
+        if backlog.ledger_estimated {
+            output::line("the ledger has so many rows due that their number is an estimate")?;
         }
         if options.watch {
             output::line("")?;

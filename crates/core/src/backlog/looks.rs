@@ -9,7 +9,8 @@ use crate::lane::LANES;
 ///
 /// What has left a stream is what was ever appended to it less what is there. So the rates are those of
 /// all consumers together and need nobody's help; entries that somebody deletes or trims count as left.
-/// Of the ledger only the difference is known: as much came or left at least.
+/// Of the ledger only the difference is known: as much came or left at least. Where it is estimated, even that
+/// is not.
 #[derive(Clone, Debug, Default)]
 pub struct Looks(VecDeque<Look>);
 
@@ -44,7 +45,7 @@ impl Looks {
             total: Figures::total(&lanes, total),
             lanes,
             rates_over_s: elapsed_s.map(super::to_millis),
-            ledger_capped: last.ledger.is_some_and(|ledger| ledger.capped),
+            ledger_estimated: last.ledger.is_some_and(|ledger| ledger.estimated),
         })
     }
 
@@ -81,9 +82,13 @@ impl Rates {
         let appended = now.appended?.checked_sub(then.appended?)?;
         let departed = now.departed()?.checked_sub(then.departed()?)?;
         let (came, left) = match (first.ledger, last.ledger) {
-            // A count that stopped at its bound says nothing of what changed.
-            (Some(then), Some(now)) if !then.capped && !now.capped => {
+            (Some(then), Some(now)) => {
+                let is_estimated = then.estimated || now.estimated;
                 let (then, now) = (then.lanes[lane].due, now.lanes[lane].due);
+                // The difference of two estimates says nothing.
+                if is_estimated && (then, now) != (0, 0) {
+                    return None;
+                }
                 (now.saturating_sub(then), then.saturating_sub(now))
             }
             _ => (0, 0),

@@ -136,7 +136,7 @@ fn a_clock_of_redis_that_was_put_back_begins_anew() {
     assert_eq!(figures.drained_per_s, None);
 }
 
-fn with_due(look: &Look, due: u64, capped: bool) -> Look {
+fn with_due(look: &Look, due: u64, estimated: bool) -> Look {
     let lane = LedgerLane {
         due,
         oldest_age: (due > 0).then_some(Duration::from_secs(90)),
@@ -144,7 +144,7 @@ fn with_due(look: &Look, due: u64, capped: bool) -> Look {
     Look {
         ledger: Some(LedgerLook {
             lanes: [lane; LANES],
-            capped,
+            estimated,
         }),
         ..look.clone()
     }
@@ -164,13 +164,29 @@ fn rows_that_are_due_are_work_and_what_they_fall_by_has_left() {
 }
 
 #[test]
-fn a_count_that_stopped_at_its_bound_shows_no_rate_of_the_ledger() {
+fn how_fast_an_estimated_number_of_rows_leaves_is_not_known() {
     let mut looks = Looks::default();
-    looks.add(with_due(&look(0, stream(10, 0)), 100, true));
+    looks.add(with_due(&look(0, stream(10, 0)), 90_000, true));
     looks.add(with_due(&look(10, stream(10, 5)), 80, false));
     let backlog = looks.backlog().unwrap();
-    assert_eq!(backlog.total.drained_per_s, Some(2.0));
-    assert!(!backlog.ledger_capped);
+    assert!(!backlog.ledger_estimated);
+    assert_eq!(backlog.total.drained_per_s, None);
+    assert_eq!(backlog.total.seconds_to_drain, None);
+
+    looks.add(with_due(&look(15, stream(10, 5)), 90_000, true));
+    let backlog = looks.backlog().unwrap();
+    assert!(backlog.ledger_estimated);
+    assert_eq!(backlog.total.backlog, Some(4 * 90_005));
+    assert_eq!(backlog.total.seconds_to_drain, None);
+}
+
+#[test]
+fn a_lane_without_due_rows_has_its_rate_while_others_are_estimated() {
+    let figures = lane_after([
+        with_due(&look(0, stream(10, 0)), 0, true),
+        with_due(&look(10, stream(10, 5)), 0, true),
+    ]);
+    assert_eq!(figures.drained_per_s, Some(0.5));
 }
 
 #[test]
@@ -241,7 +257,7 @@ proptest! {
             now.streams = streams;
             now.ledger = Some(LedgerLook {
                 lanes: std::array::from_fn(|lane| LedgerLane { due: step[lane].due, oldest_age: None }),
-                capped: false,
+                estimated: false,
             });
             looks.add(now);
 

@@ -366,11 +366,11 @@ async fn rows_that_are_due_are_added() {
     lanes.observer.ask_ledger = Box::new(move || {
         Box::pin(ready(Ok(LedgerLook {
             lanes: [due; LANES],
-            capped: true,
+            estimated: true,
         })))
     });
     let report = lanes.observer.look().await;
     let backlog = report.backlog.expect("Redis answered");
     assert_eq!(backlog.total.backlog, Some(5 + 3 * 4));
-    assert!(backlog.ledger_capped);
+    assert!(backlog.ledger_estimated);
 }
