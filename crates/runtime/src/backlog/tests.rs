@@ -250,6 +250,21 @@ async fn a_cluster_answers_for_all_lanes_of_a_partition_at_once() {
 }
 
 #[tokio::test]
+async fn a_newer_redis_answers_the_same() {
+    let server = RedisServer::start_with_waitaof(&[]).await;
+    let mut lanes = Lanes::on(&server.url(), 0).await;
+    lanes.create_group("0").await;
+    lanes.append(1, 10).await;
+    lanes.claim(6).await;
+    let _: u64 = lanes.run("XDEL KEY 2-0 8-0").await;
+    assert_eq!(lanes.counts().await, (8, 3, 5));
+    lanes.remove(3..6).await;
+    let figures = lanes.figures().await;
+    assert_eq!((figures.entries, figures.pending), (5, 2));
+    assert!(figures.drained_per_s > Some(0.0), "{figures:?}");
+}
+
+#[tokio::test]
 async fn ages_are_told_by_the_clock_of_redis() {
     let mut lanes = Lanes::new().await;
     let (seconds, _): (u64, u64) = lanes.run("TIME").await;

@@ -137,7 +137,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     setting("ingress.bind", "0.0.0.0:8080", Kind::Address,
         "Where webhooks are received. Port 0 takes a free port."),
     setting("ingress.admin_bind", "0.0.0.0:9080", Kind::Address,
-        "Where the ingress serves `/livez`, `/readyz` and `/metrics`. Port 0 takes a free port."),
+        "Where the ingress serves `/livez`, `/readyz`, `/metrics` and `/backlog`. Port 0 takes a free port."),
     setting("ingress.tls_certificate_file", "", Kind::PemFile,
         "The certificate, followed by those that lead to its authority, with which webhooks are received over TLS. Empty: plain HTTP, behind a proxy that ends TLS. Goes with `ingress.tls_key_file`."),
     setting("ingress.tls_key_file", "", Kind::PemFile,
@@ -197,7 +197,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         "The same for one lane, in place of `ingress.durability`."),
 
     setting("worker.admin_bind", "0.0.0.0:9081", Kind::Address,
-        "Where the worker serves `/livez`, `/readyz` and `/metrics`. Port 0 takes a free port."),
+        "Where the worker serves `/livez`, `/readyz`, `/metrics` and `/backlog`. Port 0 takes a free port."),
     setting("worker.consumer", "", Kind::Text,
         "The worker's consumer name, unique among the processes of the group. Empty derives `<host name>-<process id>`."),
     setting("worker.batch_entries_max", "400", count(4, 10_000),
