@@ -45,7 +45,7 @@ Examples:
   harkara lag                                    how much waits, and how long it takes
   harkara secrets                                which webhook secrets are in use, and which can go
   harkara load --rate 500 --duration 1m          prove that nothing is lost or doubled
-  harkara doctor                                 what is wrong with Redis, PostgreSQL and the settings
+  harkara doctor                                 what is wrong with the stores and the settings
 
 Exit codes: 0 done, 1 failed, 2 used wrongly.";
 
