@@ -8,6 +8,9 @@ pub const TRACESTATE_BYTES_MAX: usize = 512;
 /// Length of a `traceparent`.
 const TRACEPARENT_BYTES: usize = 55;
 
+/// The one flag of the standard's first level.
+const SAMPLED: u8 = 1;
+
 /// A `traceparent` and, where the caller sent one, its `tracestate`.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct TraceContext {
@@ -15,6 +18,17 @@ pub struct TraceContext {
     pub traceparent: String,
     /// Vendor data, unchanged; empty when there is none.
     pub tracestate: String,
+}
+
+/// What a `traceparent` says. No id is 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TraceIds {
+    /// Of the whole trace.
+    pub trace_id: u128,
+    /// Of the span that it came from.
+    pub span_id: u64,
+    /// Whether whoever sent it keeps the trace.
+    pub is_sampled: bool,
 }
 
 impl TraceContext {
@@ -39,6 +53,12 @@ impl TraceContext {
     /// A new, unsampled context from random bits that the caller drew.
     #[must_use]
     pub fn generated(trace_id: u128, span_id: u64) -> Self {
+        Self::of(trace_id, span_id, false, "")
+    }
+
+    /// The context of a span. `tracestate` is what the caller sent, unchanged.
+    #[must_use]
+    pub fn of(trace_id: u128, span_id: u64, is_sampled: bool, tracestate: &str) -> Self {
         // All zeros means "invalid" in the standard.
         let (trace_id, span_id) = (trace_id.max(1), span_id.max(1));
         let mut traceparent = String::with_capacity(TRACEPARENT_BYTES);
@@ -46,11 +66,26 @@ impl TraceContext {
         push_hex(&mut traceparent, &trace_id.to_be_bytes());
         traceparent.push('-');
         push_hex(&mut traceparent, &span_id.to_be_bytes());
-        traceparent.push_str("-00");
+        traceparent.push_str(if is_sampled { "-01" } else { "-00" });
         Self {
             traceparent,
-            tracestate: String::new(),
+            tracestate: tracestate.to_owned(),
         }
+    }
+
+    /// The ids within; `None` for a context that is empty or not valid.
+    #[must_use]
+    pub fn ids(&self) -> Option<TraceIds> {
+        let text = &self.traceparent;
+        if !is_traceparent(text) {
+            return None;
+        }
+        let flags = u8::from_str_radix(&text[53..], 16).ok()?;
+        Some(TraceIds {
+            trace_id: u128::from_str_radix(&text[3..35], 16).ok()?,
+            span_id: u64::from_str_radix(&text[36..52], 16).ok()?,
+            is_sampled: flags & SAMPLED != 0,
+        })
     }
 }
 
@@ -105,5 +140,24 @@ mod tests {
                 "{context:?}"
             );
         }
+    }
+
+    #[test]
+    fn ids_come_out_as_they_went_in() {
+        for is_sampled in [true, false] {
+            let ids = TraceContext::of(u128::MAX - 5, 9, is_sampled, "a=1")
+                .ids()
+                .unwrap();
+            assert_eq!((ids.trace_id, ids.span_id), (u128::MAX - 5, 9));
+            assert_eq!(ids.is_sampled, is_sampled);
+        }
+        assert!(
+            TraceContext::parse(GOOD, None)
+                .unwrap()
+                .ids()
+                .unwrap()
+                .is_sampled
+        );
+        assert_eq!(TraceContext::default().ids(), None);
     }
 }

@@ -1,0 +1,139 @@
+//! An exporter that speaks OTLP to the collector.
+
+use std::collections::HashMap;
+
+use harkara_tls::{Certificates, ClientTls, PemFault, PrivateKey};
+use opentelemetry_otlp::{
+    ExporterBuildError, Protocol as OtlpProtocol, SpanExporter, WithExportConfig, WithHttpConfig,
+    WithTonicConfig,
+};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::trace::SpanExporter as _;
+use tonic::transport::{Certificate, ClientTlsConfig, Identity};
+
+use crate::environment::{Environment, Protocol};
+
+/// Why spans cannot be sent.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// A PEM file that a variable names cannot be used.
+    #[error("{variable} names a file that cannot be used")]
+    File {
+        /// The end of the variable's name.
+        variable: &'static str,
+        /// What is wrong with it.
+        #[source]
+        source: PemFault,
+    },
+    /// The two parts of what is shown of ourselves do not fit, or an authority cannot be read.
+    #[error("the certificates for the collector cannot be used")]
+    Certificates(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The endpoint or a header cannot be used.
+    #[error("spans cannot be sent to {endpoint}")]
+    Exporter {
+        /// As it was given.
+        endpoint: String,
+        /// What is wrong.
+        #[source]
+        source: ExporterBuildError,
+    },
+}
+
+/// Must be called within the runtime that the exporter is used on. Connects with the first spans.
+pub(crate) fn connect(
+    environment: &Environment,
+    service: &'static str,
+    instance: &str,
+) -> Result<SpanExporter, ConnectError> {
+    let files = Files::read(environment)?;
+    let built = match environment.protocol {
+        Protocol::Grpc => SpanExporter::builder()
+            .with_tonic()
+            .with_endpoint(&environment.endpoint)
+            .with_timeout(environment.timeout)
+            .with_tls_config(files.for_grpc())
+            .build(),
+        Protocol::Http => SpanExporter::builder()
+            .with_http()
+            .with_protocol(OtlpProtocol::HttpBinary)
+            .with_endpoint(&environment.endpoint)
+            .with_timeout(environment.timeout)
+            .with_headers(HashMap::new())
+            .with_http_client(files.for_http()?)
+            .build(),
+    };
+    let mut exporter = built.map_err(|source| ConnectError::Exporter {
+        endpoint: environment.endpoint.clone(),
+        source,
+    })?;
+    exporter.set_resource(&resource(environment, service, instance));
+    Ok(exporter)
+}
+
+/// What is told of the process with its spans; `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` go before.
+fn resource(environment: &Environment, service: &'static str, instance: &str) -> Resource {
+    let said = Resource::builder();
+    let said = if environment.names_service {
+        said
+    } else {
+        said.with_service_name(service)
+    };
+    said.with_attributes([
+        opentelemetry::KeyValue::new("service.namespace", "harkara"),
+        opentelemetry::KeyValue::new("service.version", env!("CARGO_PKG_VERSION")),
+        opentelemetry::KeyValue::new("service.instance.id", instance.to_owned()),
+    ])
+    .build()
+}
+
+/// The PEM files that the variables name.
+struct Files {
+    authorities: Option<Certificates>,
+    identity: Option<(Certificates, PrivateKey)>,
+}
+
+impl Files {
+    fn read(environment: &Environment) -> Result<Self, ConnectError> {
+        let file = |variable| move |source| ConnectError::File { variable, source };
+        let authorities = environment.authorities.as_deref().map(Certificates::read);
+        let identity = environment.identity.as_ref().map(|(certificate, key)| {
+            let certificate = Certificates::read(certificate);
+            let key = PrivateKey::read(key);
+            Ok((
+                certificate.map_err(file("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE"))?,
+                key.map_err(file("OTEL_EXPORTER_OTLP_CLIENT_KEY"))?,
+            ))
+        });
+        Ok(Self {
+            authorities: authorities
+                .transpose()
+                .map_err(file("OTEL_EXPORTER_OTLP_CERTIFICATE"))?,
+            identity: identity.transpose()?,
+        })
+    }
+
+    fn for_grpc(&self) -> ClientTlsConfig {
+        let config = match &self.authorities {
+            Some(authorities) => {
+                ClientTlsConfig::new().ca_certificate(Certificate::from_pem(authorities.pem()))
+            }
+            None => ClientTlsConfig::new().with_webpki_roots(),
+        };
+        match &self.identity {
+            Some((certificate, key)) => {
+                config.identity(Identity::from_pem(certificate.pem(), key.pem()))
+            }
+            None => config,
+        }
+    }
+
+    fn for_http(self) -> Result<reqwest::Client, ConnectError> {
+        let tls = ClientTls::new(self.authorities, self.identity)
+            .map_err(|error| ConnectError::Certificates(error.into()))?;
+        reqwest::Client::builder()
+            .tls_backend_preconfigured(tls.config().clone())
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .map_err(|error| ConnectError::Certificates(error.into()))
+    }
+}

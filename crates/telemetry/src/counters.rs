@@ -1,0 +1,42 @@
+//! What became of spans.
+
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::registry::Registry;
+
+type Label = [(&'static str, &'static str); 1];
+
+/// Spans by what became of them. Clones count together.
+#[derive(Clone, Debug)]
+pub(crate) struct Counters {
+    by_outcome: Family<Label, Counter>,
+    /// The collector took them.
+    pub(crate) exported: Counter,
+    /// Too many waited for the collector.
+    pub(crate) dropped: Counter,
+    /// The collector did not take them.
+    pub(crate) failed: Counter,
+}
+
+impl Default for Counters {
+    fn default() -> Self {
+        let by_outcome = Family::<Label, Counter>::default();
+        let of = |outcome| by_outcome.get_or_create_owned(&[("outcome", outcome)]);
+        Self {
+            exported: of("exported"),
+            dropped: of("dropped"),
+            failed: of("failed"),
+            by_outcome,
+        }
+    }
+}
+
+impl Counters {
+    pub(crate) fn register(&self, registry: &mut Registry) {
+        registry.register(
+            "harkara_telemetry_spans",
+            "Spans by what became of them: the collector took them, too many waited for it, or it did not take them",
+            self.by_outcome.clone(),
+        );
+    }
+}

@@ -1,0 +1,185 @@
+//! The thread that sends spans to the collector.
+
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use opentelemetry_otlp::SpanExporter;
+use opentelemetry_sdk::trace::{SpanData, SpanExporter as _};
+use tokio::sync::{Notify, mpsc};
+use tokio::time::timeout;
+
+use crate::connect::ConnectError;
+use crate::counters::Counters;
+use crate::environment::Environment;
+use crate::tracer::{Limits, Tracer};
+
+/// How long the end of the process waits for the last spans.
+const LAST_SPANS_MAX: Duration = Duration::from_secs(3);
+
+/// Time between two lines in the log that spans cannot be sent.
+const TELL_EVERY: Duration = Duration::from_mins(1);
+
+/// Spans on their way to the collector, on a thread of their own: whatever the collector does, no delivery
+/// waits for it.
+#[derive(Debug)]
+pub struct Exporting {
+    tracer: Tracer,
+    stop: Arc<Notify>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// Why spans are not sent.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// What the variables name cannot be used.
+    #[error("traces cannot be exported")]
+    Connect(#[from] ConnectError),
+    /// The system gave no thread or no runtime.
+    #[error("the thread that exports traces cannot be started")]
+    Thread(#[from] std::io::Error),
+}
+
+impl Exporting {
+    /// Starts sending, where the variables say where to. `service` and `instance` name this process.
+    ///
+    /// # Errors
+    ///
+    /// Where a file or the endpoint cannot be used. A collector that is away is none: it may come.
+    pub fn start(
+        environment: Option<&Environment>,
+        limits: Limits,
+        service: &'static str,
+        instance: &str,
+    ) -> Result<Self, StartError> {
+        let stop = Arc::new(Notify::new());
+        let Some(environment) = environment else {
+            return Ok(Self {
+                tracer: Tracer::off(),
+                stop,
+                thread: None,
+            });
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let exporter = {
+            let _within = runtime.enter();
+            crate::connect::connect(environment, service, instance)?
+        };
+        let (queue, spans) = mpsc::channel(environment.queue_spans.get());
+        let counters = Counters::default();
+        let tracer = Tracer::new(environment.sampling, limits, queue, counters.clone());
+        let sender = Sender {
+            exporter,
+            counters,
+            batch_spans: environment.batch_spans.get(),
+            gather: environment.gather,
+            told_at: None,
+        };
+        let until = stop.clone();
+        let thread = thread::Builder::new()
+            .name("telemetry".to_owned())
+            .spawn(move || runtime.block_on(sender.run(spans, &until)))?;
+        tracing::info!(endpoint = environment.endpoint, "Traces are exported.");
+        Ok(Self {
+            tracer,
+            stop,
+            thread: Some(thread),
+        })
+    }
+
+    /// What keeps traces.
+    #[must_use]
+    pub fn tracer(&self) -> &Tracer {
+        &self.tracer
+    }
+
+    /// Sends what waits, for up to three seconds, and ends. Blocks that long.
+    pub fn finish(mut self) {
+        self.stop.notify_one();
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::warn!("The thread that exports traces has panicked.");
+        }
+    }
+}
+
+struct Sender {
+    exporter: SpanExporter,
+    counters: Counters,
+    batch_spans: usize,
+    gather: Duration,
+    told_at: Option<Instant>,
+}
+
+impl Sender {
+    async fn run(mut self, mut spans: mpsc::Receiver<SpanData>, stop: &Notify) {
+        tokio::select! {
+            () = self.send_all(&mut spans) => {}
+            () = stop.notified() => {}
+        }
+        let waiting = spans.len();
+        let last = async {
+            let mut batch = Vec::new();
+            while let Ok(span) = spans.try_recv() {
+                batch.push(span);
+                if batch.len() == self.batch_spans {
+                    self.send(std::mem::take(&mut batch)).await;
+                }
+            }
+            self.send(batch).await;
+        };
+        if timeout(LAST_SPANS_MAX, last).await.is_err() {
+            tracing::warn!(
+                waiting,
+                "The collector did not take the last spans in time."
+            );
+        }
+    }
+
+    async fn send_all(&mut self, spans: &mut mpsc::Receiver<SpanData>) {
+        loop {
+            let mut batch = Vec::with_capacity(self.batch_spans);
+            let Some(first) = spans.recv().await else {
+                return;
+            };
+            batch.push(first);
+            let gathered = async {
+                while batch.len() < self.batch_spans {
+                    let missing = self.batch_spans - batch.len();
+                    if spans.recv_many(&mut batch, missing).await == 0 {
+                        return;
+                    }
+                }
+            };
+            // What is not gathered in time goes with the next.
+            timeout(self.gather, gathered).await.ok();
+            self.send(batch).await;
+        }
+    }
+
+    async fn send(&mut self, batch: Vec<SpanData>) {
+        if batch.is_empty() {
+            return;
+        }
+        let n_spans = u64::try_from(batch.len()).unwrap_or(u64::MAX);
+        match self.exporter.export(batch).await {
+            Ok(()) => {
+                self.counters.exported.inc_by(n_spans);
+                self.told_at = None;
+            }
+            Err(error) => {
+                self.counters.failed.inc_by(n_spans);
+                if self
+                    .told_at
+                    .is_none_or(|told_at| told_at.elapsed() >= TELL_EVERY)
+                {
+                    self.told_at = Some(Instant::now());
+                    tracing::warn!(%error, "The collector does not take spans; deliveries do not wait for it.");
+                }
+            }
+        }
+    }
+}

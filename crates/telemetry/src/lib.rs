@@ -1,0 +1,26 @@
+//! Traces: which are kept, their spans, and their way to a collector.
+//!
+//! A span is written down when what it tells of is over, from instants that were taken on the way. So a
+//! delivery that nobody keeps costs a few of those, and one that turned out to be slow or to fail can be
+//! kept all the same.
+
+mod environment;
+
+mod sampling;
+
+mod place;
+mod span;
+
+mod tracer;
+
+mod connect;
+mod counters;
+mod export;
+
+pub use connect::ConnectError;
+pub use environment::{Environment, InvalidVariable, Variables};
+pub use export::{Exporting, StartError};
+pub use opentelemetry::trace::SpanKind;
+pub use place::Place;
+pub use span::{Span, Timeline};
+pub use tracer::{Limits, Tracer};
