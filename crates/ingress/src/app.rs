@@ -15,6 +15,7 @@ use harkara_runtime::redis::ServerProblem;
 use harkara_runtime::settings::{IngressSettings, RedisSettings, Settings};
 use harkara_runtime::stop::Stop;
 use harkara_storage::StorageError;
+use harkara_telemetry::Tracer;
 use harkara_tls::PemFault;
 use prometheus_client::registry::Registry;
 use tokio::task::JoinHandle;
@@ -121,11 +122,12 @@ struct Shared {
     inbox: Option<Inbox>,
     counters: Counters,
     liveness: Liveness,
+    tracer: Tracer,
 }
 
 impl App {
-    /// Checks what the ingress depends on and opens its ports. Must be called within a tokio runtime.
-    pub async fn build(settings: &Settings) -> Result<Self, StartError> {
+    /// Checks what the ingress depends on and opens its ports. Traces go to `tracer`. Must be called within a tokio runtime.
+    pub async fn build(settings: &Settings, tracer: &Tracer) -> Result<Self, StartError> {
         if settings.endpoints.is_empty() {
             return Err(StartError::NoEndpoints);
         }
@@ -152,11 +154,13 @@ impl App {
             inbox: inbox.clone(),
             counters: Counters::register(&mut registry),
             liveness: Liveness::default(),
+            tracer: tracer.clone(),
         });
         let latest = Latest::default();
         latest.register(&mut registry);
         let observer =
             backlog::observer(&settings.redis, &settings.postgres).map_err(StartError::Backlog)?;
+        tracer.register(&mut registry);
         let stopping = Stop::by_hand();
         let watch = Watch::new(
             breaker.clone(),
@@ -348,6 +352,7 @@ impl Shared {
                 self.append_timeout,
             ),
             counters: self.counters.clone(),
+            tracer: self.tracer.clone(),
         }
     }
 

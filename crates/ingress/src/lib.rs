@@ -8,6 +8,8 @@ mod tls;
 
 mod receive;
 
+mod trail;
+
 mod admission;
 
 mod body;

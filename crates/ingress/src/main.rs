@@ -8,7 +8,7 @@ use clap::Parser;
 use harkara_ingress::App;
 use harkara_runtime::settings::Settings;
 use harkara_runtime::stop::Stop;
-use harkara_runtime::{failure, logging};
+use harkara_runtime::{failure, instance, logging, telemetry};
 
 /// Receives Razorpay webhooks, verifies them and appends them to Redis.
 #[derive(Parser)]
@@ -29,6 +29,9 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let settings = Settings::load(arguments.config.as_deref())?;
     logging::init(&settings.log)?;
     let stop = Stop::on_signals().context("signals cannot be listened for")?;
-    App::build(&settings).await?.run_until_stopped(stop).await?;
-    Ok(())
+    let exporting = telemetry::start(&settings.trace, "harkara-ingress", &instance::name())?;
+    let app = App::build(&settings, exporting.tracer()).await?;
+    let ran = app.run_until_stopped(stop).await;
+    exporting.finish();
+    Ok(ran?)
 }

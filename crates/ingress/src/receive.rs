@@ -2,28 +2,32 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix_web::dev::Payload;
 use actix_web::http::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
-use harkara_core::delivery::Delivery;
+use harkara_core::delivery::{Delivery, VerifiedDelivery};
+use harkara_core::durability::Durability;
 use harkara_core::endpoint::EndpointName;
 use harkara_core::entry::event_name;
 use harkara_core::ids::EventId;
-use harkara_core::lane::LaneTable;
-use harkara_core::signature::verify;
+use harkara_core::lane::{Lane, LaneTable};
+use harkara_core::signature::{Refusal, verify};
+use harkara_core::time::ReceivedAt;
 use harkara_core::trace::TraceContext;
 use harkara_runtime::clock;
+use harkara_telemetry::Tracer;
 
 use crate::admission::buffered::{Buffered, Charge};
 use crate::admission::{Admission, Gate, NotAdmitted, connections};
 use crate::answer;
 use crate::body::{self, NoBody};
-use crate::durable::Ways;
+use crate::durable::{Durable, NotDurable, Ways};
 use crate::metrics::{Counters, Outcome};
 use crate::refusals::Refusals;
 use crate::secrets::LiveSecrets;
+use crate::trail::Trail;
 
 const SIGNATURE: HeaderName = HeaderName::from_static("x-razorpay-signature");
 const EVENT_ID: HeaderName = HeaderName::from_static("x-razorpay-event-id");
@@ -38,6 +42,7 @@ pub(crate) struct Receiver {
     pub(crate) rules: Arc<Rules>,
     pub(crate) ways: Ways,
     pub(crate) counters: Counters,
+    pub(crate) tracer: Tracer,
 }
 
 /// What is the same for all server threads and does not change while the process runs.
@@ -90,73 +95,174 @@ async fn receive(
 ) -> HttpResponse {
     let received_at = clock::now();
     connections::is_busy(&request);
-    let Receiver {
-        rules,
-        ways,
-        counters,
-    } = receiver.as_ref();
-    let mut payload = payload.into_inner();
-
     let headers = request.headers();
-    if header_bytes(headers) > rules.header_bytes_max {
-        counters.count(Outcome::HeadersTooLarge);
-        return answer::and_close(answer::headers_too_large(), payload);
-    }
-    let name = request
-        .match_info()
-        .get("endpoint")
-        .unwrap_or(DEFAULT_ENDPOINT);
-    let Some(endpoint) = rules.endpoints.get(name) else {
-        counters.count(Outcome::UnknownEndpoint);
-        return answer::and_close(answer::unknown_endpoint(), payload);
+    let caller = caller(headers);
+    let mut trail = Trail::begin(&receiver.tracer, caller.as_ref());
+    let trace = match (&trail, caller) {
+        (Some(trail), _) => trail.context(),
+        (None, Some(caller)) => caller,
+        // A new one, so that every delivery can be followed.
+        (None, None) => TraceContext::generated(rand::random(), rand::random()),
     };
-    if let Err(reason) = rules.admission.admit(&request, &endpoint.gate) {
-        return answer::and_close(not_admitted(reason, counters), payload);
+    let taken = receiver
+        .take(
+            &request,
+            payload.into_inner(),
+            received_at,
+            trace,
+            trail.as_mut(),
+        )
+        .await;
+    receiver.counters.count(taken.outcome);
+    if let Some(trail) = trail {
+        trail.end(&receiver.tracer, &request, &taken);
     }
-    // Held until the answer: so long the body is in memory.
-    let mut charge = rules.buffered.charge();
-    let body = match read_body(headers, &mut payload, rules, &mut charge).await {
-        Ok(body) => body,
-        Err(no_body) => {
-            let response = without_body(no_body, &rules.retry_after, counters);
-            return answer::and_close(response, payload);
-        }
-    };
+    taken.response
+}
 
-    let signature = headers.get(&SIGNATURE).map(HeaderValue::as_bytes);
-    let delivery = Delivery {
-        endpoint: endpoint.name.clone(),
-        event_id: text(headers, &EVENT_ID).and_then(EventId::from_header),
-        signature,
-        trace: trace(headers),
-        received_at,
-        body: body.clone(),
-    };
-    // The secrets may be replaced meanwhile: a delivery is judged by those that it found.
-    let verified = {
-        let secrets = endpoint.secrets.load();
-        match verify(delivery, secrets.keys()) {
-            Ok(verified) => {
-                secrets.count_use(&verified);
-                verified
+impl Receiver {
+    async fn take(
+        &self,
+        request: &HttpRequest,
+        mut payload: Payload,
+        received_at: ReceivedAt,
+        trace: TraceContext,
+        mut trail: Option<&mut Trail>,
+    ) -> Taken {
+        let rules = &*self.rules;
+        let headers = request.headers();
+        if header_bytes(headers) > rules.header_bytes_max {
+            let response = answer::and_close(answer::headers_too_large(), payload);
+            return Taken::unread(Outcome::HeadersTooLarge, response);
+        }
+        let name = request
+            .match_info()
+            .get("endpoint")
+            .unwrap_or(DEFAULT_ENDPOINT);
+        let Some(endpoint) = rules.endpoints.get(name) else {
+            let response = answer::and_close(answer::unknown_endpoint(), payload);
+            return Taken::unread(Outcome::UnknownEndpoint, response);
+        };
+        if let Err(reason) = rules.admission.admit(request, &endpoint.gate) {
+            let (outcome, response) = not_admitted(reason);
+            return Taken::unread(outcome, answer::and_close(response, payload)).at(endpoint);
+        }
+        // Held until the answer: so long the body is in memory.
+        let mut charge = rules.buffered.charge();
+        let body = match read_body(headers, &mut payload, rules, &mut charge).await {
+            Ok(body) => body,
+            Err(no_body) => {
+                let (outcome, response) = without_body(no_body, &rules.retry_after);
+                return Taken::unread(outcome, answer::and_close(response, payload)).at(endpoint);
             }
+        };
+
+        let verifying = trail.is_some().then(Instant::now);
+        let signature = headers.get(&SIGNATURE).map(HeaderValue::as_bytes);
+        let delivery = Delivery {
+            endpoint: endpoint.name.clone(),
+            event_id: text(headers, &EVENT_ID).and_then(EventId::from_header),
+            signature,
+            trace,
+            received_at,
+            body: body.clone(),
+        };
+        // The secrets may be replaced meanwhile: a delivery is judged by those that it found.
+        let verified = {
+            let secrets = endpoint.secrets.load();
+            let verified = verify(delivery, secrets.keys());
+            if let Ok(verified) = &verified {
+                secrets.count_use(verified);
+            }
+            verified
+        };
+        if let (Some(trail), Some(from)) = (trail.as_deref_mut(), verifying) {
+            trail.verified(from);
+        }
+        let verified = match verified {
+            Ok(verified) => verified,
             Err(refusal) => {
-                counters.refused(refusal);
+                self.counters.refused(refusal);
                 endpoint.refusals.tell(refusal, signature, body);
-                return answer::invalid_signature();
+                let response = answer::invalid_signature();
+                return Taken {
+                    refusal: Some(refusal),
+                    ..Taken::unread(Outcome::InvalidSignature, response).at(endpoint)
+                };
             }
-        }
-    };
+        };
+        self.keep(verified, trail).await.at(endpoint)
+    }
 
-    let event_name = event_name(verified.body());
-    let lane = rules.lanes.lane_of(event_name.as_deref());
-    let name = event_name.as_deref().unwrap_or_default();
-    if let Ok(durable) = ways.make_durable(&verified, lane, name).await {
-        counters.accepted(verified.body().len(), durable.level());
-        answer::accepted(durable)
-    } else {
-        counters.count(Outcome::Unavailable);
-        answer::unavailable(&rules.retry_after)
+    /// Makes a verified delivery durable.
+    async fn keep(&self, verified: VerifiedDelivery, trail: Option<&mut Trail>) -> Taken {
+        let appending = trail.is_some().then(Instant::now);
+        let event_name = event_name(verified.body());
+        let lane = self.rules.lanes.lane_of(event_name.as_deref());
+        let name = event_name.as_deref().unwrap_or_default();
+        let kept = self.ways.make_durable(&verified, lane, name).await;
+        if let (Some(trail), Some(from)) = (trail, appending) {
+            trail.appended(from);
+        }
+        let level = kept.as_ref().ok().map(Durable::level);
+        let (outcome, response) = match kept {
+            Ok(durable) => {
+                self.counters
+                    .accepted(verified.body().len(), durable.level());
+                (Outcome::Accepted, answer::accepted(durable))
+            }
+            Err(NotDurable) => (
+                Outcome::Unavailable,
+                answer::unavailable(&self.rules.retry_after),
+            ),
+        };
+        drop(event_name);
+        Taken {
+            delivery: Some(Passed {
+                verified,
+                lane,
+                level,
+            }),
+            ..Taken::unread(outcome, response)
+        }
+    }
+}
+
+/// What became of a request, and what is known of its delivery.
+pub(crate) struct Taken {
+    pub(crate) outcome: Outcome,
+    pub(crate) response: HttpResponse,
+    /// The endpoint, where it is one of ours.
+    pub(crate) endpoint: Option<EndpointName>,
+    pub(crate) refusal: Option<Refusal>,
+    pub(crate) delivery: Option<Passed>,
+}
+
+/// A delivery whose signature was right.
+pub(crate) struct Passed {
+    pub(crate) verified: VerifiedDelivery,
+    pub(crate) lane: Lane,
+    /// How durable it was when it was answered; `None` where nothing took it.
+    pub(crate) level: Option<Durability>,
+}
+
+impl Taken {
+    /// What was answered before anything was known of a delivery.
+    fn unread(outcome: Outcome, response: HttpResponse) -> Self {
+        Self {
+            outcome,
+            response,
+            endpoint: None,
+            refusal: None,
+            delivery: None,
+        }
+    }
+
+    fn at(self, endpoint: &Endpoint) -> Self {
+        Self {
+            endpoint: Some(endpoint.name.clone()),
+            ..self
+        }
     }
 }
 
@@ -177,45 +283,28 @@ async fn read_body(
     .await
 }
 
-fn not_admitted(reason: NotAdmitted, counters: &Counters) -> HttpResponse {
+fn not_admitted(reason: NotAdmitted) -> (Outcome, HttpResponse) {
     match reason {
-        NotAdmitted::Forbidden => {
-            counters.count(Outcome::Forbidden);
-            answer::forbidden()
-        }
+        NotAdmitted::Forbidden => (Outcome::Forbidden, answer::forbidden()),
         NotAdmitted::TooMany { retry_after_s } => {
-            counters.count(Outcome::RateLimited);
-            answer::rate_limited(retry_after_s)
+            (Outcome::RateLimited, answer::rate_limited(retry_after_s))
         }
     }
 }
 
-fn without_body(no_body: NoBody, retry_after: &HeaderValue, counters: &Counters) -> HttpResponse {
+fn without_body(no_body: NoBody, retry_after: &HeaderValue) -> (Outcome, HttpResponse) {
     match no_body {
-        NoBody::TooLarge => {
-            counters.count(Outcome::TooLarge);
-            answer::body_too_large()
-        }
-        NoBody::TooSlow => {
-            counters.count(Outcome::Timeout);
-            answer::body_too_slow()
-        }
-        NoBody::Incomplete => {
-            counters.count(Outcome::Incomplete);
-            answer::body_incomplete()
-        }
-        NoBody::Overloaded => {
-            counters.count(Outcome::Overloaded);
-            answer::overloaded(retry_after)
-        }
+        NoBody::TooLarge => (Outcome::TooLarge, answer::body_too_large()),
+        NoBody::TooSlow => (Outcome::Timeout, answer::body_too_slow()),
+        NoBody::Incomplete => (Outcome::Incomplete, answer::body_incomplete()),
+        NoBody::Overloaded => (Outcome::Overloaded, answer::overloaded(retry_after)),
     }
 }
 
-/// The caller's trace context, or a new one, so that every delivery can be followed.
-fn trace(headers: &HeaderMap) -> TraceContext {
-    text(headers, &TRACEPARENT)
-        .and_then(|traceparent| TraceContext::parse(traceparent, text(headers, &TRACESTATE)))
-        .unwrap_or_else(|| TraceContext::generated(rand::random(), rand::random()))
+/// The trace context that the caller sent, where it did.
+fn caller(headers: &HeaderMap) -> Option<TraceContext> {
+    let traceparent = text(headers, &TRACEPARENT)?;
+    TraceContext::parse(traceparent, text(headers, &TRACESTATE))
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {

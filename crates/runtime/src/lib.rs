@@ -7,6 +7,8 @@ pub mod settings;
 
 pub mod logging;
 
+pub mod telemetry;
+
 pub mod redis;
 
 pub mod backlog;
@@ -16,5 +18,7 @@ pub mod admin;
 pub mod stop;
 
 pub mod clock;
+
+pub mod instance;
 
 pub mod failure;

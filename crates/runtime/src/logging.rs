@@ -43,11 +43,6 @@ pub fn init(settings: &LogSettings) -> Result<(), LoggingError> {
         .with(filter)
         .try_init()
         .map_err(LoggingError::Twice)?;
-    if env::var_os("OTEL_EXPORTER_OTLP_ENDPOINT").is_some_and(|endpoint| !endpoint.is_empty()) {
-        tracing::warn!(
-            "OTEL_EXPORTER_OTLP_ENDPOINT is set, but this version does not export telemetry yet."
-        );
-    }
     Ok(())
 }
 

@@ -31,7 +31,8 @@ pub use rate::RateLimit;
 pub use reference::{reference_markdown, reference_toml};
 pub use secrets_file::{UnusableSecretsFile, read_secrets_file};
 pub use sections::{
-    IngressSettings, LogFormat, LogSettings, PostgresSettings, RedisSettings, WorkerSettings,
+    IngressSettings, LogFormat, LogSettings, PostgresSettings, RedisSettings, TraceSettings,
+    WorkerSettings,
 };
 pub use sentinels::SentinelSettings;
 pub use tls::IngressTls;
@@ -58,6 +59,8 @@ pub struct Settings {
     pub endpoints: BTreeMap<EndpointName, EndpointSettings>,
     /// How to log.
     pub log: LogSettings,
+    /// Which traces are kept.
+    pub trace: TraceSettings,
 }
 
 impl Settings {
@@ -95,6 +98,7 @@ impl Settings {
             lanes: lanes(r),
             endpoints: endpoints::read(r),
             log: LogSettings::read(r),
+            trace: TraceSettings::read(r),
         };
         SettingsFaults::check(reader.finish())?;
         Ok(settings)

@@ -16,6 +16,7 @@ use harkara_core::projection::{Projection, project};
 use crate::projections;
 pub use crate::projections::Applied;
 use crate::record::{EventRecord, Origin, Verdict};
+use crate::statement_times::{StatementTime, collected};
 use crate::{Pool, StorageError};
 pub use repeats::Repeats;
 
@@ -28,7 +29,12 @@ pub use repeats::Repeats;
 pub struct CommittedBatch {
     entries: Vec<EntryRef>,
     outcome: Outcome,
+    repeated: Vec<usize>,
+    statements: Vec<StatementTime>,
 }
+
+/// What became of a batch's events, and the positions of those that were known already.
+type Settled = (Outcome, Vec<usize>);
 
 /// What became of a batch's events.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -61,6 +67,18 @@ impl CommittedBatch {
     pub fn outcome(&self) -> Outcome {
         self.outcome
     }
+
+    /// Whether the record at a position was a delivery of an event that was already known.
+    #[must_use]
+    pub fn is_repeated(&self, at: usize) -> bool {
+        self.repeated.contains(&at)
+    }
+
+    /// The times of its statements, in the order of their ends.
+    #[must_use]
+    pub fn statements(&self) -> &[StatementTime] {
+        &self.statements
+    }
 }
 
 /// Commits a batch in one transaction.
@@ -81,30 +99,35 @@ pub async fn commit(
         .iter()
         .filter_map(|record| record.claimed.entry())
         .collect();
-    let outcome = pool
-        .within("commit", async |connection| {
-            if !repeats.are_expected()
-                && let Some(order) = identify::all_distinct(records)
-            {
-                let applied = connection
-                    .transaction(async |connection| apply_new(connection, records, &order).await)
-                    .await;
-                match applied {
-                    Err(error) if error.refuses_repeats() => repeats.expect(true),
-                    settled => return settled,
-                }
+    let committing = pool.within("commit", async |connection| {
+        if !repeats.are_expected()
+            && let Some(order) = identify::all_distinct(records)
+        {
+            let applied = connection
+                .transaction(async |connection| apply_new(connection, records, &order).await)
+                .await;
+            match applied {
+                Err(error) if error.refuses_repeats() => repeats.expect(true),
+                settled => return Ok((settled?, Vec::new())),
             }
-            let outcome = connection
-                .transaction(async |connection| apply(connection, records).await)
-                .await?;
-            // Ledger rows say nothing about fresh deliveries.
-            if records.iter().any(identify::is_fresh) {
-                repeats.expect(outcome.duplicates > 0);
-            }
-            Ok(outcome)
-        })
-        .await?;
-    Ok(CommittedBatch { entries, outcome })
+        }
+        let (outcome, repeated) = connection
+            .transaction(async |connection| apply(connection, records).await)
+            .await?;
+        // Ledger rows say nothing about fresh deliveries.
+        if records.iter().any(identify::is_fresh) {
+            repeats.expect(outcome.duplicates > 0);
+        }
+        Ok::<Settled, StorageError>((outcome, repeated))
+    });
+    let (settled, statements) = collected(committing).await;
+    let (outcome, repeated) = settled?;
+    Ok(CommittedBatch {
+        entries,
+        outcome,
+        repeated,
+        statements,
+    })
 }
 
 /// Applies stream entries that are all taken to be new, with nothing to wait for in between: PostgreSQL
@@ -129,7 +152,7 @@ async fn apply_new(
 async fn apply(
     connection: &mut AsyncPgConnection,
     records: &mut [EventRecord],
-) -> Result<Outcome, StorageError> {
+) -> Result<Settled, StorageError> {
     let identified = identify::fresh(connection, records).await?;
     let settled = settle::pending(connection, records).await?;
     let mine: HashSet<usize> = identified.fresh.iter().chain(&settled).copied().collect();
@@ -152,7 +175,8 @@ async fn apply(
         ledger_rows::insert(connection, records, &identified.fresh).await?;
         duplicates::count(connection, records, &identified.repeated).await?;
         outcome.applied = projections::write(connection, &projection).await?;
-        return Ok(outcome);
+        let repeated = identified.repeated.into_iter();
+        return Ok((outcome, repeated.map(|(at, _)| at).collect()));
     }
     // All at once: the server has the next statement when it has done with one, and the rows of that one
     // are laid out meanwhile.
@@ -162,7 +186,7 @@ async fn apply(
         projections::write(connection, &projection),
     )?;
     outcome.applied = applied;
-    Ok(outcome)
+    Ok((outcome, Vec::new()))
 }
 
 impl Outcome {

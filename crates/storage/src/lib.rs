@@ -7,6 +7,7 @@ mod connect;
 mod error;
 mod pool;
 mod statement;
+mod statement_times;
 
 pub mod migrations;
 pub mod server;
@@ -23,3 +24,4 @@ pub mod inspection;
 
 pub use error::{Remedy, StorageError};
 pub use pool::{Pool, PoolSettings};
+pub use statement_times::StatementTime;

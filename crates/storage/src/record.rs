@@ -93,6 +93,9 @@ pub enum Origin {
         leased_until_micros: i64,
         /// `created_at` of the row in microseconds since 1970, which with the event id is its key.
         created_at_micros: i64,
+        /// Whether nobody has tried it before: a fresh delivery that was stored in the inbox, and no retry or
+        /// replay.
+        is_first: bool,
     },
 }
 

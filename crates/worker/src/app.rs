@@ -15,6 +15,7 @@ use harkara_storage::commit::Repeats;
 use harkara_storage::ledger::{self, LeaseBounds};
 use harkara_storage::migrations::{self, SchemaState};
 use harkara_storage::{Pool, PoolSettings, StorageError, server};
+use harkara_telemetry::Tracer;
 use prometheus_client::registry::Registry;
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -31,6 +32,7 @@ use crate::metrics::Counters;
 use crate::permits::Permits;
 use crate::road::{Retries, Road};
 use crate::take_over::{TakeOver, keep_claims};
+use crate::trail::Trails;
 
 /// A reader that was silent for this long is stuck. It shows life every second, and a read takes no
 /// longer than its wait and the response timeout.
@@ -104,9 +106,10 @@ impl From<GroupError> for StartError {
 }
 
 impl App {
-    /// Checks what the worker depends on, creates the consumer groups and opens the admin port. Must be
+    /// Checks what the worker depends on, creates the consumer groups and opens the admin port. Traces go to
+    /// `tracer`. Must be
     /// called within a tokio runtime.
-    pub async fn build(settings: &Settings) -> Result<Self, StartError> {
+    pub async fn build(settings: &Settings, tracer: &Tracer) -> Result<Self, StartError> {
         check_server(&settings.redis).await?.log();
         let database = Pool::new(&PoolSettings {
             url: settings.postgres.url.clone(),
@@ -133,6 +136,7 @@ impl App {
 
         let mut registry = Registry::default();
         let counters = Counters::register(&mut registry);
+        tracer.register(&mut registry);
         let worker = &settings.worker;
         let held = Arc::new(Held::new());
         let abandon = CancellationToken::new();
@@ -153,6 +157,11 @@ impl App {
                 attempts_max: worker.attempts_max,
             }),
             counters,
+            trails: Trails {
+                tracer: tracer.clone(),
+                consumer: worker.consumer.clone(),
+                links_only: settings.trace.links_only,
+            },
             abandon,
         });
         let liveness = Liveness::default();

@@ -20,6 +20,7 @@ use crate::error::GroupError;
 use crate::group::ClaimedEntry;
 use crate::permits::Permits;
 use crate::road::Road;
+use crate::trail::Trail;
 
 /// Wait before reading again after Redis failed, and the longest such wait.
 const WAIT_FIRST: Duration = Duration::from_millis(50);
@@ -221,6 +222,7 @@ impl Claimer {
         self.in_flight.spawn(async move {
             let _holding = holding;
             let taken_up = Instant::now();
+            let claimed_at = batch.first().map_or(taken_up, |entry| entry.claimed_at);
             let now = clock::now();
             let mut records = Vec::with_capacity(batch.len());
             for part in batch.chunks(DECODED_AT_ONCE) {
@@ -230,7 +232,8 @@ impl Claimer {
                 records.extend(decoded);
                 tokio::task::yield_now().await;
             }
-            road.take(records).await;
+            let trail = Trail::decoded(claimed_at, taken_up);
+            road.take(records, trail).await;
             road.counters.batch_took(taken_up.elapsed());
             drop(permit);
         });
@@ -272,6 +275,8 @@ pub(crate) const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use bytes::Bytes;
     use harkara_core::entry::{EntryId, EntryRef};
     use harkara_core::lane::Lane;
@@ -287,7 +292,11 @@ mod tests {
                     id: EntryId::parse(&format!("1-{sequence}")).unwrap(),
                 };
                 let fields = vec![(Bytes::from_static(b"body"), Bytes::from(vec![0; bytes]))];
-                waiting.0[lane.index()].push_back(ClaimedEntry { entry, fields });
+                waiting.0[lane.index()].push_back(ClaimedEntry {
+                    entry,
+                    fields,
+                    claimed_at: Instant::now(),
+                });
             }
         }
         waiting

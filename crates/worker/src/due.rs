@@ -1,7 +1,7 @@
 //! The other source: ledger rows that are pending and due (retries, replays).
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use harkara_runtime::stop::Stop;
 use harkara_storage::ledger::{LeaseBounds, lease_due};
@@ -9,6 +9,7 @@ use harkara_storage::ledger::{LeaseBounds, lease_due};
 use crate::decode;
 use crate::permits::Permits;
 use crate::road::Road;
+use crate::trail::Trail;
 
 /// Leases due rows and takes them down the road that fresh deliveries take.
 pub(crate) struct DueSource {
@@ -45,12 +46,15 @@ impl DueSource {
             }
         };
         if !leased.events.is_empty() {
+            let claimed_at = Instant::now();
             let records = leased
                 .events
                 .into_iter()
                 .map(|row| decode::leased(row, &self.road.retries))
                 .collect();
-            self.road.take(records).await;
+            self.road
+                .take(records, Trail::decoded(claimed_at, claimed_at))
+                .await;
         }
         drop(permit);
         leased.left_more

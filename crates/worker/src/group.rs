@@ -3,7 +3,7 @@
 mod reply;
 mod scripts;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use harkara_core::entry::{EntryId, EntryRef};
@@ -26,6 +26,8 @@ pub(crate) struct Group {
 pub(crate) struct ClaimedEntry {
     pub(crate) entry: EntryRef,
     pub(crate) fields: Vec<(Bytes, Bytes)>,
+    /// When it came.
+    pub(crate) claimed_at: Instant,
 }
 
 impl ClaimedEntry {
@@ -365,6 +367,7 @@ fn claimed_entry(lane: Lane, id: EntryId, fields: Vec<(Bytes, Bytes)>) -> Claime
     ClaimedEntry {
         entry: EntryRef { lane, id },
         fields,
+        claimed_at: Instant::now(),
     }
 }
 

@@ -14,6 +14,7 @@ mod take_over;
 mod decode;
 mod permits;
 mod road;
+mod trail;
 
 mod acknowledge;
 

@@ -7,7 +7,7 @@ use anyhow::Context;
 use clap::Parser;
 use harkara_runtime::settings::Settings;
 use harkara_runtime::stop::Stop;
-use harkara_runtime::{failure, logging};
+use harkara_runtime::{failure, logging, telemetry};
 use harkara_worker::App;
 
 /// Claims deliveries from Redis, applies them to PostgreSQL and acknowledges them.
@@ -30,6 +30,9 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let settings = Settings::load(arguments.config.as_deref())?;
     logging::init(&settings.log)?;
     let stop = Stop::on_signals().context("signals cannot be listened for")?;
-    App::build(&settings).await?.run_until_stopped(stop).await?;
-    Ok(())
+    let exporting = telemetry::start(&settings.trace, "harkara-worker", &settings.worker.consumer)?;
+    let app = App::build(&settings, exporting.tracer()).await?;
+    let ran = app.run_until_stopped(stop).await;
+    exporting.finish();
+    Ok(ran?)
 }

@@ -3,7 +3,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use harkara_core::entry::EntryRef;
@@ -19,6 +19,7 @@ use crate::decode::told;
 use crate::group::Group;
 use crate::held::Held;
 use crate::metrics::Counters;
+use crate::trail::{Trail, Trails};
 
 /// Wait before a batch is tried again while a store is away, and the longest such wait.
 const WAIT_FIRST: Duration = Duration::from_millis(100);
@@ -39,6 +40,7 @@ pub(crate) struct Road {
     pub(crate) held: Arc<Held>,
     pub(crate) retries: Retries,
     pub(crate) counters: Counters,
+    pub(crate) trails: Trails,
     /// Cancelled when a stop may wait no longer: what is on the road is then left pending.
     pub(crate) abandon: CancellationToken,
 }
@@ -63,6 +65,12 @@ impl Retries {
     }
 }
 
+/// A commit and when it was.
+struct Commit {
+    batch: CommittedBatch,
+    times: (Instant, Instant),
+}
+
 /// Why a batch did not commit.
 enum Failure {
     /// A store is away: nothing is wrong with the batch.
@@ -78,7 +86,7 @@ impl Road {
     /// when the road is abandoned: a batch is kept for as long as PostgreSQL is away, and meanwhile holds
     /// one of the worker's permits, which is what stops it from claiming more. While Redis is away the
     /// acknowledgement waits by itself.
-    pub(crate) async fn take(&self, records: Vec<EventRecord>) {
+    pub(crate) async fn take(&self, records: Vec<EventRecord>, trail: Trail) {
         let entries: Vec<EntryRef> = records
             .iter()
             .filter_map(|record| record.claimed.entry())
@@ -87,7 +95,7 @@ impl Road {
         // Whatever this cuts off is rolled back by the server or had committed; both are safe to repeat.
         if self
             .abandon
-            .run_until_cancelled(Box::pin(self.take_all(records)))
+            .run_until_cancelled(Box::pin(self.take_all(records, &trail)))
             .await
             .is_none()
         {
@@ -101,12 +109,12 @@ impl Road {
         }
     }
 
-    async fn take_all(&self, records: Vec<EventRecord>) {
+    async fn take_all(&self, records: Vec<EventRecord>, trail: &Trail) {
         let mut batches = vec![records];
         let mut waits = 0;
         while let Some(mut records) = batches.pop() {
             match self.commit_patiently(&mut records).await {
-                Ok(Some(committed)) => self.finish(committed).await,
+                Ok(Some(committed)) => self.finish(&records, committed, trail).await,
                 Ok(None) => {}
                 Err(error) if records.len() > 1 => {
                     tracing::warn!(
@@ -119,7 +127,7 @@ impl Road {
                     batches.push(records);
                 }
                 Err(error) => {
-                    if let Err(refused) = self.store_blamed(&mut records, &error).await {
+                    if let Err(refused) = self.store_blamed(&mut records, &error, trail).await {
                         self.wait(&mut waits, records.len(), &refused).await;
                         batches.push(records);
                     }
@@ -128,9 +136,16 @@ impl Road {
         }
     }
 
-    async fn finish(&self, committed: CommittedBatch) {
-        self.counters.committed(committed.outcome());
-        self.acknowledgements.acknowledge(committed).await;
+    async fn finish(&self, records: &[EventRecord], committed: Commit, trail: &Trail) {
+        let Commit { batch, times } = committed;
+        self.counters.committed(batch.outcome());
+        let kept = self.trails.kept_of(&batch, records);
+        let from = Instant::now();
+        self.acknowledgements.acknowledge(batch).await;
+        if let Some(kept) = kept {
+            let acknowledged = (from, Instant::now());
+            self.trails.end(trail, records, &kept, times, acknowledged);
+        }
     }
 
     /// Commits, waiting while the store is away. `None` where leased rows were released instead, to come
@@ -139,7 +154,7 @@ impl Road {
     async fn commit_patiently(
         &self,
         records: &mut [EventRecord],
-    ) -> Result<Option<CommittedBatch>, String> {
+    ) -> Result<Option<Commit>, String> {
         let mut waits = 0;
         // What looks like an event's fault may be a server that is going down: once more.
         let mut suspected = false;
@@ -169,7 +184,12 @@ impl Road {
 
     /// Stores an event that is held to be at fault, by its ledger row alone. Where even that row is
     /// refused, the store is to blame and not the event, whose verdict is then as it was.
-    async fn store_blamed(&self, records: &mut [EventRecord], error: &str) -> Result<(), String> {
+    async fn store_blamed(
+        &self,
+        records: &mut [EventRecord],
+        error: &str,
+        trail: &Trail,
+    ) -> Result<(), String> {
         let verdicts: Vec<Verdict> = records
             .iter()
             .map(|record| record.verdict.clone())
@@ -179,7 +199,7 @@ impl Road {
         }
         match self.try_commit(records).await {
             Ok(committed) => {
-                self.finish(committed).await;
+                self.finish(records, committed, trail).await;
                 Ok(())
             }
             Err(Failure::Away(error) | Failure::TooMuch(error) | Failure::AtFault(error)) => {
@@ -191,12 +211,16 @@ impl Road {
         }
     }
 
-    async fn try_commit(&self, records: &mut [EventRecord]) -> Result<CommittedBatch, Failure> {
+    async fn try_commit(&self, records: &mut [EventRecord]) -> Result<Commit, Failure> {
+        let from = Instant::now();
         match AssertUnwindSafe(commit(&self.database, &self.repeats, records))
             .catch_unwind()
             .await
         {
-            Ok(Ok(committed)) => Ok(committed),
+            Ok(Ok(batch)) => Ok(Commit {
+                batch,
+                times: (from, Instant::now()),
+            }),
             Ok(Err(error)) => Err(match error.remedy() {
                 Remedy::Wait => Failure::Away(error.full()),
                 Remedy::Halve => Failure::TooMuch(error.full()),

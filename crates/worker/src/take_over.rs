@@ -1,7 +1,7 @@
 //! Entries whose consumer is gone, and the signs of life that keep our own.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use harkara_core::entry::{EntryId, EntryRef};
 use harkara_core::lane::Lane;
@@ -15,6 +15,7 @@ use crate::error::GroupError;
 use crate::group::PendingEntry;
 use crate::permits::Permits;
 use crate::road::Road;
+use crate::trail::Trail;
 
 /// Renewals within one claim time: two may fail before an entry looks abandoned.
 const RENEWALS_PER_CLAIM_TIME: u32 = 3;
@@ -197,12 +198,14 @@ impl TakeOver {
         };
         let ids: Vec<EntryId> = entries.iter().map(|entry| entry.id).collect();
         let claimed = self.road.group.claim_again(lane, &ids).await?;
+        let claimed_at = Instant::now();
         let now = clock::now();
         let records = claimed
             .iter()
             .map(|entry| decode::entry(entry, &self.road.retries, now))
             .collect();
-        self.road.take(records).await;
+        let trail = Trail::decoded(claimed_at, claimed_at);
+        self.road.take(records, trail).await;
         drop(permit);
         Ok(())
     }
@@ -225,7 +228,8 @@ impl TakeOver {
             );
             self.road.counters.set_aside.inc();
             let record = decode::set_aside(&claimed, entry.claims, clock::now());
-            self.road.take(vec![record]).await;
+            let trail = Trail::decoded(claimed.claimed_at, claimed.claimed_at);
+            self.road.take(vec![record], trail).await;
         }
         drop(permit);
         Ok(())

@@ -7,6 +7,7 @@ use harkara_core::lane::Lane;
 use harkara_ingress::{App, RunError};
 use harkara_runtime::settings::Settings;
 use harkara_runtime::stop::Stop;
+use harkara_telemetry::Tracer;
 use harkara_testkit::TestDatabase;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -52,7 +53,7 @@ impl Ingress {
         settings.insert("worker.admin_bind".to_owned(), "127.0.0.1:0".to_owned());
         settings.insert("worker.read_wait_ms".to_owned(), "100".to_owned());
         let settings = Settings::from_map(settings).unwrap();
-        let app = App::build(&settings).await.unwrap();
+        let app = App::build(&settings, &Tracer::off()).await.unwrap();
         let address = app.public_addr().to_string();
         let stop = Stop::by_hand();
         let task = tokio::spawn(app.run_until_stopped(stop.clone()));
@@ -73,7 +74,9 @@ impl Ingress {
 
     /// A worker that processes what it receives, until the ingress is stopped.
     pub(crate) async fn worker(&self) -> JoinHandle<Result<(), harkara_worker::RunError>> {
-        let app = harkara_worker::App::build(&self.settings).await.unwrap();
+        let app = harkara_worker::App::build(&self.settings, &Tracer::off())
+            .await
+            .unwrap();
         tokio::spawn(app.run_until_stopped(self.stop.clone()))
     }
 

@@ -10,6 +10,7 @@ use harkara_core::lane::Lane;
 use harkara_ingress::{App, RunError, StartError};
 use harkara_runtime::settings::Settings;
 use harkara_runtime::stop::Stop;
+use harkara_telemetry::Tracer;
 use harkara_testkit::redis_database;
 use redis::aio::MultiplexedConnection;
 use redis::streams::StreamRangeReply;
@@ -135,7 +136,11 @@ pub(crate) async fn build(redis_url: &str, changed: &[(&str, &str)]) -> Result<A
         .into_iter()
         .map(|(key, value)| (key.to_owned(), value.to_owned()))
         .collect();
-    App::build(&Settings::from_map(map).unwrap_or_else(|faults| panic!("{faults}"))).await
+    App::build(
+        &Settings::from_map(map).unwrap_or_else(|faults| panic!("{faults}")),
+        &Tracer::off(),
+    )
+    .await
 }
 
 /// As the value of a setting: leave it out.

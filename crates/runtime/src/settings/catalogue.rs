@@ -245,6 +245,13 @@ pub(super) const SETTINGS: &[Setting] = &[
         "How log lines are written to standard error. `auto` is `pretty` on a terminal and `json` elsewhere."),
     setting("log.level", "info", Kind::LogFilter,
         "What is logged, in the syntax of `RUST_LOG` (which wins where it is set): `info`, `warn,harkara_ingress=debug`."),
+
+    setting("trace.ordinary_per_s_max", "100", count(0, 1_000_000),
+        "Most traces kept in a second by one process, of those that the sampler (`OTEL_TRACES_SAMPLER`) keeps and no caller asked for. Failed, retried and slow deliveries are kept besides."),
+    setting("trace.slow_ms", "1000", millis(1, 3_600_000),
+        "A delivery that takes longer to its answer, or from its receipt to its commit, is kept whatever the sampler says."),
+    setting("trace.links_only", "false", Kind::Choice(&["true", "false"]),
+        "`true`: processing is a trace of its own that links to the delivery's; `false`: it goes on with the delivery's trace."),
 ];
 
 impl Kind {

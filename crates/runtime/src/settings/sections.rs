@@ -16,6 +16,7 @@ use super::rate::RateLimit;
 use super::reader::Reader;
 use super::sentinels::SentinelSettings;
 use super::tls::{self, IngressTls};
+use crate::instance;
 use crate::logging::parse_filter;
 
 /// Section `redis`.
@@ -151,6 +152,17 @@ pub struct LogSettings {
     pub format: LogFormat,
     /// A valid filter in the syntax of `RUST_LOG`.
     pub level: String,
+}
+
+/// Section `trace`.
+#[derive(Clone, Copy, Debug)]
+pub struct TraceSettings {
+    /// Most ordinary traces kept in a second.
+    pub ordinary_per_s_max: u32,
+    /// What takes longer is kept.
+    pub slow: Duration,
+    /// Whether processing is a trace of its own.
+    pub links_only: bool,
 }
 
 /// How log lines are written.
@@ -308,6 +320,16 @@ impl LogSettings {
     }
 }
 
+impl TraceSettings {
+    pub(super) fn read(r: &mut Reader) -> Self {
+        Self {
+            ordinary_per_s_max: r.whole("trace.ordinary_per_s_max"),
+            slow: r.millis("trace.slow_ms"),
+            links_only: r.value("trace.links_only", |text| text.parse().ok()),
+        }
+    }
+}
+
 fn redis_url(text: &str) -> Result<Secret, String> {
     let url = with_scheme("redis.url", text)
         .ok_or("expected a URL that begins with redis:// or rediss://".to_owned())?;
@@ -391,11 +413,7 @@ fn lane_weights(text: &str) -> Option<[usize; LANES]> {
 
 fn consumer_name(text: &str) -> String {
     if text.is_empty() {
-        let host = rustix::system::uname()
-            .nodename()
-            .to_string_lossy()
-            .into_owned();
-        format!("{host}-{}", std::process::id())
+        instance::name()
     } else {
         text.to_owned()
     }

@@ -9,6 +9,7 @@ use super::identify::Known;
 use crate::StorageError;
 use crate::record::EventRecord;
 use crate::statement::{Rows, SqlText, Statement};
+use crate::statement_times::Named;
 
 /// Counts further deliveries on the rows of the events that they repeat. Rows are locked in order of
 /// their keys. A row that retention has removed is passed over.
@@ -55,7 +56,7 @@ pub(super) async fn count(
         .columns();
     Statement::<()>::new(&TEXT, columns)
         .execute(connection)
-        .await
-        .map_err(StorageError::statement("count duplicates"))?;
+        .named("count duplicates")
+        .await?;
     Ok(())
 }

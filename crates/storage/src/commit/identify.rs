@@ -12,6 +12,7 @@ use harkara_core::ids::EventId;
 use crate::StorageError;
 use crate::record::{ClaimedEvent, EventRecord, Origin};
 use crate::statement::{Columns, Rows, SqlText, Statement};
+use crate::statement_times::Named;
 
 /// What identification found.
 #[derive(Default)]
@@ -141,8 +142,8 @@ pub(super) async fn insert_new(
     static TEXT: LazyLock<SqlText> = LazyLock::new(|| SqlText::cut(INSERT));
     Statement::<()>::new(&TEXT, identities(records, at))
         .execute(&mut &*connection)
-        .await
-        .map_err(StorageError::statement("insert event identities"))?;
+        .named("insert event identities")
+        .await?;
     Ok(())
 }
 
@@ -174,8 +175,8 @@ async fn insert_identities(
     });
     let digests: Vec<Vec<u8>> = Statement::<Binary>::new(&TEXT, identities(records, at))
         .load(connection)
-        .await
-        .map_err(StorageError::statement("insert event identities"))?;
+        .named("insert event identities")
+        .await?;
     Ok(digests
         .into_iter()
         .filter_map(|digest| digest.try_into().ok())
@@ -211,8 +212,8 @@ async fn find_known(
     let rows: Vec<(Vec<u8>, String, i64)> =
         Statement::<(Binary, Text, BigInt)>::new(&TEXT, columns)
             .load(connection)
-            .await
-            .map_err(StorageError::statement("find event identities"))?;
+            .named("find event identities")
+            .await?;
     Ok(rows
         .into_iter()
         .filter_map(|(digest, event_id, created_at_micros)| {

@@ -11,6 +11,7 @@ use harkara_core::time::EventTime;
 use crate::StorageError;
 use crate::record::EventRecord;
 use crate::statement::{Rows, SqlText, Statement};
+use crate::statement_times::Named;
 
 /// Writes the ledger rows of new events.
 pub(super) async fn insert(
@@ -65,8 +66,8 @@ pub(super) async fn insert(
         .columns();
     Statement::<()>::new(&TEXT, columns)
         .execute(&mut &*connection)
-        .await
-        .map_err(StorageError::statement("insert ledger rows"))?;
+        .named("insert ledger rows")
+        .await?;
     Ok(())
 }
 

@@ -11,6 +11,7 @@ use harkara_core::time::EventTime;
 use crate::StorageError;
 use crate::record::{EventRecord, Origin};
 use crate::statement::{Rows, SqlText, Statement};
+use crate::statement_times::Named;
 
 /// Settles the batch's ledger rows; gives the positions of those that were still this lease's.
 ///
@@ -72,8 +73,8 @@ pub(super) async fn pending(
         .columns();
     let settled: Vec<String> = Statement::<Text>::new(&TEXT, columns)
         .load(connection)
-        .await
-        .map_err(StorageError::statement("settle ledger rows"))?;
+        .named("settle ledger rows")
+        .await?;
     let positions: HashMap<&str, usize> = leased
         .iter()
         .map(|(at, record, _, _)| (record.claimed.event_id.as_str(), *at))

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use diesel::sql_types::{Array, BigInt, Binary, Integer, Nullable, Text};
+use diesel::sql_types::{Array, BigInt, Binary, Bool, Integer, Nullable, Text};
 use diesel::{QueryableByName, sql_query};
 use diesel_async::RunQueryDsl;
 use harkara_core::ids::EventId;
@@ -40,6 +40,8 @@ struct Row {
     body_sha256: Vec<u8>,
     #[diesel(sql_type = Integer)]
     attempts: i32,
+    #[diesel(sql_type = Bool)]
+    is_first: bool,
     #[diesel(sql_type = BigInt)]
     n_due: i64,
 }
@@ -91,6 +93,7 @@ pub async fn lease_due(pool: &Pool, bounds: &LeaseBounds) -> Result<Leased, Stor
                  AND (t.turn = 1 OR (t.bytes_so_far <= $2 AND NOT t.suspect_so_far)) \
                RETURNING t.turn, e.razorpay_event_id, e.event_type, e.endpoint, e.lane, \
                  e.signature, e.traceparent, e.tracestate, e.body, e.body_sha256, e.attempts, \
+                 e.attempts = 1 AND e.error IS NULL AND e.processed_at IS NULL AS is_first, \
                  (extract(epoch FROM e.created_at) * 1000000)::bigint AS created_at_micros, \
                  (extract(epoch FROM e.next_attempt_at) * 1000000)::bigint AS leased_until_micros\
              ) SELECT *, (SELECT count(*) FROM due) AS n_due FROM leased ORDER BY turn",
@@ -170,6 +173,7 @@ impl From<Row> for ClaimedEvent {
                 attempts: u32::try_from(row.attempts).unwrap_or(u32::MAX),
                 leased_until_micros: row.leased_until_micros,
                 created_at_micros: row.created_at_micros,
+                is_first: row.is_first,
             },
             event_id: EventId::stored(row.razorpay_event_id),
             event_type: row.event_type.into(),

@@ -8,6 +8,7 @@ use harkara_core::projection::Snapshot;
 use super::column::{Column, event_id, event_type, occurred_at, precedence};
 use crate::StorageError;
 use crate::statement::{SqlText, Statement};
+use crate::statement_times::Named;
 
 /// A table keyed by the event's id.
 pub(super) struct HistoryTable<T: 'static> {
@@ -40,8 +41,8 @@ impl<T> HistoryTable<T> {
             .collect();
         Statement::<()>::new(&made.text, columns)
             .execute(&mut &*connection)
-            .await
-            .map_err(StorageError::statement(self.name))?;
+            .named(self.name)
+            .await?;
         Ok(())
     }
 

@@ -10,6 +10,7 @@ use super::Applied;
 use super::column::{Column, Growth, account_id, event_id, occurred_at, precedence};
 use crate::StorageError;
 use crate::statement::{SqlText, Statement};
+use crate::statement_times::Named;
 
 /// A table that merges snapshots by `precedence` and `last_event_id`.
 pub(super) struct MergedTable<T: 'static> {
@@ -52,8 +53,8 @@ impl<T> MergedTable<T> {
             .collect();
         let changed: i64 = Statement::<BigInt>::new(&made.text, columns)
             .get_result(&mut &*connection)
-            .await
-            .map_err(StorageError::statement(self.name))?;
+            .named(self.name)
+            .await?;
         let changed = usize::try_from(changed).unwrap_or(rows.len());
         Ok(Applied {
             changed,

@@ -102,6 +102,7 @@ async fn a_leased_event_is_the_one_that_was_delivered() {
         created_at_micros,
         leased_until_micros,
         attempts,
+        ..
     } = leased.origin
     else {
         panic!("{:?}", leased.origin)

@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use harkara_core::entry::{EntryId, EntryRef, field};
@@ -23,6 +23,7 @@ fn claimed(fields: &[(&str, &str)]) -> ClaimedEntry {
             lane: Lane::Normal,
             id: EntryId::parse("5-1").unwrap(),
         },
+        claimed_at: Instant::now(),
         fields: fields
             .iter()
             .map(|(name, value)| {
@@ -128,6 +129,7 @@ fn a_row_whose_attempts_all_ended_their_workers_is_given_up() {
         event.origin = Origin::Ledger {
             attempts,
             leased_until_micros: 1,
+            is_first: false,
             created_at_micros: 1,
         };
         leased(event, &RETRIES)

@@ -13,6 +13,7 @@ use harkara_simulator::Bodies;
 use harkara_simulator::SimulatedEvent;
 use harkara_simulator::delivery::Signed;
 use harkara_simulator::send::{Destination, Sender};
+use harkara_telemetry::Tracer;
 use harkara_testkit::{TestDatabase, redis_database, wait_until};
 use redis::aio::MultiplexedConnection;
 use redis::cmd;
@@ -70,7 +71,9 @@ impl Pipeline {
         changed: &[(&str, &str)],
     ) -> Self {
         let settings = settings(&redis_url, &database.url, changed);
-        let ingress = harkara_ingress::App::build(&settings).await.unwrap();
+        let ingress = harkara_ingress::App::build(&settings, &Tracer::off())
+            .await
+            .unwrap();
         let (public, admin) = (ingress.public_addr(), ingress.admin_addr());
         let stop_ingress = Stop::by_hand();
         tokio::spawn(ingress.run_until_stopped(stop_ingress.clone()));
@@ -88,7 +91,7 @@ impl Pipeline {
     /// Adds a worker.
     pub(crate) async fn worker(&self, changed: &[(&str, &str)]) -> Worker {
         let settings = settings(&self.redis_url, &self.database.url, changed);
-        let app = harkara_worker::App::build(&settings)
+        let app = harkara_worker::App::build(&settings, &Tracer::off())
             .await
             .unwrap_or_else(|error| panic!("{error:?}"));
         let admin = app.admin_addr();

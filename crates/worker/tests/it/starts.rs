@@ -1,12 +1,13 @@
 //! What the worker demands before it starts, and what it finds then.
 
+use harkara_telemetry::Tracer;
 use harkara_testkit::{TestDatabase, redis_database};
 use harkara_worker::App;
 
 use crate::pipeline::{Pipeline, settings};
 
 async fn refusal(redis: &str, postgres: &str) -> String {
-    let error = App::build(&settings(redis, postgres, &[]))
+    let error = App::build(&settings(redis, postgres, &[]), &Tracer::off())
         .await
         .err()
         .expect("the worker refuses to start");

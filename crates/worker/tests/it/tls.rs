@@ -2,6 +2,7 @@
 
 use harkara_runtime::failure::with_causes;
 use harkara_storage::migrations::migrate;
+use harkara_telemetry::Tracer;
 use harkara_testkit::{
     Authority, Certificate, Folder, PostgresServer, RedisServer, TestDatabase, redis_database,
     wait_until,
@@ -41,7 +42,7 @@ async fn postgres_with(certificate: &Certificate, clients: &str) -> PostgresServ
 
 /// Why the worker does not start, as an operator would read it.
 async fn refusal(redis: &str, postgres: &str, changed: &[(&str, &str)]) -> String {
-    let error = App::build(&settings(redis, postgres, changed))
+    let error = App::build(&settings(redis, postgres, changed), &Tracer::off())
         .await
         .err()
         .expect("the worker refuses to start");

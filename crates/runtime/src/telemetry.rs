@@ -1,0 +1,37 @@
+//! Telemetry of the process: traces, where the standard `OTEL_*` variables say where to.
+
+use std::env;
+
+use harkara_telemetry::{Environment, Exporting, InvalidVariable, Limits, StartError};
+
+use crate::settings::TraceSettings;
+
+/// Why telemetry could not be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum TelemetryError {
+    /// A variable means nothing.
+    #[error(transparent)]
+    Variable(#[from] InvalidVariable),
+    /// What the variables name cannot be used.
+    #[error(transparent)]
+    Start(#[from] StartError),
+}
+
+/// Starts what the variables ask for. `service` and `instance` name this process to the collector.
+pub fn start(
+    settings: &TraceSettings,
+    service: &'static str,
+    instance: &str,
+) -> Result<Exporting, TelemetryError> {
+    let environment = Environment::read(&|name| env::var(name).ok())?;
+    let limits = Limits {
+        ordinary_per_s_max: settings.ordinary_per_s_max,
+        slow: settings.slow,
+    };
+    Ok(Exporting::start(
+        environment.as_ref(),
+        limits,
+        service,
+        instance,
+    )?)
+}

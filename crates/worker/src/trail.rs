@@ -1,0 +1,241 @@
+//! The spans of a batch and of its events: claimed, decoded, committed, acknowledged.
+
+use std::borrow::Cow;
+use std::time::{Duration, Instant};
+
+use harkara_core::durability::Durability;
+use harkara_core::lane::CONSUMER_GROUP;
+use harkara_runtime::clock;
+use harkara_storage::StatementTime;
+use harkara_storage::commit::CommittedBatch;
+use harkara_storage::record::{EventRecord, Origin, Verdict};
+use harkara_telemetry::{Place, Span, SpanKind, Timeline, Tracer};
+
+/// The name of our way of messaging: the standard has none for streams of Redis.
+const MESSAGING_SYSTEM: &str = "redis_streams";
+
+/// Keeps the traces of a worker.
+pub(crate) struct Trails {
+    pub(crate) tracer: Tracer,
+    pub(crate) consumer: String,
+    /// Whether processing is a trace of its own.
+    pub(crate) links_only: bool,
+}
+
+/// The instants of a batch's way to its commit.
+#[derive(Clone, Copy)]
+pub(crate) struct Trail {
+    line: Timeline,
+    claimed: Instant,
+    decoded: (Instant, Instant),
+}
+
+/// What is kept of a committed batch beyond its acknowledgement.
+pub(crate) struct Kept {
+    /// Positions of the events whose traces are kept, and whether each was known before.
+    events: Vec<(usize, bool)>,
+    statements: Vec<StatementTime>,
+}
+
+/// What comes after the decoding, for a batch and for each of its events.
+type Steps = [(&'static str, (Instant, Instant)); 2];
+
+const COMMIT: &str = "commit";
+const ACKNOWLEDGE: &str = "acknowledge";
+
+impl Trail {
+    /// A batch whose first entry was claimed at an instant and that was taken up at another, decoded by now.
+    pub(crate) fn decoded(claimed: Instant, taken_up: Instant) -> Self {
+        let line = Timeline::from_now();
+        Self {
+            line,
+            claimed: claimed.min(taken_up),
+            decoded: (taken_up, line.origin()),
+        }
+    }
+
+    fn span(
+        &self,
+        name: impl Into<Cow<'static, str>>,
+        kind: SpanKind,
+        place: Place,
+        times: (Instant, Instant),
+    ) -> Span {
+        Span::new(name, kind, place, &self.line, times)
+    }
+}
+
+impl Trails {
+    /// What the trail of a batch needs of it after its acknowledgement; `None` where no traces are kept.
+    pub(crate) fn kept_of(&self, batch: &CommittedBatch, records: &[EventRecord]) -> Option<Kept> {
+        self.tracer.is_on().then(|| {
+            let of_events = records.iter().enumerate();
+            let is_kept = |(at, record): (usize, &EventRecord)| {
+                self.keeps(record).then(|| (at, batch.is_repeated(at)))
+            };
+            Kept {
+                events: of_events.filter_map(is_kept).collect(),
+                statements: batch.statements().to_vec(),
+            }
+        })
+    }
+
+    /// Writes down what is kept of a batch that has come to its end.
+    pub(crate) fn end(
+        &self,
+        trail: &Trail,
+        records: &[EventRecord],
+        kept: &Kept,
+        committed: (Instant, Instant),
+        acknowledged: (Instant, Instant),
+    ) {
+        if kept.events.is_empty() {
+            return;
+        }
+        let steps = [(COMMIT, committed), (ACKNOWLEDGE, acknowledged)];
+        let batch = Place::first();
+        for &(at, is_repeated) in &kept.events {
+            self.event(trail, &records[at], is_repeated, steps, batch);
+        }
+        self.batch(trail, records, kept, steps, batch);
+    }
+
+    /// Sampled by the ingress or by whoever called it; or failed, retried or slow.
+    fn keeps(&self, record: &EventRecord) -> bool {
+        let ids = record.claimed.trace.ids();
+        if ids.is_some_and(|ids| ids.is_sampled) {
+            return true;
+        }
+        let is_again = record.claimed.attempts() > 1;
+        let is_done = matches!(record.verdict, Verdict::Project(_));
+        let is_notable = is_again || !is_done || self.tracer.is_slow(since_receipt(record));
+        is_notable && self.tracer.keeps_notable(Instant::now())
+    }
+
+    /// The spans of one event, in the trace of its delivery or in one of its own.
+    fn event(
+        &self,
+        trail: &Trail,
+        record: &EventRecord,
+        is_repeated: bool,
+        steps: Steps,
+        batch: Place,
+    ) {
+        let claimed = &record.claimed;
+        // What is done again, perhaps days later, is a trace of its own that tells where it came from.
+        let is_first = match claimed.origin {
+            Origin::Stream(_) | Origin::Inbox => true,
+            Origin::Ledger { is_first, .. } => is_first,
+        };
+        let below = Place::below_context(&claimed.trace).filter(|_| is_first && !self.links_only);
+        let place = below.unwrap_or_else(Place::first);
+        let span = trail.span(
+            format!("process {}", claimed.lane),
+            SpanKind::Consumer,
+            place,
+            (trail.claimed, steps[0].1.1),
+        );
+        let span = if below.is_none() {
+            span.linked_to(&claimed.trace)
+        } else {
+            span
+        };
+        let span = self
+            .messaging(span.linked(batch), "process")
+            .with("messaging.destination.name", claimed.lane.as_str())
+            .with(
+                "messaging.message.body.size",
+                i64::try_from(claimed.body.len()).unwrap_or(i64::MAX),
+            )
+            .with("harkara.event.id", claimed.event_id.to_string())
+            .with("harkara.event.type", claimed.event_type.to_string())
+            .with("harkara.endpoint", claimed.endpoint.to_string())
+            .with("harkara.attempt", i64::from(claimed.attempts()))
+            .with("harkara.outcome", outcome(record, is_repeated))
+            .with_some(
+                "harkara.durability",
+                claimed.durability.map(Durability::as_str),
+            );
+        let span = match &record.verdict {
+            // What went wrong may quote the body; the ledger row has it.
+            Verdict::Fail { .. } => span.failed("failed", "stored as a dead letter"),
+            Verdict::Retry { .. } => span.failed("retried", "stored to be tried again"),
+            Verdict::Project(_) | Verdict::Hold => span,
+        };
+        self.tracer.record(span);
+        for (name, times) in steps {
+            let span = trail.span(name, SpanKind::Client, place.child(), times);
+            self.tracer.record(span.linked(batch));
+        }
+    }
+
+    /// The spans of the batch, which link to the events that are kept.
+    fn batch(
+        &self,
+        trail: &Trail,
+        records: &[EventRecord],
+        kept: &Kept,
+        steps: Steps,
+        batch: Place,
+    ) {
+        let times = (trail.claimed, steps[1].1.1);
+        let span = trail.span("batch", SpanKind::Consumer, batch, times);
+        let linked = kept.events.iter().fold(span, |span, &(at, _)| {
+            span.linked_to(&records[at].claimed.trace)
+        });
+        let n_events = i64::try_from(records.len()).unwrap_or(i64::MAX);
+        self.tracer.record(
+            self.messaging(linked, "process")
+                .with("messaging.batch.message_count", n_events),
+        );
+        let claim = (trail.claimed, trail.decoded.0);
+        for (name, times) in [("claim", claim), ("decode", trail.decoded)] {
+            let span = trail.span(name, SpanKind::Internal, batch.child(), times);
+            self.tracer.record(span);
+        }
+        for (name, times) in steps {
+            let place = batch.child();
+            self.tracer
+                .record(trail.span(name, SpanKind::Client, place, times));
+            if name == COMMIT {
+                for statement in &kept.statements {
+                    self.statement(trail, statement, place);
+                }
+            }
+        }
+    }
+
+    fn statement(&self, trail: &Trail, statement: &StatementTime, commit: Place) {
+        let times = (statement.from, statement.until);
+        let span = trail.span(statement.name, SpanKind::Client, commit.child(), times);
+        self.tracer.record(
+            span.with("db.system.name", "postgresql")
+                .with("db.query.summary", statement.name),
+        );
+    }
+
+    fn messaging(&self, span: Span, operation: &'static str) -> Span {
+        span.with("messaging.system", MESSAGING_SYSTEM)
+            .with("messaging.operation.name", operation)
+            .with("messaging.operation.type", operation)
+            .with("messaging.consumer.group.name", CONSUMER_GROUP)
+            .with("messaging.client.id", self.consumer.clone())
+    }
+}
+
+fn outcome(record: &EventRecord, is_repeated: bool) -> &'static str {
+    if is_repeated {
+        return "duplicate";
+    }
+    match record.verdict {
+        Verdict::Project(_) => "processed",
+        Verdict::Fail { .. } => "failed",
+        Verdict::Retry { .. } => "retried",
+        Verdict::Hold => "held",
+    }
+}
+
+fn since_receipt(record: &EventRecord) -> Duration {
+    let millis = clock::now().millis() - record.claimed.received_at.millis();
+    Duration::from_millis(u64::try_from(millis).unwrap_or(0))
+}
