@@ -21,4 +21,5 @@ mod starts;
 mod stops;
 mod takes_over;
 mod tls;
+mod traces;
 mod waits;

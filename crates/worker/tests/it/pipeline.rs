@@ -36,6 +36,7 @@ pub(crate) struct Pipeline {
     pub(crate) admin: SocketAddr,
     sender: Sender,
     stop_ingress: Stop,
+    tracer: Tracer,
 }
 
 /// A worker inside the test's process.
@@ -64,14 +65,29 @@ impl Pipeline {
         Self::start_in(TestDatabase::migrated().await, redis_url, changed).await
     }
 
+    /// The same whose ingress and workers keep traces.
+    pub(crate) async fn start_traced(tracer: &Tracer) -> Self {
+        let database = TestDatabase::migrated().await;
+        Self::start_with_tracer(database, redis_database().await, &[], tracer.clone()).await
+    }
+
     /// An ingress on a given Redis and database.
     pub(crate) async fn start_in(
         database: TestDatabase,
         redis_url: String,
         changed: &[(&str, &str)],
     ) -> Self {
+        Self::start_with_tracer(database, redis_url, changed, Tracer::off()).await
+    }
+
+    async fn start_with_tracer(
+        database: TestDatabase,
+        redis_url: String,
+        changed: &[(&str, &str)],
+        tracer: Tracer,
+    ) -> Self {
         let settings = settings(&redis_url, &database.url, changed);
-        let ingress = harkara_ingress::App::build(&settings, &Tracer::off())
+        let ingress = harkara_ingress::App::build(&settings, &tracer)
             .await
             .unwrap();
         let (public, admin) = (ingress.public_addr(), ingress.admin_addr());
@@ -85,13 +101,14 @@ impl Pipeline {
             admin,
             sender: Sender::new(),
             stop_ingress,
+            tracer,
         }
     }
 
     /// Adds a worker.
     pub(crate) async fn worker(&self, changed: &[(&str, &str)]) -> Worker {
         let settings = settings(&self.redis_url, &self.database.url, changed);
-        let app = harkara_worker::App::build(&settings, &Tracer::off())
+        let app = harkara_worker::App::build(&settings, &self.tracer)
             .await
             .unwrap_or_else(|error| panic!("{error:?}"));
         let admin = app.admin_addr();
