@@ -1,13 +1,14 @@
 //! The thread that sends spans to the collector.
 
-use std::sync::Arc;
+use std::pin::pin;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use opentelemetry_otlp::SpanExporter;
 use opentelemetry_sdk::trace::{SpanData, SpanExporter as _};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::mpsc;
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 use crate::connect::ConnectError;
 use crate::counters::Counters;
@@ -25,7 +26,7 @@ const TELL_EVERY: Duration = Duration::from_mins(1);
 #[derive(Debug)]
 pub struct Exporting {
     tracer: Tracer,
-    stop: Arc<Notify>,
+    stop: CancellationToken,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -52,7 +53,7 @@ impl Exporting {
         service: &'static str,
         instance: &str,
     ) -> Result<Self, StartError> {
-        let stop = Arc::new(Notify::new());
+        let stop = CancellationToken::new();
         let Some(environment) = environment else {
             return Ok(Self {
                 tracer: Tracer::off(),
@@ -80,7 +81,7 @@ impl Exporting {
         let until = stop.clone();
         let thread = thread::Builder::new()
             .name("telemetry".to_owned())
-            .spawn(move || runtime.block_on(sender.run(spans, &until)))?;
+            .spawn(move || runtime.block_on(sender.run(spans, until)))?;
         tracing::info!(endpoint = environment.endpoint, "Traces are exported.");
         Ok(Self {
             tracer,
@@ -97,7 +98,7 @@ impl Exporting {
 
     /// Sends what waits, for up to three seconds, and ends. Blocks that long.
     pub fn finish(mut self) {
-        self.stop.notify_one();
+        self.stop.cancel();
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {
@@ -115,43 +116,27 @@ struct Sender {
 }
 
 impl Sender {
-    async fn run(mut self, mut spans: mpsc::Receiver<SpanData>, stop: &Notify) {
+    async fn run(mut self, mut spans: mpsc::Receiver<SpanData>, stop: CancellationToken) {
+        let mut all = pin!(self.send_all(&mut spans, &stop));
         tokio::select! {
-            () = self.send_all(&mut spans) => {}
-            () = stop.notified() => {}
+            () = &mut all => return,
+            () = stop.cancelled() => {}
         }
-        let waiting = spans.len();
-        let last = async {
-            let mut batch = Vec::new();
-            while let Ok(span) = spans.try_recv() {
-                batch.push(span);
-                if batch.len() == self.batch_spans {
-                    self.send(std::mem::take(&mut batch)).await;
-                }
-            }
-            self.send(batch).await;
-        };
-        if timeout(LAST_SPANS_MAX, last).await.is_err() {
-            tracing::warn!(
-                waiting,
-                "The collector did not take the last spans in time."
-            );
+        if timeout(LAST_SPANS_MAX, all).await.is_err() {
+            tracing::warn!("The collector did not take the last spans in time.");
         }
     }
 
-    async fn send_all(&mut self, spans: &mut mpsc::Receiver<SpanData>) {
-        loop {
+    /// Sends until told to stop, and then what is left.
+    async fn send_all(&mut self, spans: &mut mpsc::Receiver<SpanData>, stop: &CancellationToken) {
+        while let Some(first) = next(spans, stop).await {
             let mut batch = Vec::with_capacity(self.batch_spans);
-            let Some(first) = spans.recv().await else {
-                return;
-            };
             batch.push(first);
             let gathered = async {
-                while batch.len() < self.batch_spans {
-                    let missing = self.batch_spans - batch.len();
-                    if spans.recv_many(&mut batch, missing).await == 0 {
-                        return;
-                    }
+                while batch.len() < self.batch_spans
+                    && let Some(span) = next(spans, stop).await
+                {
+                    batch.push(span);
                 }
             };
             // What is not gathered in time goes with the next.
@@ -180,6 +165,18 @@ impl Sender {
                     tracing::warn!(%error, "The collector does not take spans; deliveries do not wait for it.");
                 }
             }
+        }
+    }
+}
+
+/// The next span; `None` when told to stop and there are no more.
+async fn next(spans: &mut mpsc::Receiver<SpanData>, stop: &CancellationToken) -> Option<SpanData> {
+    tokio::select! {
+        biased;
+        span = spans.recv() => span,
+        () = stop.cancelled() => {
+            spans.close();
+            spans.recv().await
         }
     }
 }
