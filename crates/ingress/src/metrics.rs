@@ -2,10 +2,14 @@
 
 use harkara_core::durability::Durability;
 use harkara_core::signature::Refusal;
+use harkara_telemetry::catalogue::{
+    INGRESS_ACCEPTED_BYTES, INGRESS_DELIVERIES, INGRESS_DURABLE, INGRESS_INVALID_SIGNATURES,
+    INGRESS_REDIS_BREAKER,
+};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::registry::{Registry, Unit};
+use prometheus_client::registry::Registry;
 
 use crate::breaker::STATES;
 
@@ -79,30 +83,13 @@ impl Counters {
     /// Registers the counters; all start at 0, so that a rate is known from the first scrape on.
     pub(crate) fn register(registry: &mut Registry) -> Self {
         let outcomes = Family::<Label, Counter>::default();
-        registry.register(
-            "harkara_ingress_deliveries",
-            "Requests to webhook endpoints by what became of them",
-            outcomes.clone(),
-        );
+        INGRESS_DELIVERIES.register(registry, outcomes.clone());
         let refusals = Family::<Label, Counter>::default();
-        registry.register(
-            "harkara_ingress_invalid_signatures",
-            "Deliveries refused for their signature, by reason",
-            refusals.clone(),
-        );
+        INGRESS_INVALID_SIGNATURES.register(registry, refusals.clone());
         let accepted_bytes = Counter::default();
-        registry.register_with_unit(
-            "harkara_ingress_accepted",
-            "Body bytes of accepted deliveries",
-            Unit::Bytes,
-            accepted_bytes.clone(),
-        );
+        INGRESS_ACCEPTED_BYTES.register(registry, accepted_bytes.clone());
         let levels = Family::<Label, Counter>::default();
-        registry.register(
-            "harkara_ingress_durable",
-            "Accepted deliveries by how durable they were when they were answered",
-            levels.clone(),
-        );
+        INGRESS_DURABLE.register(registry, levels.clone());
         Self {
             levels: Durability::ALL
                 .map(|level| levels.get_or_create_owned(&[("level", level.as_str())])),
@@ -137,11 +124,7 @@ pub(crate) struct BreakerGauge([Gauge; STATES.len()]);
 impl BreakerGauge {
     pub(crate) fn register(registry: &mut Registry) -> Self {
         let states = Family::<Label, Gauge>::default();
-        registry.register(
-            "harkara_ingress_redis_breaker",
-            "1 for the state that the breaker before Redis is in: closed (deliveries go there), failing, unfit",
-            states.clone(),
-        );
+        INGRESS_REDIS_BREAKER.register(registry, states.clone());
         Self(STATES.map(|state| states.get_or_create_owned(&[("state", state)])))
     }
 

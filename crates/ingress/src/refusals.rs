@@ -11,6 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use harkara_core::signature::Refusal;
 use harkara_core::signature::diagnosis::{BODY_BYTES_MAX, Cause, Suspects, likely_cause};
+use harkara_telemetry::catalogue::INGRESS_REFUSED_CAUSES;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
@@ -56,11 +57,7 @@ impl Refusals {
         registry: &mut Registry,
     ) -> (Vec<Self>, Diagnoses) {
         let causes = Family::<Label, Counter>::default();
-        registry.register(
-            "harkara_ingress_refused_causes",
-            "Samples of deliveries whose signature no live secret fits, by likely cause",
-            causes.clone(),
-        );
+        INGRESS_REFUSED_CAUSES.register(registry, causes.clone());
         for code in Cause::CODES {
             drop(causes.get_or_create(&[("cause", code)]));
         }

@@ -4,6 +4,8 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
 
+use crate::catalogue::TELEMETRY_SPANS;
+
 type Label = [(&'static str, &'static str); 1];
 
 /// Spans by what became of them. Clones count together.
@@ -33,10 +35,6 @@ impl Default for Counters {
 
 impl Counters {
     pub(crate) fn register(&self, registry: &mut Registry) {
-        registry.register(
-            "harkara_telemetry_spans",
-            "Spans by what became of them: the collector took them, too many waited for it, or it did not take them",
-            self.by_outcome.clone(),
-        );
+        TELEMETRY_SPANS.register(registry, self.by_outcome.clone());
     }
 }

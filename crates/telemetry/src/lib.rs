@@ -4,6 +4,8 @@
 //! delivery that nobody keeps costs a few of those, and one that turned out to be slow or to fail can be
 //! kept all the same.
 
+pub mod catalogue;
+
 mod environment;
 
 mod sampling;

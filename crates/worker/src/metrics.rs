@@ -3,6 +3,10 @@
 use std::time::Duration;
 
 use harkara_storage::commit::Outcome;
+use harkara_telemetry::catalogue::{
+    WORKER_BATCH_SECONDS, WORKER_BATCHES, WORKER_ENTRIES_SET_ASIDE, WORKER_ENTRIES_TAKEN_OVER,
+    WORKER_EVENTS, WORKER_GROUPS_RECREATED, WORKER_SNAPSHOTS, WORKER_WAITS,
+};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -51,46 +55,14 @@ impl Counters {
             waits: Counter::default(),
             groups_recreated: Counter::default(),
         };
-        registry.register(
-            "harkara_worker_events",
-            "Events by outcome",
-            counters.events.clone(),
-        );
-        registry.register(
-            "harkara_worker_snapshots",
-            "Entity snapshots by effect: changed a row, or came late and changed nothing",
-            counters.snapshots.clone(),
-        );
-        registry.register(
-            "harkara_worker_batches",
-            "Committed batches",
-            counters.batches.clone(),
-        );
-        registry.register(
-            "harkara_worker_batch_seconds",
-            "Time from taking up a batch of fresh deliveries to its acknowledgement",
-            counters.batch_seconds.clone(),
-        );
-        registry.register(
-            "harkara_worker_entries_taken_over",
-            "Pending entries taken over from other consumers",
-            counters.taken_over.clone(),
-        );
-        registry.register(
-            "harkara_worker_entries_set_aside",
-            "Entries stored as failed because workers died with them",
-            counters.set_aside.clone(),
-        );
-        registry.register(
-            "harkara_worker_waits",
-            "Times a batch had to wait for PostgreSQL or Redis",
-            counters.waits.clone(),
-        );
-        registry.register(
-            "harkara_worker_groups_recreated",
-            "Times a consumer group was found missing and created anew",
-            counters.groups_recreated.clone(),
-        );
+        WORKER_EVENTS.register(registry, counters.events.clone());
+        WORKER_SNAPSHOTS.register(registry, counters.snapshots.clone());
+        WORKER_BATCHES.register(registry, counters.batches.clone());
+        WORKER_BATCH_SECONDS.register(registry, counters.batch_seconds.clone());
+        WORKER_ENTRIES_TAKEN_OVER.register(registry, counters.taken_over.clone());
+        WORKER_ENTRIES_SET_ASIDE.register(registry, counters.set_aside.clone());
+        WORKER_WAITS.register(registry, counters.waits.clone());
+        WORKER_GROUPS_RECREATED.register(registry, counters.groups_recreated.clone());
         counters
     }
 

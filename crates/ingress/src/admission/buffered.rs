@@ -1,7 +1,8 @@
 //! The bytes of all bodies in memory, counted and bounded.
 
+use harkara_telemetry::catalogue::INGRESS_BUFFERED_BYTES;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::registry::{Registry, Unit};
+use prometheus_client::registry::Registry;
 
 /// How many bytes of bodies the process holds; shared by its server threads.
 pub(crate) struct Buffered {
@@ -29,12 +30,7 @@ impl Buffered {
 
     /// Shows the bytes among the metrics.
     pub(crate) fn register(&self, registry: &mut Registry) {
-        registry.register_with_unit(
-            "harkara_ingress_buffered",
-            "Body bytes held in memory by requests in flight",
-            Unit::Bytes,
-            self.bytes.clone(),
-        );
+        INGRESS_BUFFERED_BYTES.register(registry, self.bytes.clone());
     }
 
     /// The charge of a new request, which holds nothing yet.

@@ -5,10 +5,11 @@ use std::sync::atomic::AtomicI64;
 use harkara_core::endpoint::EndpointName;
 use harkara_core::secret::Fingerprint;
 use harkara_core::time::ReceivedAt;
+use harkara_telemetry::catalogue::{INGRESS_SECRET_LAST_USED, INGRESS_SECRET_USED};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::registry::{Registry, Unit};
+use prometheus_client::registry::Registry;
 
 /// The metrics of all secrets: no more than those that are live. Cheap to clone.
 #[derive(Clone)]
@@ -30,18 +31,9 @@ impl Uses {
     /// Registers the metrics.
     pub(crate) fn register(registry: &mut Registry) -> Self {
         let used = Family::<Label, Counter>::default();
-        registry.register(
-            "harkara_ingress_secret_used",
-            "Deliveries by the live secret that verified them, which its fingerprint names",
-            used.clone(),
-        );
+        INGRESS_SECRET_USED.register(registry, used.clone());
         let last_used = Family::<Label, LastUsed>::default();
-        registry.register_with_unit(
-            "harkara_ingress_secret_last_used_timestamp",
-            "When a live secret last verified a delivery in this process; 0 for never",
-            Unit::Seconds,
-            last_used.clone(),
-        );
+        INGRESS_SECRET_LAST_USED.register(registry, last_used.clone());
         Self { used, last_used }
     }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use harkara_core::secret::{Fingerprint, Secret};
 use harkara_runtime::settings::{UnusableSecretsFile, read_secrets_file};
+use harkara_telemetry::catalogue::INGRESS_SECRETS_RELOADS;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
@@ -44,11 +45,7 @@ impl SecretsWatch {
         registry: &mut Registry,
     ) -> Self {
         let reloads = Family::<[(&'static str, &'static str); 1], Counter>::default();
-        registry.register(
-            "harkara_ingress_secrets_reloads",
-            "Looks at files of secrets that found them changed, or failed and left the secrets as they were",
-            reloads.clone(),
-        );
+        INGRESS_SECRETS_RELOADS.register(registry, reloads.clone());
         let watched = |live: &Arc<LiveSecrets>| {
             Some(WatchedFile {
                 path: live.file()?.to_owned(),
