@@ -1,9 +1,11 @@
 //! Every metric: its name, kind, labels and meaning. Code, references and tests take them from here.
 
+mod backlog;
 mod ingress;
 mod process;
 mod worker;
 
+pub use backlog::*;
 pub use ingress::*;
 pub use process::*;
 pub use worker::*;
@@ -78,7 +80,8 @@ impl Metric {
 
 /// All metrics, those of each process together.
 pub fn all() -> impl Iterator<Item = &'static Metric> {
-    INGRESS.iter().chain(WORKER).chain(PROCESS).copied()
+    let of_all = BACKLOG.iter().chain(PROCESS);
+    INGRESS.iter().chain(WORKER).chain(of_all).copied()
 }
 
 const fn metric(

@@ -106,6 +106,22 @@ pub const INGRESS_APPEND_GROUP: Metric = metric(
     "Deliveries appended together and confirmed at once",
 );
 
+/// Deliveries that wait for the inbox.
+pub const INGRESS_INBOX_WAITING: Metric = metric(
+    "harkara_ingress_inbox_waiting",
+    Kind::Gauge,
+    &[],
+    "Deliveries that are being stored in PostgreSQL or wait for it, because Redis did not take them",
+);
+
+/// Deliveries by the place of the secret that fitted.
+pub const INGRESS_MATCHED_SECRETS: Metric = metric(
+    "harkara_ingress_matched_secrets_total",
+    Kind::Counter,
+    &[one_of("age", &["newest", "older"])],
+    "Rightly signed deliveries by whether the newest of the endpoint's live secrets fitted or an older one",
+);
+
 /// Uses of each live secret.
 pub const INGRESS_SECRET_USED: Metric = metric(
     "harkara_ingress_secret_used_total",
@@ -164,6 +180,8 @@ pub(super) const INGRESS: &[&Metric] = &[
     &INGRESS_REDIS_BREAKER,
     &INGRESS_INVALID_SIGNATURES,
     &INGRESS_REFUSED_CAUSES,
+    &INGRESS_INBOX_WAITING,
+    &INGRESS_MATCHED_SECRETS,
     &INGRESS_SECRET_USED,
     &INGRESS_SECRET_LAST_USED,
     &INGRESS_SECRETS_RELOADS,

@@ -1,6 +1,14 @@
 //! Metrics of every process.
 
-use super::{Kind, Metric, metric, one_of};
+use super::{Kind, Metric, metric, named, one_of};
+
+/// The version that runs.
+pub const BUILD_INFO: Metric = metric(
+    "harkara_build_info",
+    Kind::Gauge,
+    &[named("version", "the version of the binary")],
+    "1, with the version of the binary as a label",
+);
 
 /// Spans by what became of them.
 pub const TELEMETRY_SPANS: Metric = metric(
@@ -11,4 +19,4 @@ pub const TELEMETRY_SPANS: Metric = metric(
 );
 
 /// All of them.
-pub(super) const PROCESS: &[&Metric] = &[&TELEMETRY_SPANS];
+pub(super) const PROCESS: &[&Metric] = &[&BUILD_INFO, &TELEMETRY_SPANS];

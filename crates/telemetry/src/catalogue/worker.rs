@@ -16,6 +16,14 @@ pub const WORKER_EVENTS: Metric = metric(
     "Events by name and by what became of them: processed, stored as a dead letter, stored to be retried, known before, or settled by another worker meanwhile",
 );
 
+/// Attempts that events took.
+pub const WORKER_ATTEMPTS: Metric = metric(
+    "harkara_worker_attempts",
+    Kind::Histogram,
+    &[],
+    "Attempts that an event had taken when it was processed or stored as a dead letter",
+);
+
 /// Snapshots by effect.
 pub const WORKER_SNAPSHOTS: Metric = metric(
     "harkara_worker_snapshots_total",
@@ -119,6 +127,7 @@ pub const WORKER_POOL_CONNECTIONS: Metric = metric(
 pub(super) const WORKER: &[&Metric] = &[
     &WORKER_EVENTS,
     &WORKER_RECEIPT_TO_COMMIT_SECONDS,
+    &WORKER_ATTEMPTS,
     &WORKER_SNAPSHOTS,
     &WORKER_BATCHES,
     &WORKER_BATCH_EVENTS,
