@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix_web::dev::Server;
 use actix_web::http::header::HeaderValue;
@@ -35,6 +35,7 @@ use crate::receive::{Endpoint, Receiver, Rules, routes};
 use crate::refusals::{Diagnoses, Refusals};
 use crate::schema::{self, UnknownSchema};
 use crate::secrets::{LiveSecrets, SecretsWatch, Uses};
+use crate::streak::{self, Streak};
 use crate::tls::Tls;
 
 /// How often each server thread shows that it moves.
@@ -135,16 +136,22 @@ impl App {
         let tls = tls.map_err(StartError::Certificate)?;
         let found = first_look(&settings.redis, &settings.ingress).await?;
         schema::check(&settings.postgres).await?;
-        let inbox =
-            Inbox::open(&settings.ingress, &settings.postgres).map_err(StartError::Inbox)?;
-
         let mut registry = Registry::default();
+        let inbox = Inbox::open(&settings.ingress, &settings.postgres, &mut registry)
+            .map_err(StartError::Inbox)?;
         let secrets = live_secrets(settings, &Uses::register(&mut registry));
         let secrets_poll = settings.ingress.secrets_poll;
         let secrets_watch = SecretsWatch::new(&secrets, secrets_poll, &mut registry);
         let (refusals, diagnoses) = Refusals::of_all(&secrets, &mut registry);
         let rules = Arc::new(rules(settings, secrets, refusals));
         rules.buffered.register(&mut registry);
+        let endpoints = rules.endpoints.values();
+        streak::register(
+            endpoints
+                .map(|endpoint| (endpoint.name.clone(), endpoint.streak.clone()))
+                .collect(),
+            &mut registry,
+        );
         let breaker = Arc::new(Breaker::new(found, BreakerGauge::register(&mut registry)));
         let shared = Arc::new(Shared {
             rules,
@@ -260,6 +267,7 @@ fn live_secrets(settings: &Settings, uses: &Uses) -> Vec<Arc<LiveSecrets>> {
 }
 
 fn rules(settings: &Settings, secrets: Vec<Arc<LiveSecrets>>, refusals: Vec<Refusals>) -> Rules {
+    let began = Instant::now();
     let endpoints: HashMap<String, Endpoint> = secrets
         .into_iter()
         .zip(refusals)
@@ -273,6 +281,7 @@ fn rules(settings: &Settings, secrets: Vec<Arc<LiveSecrets>>, refusals: Vec<Refu
                     secrets,
                     refusals,
                     gate: Gate::new(allow, settings.ingress.endpoint_rate),
+                    streak: Streak::new(began),
                 },
             )
         })
@@ -350,6 +359,7 @@ impl Shared {
                 self.inbox.clone(),
                 &self.redis,
                 self.append_timeout,
+                &self.counters.append_group,
             ),
             counters: self.counters.clone(),
             tracer: self.tracer.clone(),

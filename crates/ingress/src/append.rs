@@ -13,6 +13,7 @@ use harkara_core::entry;
 use harkara_core::lane::{LANES, Lane};
 use harkara_runtime::redis::{Confirmation, SharedConnection, connect_shared};
 use harkara_runtime::settings::RedisSettings;
+use prometheus_client::metrics::histogram::Histogram;
 use redis::{Cmd, RedisError};
 use tokio::sync::{mpsc, oneshot};
 
@@ -70,13 +71,24 @@ impl Appender {
     ///
     /// Where Redis answers from memory and its answer is all that is asked, appends go each as it comes,
     /// which is faster. Where it fsyncs before it answers, or is asked whether it has, they go in groups.
-    pub(crate) fn new(redis: &RedisSettings, levels: &Confirmations, timeout: Duration) -> Self {
+    pub(crate) fn new(
+        redis: &RedisSettings,
+        levels: &Confirmations,
+        timeout: Duration,
+        group_sizes: &Histogram,
+    ) -> Self {
         let mut roads: HashMap<Confirmation, Rc<Road>> = HashMap::new();
         let roads = Lane::ALL.map(|lane| {
             let confirmation = levels.confirmation(lane);
             let road = roads.entry(confirmation).or_insert_with(|| {
                 let grouped = levels.fsyncs_before_answer || confirmation != Confirmation::ANSWER;
-                Rc::new(Road::laid(redis, grouped, confirmation, timeout))
+                Rc::new(Road::laid(
+                    redis,
+                    grouped,
+                    confirmation,
+                    timeout,
+                    group_sizes,
+                ))
             });
             road.clone()
         });
@@ -117,6 +129,7 @@ impl Road {
         grouped: bool,
         confirmation: Confirmation,
         timeout: Duration,
+        group_sizes: &Histogram,
     ) -> Self {
         if !grouped {
             return Self::Single(connect_shared(redis));
@@ -125,6 +138,7 @@ impl Road {
             || connect_shared(redis),
             confirmation,
             timeout,
+            group_sizes.clone(),
         ))
     }
 

@@ -10,6 +10,7 @@ use harkara_core::delivery::VerifiedDelivery;
 use harkara_core::durability::Durability;
 use harkara_core::lane::Lane;
 use harkara_runtime::settings::RedisSettings;
+use prometheus_client::metrics::histogram::Histogram;
 use tokio::time::{Instant, timeout_at};
 
 use crate::append::{AppendedEntry, Appender};
@@ -33,6 +34,8 @@ pub(crate) struct Ways {
     inbox: Option<Inbox>,
     redis: RedisSettings,
     append_timeout: Duration,
+    /// How many were appended together.
+    append_group: Histogram,
     /// The longest time to an answer, whichever way it is.
     answer_max: Duration,
     /// The appender, and the breaker's generation that it is of: what connections an outage has left behind
@@ -47,6 +50,7 @@ impl Ways {
         inbox: Option<Inbox>,
         redis: &RedisSettings,
         append_timeout: Duration,
+        append_group: &Histogram,
     ) -> Self {
         let inbox_timeout = inbox.as_ref().map_or(Duration::ZERO, Inbox::timeout);
         Self {
@@ -55,6 +59,7 @@ impl Ways {
             inbox,
             redis: redis.clone(),
             append_timeout,
+            append_group: append_group.clone(),
             appender: RefCell::new(None),
         }
     }
@@ -127,7 +132,12 @@ impl Ways {
             return Some(appender.clone());
         }
         let (generation, confirmations) = self.breaker.confirmations();
-        let appender = Appender::new(&self.redis, &confirmations?, self.append_timeout);
+        let appender = Appender::new(
+            &self.redis,
+            &confirmations?,
+            self.append_timeout,
+            &self.append_group,
+        );
         let appender = Rc::new(appender);
         self.appender.replace(Some((generation, appender.clone())));
         Some(appender)

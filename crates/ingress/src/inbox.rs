@@ -14,7 +14,12 @@ use harkara_runtime::settings::{IngressSettings, PostgresSettings};
 use harkara_storage::commit::{CommittedBatch, Repeats, commit};
 use harkara_storage::record::{ClaimedEvent, EventRecord, Origin, Verdict};
 use harkara_storage::{Pool, PoolSettings, Remedy, StorageError};
+use harkara_telemetry::catalogue::INGRESS_INBOX_WAITING;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+
+use crate::metrics::InHand;
 
 /// Most deliveries of one transaction: as many as a worker commits at once.
 const GROUP_ENTRIES_MAX: usize = 400;
@@ -35,6 +40,7 @@ pub(crate) struct Inbox {
     waiting: mpsc::Sender<Waiting>,
     bytes: Arc<Semaphore>,
     timeout: Duration,
+    in_hand: Gauge,
 }
 
 /// The proof that a delivery is committed to PostgreSQL.
@@ -67,7 +73,10 @@ impl Inbox {
     pub(crate) fn open(
         settings: &IngressSettings,
         postgres: &PostgresSettings,
+        registry: &mut Registry,
     ) -> Result<Option<Self>, StorageError> {
+        let in_hand = Gauge::default();
+        INGRESS_INBOX_WAITING.register(registry, in_hand.clone());
         if settings.inbox_connections_max == 0 {
             return Ok(None);
         }
@@ -92,6 +101,7 @@ impl Inbox {
             waiting: sender,
             bytes: Arc::new(Semaphore::new(WAITING_BYTES_MAX)),
             timeout: settings.inbox_timeout,
+            in_hand,
         }))
     }
 
@@ -102,6 +112,7 @@ impl Inbox {
         lane: Lane,
         event_name: &str,
     ) -> Result<StoredDelivery, NotStored> {
+        let _in_hand = InHand::new(&self.in_hand);
         let n_bytes = u32::try_from(delivery.body().len()).map_err(|_| NotStored::Full)?;
         let bytes = self.bytes.clone().try_acquire_many_owned(n_bytes);
         let (confirm, confirmed) = oneshot::channel();

@@ -30,6 +30,8 @@ mod answer;
 
 mod metrics;
 
+mod streak;
+
 mod backlog;
 
 mod readiness;

@@ -13,7 +13,7 @@ use harkara_core::endpoint::EndpointName;
 use harkara_core::entry::event_name;
 use harkara_core::ids::EventId;
 use harkara_core::lane::{Lane, LaneTable};
-use harkara_core::signature::{Refusal, verify};
+use harkara_core::signature::{Refusal, check_form, verify};
 use harkara_core::time::ReceivedAt;
 use harkara_core::trace::TraceContext;
 use harkara_runtime::clock;
@@ -27,6 +27,7 @@ use crate::durable::{Durable, NotDurable, Ways};
 use crate::metrics::{Counters, Outcome};
 use crate::refusals::Refusals;
 use crate::secrets::LiveSecrets;
+use crate::streak::Streak;
 use crate::trail::Trail;
 
 const SIGNATURE: HeaderName = HeaderName::from_static("x-razorpay-signature");
@@ -63,6 +64,7 @@ pub(crate) struct Endpoint {
     pub(crate) secrets: Arc<LiveSecrets>,
     pub(crate) refusals: Refusals,
     pub(crate) gate: Gate,
+    pub(crate) streak: Streak,
 }
 
 /// The routes of the public port.
@@ -94,6 +96,8 @@ async fn receive(
     receiver: web::Data<Receiver>,
 ) -> HttpResponse {
     let received_at = clock::now();
+    let since = Instant::now();
+    let _in_hand = receiver.counters.begin();
     connections::is_busy(&request);
     let headers = request.headers();
     let caller = caller(headers);
@@ -113,9 +117,17 @@ async fn receive(
             trail.as_mut(),
         )
         .await;
-    receiver.counters.count(taken.outcome);
-    if let Some(trail) = trail {
-        trail.end(&receiver.tracer, &request, &taken);
+    let trace_id = trail.and_then(|trail| trail.end(&receiver.tracer, &request, &taken));
+    receiver
+        .counters
+        .end(taken.outcome, since.elapsed(), trace_id);
+    if let Some(endpoint) = taken.endpoint {
+        match taken.outcome {
+            Outcome::Accepted => endpoint.streak.succeeded(),
+            // Anybody may send what Razorpay would not have signed.
+            _ if check_form(signature(headers)).is_ok() => endpoint.streak.failed(),
+            _ => {}
+        }
     }
     taken.response
 }
@@ -128,7 +140,7 @@ impl Receiver {
         received_at: ReceivedAt,
         trace: TraceContext,
         mut trail: Option<&mut Trail>,
-    ) -> Taken {
+    ) -> Taken<'_> {
         let rules = &*self.rules;
         let headers = request.headers();
         if header_bytes(headers) > rules.header_bytes_max {
@@ -158,7 +170,7 @@ impl Receiver {
         };
 
         let verifying = trail.is_some().then(Instant::now);
-        let signature = headers.get(&SIGNATURE).map(HeaderValue::as_bytes);
+        let signature = signature(headers);
         let delivery = Delivery {
             endpoint: endpoint.name.clone(),
             event_id: text(headers, &EVENT_ID).and_then(EventId::from_header),
@@ -173,6 +185,7 @@ impl Receiver {
             let verified = verify(delivery, secrets.keys());
             if let Ok(verified) = &verified {
                 secrets.count_use(verified);
+                self.counters.matched(verified.secret_position());
             }
             verified
         };
@@ -195,7 +208,7 @@ impl Receiver {
     }
 
     /// Makes a verified delivery durable.
-    async fn keep(&self, verified: VerifiedDelivery, trail: Option<&mut Trail>) -> Taken {
+    async fn keep(&self, verified: VerifiedDelivery, trail: Option<&mut Trail>) -> Taken<'_> {
         let appending = trail.is_some().then(Instant::now);
         let event_name = event_name(verified.body());
         let lane = self.rules.lanes.lane_of(event_name.as_deref());
@@ -229,11 +242,11 @@ impl Receiver {
 }
 
 /// What became of a request, and what is known of its delivery.
-pub(crate) struct Taken {
+pub(crate) struct Taken<'a> {
     pub(crate) outcome: Outcome,
     pub(crate) response: HttpResponse,
     /// The endpoint, where it is one of ours.
-    pub(crate) endpoint: Option<EndpointName>,
+    pub(crate) endpoint: Option<&'a Endpoint>,
     pub(crate) refusal: Option<Refusal>,
     pub(crate) delivery: Option<Passed>,
 }
@@ -246,7 +259,7 @@ pub(crate) struct Passed {
     pub(crate) level: Option<Durability>,
 }
 
-impl Taken {
+impl<'a> Taken<'a> {
     /// What was answered before anything was known of a delivery.
     fn unread(outcome: Outcome, response: HttpResponse) -> Self {
         Self {
@@ -258,9 +271,9 @@ impl Taken {
         }
     }
 
-    fn at(self, endpoint: &Endpoint) -> Self {
+    fn at(self, endpoint: &'a Endpoint) -> Self {
         Self {
-            endpoint: Some(endpoint.name.clone()),
+            endpoint: Some(endpoint),
             ..self
         }
     }
@@ -299,6 +312,10 @@ fn without_body(no_body: NoBody, retry_after: &HeaderValue) -> (Outcome, HttpRes
         NoBody::Incomplete => (Outcome::Incomplete, answer::body_incomplete()),
         NoBody::Overloaded => (Outcome::Overloaded, answer::overloaded(retry_after)),
     }
+}
+
+fn signature(headers: &HeaderMap) -> Option<&[u8]> {
+    headers.get(&SIGNATURE).map(HeaderValue::as_bytes)
 }
 
 /// The trace context that the caller sent, where it did.

@@ -36,25 +36,22 @@ impl Streak {
         }))
     }
 
-    /// Counts an answer.
-    pub(crate) fn answered(&self, is_success: bool) {
-        let Since {
-            failing_at,
-            failing,
-            ..
-        } = &*self.0;
-        if is_success {
-            // Reading is cheaper than writing where many threads do it.
-            if failing_at.load(Ordering::Relaxed) != 0 {
-                failing_at.store(0, Ordering::Relaxed);
-                failing.store(0, Ordering::Relaxed);
-            }
-            return;
+    /// An answer was 2xx: the streak is over.
+    pub(crate) fn succeeded(&self) {
+        // Reading is cheaper than writing where many threads do it.
+        if self.0.failing_at.load(Ordering::Relaxed) != 0 {
+            self.0.failing_at.store(0, Ordering::Relaxed);
+            self.0.failing.store(0, Ordering::Relaxed);
         }
-        failing.fetch_add(1, Ordering::Relaxed);
-        if failing_at.load(Ordering::Relaxed) == 0 {
+    }
+
+    /// Another answer was not.
+    pub(crate) fn failed(&self) {
+        self.0.failing.fetch_add(1, Ordering::Relaxed);
+        if self.0.failing_at.load(Ordering::Relaxed) == 0 {
             // Whoever is first, it is the same moment.
-            failing_at.store(self.millis_at(Instant::now()) + 1, Ordering::Relaxed);
+            let now = self.millis_at(Instant::now()) + 1;
+            self.0.failing_at.store(now, Ordering::Relaxed);
         }
     }
 
@@ -122,15 +119,15 @@ mod tests {
     fn a_streak_runs_from_its_first_failure_until_a_success() {
         let streak = Streak::new(Instant::now());
         assert_eq!(streak.disabled_in(Instant::now()), DISABLED_AFTER);
-        streak.answered(false);
-        streak.answered(false);
+        streak.failed();
+        streak.failed();
         assert!(streak.failing() > 1.5);
         let in_an_hour = Instant::now() + Duration::from_hours(1);
         let left = streak.disabled_in(in_an_hour);
         assert!(left <= Duration::from_hours(23), "{left:?}");
         let in_two_days = Instant::now() + Duration::from_hours(48);
         assert_eq!(streak.disabled_in(in_two_days), Duration::ZERO);
-        streak.answered(true);
+        streak.succeeded();
         assert_eq!(streak.disabled_in(in_an_hour), DISABLED_AFTER);
         assert!(streak.failing() < 0.5);
     }

@@ -63,15 +63,21 @@ impl Trail {
         self.appended = Some((from, Instant::now()));
     }
 
-    /// Writes the spans down where the trace is kept: by sampling, or because of its end.
-    pub(crate) fn end(self, tracer: &Tracer, request: &HttpRequest, taken: &Taken) {
+    /// Writes the spans down where the trace is kept: by sampling, or because of its end. Tells the id of a
+    /// trace that is.
+    pub(crate) fn end(
+        self,
+        tracer: &Tracer,
+        request: &HttpRequest,
+        taken: &Taken<'_>,
+    ) -> Option<String> {
         let now = Instant::now();
         let is_refused = taken.outcome != Outcome::Accepted;
         let is_notable = is_refused || tracer.is_slow(now - self.line.origin());
         // Anybody may ask for a refused request to be kept, so that these are bounded whoever asks.
         let is_kept = (self.is_kept && !is_refused) || (is_notable && tracer.keeps_notable(now));
         if !is_kept {
-            return;
+            return None;
         }
         tracer.record(self.receive_span(now, request, taken));
         if let Some(times) = self.verified {
@@ -84,6 +90,7 @@ impl Trail {
         if let (Some(times), Some(passed)) = (self.appended, &taken.delivery) {
             tracer.record(self.append_span(times, passed));
         }
+        Some(self.receive.trace_id())
     }
 
     fn span(
@@ -96,7 +103,7 @@ impl Trail {
         Span::new(name, kind, place, &self.line, times)
     }
 
-    fn receive_span(&self, now: Instant, request: &HttpRequest, taken: &Taken) -> Span {
+    fn receive_span(&self, now: Instant, request: &HttpRequest, taken: &Taken<'_>) -> Span {
         let status = taken.response.status();
         let route = request.match_pattern().unwrap_or_default();
         let scheme = if request.app_config().secure() {
@@ -118,7 +125,7 @@ impl Trail {
             .with("harkara.outcome", taken.outcome.code())
             .with_some(
                 "harkara.endpoint",
-                taken.endpoint.as_ref().map(ToString::to_string),
+                taken.endpoint.map(|endpoint| endpoint.name.to_string()),
             );
         let span = match &taken.delivery {
             Some(passed) => passed.told_by(span),

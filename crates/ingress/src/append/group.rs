@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use harkara_runtime::redis::{Confirmation, SharedConnection};
+use prometheus_client::metrics::histogram::Histogram;
 use redis::{Cmd, ErrorKind, Pipeline, RedisError, Value};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
@@ -88,6 +89,7 @@ pub(super) fn gather(
     connect: impl Fn() -> SharedConnection,
     confirmation: Confirmation,
     timeout: Duration,
+    sizes: Histogram,
 ) -> mpsc::Sender<Append> {
     let (sender, mut waiting) = mpsc::channel(WAITING_MAX);
     let entries_max = match confirmation {
@@ -123,6 +125,8 @@ pub(super) fn gather(
             let Some(group) = next_group(&mut waiting, entries_max).await else {
                 return;
             };
+            #[expect(clippy::cast_precision_loss, reason = "a group is bounded")]
+            sizes.observe(group.len() as f64);
             next_at = Instant::now() + gap;
             let sending = Sending {
                 connection: idle.borrow_mut().pop().expect("as many as permits"),

@@ -103,7 +103,7 @@ pub const INGRESS_APPEND_GROUP: Metric = metric(
     "harkara_ingress_append_group",
     Kind::Histogram,
     &[],
-    "Deliveries appended together and confirmed at once",
+    "Deliveries appended together and confirmed at once, where a level is confirmed in groups",
 );
 
 /// Deliveries that wait for the inbox.
@@ -157,7 +157,7 @@ pub const INGRESS_FAILING_STREAK: Metric = metric(
     "harkara_ingress_failing_streak",
     Kind::Gauge,
     &[named("endpoint", "the endpoints of the settings")],
-    "Answers to rightly signed deliveries since the last 2xx that were none, by this process",
+    "Answers of this process other than 2xx since its last 2xx, to requests with a signature of the right form",
 );
 
 /// The time until Razorpay disables an endpoint.
