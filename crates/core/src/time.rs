@@ -1,5 +1,7 @@
 //! Two clocks that must not be mixed: Razorpay's, in whole seconds, and ours, in milliseconds.
 
+use std::time::Duration;
+
 /// An instant by Razorpay's clock, in whole seconds since 1970. Never the receipt time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EventTime(i64);
@@ -42,5 +44,13 @@ impl ReceivedAt {
     #[must_use]
     pub fn millis(self) -> i64 {
         self.0
+    }
+
+    /// The time that has passed since another instant, none where that one is later: the clocks of two machines
+    /// differ.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Duration {
+        let millis = self.0.saturating_sub(earlier.0);
+        Duration::from_millis(u64::try_from(millis).unwrap_or(0))
     }
 }

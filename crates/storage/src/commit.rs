@@ -29,12 +29,19 @@ pub use repeats::Repeats;
 pub struct CommittedBatch {
     entries: Vec<EntryRef>,
     outcome: Outcome,
-    repeated: Vec<usize>,
+    untouched: Untouched,
     statements: Vec<StatementTime>,
 }
 
-/// What became of a batch's events, and the positions of those that were known already.
-type Settled = (Outcome, Vec<usize>);
+/// The positions of a batch's events that had no effect.
+#[derive(Debug, Default)]
+struct Untouched {
+    repeated: HashSet<usize>,
+    superseded: HashSet<usize>,
+}
+
+/// What became of a batch's events.
+type Settled = (Outcome, Untouched);
 
 /// What became of a batch's events.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -71,7 +78,13 @@ impl CommittedBatch {
     /// Whether the record at a position was a delivery of an event that was already known.
     #[must_use]
     pub fn is_repeated(&self, at: usize) -> bool {
-        self.repeated.contains(&at)
+        self.untouched.repeated.contains(&at)
+    }
+
+    /// Whether the record at a position was a ledger row that someone else had settled meanwhile.
+    #[must_use]
+    pub fn is_superseded(&self, at: usize) -> bool {
+        self.untouched.superseded.contains(&at)
     }
 
     /// The times of its statements, in the order of their ends.
@@ -108,24 +121,24 @@ pub async fn commit(
                 .await;
             match applied {
                 Err(error) if error.refuses_repeats() => repeats.expect(true),
-                settled => return Ok((settled?, Vec::new())),
+                settled => return Ok((settled?, Untouched::default())),
             }
         }
-        let (outcome, repeated) = connection
+        let (outcome, untouched) = connection
             .transaction(async |connection| apply(connection, records).await)
             .await?;
         // Ledger rows say nothing about fresh deliveries.
         if records.iter().any(identify::is_fresh) {
             repeats.expect(outcome.duplicates > 0);
         }
-        Ok::<Settled, StorageError>((outcome, repeated))
+        Ok::<Settled, StorageError>((outcome, untouched))
     });
     let (settled, statements) = collected(committing).await;
-    let (outcome, repeated) = settled?;
+    let (outcome, untouched) = settled?;
     Ok(CommittedBatch {
         entries,
         outcome,
-        repeated,
+        untouched,
         statements,
     })
 }
@@ -163,11 +176,14 @@ async fn apply(
     let applied = || applied.iter().map(|(_, record)| *record);
     let projection = projection_of(applied());
     let mut outcome = Outcome::of(applied());
-    outcome.duplicates = identified.repeated.len();
-    outcome.superseded = left
-        .iter()
-        .filter(|(_, record)| matches!(record.claimed.origin, Origin::Ledger { .. }))
-        .count();
+    let of_ledger = |record: &EventRecord| matches!(record.claimed.origin, Origin::Ledger { .. });
+    let superseded = left.iter().filter(|(_, record)| of_ledger(record));
+    let untouched = Untouched {
+        repeated: identified.repeated.iter().map(|(at, _)| *at).collect(),
+        superseded: superseded.map(|(at, _)| *at).collect(),
+    };
+    outcome.duplicates = untouched.repeated.len();
+    outcome.superseded = untouched.superseded.len();
 
     if !identified.repeated.is_empty() {
         // What is counted may be a row of this very batch; and ledger rows are locked before the rows of
@@ -175,8 +191,7 @@ async fn apply(
         ledger_rows::insert(connection, records, &identified.fresh).await?;
         duplicates::count(connection, records, &identified.repeated).await?;
         outcome.applied = projections::write(connection, &projection).await?;
-        let repeated = identified.repeated.into_iter();
-        return Ok((outcome, repeated.map(|(at, _)| at).collect()));
+        return Ok((outcome, untouched));
     }
     // All at once: the server has the next statement when it has done with one, and the rows of that one
     // are laid out meanwhile.
@@ -186,7 +201,7 @@ async fn apply(
         projections::write(connection, &projection),
     )?;
     outcome.applied = applied;
-    Ok((outcome, Vec::new()))
+    Ok((outcome, untouched))
 }
 
 impl Outcome {

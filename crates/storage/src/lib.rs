@@ -23,5 +23,5 @@ pub mod audit;
 pub mod inspection;
 
 pub use error::{Remedy, StorageError};
-pub use pool::{Pool, PoolSettings};
+pub use pool::{Pool, PoolSettings, PoolUse};
 pub use statement_times::StatementTime;

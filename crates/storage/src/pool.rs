@@ -35,6 +35,15 @@ pub struct PoolSettings {
     pub statement_timeout: Duration,
 }
 
+/// The connections of a pool by their use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PoolUse {
+    /// Lent, or being opened for somebody.
+    pub in_use: usize,
+    /// Open and waiting to be lent.
+    pub idle: usize,
+}
+
 /// A pool of connections, cheap to clone. It connects when first asked.
 #[derive(Clone)]
 pub struct Pool {
@@ -136,6 +145,16 @@ impl Pool {
             self.inner.retain(|_, _| false);
         }
         result
+    }
+
+    /// How its connections are used now.
+    #[must_use]
+    pub fn use_now(&self) -> PoolUse {
+        let status = self.inner.status();
+        PoolUse {
+            in_use: status.size.saturating_sub(status.available),
+            idle: status.available,
+        }
     }
 
     /// Asks the server for an answer.

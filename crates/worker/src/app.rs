@@ -28,7 +28,7 @@ use crate::error::GroupError;
 use crate::group::Group;
 use crate::held::Held;
 use crate::janitor;
-use crate::metrics::Counters;
+use crate::metrics::{Counters, register_pool};
 use crate::permits::Permits;
 use crate::road::{Retries, Road};
 use crate::take_over::{TakeOver, keep_claims};
@@ -136,6 +136,7 @@ impl App {
 
         let mut registry = Registry::default();
         let counters = Counters::register(&mut registry);
+        register_pool(database.clone(), &mut registry);
         tracer.register(&mut registry);
         let worker = &settings.worker;
         let held = Arc::new(Held::new());

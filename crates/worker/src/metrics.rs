@@ -1,17 +1,26 @@
-//! What the worker counts. Counted by batch, not by event.
+//! What the worker counts.
+
+mod events;
+mod pool;
 
 use std::time::Duration;
 
-use harkara_storage::commit::Outcome;
+use harkara_storage::commit::CommittedBatch;
+use harkara_storage::record::EventRecord;
 use harkara_telemetry::catalogue::{
-    WORKER_BATCH_SECONDS, WORKER_BATCHES, WORKER_ENTRIES_SET_ASIDE, WORKER_ENTRIES_TAKEN_OVER,
-    WORKER_EVENTS, WORKER_GROUPS_RECREATED, WORKER_SNAPSHOTS, WORKER_WAITS,
+    WORKER_BATCH_EVENTS, WORKER_BATCH_SECONDS, WORKER_BATCHES, WORKER_ENTRIES_SET_ASIDE,
+    WORKER_ENTRIES_TAKEN_OVER, WORKER_GROUPS_RECREATED, WORKER_SNAPSHOTS, WORKER_STAGE_SECONDS,
+    WORKER_STATEMENT_SECONDS, WORKER_WAITS,
 };
-use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
+
+pub(crate) use pool::register as register_pool;
+
+use crate::trail::Kept;
+use events::EventCounters;
 
 /// Upper bounds of the classes of batch times, in seconds. Narrow around 50 ms, which 99 of 100 batches
 /// are meant to stay below.
@@ -20,34 +29,58 @@ const BATCH_SECONDS: [f64; 22] = [
     0.15, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
 ];
 
+/// Upper bounds of the classes of batches, in events.
+const BATCH_EVENTS: [f64; 9] = [1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 200.0, 400.0];
+
+/// Upper bounds of the classes of times of stages and statements, in seconds.
+const STEP_SECONDS: [f64; 12] = [
+    0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0,
+];
+
+/// The stages of a batch.
+const STAGES: [&str; 4] = ["wait", "decode", "commit", "acknowledge"];
+
+/// How long each stage of a batch took.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct StageTimes {
+    /// From its claim until it was taken up.
+    pub(crate) wait: Duration,
+    pub(crate) decode: Duration,
+    pub(crate) commit: Duration,
+    pub(crate) acknowledge: Duration,
+}
+
 /// The worker's counters. Cheap to clone; clones count together.
 #[derive(Clone)]
 pub(crate) struct Counters {
-    events: Family<OutcomeLabel, Counter>,
-    snapshots: Family<EffectLabel, Counter>,
+    events: EventCounters,
+    snapshots: [Counter; 2],
     batches: Counter,
+    batch_events: Histogram,
     batch_seconds: Histogram,
+    stages: [Histogram; STAGES.len()],
+    statements: Family<Label, Histogram>,
     pub(crate) taken_over: Counter,
     pub(crate) set_aside: Counter,
     pub(crate) waits: Counter,
     pub(crate) groups_recreated: Counter,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct OutcomeLabel {
-    outcome: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct EffectLabel {
-    effect: &'static str,
-}
+type Label = [(&'static str, &'static str); 1];
 
 impl Counters {
     pub(crate) fn register(registry: &mut Registry) -> Self {
+        let snapshots = Family::<Label, Counter>::default();
+        WORKER_SNAPSHOTS.register(registry, snapshots.clone());
+        let stages = Family::<Label, Histogram>::new_with_constructor(step_seconds);
+        WORKER_STAGE_SECONDS.register(registry, stages.clone());
         let counters = Self {
-            events: Family::default(),
-            snapshots: Family::default(),
+            events: EventCounters::register(registry),
+            snapshots: ["changed", "unchanged"]
+                .map(|effect| snapshots.get_or_create_owned(&[("effect", effect)])),
+            stages: STAGES.map(|stage| stages.get_or_create_owned(&[("stage", stage)])),
+            statements: Family::new_with_constructor(step_seconds),
+            batch_events: Histogram::new(BATCH_EVENTS),
             batches: Counter::default(),
             batch_seconds: Histogram::new(BATCH_SECONDS),
             taken_over: Counter::default(),
@@ -55,9 +88,9 @@ impl Counters {
             waits: Counter::default(),
             groups_recreated: Counter::default(),
         };
-        WORKER_EVENTS.register(registry, counters.events.clone());
-        WORKER_SNAPSHOTS.register(registry, counters.snapshots.clone());
         WORKER_BATCHES.register(registry, counters.batches.clone());
+        WORKER_BATCH_EVENTS.register(registry, counters.batch_events.clone());
+        WORKER_STATEMENT_SECONDS.register(registry, counters.statements.clone());
         WORKER_BATCH_SECONDS.register(registry, counters.batch_seconds.clone());
         WORKER_ENTRIES_TAKEN_OVER.register(registry, counters.taken_over.clone());
         WORKER_ENTRIES_SET_ASIDE.register(registry, counters.set_aside.clone());
@@ -71,30 +104,47 @@ impl Counters {
         self.batch_seconds.observe(duration.as_secs_f64());
     }
 
-    pub(crate) fn committed(&self, outcome: Outcome) {
+    /// A batch has committed. `kept` are those of its events whose traces are kept.
+    pub(crate) fn committed(
+        &self,
+        records: &[EventRecord],
+        batch: &CommittedBatch,
+        kept: Option<&Kept>,
+    ) {
         self.batches.inc();
-        for (label, events) in [
-            ("processed", outcome.processed),
-            ("failed", outcome.failed),
-            ("retried", outcome.retried),
-            ("duplicate", outcome.duplicates),
-            ("superseded", outcome.superseded),
-        ] {
-            self.events
-                .get_or_create(&OutcomeLabel { outcome: label })
-                .inc_by(count(events));
+        #[expect(clippy::cast_precision_loss, reason = "a batch is bounded")]
+        self.batch_events.observe(records.len() as f64);
+        self.events.committed(records, batch, kept);
+        let applied = batch.outcome().applied;
+        self.snapshots[0].inc_by(count(applied.changed));
+        self.snapshots[1].inc_by(count(applied.unchanged));
+        for statement in batch.statements() {
+            let took = statement.until - statement.from;
+            self.statements
+                .get_or_create_owned(&[("statement", statement.name)])
+                .observe(took.as_secs_f64());
         }
-        for (label, snapshots) in [
-            ("changed", outcome.applied.changed),
-            ("unchanged", outcome.applied.unchanged),
-        ] {
-            self.snapshots
-                .get_or_create(&EffectLabel { effect: label })
-                .inc_by(count(snapshots));
+    }
+
+    /// A committed batch has been acknowledged, or will be once Redis is back.
+    pub(crate) fn stages_took(&self, times: StageTimes) {
+        let StageTimes {
+            wait,
+            decode,
+            commit,
+            acknowledge,
+        } = times;
+        let times = [wait, decode, commit, acknowledge];
+        for (stage, took) in self.stages.iter().zip(times) {
+            stage.observe(took.as_secs_f64());
         }
     }
 }
 
-fn count(events: usize) -> u64 {
-    u64::try_from(events).unwrap_or(u64::MAX)
+fn step_seconds() -> Histogram {
+    Histogram::new(STEP_SECONDS)
+}
+
+fn count(snapshots: usize) -> u64 {
+    u64::try_from(snapshots).unwrap_or(u64::MAX)
 }

@@ -18,7 +18,7 @@ use crate::acknowledge::Acknowledgements;
 use crate::decode::told;
 use crate::group::Group;
 use crate::held::Held;
-use crate::metrics::Counters;
+use crate::metrics::{Counters, StageTimes};
 use crate::trail::{Trail, Trails};
 
 /// Wait before a batch is tried again while a store is away, and the longest such wait.
@@ -138,10 +138,17 @@ impl Road {
 
     async fn finish(&self, records: &[EventRecord], committed: Commit, trail: &Trail) {
         let Commit { batch, times } = committed;
-        self.counters.committed(batch.outcome());
         let kept = self.trails.kept_of(&batch, records);
+        self.counters.committed(records, &batch, kept.as_ref());
         let from = Instant::now();
         self.acknowledgements.acknowledge(batch).await;
+        let (wait, decode) = trail.took();
+        self.counters.stages_took(StageTimes {
+            wait,
+            decode,
+            commit: times.1 - times.0,
+            acknowledge: from.elapsed(),
+        });
         if let Some(kept) = kept {
             let acknowledged = (from, Instant::now());
             self.trails.end(trail, records, &kept, times, acknowledged);

@@ -54,6 +54,12 @@ impl Trail {
         }
     }
 
+    /// How long it waited since its claim, and how long it was decoded.
+    pub(crate) fn took(&self) -> (Duration, Duration) {
+        let (from, until) = self.decoded;
+        (from - self.claimed, until - from)
+    }
+
     fn span(
         &self,
         name: impl Into<Cow<'static, str>>,
@@ -62,6 +68,15 @@ impl Trail {
         times: (Instant, Instant),
     ) -> Span {
         Span::new(name, kind, place, &self.line, times)
+    }
+}
+
+impl Kept {
+    /// The id of the trace of the record at a position, where it is kept.
+    pub(crate) fn trace_id(&self, at: usize, record: &EventRecord) -> Option<String> {
+        self.events.binary_search_by_key(&at, |(at, _)| *at).ok()?;
+        let ids = record.claimed.trace.ids()?;
+        Some(format!("{:032x}", ids.trace_id))
     }
 }
 
@@ -236,6 +251,5 @@ fn outcome(record: &EventRecord, is_repeated: bool) -> &'static str {
 }
 
 fn since_receipt(record: &EventRecord) -> Duration {
-    let millis = clock::now().millis() - record.claimed.received_at.millis();
-    Duration::from_millis(u64::try_from(millis).unwrap_or(0))
+    clock::now().since(record.claimed.received_at)
 }
