@@ -4,6 +4,7 @@ use std::error::Error;
 use std::io;
 use std::time::{Duration, Instant};
 
+use harkara_tls::ClientTls;
 use reqwest::header::{ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, USER_AGENT};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Url};
@@ -122,7 +123,10 @@ impl Sender {
     }
 
     fn waiting(answer_wait: Duration) -> Self {
+        // Nothing is sent over TLS, but where another crate has reqwest built with it, a client wants a backend.
+        let tls = ClientTls::new(None, None).expect("the authorities that are built in are sound");
         let client = Client::builder()
+            .tls_backend_preconfigured(tls.config().clone())
             .timeout(answer_wait)
             .redirect(Policy::none())
             // Test deliveries go straight to the given address, whatever proxy the machine has.
