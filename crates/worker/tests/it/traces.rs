@@ -70,8 +70,8 @@ async fn a_delivery_is_one_trace_from_the_request_to_the_acknowledgement() {
         assert_eq!(found.len(), 1, "{name} in {trace:#?}");
         *found[0]
     };
-    let (verify, append) = (in_trace("verify"), in_trace("append critical"));
-    let process = in_trace("process critical");
+    let (verify, append) = (in_trace("verify"), in_trace("append default"));
+    let process = in_trace("process default");
     let (commit, acknowledge) = (in_trace("commit"), in_trace("acknowledge"));
     assert_eq!(trace.len(), 6);
     for (span, parent, kind) in [
@@ -135,12 +135,12 @@ async fn a_batch_links_to_the_request_of_each_of_its_events() {
     }
     let worker = pipeline.worker(&[]).await;
     let spans = collector.wait("all are processed", |spans| {
-        has("process critical", 5)(spans)
+        has("process default", 5)(spans)
             && has("batch", 1)(spans)
-            && has("append critical", 5)(spans)
+            && has("append default", 5)(spans)
     });
     let spans = spans.await;
-    let mut appended: Vec<_> = named(&spans, "append critical")
+    let mut appended: Vec<_> = named(&spans, "append default")
         .iter()
         .map(|span| (span.trace_id.clone(), span.span_id.clone()))
         .collect();
@@ -168,10 +168,10 @@ async fn a_replay_is_a_trace_of_its_own_that_links_to_the_request() {
     assert_eq!(replay(&pool, &all, "operator:test").await.unwrap(), 1);
 
     let spans = collector
-        .wait("it is processed twice", has("process critical", 2))
+        .wait("it is processed twice", has("process default", 2))
         .await;
-    let append = named(&spans, "append critical")[0];
-    let (again, first): (Vec<_>, Vec<_>) = named(&spans, "process critical")
+    let append = named(&spans, "append default")[0];
+    let (again, first): (Vec<_>, Vec<_>) = named(&spans, "process default")
         .into_iter()
         .partition(|span| span.trace_id != append.trace_id);
     assert_eq!((again.len(), first.len()), (1, 1));
@@ -236,7 +236,7 @@ async fn what_is_not_ordinary_is_kept_whatever_the_sampler_says() {
     let failed = named(&spans, "process default")[0];
     assert!(failed.failed);
     assert_eq!(failed.attributes["harkara.event.id"], "dead");
-    assert!(named(&spans, "process critical").is_empty(), "{spans:#?}");
+    assert_eq!(named(&spans, "process default").len(), 1, "{spans:#?}");
     worker.stop().await;
 }
 
@@ -260,10 +260,10 @@ async fn what_is_slow_is_kept_whatever_the_sampler_says() {
     .await;
     pipeline.release_commits().await;
     let spans = collector
-        .wait("it is kept", has("process critical", 1))
+        .wait("it is kept", has("process default", 1))
         .await;
     assert_eq!(
-        named(&spans, "process critical")[0].attributes["harkara.event.id"],
+        named(&spans, "process default")[0].attributes["harkara.event.id"],
         event.event_id
     );
     worker.stop().await;
@@ -278,18 +278,18 @@ async fn with_links_only_processing_is_a_trace_of_its_own() {
     let event = pipeline.bodies.event("payment.captured");
     pipeline.deliver(&event).await;
     let spans = collector
-        .wait("it is processed", has("process critical", 1))
+        .wait("it is processed", has("process default", 1))
         .await;
     let spans = collector
-        .wait("it is appended", has("append critical", 1))
+        .wait("it is appended", has("append default", 1))
         .await
         .len()
         .max(spans.len());
     assert!(spans >= 2);
     let spans = collector.spans();
     let (append, process) = (
-        named(&spans, "append critical")[0],
-        named(&spans, "process critical")[0],
+        named(&spans, "append default")[0],
+        named(&spans, "process default")[0],
     );
     assert_ne!(append.trace_id, process.trace_id);
     assert!(
@@ -347,7 +347,7 @@ async fn no_span_holds_a_body_a_secret_or_a_personal_datum() {
         .await;
     pipeline.deliver_body("refused", refused).await;
     let spans = collector
-        .wait("both are told of", has("process critical", 2))
+        .wait("both are told of", has("process default", 2))
         .await;
     let told = format!("{spans:?}");
     for private in private {
