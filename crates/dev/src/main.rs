@@ -58,8 +58,14 @@ mod programs;
 /// Installing the servers' programs where they are missing.
 mod install;
 
+/// Fetching programs that some tests need into the checkout.
+mod fetched;
+
 /// The Redis of the tests that need a newer one.
 mod newer_redis;
+
+/// The program that checks alert rules.
+mod promtool;
 
 /// The account that runs PostgreSQL when we are root.
 mod unprivileged;

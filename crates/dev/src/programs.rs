@@ -115,6 +115,15 @@ pub(crate) fn find_postgres() -> Vec<Postgres> {
         .collect()
 }
 
+/// `promtool`, on the path or in a `further` folder.
+pub(crate) fn find_promtool(further: &Path) -> Option<PathBuf> {
+    path_folders()
+        .into_iter()
+        .chain([further.to_owned()])
+        .map(|folder| folder.join("promtool"))
+        .find(|program| program.is_file() && version_of(program).is_some())
+}
+
 /// Whether a program is on the path.
 pub(crate) fn is_on_path(program: &str) -> bool {
     path_folders()

@@ -7,10 +7,12 @@ use std::process::{Command, ExitCode};
 use crate::arguments::TestOptions;
 use crate::checkout::Checkout;
 use crate::failure::Result;
+use crate::newer_redis::NEWER_REDIS;
+use crate::promtool::PROMTOOL;
 use crate::report::Step;
 use crate::sandbox::{self, PrivateServers, Sandbox};
 use crate::task::{Task, exit_code};
-use crate::{cargo, install, interrupt, isolation, newer_redis, programs, report};
+use crate::{cargo, install, interrupt, isolation, programs, report};
 
 /// Runs the command.
 pub(crate) fn run(options: &TestOptions) -> Result<ExitCode> {
@@ -51,19 +53,22 @@ pub(crate) fn run(options: &TestOptions) -> Result<ExitCode> {
 /// What the tests are given.
 struct Servers {
     running: PrivateServers,
-    /// A program that tests start themselves, where there is one.
+    /// Programs that tests start themselves, where they are there.
     redis_with_waitaof: Option<PathBuf>,
+    promtool: Option<PathBuf>,
 }
 
 fn start_servers(checkout: &Checkout, options: &TestOptions, sandbox: &Sandbox) -> Result<Servers> {
     let programs = install::find_or_install(options.install, &checkout.logs()?)?;
-    let redis_with_waitaof = newer_redis::find_or_fetch(options.install, checkout)?;
+    let redis_with_waitaof = NEWER_REDIS.find_or_fetch(options.install, checkout)?;
+    let promtool = PROMTOOL.find_or_fetch(options.install, checkout)?;
     let step = Step::start();
     let running = sandbox.start(&programs)?;
     step.done("Redis and PostgreSQL for the tests are ready");
     Ok(Servers {
         running,
         redis_with_waitaof,
+        promtool,
     })
 }
 
@@ -149,8 +154,16 @@ fn variables(servers: &Servers) -> impl Iterator<Item = (&'static str, &OsStr)> 
             postgres_programs.as_os_str(),
         ),
     ];
-    let program = servers.redis_with_waitaof.as_deref();
-    running
-        .into_iter()
-        .chain(program.map(|program| ("HARKARA_TEST_REDIS_WITH_WAITAOF", program.as_os_str())))
+    let programs = [
+        (
+            "HARKARA_TEST_REDIS_WITH_WAITAOF",
+            &servers.redis_with_waitaof,
+        ),
+        ("HARKARA_TEST_PROMTOOL", &servers.promtool),
+    ];
+    let programs = programs.into_iter().filter_map(|(name, program)| {
+        let program = program.as_deref()?;
+        Some((name, program.as_os_str()))
+    });
+    running.into_iter().chain(programs)
 }

@@ -33,4 +33,5 @@ pub use proxy::{Link, Proxy};
 pub use redis_database::redis_database;
 pub use redis_server::RedisServer;
 pub use sentinels::Sentinels;
+pub use servers::promtool;
 pub use wait::wait_until;

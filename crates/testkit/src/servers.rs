@@ -1,4 +1,4 @@
-//! Where the test servers are.
+//! Where the test servers are, and the programs that tests start.
 
 use std::path::PathBuf;
 
@@ -13,6 +13,15 @@ const REDIS: &str = "HARKARA_TEST_REDIS_URL";
 
 /// The variable that names the program of a Redis whose `WAITAOF` can be trusted.
 const REDIS_WITH_WAITAOF: &str = "HARKARA_TEST_REDIS_WITH_WAITAOF";
+
+/// The variable that names the program `promtool`.
+const PROMTOOL: &str = "HARKARA_TEST_PROMTOOL";
+
+/// The program `promtool`, which checks rules and what is scraped.
+#[must_use]
+pub fn promtool() -> PathBuf {
+    PathBuf::from(variable(PROMTOOL))
+}
 
 pub(crate) fn postgres_url() -> String {
     variable(POSTGRES)
