@@ -86,6 +86,23 @@ pub(crate) fn secret(text: &str) -> Result<Secret, String> {
     Ok(Secret::new(text))
 }
 
+impl Command {
+    /// Its name on the command line.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Migrate => "migrate",
+            Self::Trigger(_) => "trigger",
+            Self::Events(_) => "events",
+            Self::Replay(_) => "replay",
+            Self::Lag(_) => "lag",
+            Self::Secrets(_) => "secrets",
+            Self::Load(_) => "load",
+            Self::Doctor(_) => "doctor",
+            Self::Reference { .. } => "reference",
+        }
+    }
+}
+
 impl Arguments {
     pub(crate) fn settings(&self) -> Result<Settings, SettingsFaults> {
         Settings::load(self.config.as_deref())

@@ -11,6 +11,8 @@ mod database;
 
 mod output;
 
+mod traced;
+
 mod exit;
 
 use std::process::ExitCode;
@@ -20,6 +22,7 @@ use clap::Parser;
 use crate::arguments::{Arguments, Command};
 use crate::commands::{doctor, events, lag, load, migrate, reference, replay, secrets, trigger};
 use crate::exit::Ending;
+use crate::traced::Call;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
@@ -28,9 +31,16 @@ async fn main() -> ExitCode {
 }
 
 async fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
+    let call = Call::begin(arguments.command.name())?;
+    let result = run_within(&call, arguments).await;
+    call.end(matches!(result, Ok(Ending::Done)));
+    result
+}
+
+async fn run_within(call: &Call, arguments: &Arguments) -> anyhow::Result<Ending> {
     match &arguments.command {
         Command::Migrate => migrate::run(&arguments.settings()?).await,
-        Command::Trigger(options) => trigger::run(&arguments.settings()?, options).await,
+        Command::Trigger(options) => trigger::run(call, &arguments.settings()?, options).await,
         Command::Events(options) => events::run(&arguments.settings()?, options).await,
         Command::Replay(options) => replay::run(&arguments.settings()?, options).await,
         Command::Lag(options) => lag::run(&arguments.settings()?, options).await,

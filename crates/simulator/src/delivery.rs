@@ -15,6 +15,8 @@ pub struct Signed {
     pub event_id: String,
     /// `X-Razorpay-Signature`; `None` sends no such header.
     pub signature: Option<String>,
+    /// `traceparent`, which Razorpay does not send; `None` sends no such header.
+    pub traceparent: Option<String>,
     /// The exact bytes that were signed.
     pub body: Bytes,
 }
@@ -52,6 +54,7 @@ impl Signed {
             name: event.name,
             event_id: event.event_id,
             signature,
+            traceparent: None,
             body: event.body.into(),
         }
     }

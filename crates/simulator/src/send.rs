@@ -102,6 +102,12 @@ impl Destination {
         })
     }
 
+    /// The whole of it.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        self.url.as_str()
+    }
+
     /// Host and port.
     #[must_use]
     pub fn address(&self) -> &str {
@@ -181,6 +187,9 @@ fn headers(delivery: &Signed) -> Result<HeaderMap, SendError> {
     headers.insert("x-razorpay-event-id", event_id);
     if let Some(signature) = &delivery.signature {
         headers.insert("x-razorpay-signature", value("signature", signature)?);
+    }
+    if let Some(traceparent) = &delivery.traceparent {
+        headers.insert("traceparent", value("trace context", traceparent)?);
     }
     Ok(headers)
 }

@@ -78,10 +78,23 @@ impl Metric {
     }
 }
 
-/// All metrics, those of each process together.
+/// All metrics, those of the ingress before those of the worker, and last what both tell.
 pub fn all() -> impl Iterator<Item = &'static Metric> {
-    let of_all = BACKLOG.iter().chain(PROCESS);
-    INGRESS.iter().chain(WORKER).chain(of_all).copied()
+    INGRESS.iter().chain(WORKER).copied().chain(of_all())
+}
+
+/// What an ingress tells.
+pub fn of_ingress() -> impl Iterator<Item = &'static Metric> {
+    INGRESS.iter().copied().chain(of_all())
+}
+
+/// What a worker tells.
+pub fn of_worker() -> impl Iterator<Item = &'static Metric> {
+    WORKER.iter().copied().chain(of_all())
+}
+
+fn of_all() -> impl Iterator<Item = &'static Metric> {
+    BACKLOG.iter().chain(PROCESS).copied()
 }
 
 const fn metric(

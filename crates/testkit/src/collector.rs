@@ -70,6 +70,7 @@ pub enum Reaction {
 pub struct Collector {
     address: SocketAddr,
     scheme: &'static str,
+    protocol: &'static str,
     shared: Shared,
     task: JoinHandle<()>,
 }
@@ -118,6 +119,7 @@ impl Collector {
         Self {
             address,
             scheme,
+            protocol: "grpc",
             shared,
             task,
         }
@@ -143,6 +145,7 @@ impl Collector {
         Self {
             address,
             scheme: "http",
+            protocol: "http/protobuf",
             shared,
             task,
         }
@@ -157,6 +160,12 @@ impl Collector {
             "127.0.0.1"
         };
         format!("{}://{host}:{}", self.scheme, self.address.port())
+    }
+
+    /// For `OTEL_EXPORTER_OTLP_PROTOCOL`.
+    #[must_use]
+    pub fn protocol(&self) -> &'static str {
+        self.protocol
     }
 
     /// What it does with spans from now on.

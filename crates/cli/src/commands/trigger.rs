@@ -19,6 +19,7 @@ use harkara_simulator::plan::{Options, plan};
 
 use crate::arguments::secret;
 use crate::exit::{Ending, UsedWrongly};
+use crate::traced::Call;
 use crate::{database, output};
 use target::Target;
 
@@ -96,7 +97,11 @@ Examples:
   harkara trigger something.new --unlisted";
 
 /// Sends what was asked for, tells the answers, and follows the events where that was asked for.
-pub(crate) async fn run(settings: &Settings, options: &TriggerOptions) -> anyhow::Result<Ending> {
+pub(crate) async fn run(
+    call: &Call,
+    settings: &Settings,
+    options: &TriggerOptions,
+) -> anyhow::Result<Ending> {
     let events = names::resolve(&options.events, options.unlisted)?;
     let target = Target::find(settings, options)?;
     // Before anything is sent: a follow that cannot succeed must not begin.
@@ -126,7 +131,7 @@ pub(crate) async fn run(settings: &Settings, options: &TriggerOptions) -> anyhow
     } else {
         TAKEN
     };
-    let sent = sending::send_all(&target.destination, &deliveries).await;
+    let sent = sending::send_all(call, &target.destination, &deliveries).await;
     match (pool, options.json) {
         (Some(pool), json) => {
             sent.check(expected)?;

@@ -9,6 +9,7 @@ mod harkara;
 
 mod ledger;
 
+mod processes;
 mod receiving;
 
 mod doctor;
@@ -18,7 +19,9 @@ mod load;
 mod migrate;
 mod reference;
 mod replay;
+mod scraped;
 mod secrets;
 mod shows;
+mod traced;
 mod trigger;
 mod usage;

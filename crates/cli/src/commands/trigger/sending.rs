@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 
 use super::{REFUSED, TAKEN};
 use crate::exit::Ending;
+use crate::traced::Call;
 
 /// Most deliveries that wait for their answers at once.
 const IN_FLIGHT_MAX: usize = 16;
@@ -27,7 +28,11 @@ pub(super) struct Sent {
 }
 
 /// Sends every delivery, and stops early only where nobody answers.
-pub(super) async fn send_all(destination: &Destination, deliveries: &[Signed]) -> Sent {
+pub(super) async fn send_all(
+    call: &Call,
+    destination: &Destination,
+    deliveries: &[Signed],
+) -> Sent {
     let began = Instant::now();
     let sender = Sender::new();
     let mut results: Vec<_> = deliveries.iter().map(|_| None).collect();
@@ -39,14 +44,25 @@ pub(super) async fn send_all(destination: &Destination, deliveries: &[Signed]) -
             let Some((at, delivery)) = waiting.next() else {
                 break;
             };
-            let (sender, destination, delivery) =
-                (sender.clone(), destination.clone(), delivery.clone());
-            in_flight.spawn(async move { (at, sender.send(&destination, &delivery).await) });
+            let (sender, destination) = (sender.clone(), destination.clone());
+            let mut delivery = delivery.clone();
+            let place = call.delivery().map(|(place, context)| {
+                delivery.traceparent = Some(context.traceparent);
+                place
+            });
+            in_flight.spawn(async move {
+                let since = Instant::now();
+                let result = sender.send(&destination, &delivery).await;
+                (at, place, since, result)
+            });
         }
         let Some(ended) = in_flight.join_next().await else {
             break;
         };
-        let (at, result) = ended.expect("sending neither panics nor is it aborted");
+        let (at, place, since, result) = ended.expect("sending neither panics nor is it aborted");
+        if let Some(place) = place {
+            call.answered(place, since, destination, &deliveries[at], &result);
+        }
         match &result {
             Ok(_) => {}
             // It refuses the connection: the next attempt would only say so again.

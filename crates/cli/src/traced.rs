@@ -1,0 +1,96 @@
+//! The trace of one call of a command, and of the deliveries that it sends.
+
+use std::time::{Duration, Instant};
+
+use harkara_core::trace::TraceContext;
+use harkara_runtime::instance;
+use harkara_runtime::settings::TraceSettings;
+use harkara_runtime::telemetry::{self, TelemetryError};
+use harkara_simulator::delivery::Signed;
+use harkara_simulator::send::{Answer, Destination, SendError};
+use harkara_telemetry::{Exporting, Place, Span, SpanKind, Timeline};
+
+/// The limits of a service do not suit a command: whoever calls one with a collector wants all of its trace.
+const LIMITS: TraceSettings = TraceSettings {
+    ordinary_per_s_max: u32::MAX,
+    slow: Duration::MAX,
+    links_only: false,
+};
+
+/// A call of a command, traced where the standard `OTEL_*` variables say where to.
+pub(crate) struct Call {
+    name: &'static str,
+    exporting: Exporting,
+    line: Timeline,
+    place: Place,
+    is_kept: bool,
+}
+
+impl Call {
+    /// Begins the trace of the command of this name.
+    pub(crate) fn begin(name: &'static str) -> Result<Self, TelemetryError> {
+        let exporting = telemetry::start(&LIMITS, "harkara", &instance::name())?;
+        let (line, place) = (Timeline::from_now(), Place::first());
+        Ok(Self {
+            is_kept: exporting.tracer().keeps(place, None, line.origin()),
+            name,
+            exporting,
+            line,
+            place,
+        })
+    }
+
+    /// Sends what is known of the call to the collector, for up to three seconds.
+    pub(crate) fn end(self, is_done: bool) {
+        if self.is_kept {
+            let times = (self.line.origin(), Instant::now());
+            let name = format!("harkara {}", self.name);
+            let span = Span::new(name, SpanKind::Internal, self.place, &self.line, times);
+            let span = if is_done {
+                span
+            } else {
+                span.failed("failed", "the command says why")
+            };
+            self.exporting.tracer().record(span);
+        }
+        self.exporting.finish();
+    }
+
+    /// Puts a delivery below this call: its place, and the context to send with it. `None` where no trace
+    /// is kept.
+    pub(crate) fn delivery(&self) -> Option<(Place, TraceContext)> {
+        self.is_kept.then(|| {
+            let place = self.place.child();
+            (place, place.context(true, ""))
+        })
+    }
+
+    /// A delivery has been answered, or will not be.
+    pub(crate) fn answered(
+        &self,
+        place: Place,
+        since: Instant,
+        destination: &Destination,
+        delivery: &Signed,
+        result: &Result<Answer, SendError>,
+    ) {
+        let times = (since, Instant::now());
+        let span = Span::new("POST", SpanKind::Client, place, &self.line, times)
+            .with("http.request.method", "POST")
+            .with("url.full", destination.url().to_owned())
+            .with("harkara.event.id", delivery.event_id.clone())
+            .with("harkara.event.type", delivery.name.clone());
+        let span = match result {
+            Ok(answer) => {
+                let span = span.with("http.response.status_code", i64::from(answer.status));
+                if answer.status >= 400 {
+                    span.failed("refused", "the ingress did not take it")
+                } else {
+                    span
+                }
+            }
+            Err(_) => span.failed("no_answer", "nobody answered"),
+        };
+        self.exporting.tracer().record(span);
+    }
+}

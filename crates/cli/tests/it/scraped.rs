@@ -1,0 +1,117 @@
+//! What Prometheus gets of the real binaries.
+
+use std::collections::BTreeSet;
+use std::io::Write;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use harkara_telemetry::catalogue::{Metric, Values, of_ingress, of_worker};
+use harkara_testkit::{promtool, wait_until};
+
+use crate::processes::{Processes, metrics};
+
+/// A sample of a scrape.
+struct Sample<'a> {
+    name: &'a str,
+    /// Names and values, as they are written.
+    labels: Vec<(&'a str, &'a str)>,
+}
+
+fn samples(text: &str) -> Vec<Sample<'_>> {
+    let lines = text.lines().filter(|line| !line.starts_with('#'));
+    let sample = |line| {
+        let (series, _) = str::rsplit_once(line, ' ').unwrap();
+        let (name, labels) = series.split_once('{').unwrap_or((series, "}"));
+        let labels = labels.trim_end_matches('}').split(',');
+        Sample {
+            name,
+            labels: labels
+                .filter_map(|label| label.split_once('='))
+                .map(|(name, value)| (name, value.trim_matches('"')))
+                .collect(),
+        }
+    };
+    lines.map(sample).collect()
+}
+
+/// Has promtool look at a scrape.
+fn check(scrape: &str) {
+    let mut child = Command::new(promtool())
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(scrape.as_bytes()).unwrap();
+    drop(stdin);
+    let output = child.wait_with_output().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && told.is_empty(), "{told}");
+}
+
+/// Compares a scrape with what the catalogue says of it.
+fn compare<'a>(scrape: &str, catalogue: impl Iterator<Item = &'a Metric>) {
+    let catalogue: Vec<&Metric> = catalogue.collect();
+    let samples = samples(scrape);
+    let scraped: BTreeSet<&str> = scrape
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next())
+        .collect();
+    let expected: BTreeSet<&str> = catalogue.iter().map(|metric| metric.name).collect();
+    assert_eq!(scraped, expected);
+    for metric in catalogue {
+        let kind = format!("# TYPE {} {}", metric.name, metric.kind.as_str());
+        assert!(scrape.lines().any(|line| line == kind), "{kind}");
+        let help = format!("# HELP {} {}.", metric.name, metric.help);
+        assert!(scrape.lines().any(|line| line == help), "{help}");
+        let of_metric = samples.iter().filter(|sample| {
+            let rest = sample.name.strip_prefix(metric.name);
+            rest.is_some_and(|rest| ["", "_bucket", "_sum", "_count"].contains(&rest))
+        });
+        let mut n_samples = 0;
+        for sample in of_metric {
+            n_samples += 1;
+            let labels = sample.labels.iter().filter(|(name, _)| *name != "le");
+            let labels: Vec<_> = labels.collect();
+            let names: BTreeSet<&str> = labels.iter().map(|(name, _)| *name).collect();
+            let expected: BTreeSet<&str> = metric.labels.iter().map(|label| label.name).collect();
+            assert_eq!(names, expected, "{}", metric.name);
+            for (name, value) in labels {
+                let label = metric.labels.iter().find(|label| label.name == *name);
+                if let Values::OneOf(values) = label.unwrap().values {
+                    assert!(values.contains(value), "{}: {name}={value}", metric.name);
+                }
+            }
+        }
+        assert!(n_samples > 0, "{} has no sample", metric.name);
+    }
+}
+
+#[tokio::test]
+async fn both_binaries_tell_what_the_catalogue_says_and_promtool_finds_no_fault() {
+    let processes = Processes::start(&[]).await;
+    let harkara = processes.harkara();
+    harkara
+        .run(&["trigger", "all", "--duplicate", "--follow"])
+        .await
+        .done();
+    harkara
+        .run(&["trigger", "payment.captured", "--bad-signature"])
+        .await
+        .done();
+    let (ingress, worker) = (processes.ingress_admin, processes.worker_admin);
+    // The rates of the backlog are known from its second look on, and causes once one was found.
+    wait_until("all is known", Duration::from_secs(30), async || {
+        let (ingress, worker) = (metrics(ingress).await, metrics(worker).await);
+        let knows = |scrape: &str| scrape.contains("harkara_backlog_seconds_to_drain{");
+        knows(&ingress) && knows(&worker) && ingress.contains("_refused_causes_total{")
+    })
+    .await;
+    let (ingress, worker) = (metrics(ingress).await, metrics(worker).await);
+    compare(&ingress, of_ingress());
+    compare(&worker, of_worker());
+    check(&ingress);
+    check(&worker);
+}
