@@ -124,6 +124,8 @@ pub(crate) enum Part {
     Worker,
     /// Starting, and CPU time while nothing is delivered.
     Footprint,
+    /// What traces and metrics cost.
+    Telemetry,
     /// The whole road.
     E2e,
     /// What people would use instead.
@@ -137,6 +139,8 @@ pub(crate) enum ReferenceServer {
     Noop,
     /// Reads the body, verifies its signature and answers.
     Verify,
+    /// Takes traces and metrics of OTLP over HTTP, and keeps none.
+    Collector,
 }
 
 impl Part {

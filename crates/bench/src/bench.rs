@@ -93,6 +93,7 @@ impl Bench {
         Stores {
             redis_url: &self.redis.url,
             postgres_url: &database.url,
+            telemetry: None,
         }
     }
 

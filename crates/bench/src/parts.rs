@@ -7,6 +7,7 @@ mod peer;
 /// Which rows are drawn.
 pub(crate) mod plotted;
 mod receiving;
+mod telemetry;
 mod worker;
 
 use std::process::ExitCode;
@@ -78,6 +79,9 @@ async fn measure(bench: &Bench, part: Part) -> Result<Found> {
     }
     if part.covers(Part::Footprint) {
         footprint::measure(bench, &mut found).await?;
+    }
+    if part.covers(Part::Telemetry) {
+        telemetry::measure(bench, &mut found).await?;
     }
     if part.covers(Part::E2e) {
         e2e::measure(bench, &mut found).await?;

@@ -23,6 +23,9 @@ const READY_LOOK_EVERY: Duration = Duration::from_millis(2);
 /// How long a process that runs may take to say that it is ready.
 const READY_BOUND: Duration = Duration::from_secs(20);
 
+/// Often, so that a short run has some of it.
+const METRICS_EVERY_MS: &str = "1000";
+
 /// The product, to be started.
 pub(crate) struct Product(Binaries);
 
@@ -36,10 +39,20 @@ pub(crate) struct Running {
     pub(crate) start_ms: f64,
 }
 
+/// Where a process sends its traces and metrics.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Telemetry {
+    /// What takes them, over HTTP.
+    pub(crate) collector: SocketAddr,
+    /// Whether every trace is kept.
+    pub(crate) keeps_all: bool,
+}
+
 /// The servers that a process works with.
 pub(crate) struct Stores<'a> {
     pub(crate) redis_url: &'a str,
     pub(crate) postgres_url: &'a str,
+    pub(crate) telemetry: Option<Telemetry>,
 }
 
 /// The settings that a process has where nothing is set.
@@ -110,6 +123,18 @@ fn command(binary: &Path, stores: &Stores<'_>) -> Command {
         .env("HARKARA__REDIS__URL", stores.redis_url)
         .env("HARKARA__POSTGRES__URL", stores.postgres_url)
         .env("HARKARA__LOG__FORMAT", "json");
+    if let Some(telemetry) = stores.telemetry {
+        command
+            .env(
+                "OTEL_EXPORTER_OTLP_ENDPOINT",
+                format!("http://{}", telemetry.collector),
+            )
+            .env("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")
+            .env("OTEL_METRIC_EXPORT_INTERVAL", METRICS_EVERY_MS);
+        if telemetry.keeps_all {
+            command.env("HARKARA__TRACE__ORDINARY_PER_S_MAX", "1000000");
+        }
+    }
     command
 }
 

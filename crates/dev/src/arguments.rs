@@ -71,11 +71,12 @@ pub(crate) const PEER: &str = "peer";
 pub(crate) const INSTRUCTIONS: &str = "instructions";
 
 /// The parts of the benchmark, so that a wrong name is told before anything is built.
-const PARTS: [&str; 7] = [
+const PARTS: [&str; 8] = [
     ALL,
     "ingress",
     "worker",
     "footprint",
+    "telemetry",
     "e2e",
     PEER,
     INSTRUCTIONS,
@@ -152,6 +153,7 @@ PART comes first:
   ingress        the ingress beside its references
   worker         the worker beside its references
   footprint      start to ready, and CPU time while nothing is delivered
+  telemetry      the ingress and a worker with traces and metrics exported, and without
   e2e            ingress and worker at once, at a fixed rate, and an audit of what they stored
   peer           Harkara beside Express or Fastify with BullMQ; needs Node.js 20 or later with npm,
                  without which `all` leaves it out

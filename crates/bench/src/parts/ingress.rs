@@ -13,6 +13,7 @@ use crate::audit::{Audit, audit_streams};
 use crate::bench::Bench;
 use crate::figures::{Figures, Other, Role, count, number, rate};
 use crate::generator::Model;
+use crate::product::{Stores, Telemetry};
 use crate::reference::{self, append};
 use crate::report::goal::{Goal, at_least, at_most};
 use crate::rounds::{self, Row, Stage, compare, interleaved, row_of};
@@ -48,6 +49,7 @@ impl fmt::Display for Variant {
         match self {
             Self::Reference(ReferenceServer::Noop) => f.write_str("no-op server"),
             Self::Reference(ReferenceServer::Verify) => f.write_str("verify-only server"),
+            Self::Reference(ReferenceServer::Collector) => f.write_str("collector"),
             Self::Ingress(policy) => write!(f, "ingress, {policy}"),
             Self::Append(policy) => write!(f, "pipelined XADD, {policy}"),
         }
@@ -146,6 +148,7 @@ async fn capacity_run(bench: &Bench, variant: Variant, audits: &mut Vec<Audit>) 
                 mix: Mix::Realistic,
                 model,
                 duration,
+                telemetry: None,
             };
             ingress_run(bench, run, audits).await
         }
@@ -173,6 +176,7 @@ async fn latency_run(bench: &Bench, timed: Timed, audits: &mut Vec<Audit>) -> Re
         mix: Mix::Realistic,
         model,
         duration,
+        telemetry: None,
     };
     ingress_run(bench, run, audits).await
 }
@@ -201,9 +205,13 @@ pub(crate) async fn ingress_run(
     audits: &mut Vec<Audit>,
 ) -> Result<Figures> {
     let database = bench.fresh(run.policy).await?;
+    let stores = Stores {
+        telemetry: run.telemetry,
+        ..bench.stores(&database)
+    };
     let mut ingress = bench
         .product
-        .ingress(&bench.stores(&database), &bench.secret, run.policy)
+        .ingress(&stores, &bench.secret, run.policy)
         .await?;
     let receiver = Receiver {
         address: ingress.public()?,
@@ -230,6 +238,7 @@ pub(crate) struct Run<'a> {
     pub(crate) mix: Mix,
     pub(crate) model: Model,
     pub(crate) duration: Duration,
+    pub(crate) telemetry: Option<Telemetry>,
 }
 
 async fn append_run(bench: &Bench, policy: AppendFsync) -> Result<Figures> {
@@ -238,7 +247,7 @@ async fn append_run(bench: &Bench, policy: AppendFsync) -> Result<Figures> {
     bench.fresh_redis(policy).await?;
     // Rendering is not Redis's work, and this process's time would be mostly that.
     let watch = Watch::begin(&[bench.redis_process()], false)?;
-    let elapsed = append::append(&bench.redis, &corpus, 0..n, &bench.secret).await?;
+    let elapsed = append::append(&bench.redis, &corpus, 0..n, &bench.secret, false).await?;
     let mut figures = Figures {
         events: count(n),
         rate_per_s: rate(n, elapsed),

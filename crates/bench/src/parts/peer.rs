@@ -117,6 +117,7 @@ pub(crate) async fn measure(bench: &Bench, must_be: bool, found: &mut Found) -> 
                     mix: Mix::Payments,
                     model: Model::Closed,
                     duration: extent.closed,
+                    telemetry: None,
                 };
                 ingress_run(bench, run, audits).await
             }
@@ -137,7 +138,7 @@ pub(crate) async fn measure(bench: &Bench, must_be: bool, found: &mut Found) -> 
             Committing::Harkara => Ok(Figures {
                 // The peer knows no batches.
                 latency: None,
-                ..drain_run(bench, PAYMENTS, audits).await?
+                ..drain_run(bench, PAYMENTS, None, audits).await?
             }),
             Committing::Peer => peer_committing(bench, peer, audits).await,
         },

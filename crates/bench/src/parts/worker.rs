@@ -16,12 +16,11 @@ use crate::drain::{self, Drained};
 use crate::extent::LONG_BACKLOG;
 use crate::figures::{Figures, Latency, Other, Role, count, mebibytes, number, rate};
 use crate::process;
-use crate::product::Running;
+use crate::product::{Running, Stores, Telemetry};
 use crate::reference::append;
 use crate::reference::ledger::{self, Way};
 use crate::report::goal::{Goal, at_least, at_most};
 use crate::rounds::{self, Row, Stage, compare, interleaved, row_of};
-use crate::servers::postgres::Database;
 use crate::servers::redis::AppendFsync;
 use crate::watch::Watch;
 
@@ -124,7 +123,7 @@ pub(crate) async fn measure(bench: &Bench, found: &mut Found) -> Result<()> {
         &variants,
         &mut found.variants,
         async |variant| match variant {
-            Variant::Workers(workers) => drain_run(bench, workers, audits).await,
+            Variant::Workers(workers) => drain_run(bench, workers, None, audits).await,
             Variant::Rows(way) => rows_run(bench, way).await,
         },
     )
@@ -144,13 +143,19 @@ pub(crate) async fn measure(bench: &Bench, found: &mut Found) -> Result<()> {
 pub(crate) async fn drain_run(
     bench: &Bench,
     workers: Workers,
+    telemetry: Option<Telemetry>,
     audits: &mut Vec<Audit>,
 ) -> Result<Figures> {
     let n = bench.extent.worker_events;
     let corpus = bench.corpus(workers.mix, n);
     let database = bench.fresh(AppendFsync::Everysec).await?;
-    append::append(&bench.redis, &corpus, 0..n, &bench.secret).await?;
-    let figures = drained(bench, &database, workers, n).await?;
+    let is_sampled = telemetry.is_some_and(|telemetry| telemetry.keeps_all);
+    append::append(&bench.redis, &corpus, 0..n, &bench.secret, is_sampled).await?;
+    let stores = Stores {
+        telemetry,
+        ..bench.stores(&database)
+    };
+    let figures = drained(bench, &stores, workers, n).await?;
     let expected = Expected::all(&corpus, 0..n)?;
     audits.push(
         audit(
@@ -168,16 +173,15 @@ pub(crate) async fn drain_run(
 /// Starts workers on a backlog of `n`, waits until it is drained, and stops them.
 async fn drained(
     bench: &Bench,
-    database: &Database,
+    stores: &Stores<'_>,
     workers: Workers,
     n: usize,
 ) -> Result<Figures> {
     let redis_bytes = number(bench.redis.bytes_of_keys().await?) / count(n);
     let wal_before = bench.postgres.wal_bytes().await?;
-    let stores = bench.stores(database);
     let mut watch = Watch::begin(&[bench.redis_process(), bench.postgres_process()], false)?;
     let starts = (0..workers.n).map(|_| async {
-        let worker = bench.product.worker(&stores, workers.committers).await?;
+        let worker = bench.product.worker(stores, workers.committers).await?;
         let resident = process::resident_of_tree(worker.program.pid)?;
         anyhow::Ok((worker, resident))
     });
@@ -258,11 +262,11 @@ async fn long_run(bench: &Bench, audits: &mut Vec<Audit>) -> Result<Row> {
         let range: Range<usize> = 0..LONG_SLICE;
         let corpus: Arc<Corpus> =
             Arc::new(bench.other_corpus(Mix::Realistic, LONG_SLICE, u64::try_from(series)?));
-        append::append(&bench.redis, &corpus, range.clone(), &bench.secret).await?;
+        append::append(&bench.redis, &corpus, range.clone(), &bench.secret, false).await?;
         expected.add(&corpus, range)?;
         eprintln!("    {} entries wait", series * LONG_SLICE);
     }
-    let figures = drained(bench, &database, USUAL, LONG_BACKLOG).await?;
+    let figures = drained(bench, &bench.stores(&database), USUAL, LONG_BACKLOG).await?;
     audits.push(audit(&variant, &database, &bench.redis, Tables::All, expected).await?);
     Ok(Row::new(
         Part::Worker,

@@ -33,14 +33,16 @@ const CONNECTIONS: usize = 4;
 /// Entries that are rendered before they are sent. What is rendered takes memory.
 const RENDERED_MAX: usize = 50_000;
 
-/// Renders entries and appends them. Only their sending counts as time.
+/// Renders entries and appends them; only their sending counts as time. Where `is_sampled`, the traces of all
+/// are kept by whoever processes them.
 pub(crate) async fn append(
     redis: &Redis,
     corpus: &Arc<Corpus>,
     range: Range<usize>,
     secret: &Secret,
+    is_sampled: bool,
 ) -> Result<Duration> {
-    let renderer = Renderer::new(secret)?;
+    let renderer = Renderer::new(secret, is_sampled)?;
     let mut elapsed = Duration::ZERO;
     let mut start = range.start;
     while start < range.end {
@@ -83,16 +85,18 @@ struct Renderer {
     secrets: EndpointSecrets,
     lanes: LaneTable,
     endpoint: EndpointName,
+    is_sampled: bool,
 }
 
 impl Renderer {
-    fn new(secret: &Secret) -> Result<Self> {
+    fn new(secret: &Secret, is_sampled: bool) -> Result<Self> {
         Ok(Self {
             secrets: EndpointSecrets::new(std::slice::from_ref(secret))?,
             lanes: LaneTable::new(&BTreeMap::new())
                 .ok()
                 .context("the built-in lanes are in order")?,
             endpoint: EndpointName::default_name(),
+            is_sampled,
         })
     }
 
@@ -127,7 +131,7 @@ impl Renderer {
             endpoint: self.endpoint.clone(),
             event_id: EventId::from_header(event_id),
             signature: Some(signature_hex.as_bytes()),
-            trace: TraceContext::generated(bits, 1),
+            trace: TraceContext::of(bits, 1, self.is_sampled, ""),
             received_at: clock::now(),
             body: Bytes::copy_from_slice(body),
         };

@@ -11,6 +11,7 @@ use actix_web::http::header::HeaderValue;
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 use anyhow::{Context, Result};
 use clap::ValueEnum;
+use futures_util::StreamExt;
 use harkara_core::delivery::Delivery;
 use harkara_core::endpoint::EndpointName;
 use harkara_core::ids::EventId;
@@ -67,6 +68,14 @@ pub(crate) fn serve(kind: ReferenceServer) -> Result<ExitCode> {
                 })
                 .await
             }
+            ReferenceServer::Collector => {
+                run(&settings, |config| {
+                    for path in ["/v1/traces", "/v1/metrics"] {
+                        config.route(path, web::post().to(take_telemetry));
+                    }
+                })
+                .await
+            }
             ReferenceServer::Verify => {
                 run(&settings, move |config| {
                     config
@@ -105,6 +114,14 @@ async fn run(
 
 async fn read(_body: web::Bytes) -> HttpResponse {
     accepted()
+}
+
+/// An empty answer is a whole one in protobuf.
+async fn take_telemetry(mut body: web::Payload) -> HttpResponse {
+    while body.next().await.is_some_and(|chunk| chunk.is_ok()) {}
+    HttpResponse::Ok()
+        .content_type("application/x-protobuf")
+        .finish()
 }
 
 struct Verifier {
