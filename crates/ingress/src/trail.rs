@@ -153,6 +153,14 @@ impl Trail {
                 times,
             )
             .with("messaging.system", system)
+            .with(
+                "db.operation.name",
+                if is_stored { "COMMIT" } else { "XADD" },
+            )
+            .with(
+                "db.system.name",
+                if is_stored { "postgresql" } else { "redis" },
+            )
             .with("messaging.operation.name", "append")
             .with("messaging.operation.type", "send")
             .with("messaging.destination.name", destination)

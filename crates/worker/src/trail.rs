@@ -179,7 +179,7 @@ impl Trails {
         };
         self.tracer.record(span);
         for (name, times) in steps {
-            let span = trail.span(name, SpanKind::Client, place.child(), times);
+            let span = self.step(trail, name, place.child(), times);
             self.tracer.record(span.linked(batch));
         }
     }
@@ -210,14 +210,35 @@ impl Trails {
         }
         for (name, times) in steps {
             let place = batch.child();
-            self.tracer
-                .record(trail.span(name, SpanKind::Client, place, times));
+            self.tracer.record(self.step(trail, name, place, times));
             if name == COMMIT {
                 for statement in &kept.statements {
                     self.statement(trail, statement, place);
                 }
             }
         }
+    }
+
+    fn step(
+        &self,
+        trail: &Trail,
+        name: &'static str,
+        place: Place,
+        times: (Instant, Instant),
+    ) -> Span {
+        let span = trail.span(name, SpanKind::Client, place, times);
+        if name == COMMIT {
+            return span
+                .with("db.system.name", "postgresql")
+                .with("db.operation.name", "COMMIT");
+        }
+        span.with("db.system.name", "redis")
+            .with("db.operation.name", "XACK XDEL")
+            .with("messaging.system", MESSAGING_SYSTEM)
+            .with("messaging.operation.name", name)
+            .with("messaging.operation.type", "settle")
+            .with("messaging.consumer.group.name", CONSUMER_GROUP)
+            .with("messaging.client.id", self.consumer.clone())
     }
 
     fn statement(&self, trail: &Trail, statement: &StatementTime, commit: Place) {

@@ -95,6 +95,8 @@ async fn a_delivery_is_one_trace_from_the_request_to_the_acknowledgement() {
     assert_eq!(append.attributes["messaging.system"], "redis_streams");
     assert_eq!(append.attributes["harkara.durability"], "appended");
     assert_eq!(process.attributes["harkara.outcome"], "processed");
+    assert_eq!(commit.attributes["db.system.name"], "postgresql");
+    assert_eq!(acknowledge.attributes["messaging.operation.type"], "settle");
 
     // The batch is a trace of its own: it links to the event's append, and the event links to it.
     assert_ne!(batch.trace_id, receive.trace_id);
