@@ -1,4 +1,4 @@
-//! Spans on their way to a real receiver of OTLP.
+//! Spans on their way to a real receiver of OTLP, and what operators load to watch over Harkara.
 
 #![expect(
     clippy::unwrap_used,
@@ -6,6 +6,7 @@
 )]
 
 mod collectors;
+mod observability;
 mod trouble;
 
 use std::time::{Duration, Instant};
