@@ -126,8 +126,8 @@ Starts a Redis and a PostgreSQL of its own on free ports in a temporary folder, 
 test of the workspace (with cargo-nextest where it is installed, else with cargo test), and stops
 and removes the servers whatever happens. Both are installed with the system's package manager where
 they are missing. Some tests need a Redis of version 8.0 or later; where the system's is older, that of
-a later release of the distribution is fetched into .dev/, without being installed. No setting of yours
-(HARKARA_*, OTEL_*) reaches the tests.
+a later release of the distribution is fetched into .dev/, without being installed. So is promtool where
+Prometheus is not installed. No setting of yours (HARKARA_*, OTEL_*) reaches the tests.
 
   --no-install     install nothing: say what to install instead
   --servers-only   start the servers, print where they are, and keep them until Ctrl-C
