@@ -1,5 +1,6 @@
 //! The admin port of a process: `/livez`, `/readyz`, `/metrics` and `/backlog`.
 
+mod exposition;
 mod liveness;
 mod probe;
 
@@ -10,15 +11,15 @@ use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{ContentType, HeaderValue};
-use actix_web::{App, HttpResponse, HttpServer, web};
-use prometheus_client::encoding::text::encode;
+use actix_web::http::header::{ACCEPT, ContentType};
+use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 use prometheus_client::registry::Registry;
 use serde_json::{Map, Value, json};
 use tokio::task::JoinHandle;
 
 use crate::backlog;
 use crate::stop::Stop;
+use exposition::Format;
 
 pub use liveness::{Liveness, Progress};
 pub use probe::Probe;
@@ -28,10 +29,6 @@ pub const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How long requests in flight may delay the end of the admin server.
 const STOP_WAIT_S: u64 = 1;
-
-/// The media type of the Prometheus text that `prometheus-client` writes.
-const METRICS_TYPE: HeaderValue =
-    HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
 
 /// What the admin port tells about a process.
 pub struct Admin {
@@ -139,10 +136,13 @@ async fn ready(admin: web::Data<Admin>) -> HttpResponse {
         .json(json!({ "status": word, "stopping": stopping, "dependencies": dependencies }))
 }
 
-async fn metrics(admin: web::Data<Admin>) -> HttpResponse {
-    let mut text = String::new();
-    match encode(&mut text, &admin.registry) {
-        Ok(()) => HttpResponse::Ok().content_type(METRICS_TYPE).body(text),
+async fn metrics(admin: web::Data<Admin>, request: HttpRequest) -> HttpResponse {
+    let accept = request.headers().get_all(ACCEPT);
+    let format = Format::accepted(accept.filter_map(|value| value.to_str().ok()));
+    match format.write(&admin.registry) {
+        Ok(text) => HttpResponse::Ok()
+            .content_type(format.media_type())
+            .body(text),
         Err(error) => {
             tracing::error!(%error, "Metrics could not be written.");
             HttpResponse::InternalServerError()
@@ -155,3 +155,6 @@ async fn metrics(admin: web::Data<Admin>) -> HttpResponse {
 async fn backlog(admin: web::Data<Admin>) -> HttpResponse {
     backlog::answer(&admin.backlog)
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,8 +4,13 @@ use std::fmt;
 
 use harkara_core::backlog::Figures;
 use harkara_core::lane::Lane;
+use harkara_telemetry::catalogue::{
+    BACKLOG_ARRIVALS_PER_SECOND, BACKLOG_COMPLETE, BACKLOG_DRAINED_PER_SECOND, BACKLOG_ENTRIES,
+    BACKLOG_LEDGER_DUE, BACKLOG_OLDEST_AGE_SECONDS, BACKLOG_PENDING, BACKLOG_SECONDS_TO_DRAIN,
+    Metric,
+};
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::DescriptorEncoder;
+use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
@@ -13,46 +18,38 @@ use super::Latest;
 
 /// A gauge of each lane.
 struct LaneGauge {
-    name: &'static str,
-    help: &'static str,
+    metric: &'static Metric,
     value: fn(&Figures) -> Option<f64>,
 }
 
 /// Every gauge of a lane.
 const LANE_GAUGES: [LaneGauge; 7] = [
     LaneGauge {
-        name: "harkara_backlog_entries",
-        help: "Entries in the stream, claimed or not",
+        metric: &BACKLOG_ENTRIES,
         value: |lane| Some(float(lane.entries)),
     },
     LaneGauge {
-        name: "harkara_backlog_pending",
-        help: "Entries that a consumer has claimed and that are not committed yet",
+        metric: &BACKLOG_PENDING,
         value: |lane| Some(float(lane.pending)),
     },
     LaneGauge {
-        name: "harkara_backlog_ledger_due",
-        help: "Pending rows of the ledger that are due",
+        metric: &BACKLOG_LEDGER_DUE,
         value: |lane| lane.ledger_due.map(float),
     },
     LaneGauge {
-        name: "harkara_backlog_oldest_age_seconds",
-        help: "Time since the oldest entry was appended or the first row came due; 0 without any",
+        metric: &BACKLOG_OLDEST_AGE_SECONDS,
         value: |lane| Some(lane.oldest_age_s.unwrap_or_default()),
     },
     LaneGauge {
-        name: "harkara_backlog_arrivals_per_second",
-        help: "What came in a second, mean of the last half minute",
+        metric: &BACKLOG_ARRIVALS_PER_SECOND,
         value: |lane| lane.arrivals_per_s,
     },
     LaneGauge {
-        name: "harkara_backlog_drained_per_second",
-        help: "What left in a second, mean of the last half minute",
+        metric: &BACKLOG_DRAINED_PER_SECOND,
         value: |lane| lane.drained_per_s,
     },
     LaneGauge {
-        name: "harkara_backlog_seconds_to_drain",
-        help: "How long the backlog takes at the present rate; no sample where nothing leaves",
+        metric: &BACKLOG_SECONDS_TO_DRAIN,
         value: |lane| lane.seconds_to_drain,
     },
 ];
@@ -67,23 +64,16 @@ impl Latest {
 impl Collector for Latest {
     fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), fmt::Error> {
         let report = self.report();
-        encoder
-            .encode_descriptor(
-                "harkara_backlog_complete",
-                "1 where the backlog is known, 0 where something could not be asked",
-                None,
-                MetricType::Gauge,
-            )?
+        gauge(&mut encoder, &BACKLOG_COMPLETE)?
             .encode_gauge(&f64::from(u8::from(report.is_complete())))?;
         let Some(backlog) = report.present() else {
             return Ok(());
         };
-        for gauge in LANE_GAUGES {
-            let mut metric =
-                encoder.encode_descriptor(gauge.name, gauge.help, None, MetricType::Gauge)?;
+        for LaneGauge { metric, value } in LANE_GAUGES {
+            let mut encoder = gauge(&mut encoder, metric)?;
             for lane in Lane::ALL {
-                if let Some(value) = (gauge.value)(&backlog.lanes[lane.index()]) {
-                    metric
+                if let Some(value) = value(&backlog.lanes[lane.index()]) {
+                    encoder
                         .encode_family(&[("lane", lane.as_str())])?
                         .encode_gauge(&value)?;
                 }
@@ -91,6 +81,13 @@ impl Collector for Latest {
         }
         Ok(())
     }
+}
+
+fn gauge<'e>(
+    encoder: &'e mut DescriptorEncoder,
+    metric: &'e Metric,
+) -> Result<MetricEncoder<'e>, fmt::Error> {
+    encoder.encode_descriptor(metric.name, metric.help, None, MetricType::Gauge)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "no backlog comes near 2^53")]

@@ -1,0 +1,226 @@
+//! The text of `/metrics`, in the format that whoever scrapes asks for.
+
+use std::fmt::{self, Write};
+
+use actix_web::http::header::HeaderValue;
+use prometheus_client::encoding::text::{encode, encode_registry};
+use prometheus_client::registry::Registry;
+
+const OPEN_METRICS: &str = "application/openmetrics-text";
+
+/// How metrics are written down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Format {
+    /// The text format 0.0.4 of Prometheus, which everybody reads. It has no exemplars.
+    Classic,
+    /// `OpenMetrics` 1.0.0, with exemplars.
+    OpenMetrics,
+}
+
+impl Format {
+    /// The format for the values of `Accept` headers: `OpenMetrics` where it is named and not refused.
+    pub(super) fn accepted<'a>(mut accept: impl Iterator<Item = &'a str>) -> Self {
+        if accept.any(|value| value.split(',').any(names_open_metrics)) {
+            Self::OpenMetrics
+        } else {
+            Self::Classic
+        }
+    }
+
+    pub(super) fn media_type(self) -> HeaderValue {
+        HeaderValue::from_static(match self {
+            Self::Classic => "text/plain; version=0.0.4; charset=utf-8",
+            Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
+        })
+    }
+
+    pub(super) fn write(self, registry: &Registry) -> Result<String, fmt::Error> {
+        let mut text = String::new();
+        match self {
+            Self::OpenMetrics => encode(&mut text, registry)?,
+            Self::Classic => {
+                encode_registry(&mut text, registry)?;
+                text = classic(&text)?;
+            }
+        }
+        Ok(text)
+    }
+}
+
+fn names_open_metrics(range: &str) -> bool {
+    let mut parts = range.split(';').map(str::trim);
+    let named = parts
+        .next()
+        .is_some_and(|media| media.eq_ignore_ascii_case(OPEN_METRICS));
+    let refused = parts
+        .filter_map(|parameter| parameter.split_once('='))
+        .any(|(name, value)| name.eq_ignore_ascii_case("q") && value.parse() == Ok(0.0));
+    named && !refused
+}
+
+/// What `prometheus-client` wrote as `OpenMetrics`, as classic text. Of each metric it writes a line of help, then
+/// one of its type, then its samples without times; the help of a counter names it without `_total`.
+fn classic(open: &str) -> Result<String, fmt::Error> {
+    let mut text = String::with_capacity(open.len());
+    let mut help = "";
+    for line in open.split_terminator('\n') {
+        if let Some(told) = line.strip_prefix("# HELP ") {
+            help = told;
+        } else if let Some(told) = line.strip_prefix("# TYPE ") {
+            let (name, kind) = told.rsplit_once(' ').ok_or(fmt::Error)?;
+            let about = help.strip_prefix(name).ok_or(fmt::Error)?;
+            let (end, kind) = match kind {
+                "counter" => ("_total", kind),
+                "info" => ("_info", "gauge"),
+                "unknown" => ("", "untyped"),
+                _ => ("", kind),
+            };
+            writeln!(text, "# HELP {name}{end}{about}\n# TYPE {name}{end} {kind}")?;
+        } else if !line.starts_with('#') {
+            writeln!(text, "{}", without_exemplar(line))?;
+        }
+    }
+    Ok(text)
+}
+
+/// A sample up to the `#` that begins its exemplar. One between quotes belongs to the value of a label.
+fn without_exemplar(sample: &str) -> &str {
+    let (mut quoted, mut escaped) = (false, false);
+    let begin = sample.bytes().position(|byte| {
+        if escaped {
+            escaped = false;
+        } else {
+            match byte {
+                b'\\' => escaped = true,
+                b'"' => quoted = !quoted,
+                _ => {}
+            }
+        }
+        byte == b'#' && !quoted
+    });
+    begin.map_or(sample, |at| sample[..at].trim_end())
+}
+
+#[cfg(test)]
+mod tests {
+    use prometheus_client::encoding::EncodeLabelSet;
+    use prometheus_client::metrics::counter::Counter;
+    use prometheus_client::metrics::exemplar::{CounterWithExemplar, HistogramWithExemplars};
+    use prometheus_client::metrics::family::Family;
+    use prometheus_client::metrics::gauge::Gauge;
+    use prometheus_client::metrics::info::Info;
+    use prometheus_client::registry::Unit;
+
+    use super::*;
+
+    #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, EncodeLabelSet)]
+    struct Trace {
+        trace_id: &'static str,
+    }
+
+    #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+    struct Said {
+        words: &'static str,
+    }
+
+    fn trace() -> Option<Trace> {
+        Some(Trace { trace_id: "4bf9" })
+    }
+
+    #[test]
+    fn open_metrics_is_for_those_who_name_it() {
+        // As Prometheus 2.42 and 3.0 ask.
+        let older = "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
+        let newer = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,text/plain;version=0.0.4;q=0.3,*/*;q=0.2";
+        for (accept, format) in [
+            (&[][..], Format::Classic),
+            (&["*/*"], Format::Classic),
+            (&["text/plain"], Format::Classic),
+            (&["text/html, application/*;q=0.9"], Format::Classic),
+            (&[older], Format::OpenMetrics),
+            (&[newer], Format::OpenMetrics),
+            (
+                &["text/plain", "Application/OpenMetrics-Text ; Q=0.001"],
+                Format::OpenMetrics,
+            ),
+            (&["application/openmetrics-text; q=0.000"], Format::Classic),
+            (&["application/openmetrics-text-2"], Format::Classic),
+        ] {
+            assert_eq!(
+                Format::accepted(accept.iter().copied()),
+                format,
+                "{accept:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn classic_text_is_that_of_each_kind_without_what_only_open_metrics_has() {
+        let mut registry = Registry::default();
+        let plain: Counter = Counter::default();
+        registry.register("plain", "Counted", plain);
+        let linked = CounterWithExemplar::<Trace, u64>::default();
+        registry.register("linked", "Counted, linked", linked.clone());
+        linked.inc_by(2, trace(), None);
+        let waits = HistogramWithExemplars::<Trace>::new([0.5, 1.0].into_iter());
+        registry.register_with_unit("wait", "Waits", Unit::Seconds, waits.clone());
+        waits.observe(0.25, trace(), None);
+        waits.observe(7.0, trace(), None);
+        let level: Gauge = Gauge::default();
+        registry.register("level", "counter", level);
+        registry.register("build", "Built", Info::new([("version", "1")]));
+
+        let text = Format::Classic.write(&registry).unwrap();
+        let expected = "\
+# HELP plain_total Counted.
+# TYPE plain_total counter
+plain_total 0
+# HELP linked_total Counted, linked.
+# TYPE linked_total counter
+linked_total 2
+# HELP wait_seconds Waits.
+# TYPE wait_seconds histogram
+wait_seconds_sum 7.25
+wait_seconds_count 2
+wait_seconds_bucket{le=\"0.5\"} 1
+wait_seconds_bucket{le=\"1.0\"} 1
+wait_seconds_bucket{le=\"+Inf\"} 2
+# HELP level counter.
+# TYPE level gauge
+level 0
+# HELP build_info Built.
+# TYPE build_info gauge
+build_info{version=\"1\"} 1
+";
+        assert_eq!(text, expected);
+        let open = Format::OpenMetrics.write(&registry).unwrap();
+        assert!(
+            open.contains("linked_total 2 # {trace_id=\"4bf9\"} 2"),
+            "{open}"
+        );
+        assert!(open.ends_with("# EOF\n"), "{open}");
+    }
+
+    #[test]
+    fn the_value_of_a_label_is_never_taken_for_an_exemplar() {
+        let mut registry = Registry::default();
+        let said = Family::<Said, CounterWithExemplar<Trace, u64>>::default();
+        registry.register("said", "Said", said.clone());
+        let odd = [
+            (r#"a # {b="c"} 1"#, r#"a # {b=\"c\"} 1"#),
+            (r#"ends with \"#, r"ends with \\"),
+            (r#"\" # {"#, r#"\\\" # {"#),
+            ("two\nlines # EOF", r"two\nlines # EOF"),
+            ("\u{20b9} # \r", "\u{20b9} # \r"),
+        ];
+        for (words, _) in odd {
+            said.get_or_create(&Said { words }).inc_by(3, trace(), None);
+        }
+        let text = Format::Classic.write(&registry).unwrap();
+        for (_, written) in odd {
+            let sample = format!("said_total{{words=\"{written}\"}} 3\n");
+            assert!(text.contains(&sample), "{sample} not in {text}");
+        }
+        assert_eq!(text.lines().count(), 2 + odd.len(), "{text}");
+    }
+}
