@@ -70,6 +70,7 @@ docs:
     cargo run --quiet --package harkara-cli --bin harkara -- reference configuration > docs/configuration.md
     cargo run --quiet --package harkara-cli --bin harkara -- reference settings-file > deploy/harkara.toml
     cargo run --quiet --package harkara-cli --bin harkara -- reference cli > docs/cli.md
+    cargo run --quiet --package harkara-cli --bin harkara -- reference metrics > docs/metrics.md
 
 # Measure every stage and the peer on private servers (Linux only; --quick, others with --help)
 [group('measure')]

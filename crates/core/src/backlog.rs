@@ -25,6 +25,8 @@ pub struct Look {
     pub at_micros: u64,
     /// The streams, in the order of [`Lane::ALL`].
     pub streams: [StreamLook; LANES],
+    /// Who claims from them.
+    pub consumers: Consumers,
     /// The ledger; `None` where it could not be asked.
     pub ledger: Option<LedgerLook>,
 }
@@ -42,13 +44,24 @@ pub struct StreamLook {
     pub appended: Option<u64>,
 }
 
-/// The rows of the ledger that are due.
+/// The consumers of the group, which are the same in every lane.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Consumers {
+    /// Those that have shown a sign of life of late in one of the lanes.
+    pub alive: u64,
+    /// Those that have not.
+    pub stale: u64,
+}
+
+/// The rows of the ledger that are due, and its dead letters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LedgerLook {
     /// By lane, in the order of [`Lane::ALL`].
     pub lanes: [LedgerLane; LANES],
     /// Whether there were too many to be counted, so that their number is an estimate.
     pub estimated: bool,
+    /// Events with status failed, as far as they were counted.
+    pub dead_letters: u64,
 }
 
 /// A lane's rows of the ledger that are due.
@@ -73,6 +86,11 @@ pub struct Backlog {
     /// Whether the ledger has too many rows due to count them: `ledger_due` is then an estimate, and how fast
     /// they leave is not known.
     pub ledger_estimated: bool,
+    /// Who works on it.
+    pub consumers: Consumers,
+    /// Events of the ledger with status failed, as far as they were counted; no part of the backlog. `None`
+    /// where the ledger could not be asked.
+    pub dead_letters: Option<u64>,
 }
 
 /// Figures of a lane, or of all. What is `None` is not known, which is never the same as zero.

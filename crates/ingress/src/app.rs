@@ -11,6 +11,7 @@ use actix_web::http::header::HeaderValue;
 use actix_web::{HttpServer, web};
 use harkara_runtime::admin::{Admin, AdminError, AdminServer, Liveness};
 use harkara_runtime::backlog::{Latest, Observer};
+use harkara_runtime::build_info;
 use harkara_runtime::redis::ServerProblem;
 use harkara_runtime::settings::{IngressSettings, RedisSettings, Settings};
 use harkara_runtime::stop::Stop;
@@ -137,6 +138,7 @@ impl App {
         let found = first_look(&settings.redis, &settings.ingress).await?;
         schema::check(&settings.postgres).await?;
         let mut registry = Registry::default();
+        build_info::register(&mut registry);
         let inbox = Inbox::open(&settings.ingress, &settings.postgres, &mut registry)
             .map_err(StartError::Inbox)?;
         let secrets = live_secrets(settings, &Uses::register(&mut registry));
@@ -165,8 +167,8 @@ impl App {
         });
         let latest = Latest::default();
         latest.register(&mut registry);
-        let observer =
-            backlog::observer(&settings.redis, &settings.postgres).map_err(StartError::Backlog)?;
+        let observer = backlog::observer(&settings.redis, &settings.postgres, &settings.worker)
+            .map_err(StartError::Backlog)?;
         tracer.register(&mut registry);
         let stopping = Stop::by_hand();
         let watch = Watch::new(

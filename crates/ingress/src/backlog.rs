@@ -2,7 +2,7 @@
 
 use harkara_runtime::backlog::Observer;
 use harkara_runtime::redis;
-use harkara_runtime::settings::{PostgresSettings, RedisSettings};
+use harkara_runtime::settings::{PostgresSettings, RedisSettings, WorkerSettings};
 use harkara_storage::ledger::{DUE_COUNTED_MAX, due_backlog};
 use harkara_storage::{Pool, PoolSettings, StorageError};
 
@@ -14,6 +14,7 @@ const CONNECTIONS: usize = 1;
 pub(crate) fn observer(
     redis: &RedisSettings,
     postgres: &PostgresSettings,
+    worker: &WorkerSettings,
 ) -> Result<Observer, StorageError> {
     let database = Pool::new(&PoolSettings {
         url: postgres.url.clone(),
@@ -26,6 +27,7 @@ pub(crate) fn observer(
     Ok(Observer::new(
         redis::pool(redis),
         redis.partition,
+        worker,
         move || {
             let database = database.clone();
             async move { due_backlog(&database, DUE_COUNTED_MAX).await }

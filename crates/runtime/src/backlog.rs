@@ -16,7 +16,8 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::failure;
 use crate::redis::Pool;
-use streams::Streams;
+use crate::settings::WorkerSettings;
+use streams::{Found, Streams};
 
 pub(crate) use endpoint::answer;
 
@@ -73,10 +74,12 @@ pub struct ToldReport<'a> {
 pub struct Latest(Arc<Mutex<Report>>);
 
 impl Observer {
-    /// An observer of a partition's streams, and of a ledger by whatever asks it.
+    /// An observer of the streams of a partition, and of a ledger by whatever asks it. How long a live consumer
+    /// may be quiet follows from the settings of workers.
     pub fn new<F, E>(
         redis: Pool,
         partition: u16,
+        worker: &WorkerSettings,
         ask_ledger: impl Fn() -> F + Send + Sync + 'static,
     ) -> Self
     where
@@ -84,7 +87,7 @@ impl Observer {
         E: Error + 'static,
     {
         Self {
-            streams: Streams::new(redis, partition),
+            streams: Streams::new(redis, partition, worker.quiet_max()),
             ask_ledger: Box::new(move || {
                 let asked = ask_ledger();
                 Box::pin(async move { asked.await.map_err(|error| failure::with_causes(&error)) })
@@ -110,10 +113,15 @@ impl Observer {
             |streams| streams.map_err(|error| failure::with_causes(&error)),
         );
         match streams {
-            Ok((at_micros, streams)) => {
+            Ok(Found {
+                at_micros,
+                consumers,
+                streams,
+            }) => {
                 self.looks.add(Look {
                     at_micros,
                     streams,
+                    consumers,
                     ledger: ledger.ok(),
                 });
                 self.looked_at = Some(Instant::now());

@@ -15,6 +15,8 @@ pub mod backlog;
 
 pub mod admin;
 
+pub mod build_info;
+
 pub mod stop;
 
 pub mod clock;

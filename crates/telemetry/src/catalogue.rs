@@ -3,11 +3,13 @@
 mod backlog;
 mod ingress;
 mod process;
+mod reference;
 mod worker;
 
 pub use backlog::*;
 pub use ingress::*;
 pub use process::*;
+pub use reference::reference_markdown;
 pub use worker::*;
 
 use prometheus_client::registry::{Metric as Instrument, Registry};

@@ -8,8 +8,9 @@ use harkara_core::lane::Lane;
 use harkara_core::retry::RetryPolicy;
 use harkara_runtime::admin::{Admin, AdminError, AdminServer, Liveness, Probe};
 use harkara_runtime::backlog::{Latest, Observer};
+use harkara_runtime::build_info;
 use harkara_runtime::redis::{self, PooledError, ServerProblem, check_server};
-use harkara_runtime::settings::Settings;
+use harkara_runtime::settings::{Settings, WorkerSettings};
 use harkara_runtime::stop::Stop;
 use harkara_storage::commit::Repeats;
 use harkara_storage::ledger::{self, LeaseBounds};
@@ -135,6 +136,7 @@ impl App {
         group.ensure().await?;
 
         let mut registry = Registry::default();
+        build_info::register(&mut registry);
         let counters = Counters::register(&mut registry);
         register_pool(database.clone(), &mut registry);
         tracer.register(&mut registry);
@@ -172,6 +174,7 @@ impl App {
         let observer = observer(
             redis_pool.clone(),
             settings.redis.partition,
+            &settings.worker,
             database.clone(),
         );
         let admin = Admin {
@@ -321,8 +324,13 @@ const ABANDON_BOUND: Duration = Duration::from_secs(2);
 /// Entries handed back in one round trip.
 const HANDED_BACK_AT_ONCE: usize = 500;
 
-fn observer(redis: redis::Pool, partition: u16, database: Pool) -> Observer {
-    Observer::new(redis, partition, move || {
+fn observer(
+    redis: redis::Pool,
+    partition: u16,
+    worker: &WorkerSettings,
+    database: Pool,
+) -> Observer {
+    Observer::new(redis, partition, worker, move || {
         let database = database.clone();
         async move { ledger::due_backlog(&database, ledger::DUE_COUNTED_MAX).await }
     })

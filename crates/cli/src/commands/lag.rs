@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::Args;
-use harkara_core::backlog::{Backlog, Figures};
+use harkara_core::backlog::{Backlog, Consumers, Figures};
 use harkara_core::lane::Lane;
 use harkara_runtime::backlog::{Observer, Report};
 use harkara_runtime::redis;
@@ -33,6 +33,8 @@ const INTERVAL_MIN: Duration = Duration::from_millis(100);
 ///   oldest      how long the oldest of them has waited
 ///   drained in  how long the backlog takes if as much leaves as now and nothing comes; "never" where
 ///               something waits and nothing leaves
+///
+/// Below stand the consumers, alive or silent for too long, and how many events are dead letters.
 ///
 /// The figures are those of all workers together, the same that GET /backlog answers at the admin
 /// ports of ingress and worker. "?" stands for what is not known. Where Redis or PostgreSQL cannot be
@@ -74,10 +76,15 @@ fn interval(text: &str) -> Result<Duration, String> {
 pub(crate) async fn run(settings: &Settings, options: &LagOptions) -> anyhow::Result<Ending> {
     let database = database::lay_out(&settings.postgres)?;
     let redis = redis::pool(&settings.redis);
-    let mut observer = Observer::new(redis, settings.redis.partition, move || {
-        let database = database.clone();
-        async move { due_backlog(&database, DUE_COUNTED_MAX).await }
-    });
+    let mut observer = Observer::new(
+        redis,
+        settings.redis.partition,
+        &settings.worker,
+        move || {
+            let database = database.clone();
+            async move { due_backlog(&database, DUE_COUNTED_MAX).await }
+        },
+    );
     let first = observer.look().await;
     if !options.watch {
         // A Redis that does not answer is not waited for.
@@ -114,6 +121,7 @@ fn tell(settings: &Settings, report: &Report, options: &LagOptions) -> anyhow::R
         if backlog.ledger_estimated {
             output::line("the ledger has so many rows due that their number is an estimate")?;
         }
+        output::line(around(backlog))?;
         if options.watch {
             output::line("")?;
         }
@@ -146,6 +154,17 @@ fn table(backlog: &Backlog) -> Table {
         table.row(row(name, figures));
     }
     table
+}
+
+/// Who works on the backlog, and what was given up.
+fn around(backlog: &Backlog) -> String {
+    let Consumers { alive, stale } = backlog.consumers;
+    let dead_letters = match backlog.dead_letters {
+        None => UNKNOWN.to_owned(),
+        Some(n) if n >= DUE_COUNTED_MAX => format!("{n} or more"),
+        Some(n) => n.to_string(),
+    };
+    format!("consumers: {alive} alive, {stale} stale; dead letters: {dead_letters}")
 }
 
 fn row(name: &str, figures: &Figures) -> [String; 9] {

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use clap::{Command, CommandFactory, ValueEnum};
 use harkara_core::catalogue;
 use harkara_runtime::settings;
+use harkara_telemetry::catalogue as metrics;
 
 use crate::arguments::Arguments;
 use crate::exit::Ending;
@@ -21,6 +22,8 @@ pub(crate) enum Page {
     SettingsFile,
     /// `docs/cli.md`
     Cli,
+    /// `docs/metrics.md`
+    Metrics,
 }
 
 /// Prints a page.
@@ -30,6 +33,7 @@ pub(crate) fn run(page: Page) -> anyhow::Result<Ending> {
         Page::Configuration => settings::reference_markdown(),
         Page::SettingsFile => settings::reference_toml(),
         Page::Cli => command_line(),
+        Page::Metrics => metrics::reference_markdown(),
     };
     output::bytes(text.as_bytes())?;
     Ok(Ending::Done)

@@ -11,6 +11,7 @@ async fn every_generated_page_is_checked_in_as_it_is_generated() {
         ("configuration", "docs/configuration.md"),
         ("settings-file", "deploy/harkara.toml"),
         ("cli", "docs/cli.md"),
+        ("metrics", "docs/metrics.md"),
     ] {
         let generated = Harkara::default()
             .run(&["reference", page])

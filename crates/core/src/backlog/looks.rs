@@ -46,6 +46,8 @@ impl Looks {
             lanes,
             rates_over_s: elapsed_s.map(super::to_millis),
             ledger_estimated: last.ledger.is_some_and(|ledger| ledger.estimated),
+            consumers: last.consumers,
+            dead_letters: last.ledger.map(|ledger| ledger.dead_letters),
         })
     }
 

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::{Figures, LedgerLane, LedgerLook, Look, Looks, StreamLook, float};
+use super::{Consumers, Figures, LedgerLane, LedgerLook, Look, Looks, StreamLook, float};
 use crate::lane::{LANES, Lane};
 
 const NOW_S: u64 = 1_764_000_000;
@@ -12,6 +12,7 @@ fn look(after_s: u64, stream: StreamLook) -> Look {
     Look {
         at_micros: (NOW_S + after_s) * 1_000_000,
         streams: [stream; LANES],
+        consumers: Consumers::default(),
         ledger: Some(LedgerLook::default()),
     }
 }
@@ -145,6 +146,7 @@ fn with_due(look: &Look, due: u64, estimated: bool) -> Look {
         ledger: Some(LedgerLook {
             lanes: [lane; LANES],
             estimated,
+            ..LedgerLook::default()
         }),
         ..look.clone()
     }

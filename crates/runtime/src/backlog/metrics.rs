@@ -2,12 +2,12 @@
 
 use std::fmt;
 
-use harkara_core::backlog::Figures;
+use harkara_core::backlog::{Consumers, Figures};
 use harkara_core::lane::Lane;
 use harkara_telemetry::catalogue::{
-    BACKLOG_ARRIVALS_PER_SECOND, BACKLOG_COMPLETE, BACKLOG_DRAINED_PER_SECOND, BACKLOG_ENTRIES,
-    BACKLOG_LEDGER_DUE, BACKLOG_OLDEST_AGE_SECONDS, BACKLOG_PENDING, BACKLOG_SECONDS_TO_DRAIN,
-    Metric,
+    BACKLOG_ARRIVALS_PER_SECOND, BACKLOG_COMPLETE, BACKLOG_CONSUMERS, BACKLOG_DEAD_LETTERS,
+    BACKLOG_DRAINED_PER_SECOND, BACKLOG_ENTRIES, BACKLOG_LEDGER_DUE, BACKLOG_OLDEST_AGE_SECONDS,
+    BACKLOG_PENDING, BACKLOG_SECONDS_TO_DRAIN, Metric,
 };
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder};
@@ -78,6 +78,16 @@ impl Collector for Latest {
                         .encode_gauge(&value)?;
                 }
             }
+        }
+        let mut consumers = gauge(&mut encoder, &BACKLOG_CONSUMERS)?;
+        let Consumers { alive, stale } = backlog.consumers;
+        for (state, n) in [("alive", alive), ("stale", stale)] {
+            consumers
+                .encode_family(&[("state", state)])?
+                .encode_gauge(&float(n))?;
+        }
+        if let Some(dead_letters) = backlog.dead_letters {
+            gauge(&mut encoder, &BACKLOG_DEAD_LETTERS)?.encode_gauge(&float(dead_letters))?;
         }
         Ok(())
     }

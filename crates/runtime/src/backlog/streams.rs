@@ -1,8 +1,9 @@
 //! One look at the streams of all lanes, as one step in Redis.
 
 use std::sync::LazyLock;
+use std::time::Duration;
 
-use harkara_core::backlog::StreamLook;
+use harkara_core::backlog::{Consumers, StreamLook};
 use harkara_core::lane::{CONSUMER_GROUP, LANES, Lane};
 use redis::Script;
 
@@ -13,9 +14,10 @@ use crate::redis::{Pool, PooledError, ask_over};
 /// no worker has noticed, and not as undelivered. The backlog does not depend on it.
 pub(super) const PENDING_LOOKED_FOR_MAX: u64 = 1000;
 
-/// Tells the time and, for each of the streams in `KEYS`, its length, the id of its first entry, how many
+/// Tells the time; how many consumers of the group `ARGV[1]` have been idle in every stream for more than
+/// `ARGV[3]` milliseconds, and how many have not; and, for each of the streams in `KEYS`, its length, the id of its first entry, how many
 /// entries were ever appended (none before Redis 7), and how many of those that are there are pending in the
-/// group `ARGV[1]`, looking for up to `ARGV[2]` of them one by one. A stream or group that does not exist
+/// group, looking for up to `ARGV[2]` of them one by one. A stream or group that does not exist
 /// has nothing. Reads only, and the keys share a cluster slot.
 static LOOK: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
@@ -34,8 +36,21 @@ static LOOK: LazyLock<Script> = LazyLock::new(|| {
             end
             return there
         end
+        local idle = {}
+        local function meet(key)
+            local consumers = redis.pcall('XINFO', 'CONSUMERS', key, ARGV[1])
+            if consumers.err then
+                if consumers.err:find('NOGROUP', 1, true) then return end
+                return consumers
+            end
+            for _, consumer in ipairs(consumers) do
+                local told = {}
+                for i = 1, #consumer, 2 do told[consumer[i]] = consumer[i + 1] end
+                idle[told.name] = math.min(idle[told.name] or told.idle, told.idle)
+            end
+        end
         local time = redis.call('TIME')
-        local look = {time[1], time[2]}
+        local look = {time[1], time[2], 0, 0}
         for _, key in ipairs(KEYS) do
             local row = {0, false, 0, 0}
             if redis.call('EXISTS', key) == 1 then
@@ -44,9 +59,15 @@ static LOOK: LazyLock<Script> = LazyLock::new(|| {
                 local first = told['first-entry']
                 local held = pending(key, told.length)
                 if type(held) == 'table' then return held end
+                local refused = meet(key)
+                if refused then return refused end
                 row = {told.length, first and first[1] or false, told['entries-added'] or false, held}
             end
             look[#look + 1] = row
+        end
+        for _, ms in pairs(idle) do
+            local at = ms <= tonumber(ARGV[3]) and 3 or 4
+            look[at] = look[at] + 1
         end
         return look",
     )
@@ -55,32 +76,51 @@ static LOOK: LazyLock<Script> = LazyLock::new(|| {
 /// Length, first id, ever appended, pending.
 type Row = (u64, Option<String>, Option<u64>, u64);
 
+/// Seconds and microseconds, consumers alive and stale, and the streams.
+type Told = (u64, u64, u64, u64, Row, Row, Row, Row);
+
+/// What a look found: the time of Redis in microseconds since 1970, and everything at that time.
+pub(super) struct Found {
+    pub(super) at_micros: u64,
+    pub(super) consumers: Consumers,
+    pub(super) streams: [StreamLook; LANES],
+}
+
 /// The streams of a partition.
 pub(super) struct Streams {
     pool: Pool,
     keys: [String; LANES],
+    pub(super) quiet_max: Duration,
 }
 
 impl Streams {
-    pub(super) fn new(pool: Pool, partition: u16) -> Self {
+    /// A consumer that has been idle for more than `quiet_max` is stale.
+    pub(super) fn new(pool: Pool, partition: u16, quiet_max: Duration) -> Self {
         Self {
             pool,
             keys: Lane::ALL.map(|lane| lane.stream_key(partition)),
+            quiet_max,
         }
     }
 
-    /// The time of Redis in microseconds since 1970, and what the streams hold at that time.
-    pub(super) async fn look(&self) -> Result<(u64, [StreamLook; LANES]), PooledError> {
+    pub(super) async fn look(&self) -> Result<Found, PooledError> {
         let mut script = LOOK.prepare_invoke();
         for key in &self.keys {
             script.key(key);
         }
-        script.arg(CONSUMER_GROUP).arg(PENDING_LOOKED_FOR_MAX);
+        let quiet_max_ms = u64::try_from(self.quiet_max.as_millis()).unwrap_or(u64::MAX);
+        script
+            .arg(CONSUMER_GROUP)
+            .arg(PENDING_LOOKED_FOR_MAX)
+            .arg(quiet_max_ms);
         let asked = async |connection: &mut _| script.invoke_async(connection).await;
-        let (seconds, micros, critical, medium, normal, default): (u64, u64, Row, Row, Row, Row) =
+        let (seconds, micros, alive, stale, critical, medium, normal, default): Told =
             ask_over(&self.pool, asked).await?;
-        let streams = [critical, medium, normal, default].map(stream);
-        Ok((seconds * 1_000_000 + micros, streams))
+        Ok(Found {
+            at_micros: seconds * 1_000_000 + micros,
+            consumers: Consumers { alive, stale },
+            streams: [critical, medium, normal, default].map(stream),
+        })
     }
 }
 

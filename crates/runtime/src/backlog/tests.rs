@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::future::ready;
 use std::time::Duration;
 
-use harkara_core::backlog::{Figures, LedgerLane, LedgerLook};
+use harkara_core::backlog::{Consumers, Figures, LedgerLane, LedgerLook};
 use harkara_core::lane::{CONSUMER_GROUP, LANES, Lane};
 use harkara_testkit::{RedisServer, free_port, redis_database, wait_until};
 use prometheus_client::encoding::text::encode;
@@ -31,7 +31,7 @@ fn observer(url: &str, partition: u16) -> Observer {
     let settings = [("redis.url", url), ("redis.connect_timeout_ms", "1000")]
         .map(|(key, value)| (key.to_owned(), value.to_owned()));
     let settings = Settings::from_map(settings.into()).expect("the settings are sound");
-    Observer::new(pool(&settings.redis), partition, || {
+    Observer::new(pool(&settings.redis), partition, &settings.worker, || {
         ready(Ok::<_, Infallible>(LedgerLook::default()))
     })
 }
@@ -366,8 +366,42 @@ async fn without_the_ledger_the_streams_are_told_and_the_sum_is_not() {
     lanes.observer.ask_ledger = Box::new(|| Box::pin(ready(Err("away".to_owned()))));
     let report = lanes.observer.look().await;
     assert_eq!(report.faults()["postgres"], "away");
-    let total = report.backlog.expect("Redis answered").total;
+    let backlog = report.backlog.expect("Redis answered");
+    let total = backlog.total;
     assert_eq!((total.entries, total.backlog), (5, None));
+    assert_eq!(backlog.dead_letters, None);
+}
+
+#[tokio::test]
+async fn a_consumer_is_alive_while_it_shows_a_sign_of_life_in_one_lane() {
+    let mut lanes = Lanes::new().await;
+    let consumers = async |lanes: &mut Lanes| {
+        let report = lanes.observer.look().await;
+        let Consumers { alive, stale } = report.backlog.expect("Redis answered").consumers;
+        (alive, stale)
+    };
+    assert_eq!(consumers(&mut lanes).await, (0, 0), "no stream");
+    lanes.append(1, 2).await;
+    assert_eq!(consumers(&mut lanes).await, (0, 0), "no group");
+    lanes.create_group("0").await;
+    lanes.claim(1).await;
+    assert_eq!(consumers(&mut lanes).await, (1, 0));
+    // In another lane: the same one, and one more.
+    lanes.key = Lane::Critical.stream_key(0);
+    lanes.create_group("0").await;
+    for name in ["someone", "another"] {
+        let create = format!("XGROUP CREATECONSUMER KEY {CONSUMER_GROUP} {name}");
+        let () = lanes.run(&create).await;
+    }
+    assert_eq!(consumers(&mut lanes).await, (2, 0));
+    lanes.observer.streams.quiet_max = Duration::ZERO;
+    wait_until("both have been idle", BOUND, async || {
+        consumers(&mut lanes).await == (0, 2)
+    })
+    .await;
+    lanes.claim(1).await;
+    lanes.observer.streams.quiet_max = BOUND;
+    assert_eq!(consumers(&mut lanes).await, (2, 0));
 }
 
 #[tokio::test]
@@ -382,10 +416,12 @@ async fn rows_that_are_due_are_added() {
         Box::pin(ready(Ok(LedgerLook {
             lanes: [due; LANES],
             estimated: true,
+            dead_letters: 7,
         })))
     });
     let report = lanes.observer.look().await;
     let backlog = report.backlog.expect("Redis answered");
     assert_eq!(backlog.total.backlog, Some(5 + 3 * 4));
     assert!(backlog.ledger_estimated);
+    assert_eq!(backlog.dead_letters, Some(7));
 }

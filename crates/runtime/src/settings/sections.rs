@@ -256,6 +256,12 @@ impl IngressSettings {
 const READ_WAITS_PER_CONSUMER_IDLE_MIN: u32 = 3;
 
 impl WorkerSettings {
+    /// How long a live worker may give no sign of life: within this time it has read, or renewed what it holds.
+    #[must_use]
+    pub fn quiet_max(&self) -> Duration {
+        self.claim_idle + self.read_wait
+    }
+
     pub(super) fn read(r: &mut Reader) -> Self {
         let worker = Self {
             admin_bind: r.address("worker.admin_bind"),

@@ -1,4 +1,4 @@
-//! How much of the ledger waits to be leased.
+//! How much of the ledger waits to be leased, and how much was given up.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use harkara_core::lane::Lane;
 
 use crate::{Pool, StorageError};
 
-/// Most due rows that are counted. About four rows with a usual body share a page, so that a look reads at
+/// Most due rows, and most dead letters, that are counted. About four rows with a usual body share a page, so that a look reads at
 /// most some 40 MB, and in order: they are those that have been due the longest.
 pub const DUE_COUNTED_MAX: u64 = 20_000;
 
@@ -27,6 +27,12 @@ struct Row {
     oldest_micros: i64,
 }
 
+#[derive(QueryableByName)]
+struct Counted {
+    #[diesel(sql_type = BigInt)]
+    n: i64,
+}
+
 /// A line of a plan.
 struct PlanLine(String);
 
@@ -36,15 +42,16 @@ impl QueryableByName<Pg> for PlanLine {
     }
 }
 
-/// Counts the pending rows whose time has come, by lane. Where there are more than `counted_max`, their number
+/// Counts the pending rows whose time has come, by lane, and the dead letters, of which no more than
+/// `counted_max`. Where there are more than `counted_max`, their number
 /// is the planner's estimate, which is as good as the latest `ANALYZE` and never less than what was counted;
 /// the lanes share it as they share the rows that were counted.
 ///
 /// A row that is leased is not due: its lease is written as its next attempt, like the wait of a retry, and
-/// is not told from it. A worker has no more of those than its batches in flight hold. Relies on the index
-/// `webhook_events_due`.
+/// is not told from it. A worker has no more of those than its batches in flight hold. Relies on the indexes
+/// `webhook_events_due` and `webhook_events_dead_letters`.
 pub async fn due_backlog(pool: &Pool, counted_max: u64) -> Result<LedgerLook, StorageError> {
-    let (rows, estimate) = pool
+    let (rows, estimate, dead_letters) = pool
         .within("count due events", async |connection| {
             let rows = count(connection, counted_max).await?;
             let counted: u64 = rows.iter().map(|row| row.due.unsigned_abs()).sum();
@@ -53,11 +60,17 @@ pub async fn due_backlog(pool: &Pool, counted_max: u64) -> Result<LedgerLook, St
             } else {
                 Some(estimate(connection).await?.max(counted))
             };
-            Ok((rows, estimate.map(|estimate| (estimate, counted))))
+            let dead_letters = count_dead_letters(connection, counted_max).await?;
+            Ok((
+                rows,
+                estimate.map(|estimate| (estimate, counted)),
+                dead_letters,
+            ))
         })
         .await?;
     let mut look = LedgerLook {
         estimated: estimate.is_some(),
+        dead_letters,
         ..LedgerLook::default()
     };
     for row in rows {
@@ -87,6 +100,22 @@ async fn count(
     .load(connection)
     .await
     .map_err(StorageError::statement("count due events"))
+}
+
+async fn count_dead_letters(
+    connection: &mut AsyncPgConnection,
+    counted_max: u64,
+) -> Result<u64, StorageError> {
+    let Counted { n } = sql_query(
+        "SELECT count(*) AS n FROM (\
+           SELECT 1 FROM webhook_events WHERE status = 'failed' ORDER BY created_at LIMIT $1\
+         ) dead_letters",
+    )
+    .bind::<BigInt, _>(i64::try_from(counted_max).unwrap_or(i64::MAX))
+    .get_result(connection)
+    .await
+    .map_err(StorageError::statement("count dead letters"))?;
+    Ok(n.unsigned_abs())
 }
 
 /// How many rows the planner takes to be due. Only pending ones have a next attempt; to say so again would

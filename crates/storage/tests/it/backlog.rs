@@ -46,6 +46,20 @@ async fn an_empty_ledger_has_nothing_due() {
 }
 
 #[tokio::test]
+async fn dead_letters_are_counted_up_to_the_bound_and_are_not_due() {
+    let db = some_due().await;
+    db.execute(
+        "UPDATE webhook_events SET status = 'failed', next_attempt_at = NULL WHERE razorpay_event_id < 'e3'",
+    )
+    .await;
+    let pool = db.pool();
+    let look = due_backlog(&pool, ENOUGH).await.unwrap();
+    assert_eq!(look.dead_letters, 3);
+    assert_eq!(due(&look), [1, 0, 0, 1]);
+    assert_eq!(due_backlog(&pool, 2).await.unwrap().dead_letters, 2);
+}
+
+#[tokio::test]
 async fn due_rows_are_counted_by_lane_with_the_age_of_the_first() {
     let db = some_due().await;
     let look = due_backlog(&db.pool(), ENOUGH).await.unwrap();

@@ -123,7 +123,7 @@ async fn leasing_and_settling_use_the_index_of_due_rows_and_the_key() {
 }
 
 #[tokio::test]
-async fn counting_what_is_due_uses_the_index_of_due_rows() {
+async fn counting_what_is_due_and_what_is_dead_uses_the_indexes_of_both() {
     let db = without_scans().await;
     let pool = db.pool();
     let look = due_backlog(&pool, 1000).await.unwrap();
@@ -131,7 +131,10 @@ async fn counting_what_is_due_uses_the_index_of_due_rows() {
     drop(pool);
     let (scanned, indexes) = used(&db).await;
     assert_eq!(scanned, Vec::<String>::new());
-    assert_eq!(indexes, ["webhook_events_due"]);
+    assert_eq!(
+        indexes,
+        ["webhook_events_dead_letters", "webhook_events_due"]
+    );
 }
 
 #[tokio::test]

@@ -137,8 +137,7 @@ fn consumers(lanes: &[&LaneState], entries: u64, worker: &WorkerSettings) -> Fin
         *pending += consumer.pending;
         *idle = consumer.idle.min(*idle);
     }
-    // Within this time a live worker has read, or has renewed what it holds.
-    let quiet_max = worker.claim_idle + worker.read_wait;
+    let quiet_max = worker.quiet_max();
     let stale = by_name.iter().find(|(_, (pending, idle))| {
         *pending > 0 && *idle > taken_over_after(worker).max(quiet_max)
     });
