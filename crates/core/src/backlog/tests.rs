@@ -260,6 +260,7 @@ proptest! {
             now.ledger = Some(LedgerLook {
                 lanes: std::array::from_fn(|lane| LedgerLane { due: step[lane].due, oldest_age: None }),
                 estimated: false,
+                ..LedgerLook::default()
             });
             looks.add(now);
 

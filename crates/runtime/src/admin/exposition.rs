@@ -123,9 +123,7 @@ mod tests {
         words: &'static str,
     }
 
-    fn trace() -> Option<Trace> {
-        Some(Trace { trace_id: "4bf9" })
-    }
+    const TRACE: Option<Trace> = Some(Trace { trace_id: "4bf9" });
 
     #[test]
     fn open_metrics_is_for_those_who_name_it() {
@@ -161,11 +159,11 @@ mod tests {
         registry.register("plain", "Counted", plain);
         let linked = CounterWithExemplar::<Trace, u64>::default();
         registry.register("linked", "Counted, linked", linked.clone());
-        linked.inc_by(2, trace(), None);
+        linked.inc_by(2, TRACE, None);
         let waits = HistogramWithExemplars::<Trace>::new([0.5, 1.0].into_iter());
         registry.register_with_unit("wait", "Waits", Unit::Seconds, waits.clone());
-        waits.observe(0.25, trace(), None);
-        waits.observe(7.0, trace(), None);
+        waits.observe(0.25, TRACE, None);
+        waits.observe(7.0, TRACE, None);
         let level: Gauge = Gauge::default();
         registry.register("level", "counter", level);
         registry.register("build", "Built", Info::new([("version", "1")]));
@@ -208,13 +206,13 @@ build_info{version=\"1\"} 1
         registry.register("said", "Said", said.clone());
         let odd = [
             (r#"a # {b="c"} 1"#, r#"a # {b=\"c\"} 1"#),
-            (r#"ends with \"#, r"ends with \\"),
+            (r"ends with \", r"ends with \\"),
             (r#"\" # {"#, r#"\\\" # {"#),
             ("two\nlines # EOF", r"two\nlines # EOF"),
             ("\u{20b9} # \r", "\u{20b9} # \r"),
         ];
         for (words, _) in odd {
-            said.get_or_create(&Said { words }).inc_by(3, trace(), None);
+            said.get_or_create(&Said { words }).inc_by(3, TRACE, None);
         }
         let text = Format::Classic.write(&registry).unwrap();
         for (_, written) in odd {
