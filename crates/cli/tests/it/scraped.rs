@@ -106,7 +106,7 @@ async fn both_binaries_tell_what_the_catalogue_says_and_promtool_finds_no_fault(
     // The rates of the backlog are known from its second look on, and causes once one was found.
     wait_until("all is known", Duration::from_secs(30), async || {
         let (ingress, worker) = (metrics(ingress).await, metrics(worker).await);
-        let knows = |scrape: &str| scrape.contains("harkara_backlog_seconds_to_drain{");
+        let knows = |scrape: &str| scrape.contains("harkara_backlog_arrivals_per_second{");
         knows(&ingress) && knows(&worker) && ingress.contains("_refused_causes_total{")
     })
     .await;
