@@ -16,6 +16,7 @@ use harkara_runtime::redis::ServerProblem;
 use harkara_runtime::settings::{IngressSettings, RedisSettings, Settings};
 use harkara_runtime::stop::Stop;
 use harkara_storage::StorageError;
+use harkara_telemetry::Metrics;
 use harkara_telemetry::Tracer;
 use harkara_tls::PemFault;
 use prometheus_client::registry::Registry;
@@ -62,6 +63,7 @@ pub struct App {
     observer: Observer,
     backlog: Latest,
     admin: AdminServer,
+    metrics: Metrics,
 }
 
 /// Why the ingress did not start.
@@ -186,10 +188,11 @@ impl App {
             &connections,
             &stopping,
         )?;
+        let metrics = Metrics::of(registry);
         let admin = Admin {
             probes: readiness::probes(breaker, inbox),
             liveness: shared.liveness.clone(),
-            registry,
+            metrics: metrics.clone(),
             backlog: latest.clone(),
             stop: stopping.clone(),
         };
@@ -208,6 +211,7 @@ impl App {
             observer,
             backlog: latest,
             admin,
+            metrics,
         })
     }
 
@@ -221,6 +225,12 @@ impl App {
     #[must_use]
     pub fn admin_addr(&self) -> SocketAddr {
         self.admin.address()
+    }
+
+    /// What is scraped there.
+    #[must_use]
+    pub fn metrics(&self) -> Metrics {
+        self.metrics.clone()
     }
 
     /// Serves until `stop` is requested, then turns unready, takes no more connections, finishes the

@@ -10,6 +10,9 @@ use harkara_runtime::settings::Settings;
 use harkara_runtime::stop::Stop;
 use harkara_runtime::{failure, instance, logging, telemetry};
 
+/// What collectors know this process by.
+const SERVICE: &str = "harkara-ingress";
+
 /// Receives Razorpay webhooks, verifies them and appends them to Redis.
 #[derive(Parser)]
 #[command(name = "harkara-ingress", version)]
@@ -29,9 +32,12 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let settings = Settings::load(arguments.config.as_deref())?;
     logging::init(&settings.log)?;
     let stop = Stop::on_signals().context("signals cannot be listened for")?;
-    let exporting = telemetry::start(&settings.trace, "harkara-ingress", &instance::name())?;
+    let instance = instance::name();
+    let exporting = telemetry::start(&settings.trace, SERVICE, &instance)?;
     let app = App::build(&settings, exporting.tracer()).await?;
+    let metrics = telemetry::export_metrics(app.metrics(), SERVICE, &instance)?;
     let ran = app.run_until_stopped(stop).await;
     exporting.finish();
+    metrics.finish();
     Ok(ran?)
 }

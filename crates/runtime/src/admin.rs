@@ -13,7 +13,7 @@ use actix_web::dev::ServerHandle;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ACCEPT, ContentType};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
-use prometheus_client::registry::Registry;
+use harkara_telemetry::Metrics;
 use serde_json::{Map, Value, json};
 use tokio::task::JoinHandle;
 
@@ -37,7 +37,7 @@ pub struct Admin {
     /// The loops that must move for the process to be alive.
     pub liveness: Liveness,
     /// The metrics.
-    pub registry: Registry,
+    pub metrics: Metrics,
     /// The backlog.
     pub backlog: backlog::Latest,
     /// From the request to stop on, the process is not ready.
@@ -139,7 +139,7 @@ async fn ready(admin: web::Data<Admin>) -> HttpResponse {
 async fn metrics(admin: web::Data<Admin>, request: HttpRequest) -> HttpResponse {
     let accept = request.headers().get_all(ACCEPT);
     let format = Format::accepted(accept.filter_map(|value| value.to_str().ok()));
-    match format.write(&admin.registry) {
+    match format.write(admin.metrics.registry()) {
         Ok(text) => HttpResponse::Ok()
             .content_type(format.media_type())
             .body(text),

@@ -1,8 +1,11 @@
-//! Telemetry of the process: traces, where the standard `OTEL_*` variables say where to.
+//! Telemetry of the process: traces and metrics, where the standard `OTEL_*` variables say where to.
 
 use std::env;
 
-use harkara_telemetry::{Environment, Exporting, InvalidVariable, Limits, StartError};
+use harkara_telemetry::{
+    Environment, Exporting, InvalidVariable, Limits, Metrics, MetricsEnvironment, MetricsExporting,
+    StartError,
+};
 
 use crate::settings::TraceSettings;
 
@@ -31,6 +34,21 @@ pub fn start(
     Ok(Exporting::start(
         environment.as_ref(),
         limits,
+        service,
+        instance,
+    )?)
+}
+
+/// Starts the export of metrics, where the variables ask for it. What is scraped stays the same.
+pub fn export_metrics(
+    metrics: Metrics,
+    service: &'static str,
+    instance: &str,
+) -> Result<MetricsExporting, TelemetryError> {
+    let environment = MetricsEnvironment::read(&|name| env::var(name).ok())?;
+    Ok(MetricsExporting::start(
+        environment.as_ref(),
+        metrics,
         service,
         instance,
     )?)

@@ -69,6 +69,20 @@ impl Kind {
 }
 
 impl Metric {
+    /// The unit that its name says, in the code that OTLP has for it; empty where it counts things.
+    #[must_use]
+    pub fn unit(&self) -> &'static str {
+        if self.name.ends_with("_per_second") {
+            "1/s"
+        } else if self.name.contains("_seconds") {
+            "s"
+        } else if self.name.contains("_bytes") {
+            "By"
+        } else {
+            ""
+        }
+    }
+
     /// Adds an instrument to what is scraped, as this metric.
     pub fn register(&self, registry: &mut Registry, instrument: impl Instrument) {
         // The encoder adds the end of a counter's name.

@@ -4,16 +4,15 @@ use std::collections::HashMap;
 
 use harkara_tls::{Certificates, ClientTls, PemFault, PrivateKey};
 use opentelemetry_otlp::{
-    ExporterBuildError, Protocol as OtlpProtocol, SpanExporter, WithExportConfig, WithHttpConfig,
-    WithTonicConfig,
+    Protocol as OtlpProtocol, SpanExporter, WithExportConfig, WithHttpConfig, WithTonicConfig,
 };
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::SpanExporter as _;
 use tonic::transport::{Certificate, ClientTlsConfig, Identity};
 
-use crate::environment::{Environment, Protocol};
+use crate::environment::{Environment, Protocol, Target};
 
-/// Why spans cannot be sent.
+/// Why nothing can be sent.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     /// A PEM file that a variable names cannot be used.
@@ -29,14 +28,26 @@ pub enum ConnectError {
     #[error("the certificates for the collector cannot be used")]
     Certificates(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The endpoint or a header cannot be used.
-    #[error("spans cannot be sent to {endpoint}")]
+    #[error("telemetry cannot be sent to {endpoint}")]
     Exporter {
         /// As it was given.
         endpoint: String,
         /// What is wrong.
         #[source]
-        source: ExporterBuildError,
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
+}
+
+impl ConnectError {
+    pub(crate) fn unusable(
+        target: &Target,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        Self::Exporter {
+            endpoint: target.endpoint.clone(),
+            source: source.into(),
+        }
+    }
 }
 
 /// Must be called within the runtime that the exporter is used on. Connects with the first spans.
@@ -45,35 +56,33 @@ pub(crate) fn connect(
     service: &'static str,
     instance: &str,
 ) -> Result<SpanExporter, ConnectError> {
-    let files = Files::read(environment)?;
-    let built = match environment.protocol {
+    let target = &environment.target;
+    let files = Files::read(target)?;
+    let built = match target.protocol {
         Protocol::Grpc => SpanExporter::builder()
             .with_tonic()
-            .with_endpoint(&environment.endpoint)
-            .with_timeout(environment.timeout)
+            .with_endpoint(&target.endpoint)
+            .with_timeout(target.timeout)
             .with_tls_config(files.for_grpc())
             .build(),
         Protocol::Http => SpanExporter::builder()
             .with_http()
             .with_protocol(OtlpProtocol::HttpBinary)
-            .with_endpoint(&environment.endpoint)
-            .with_timeout(environment.timeout)
+            .with_endpoint(&target.endpoint)
+            .with_timeout(target.timeout)
             .with_headers(HashMap::new())
             .with_http_client(files.for_http()?)
             .build(),
     };
-    let mut exporter = built.map_err(|source| ConnectError::Exporter {
-        endpoint: environment.endpoint.clone(),
-        source,
-    })?;
-    exporter.set_resource(&resource(environment, service, instance));
+    let mut exporter = built.map_err(|source| ConnectError::unusable(target, source))?;
+    exporter.set_resource(&resource(target, service, instance));
     Ok(exporter)
 }
 
-/// What is told of the process with its spans; `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` go before.
-fn resource(environment: &Environment, service: &'static str, instance: &str) -> Resource {
+/// What is told of the process; `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` go before.
+pub(crate) fn resource(target: &Target, service: &'static str, instance: &str) -> Resource {
     let said = Resource::builder();
-    let said = if environment.names_service {
+    let said = if target.names_service {
         said
     } else {
         said.with_service_name(service)
@@ -87,16 +96,16 @@ fn resource(environment: &Environment, service: &'static str, instance: &str) ->
 }
 
 /// The PEM files that the variables name.
-struct Files {
+pub(crate) struct Files {
     authorities: Option<Certificates>,
     identity: Option<(Certificates, PrivateKey)>,
 }
 
 impl Files {
-    fn read(environment: &Environment) -> Result<Self, ConnectError> {
+    pub(crate) fn read(target: &Target) -> Result<Self, ConnectError> {
         let file = |variable| move |source| ConnectError::File { variable, source };
-        let authorities = environment.authorities.as_deref().map(Certificates::read);
-        let identity = environment.identity.as_ref().map(|(certificate, key)| {
+        let authorities = target.authorities.as_deref().map(Certificates::read);
+        let identity = target.identity.as_ref().map(|(certificate, key)| {
             let certificate = Certificates::read(certificate);
             let key = PrivateKey::read(key);
             Ok((
@@ -112,7 +121,7 @@ impl Files {
         })
     }
 
-    fn for_grpc(&self) -> ClientTlsConfig {
+    pub(crate) fn for_grpc(&self) -> ClientTlsConfig {
         let config = match &self.authorities {
             Some(authorities) => {
                 ClientTlsConfig::new().ca_certificate(Certificate::from_pem(authorities.pem()))
@@ -127,7 +136,7 @@ impl Files {
         }
     }
 
-    fn for_http(self) -> Result<reqwest::Client, ConnectError> {
+    pub(crate) fn for_http(self) -> Result<reqwest::Client, ConnectError> {
         let tls = ClientTls::new(self.authorities, self.identity)
             .map_err(|error| ConnectError::Certificates(error.into()))?;
         reqwest::Client::builder()

@@ -1,13 +1,14 @@
 //! What the standard `OTEL_*` variables say.
 
+mod target;
+
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::sampling::Sampling;
+use target::Signal;
 
-/// The port that is registered for OTLP over gRPC.
-const GRPC_PORT: &str = ":4317";
+pub(crate) use target::{Protocol, Target};
 
 /// Spans that may wait for the collector, where `OTEL_BSP_MAX_QUEUE_SIZE` says nothing (the standard's
 /// default).
@@ -20,35 +21,31 @@ const BATCH_SPANS: usize = 512;
 /// standard's five seconds are long for somebody who waits for a trace.
 const GATHER: Duration = Duration::from_secs(1);
 
-/// How long the collector may take to answer, where `OTEL_EXPORTER_OTLP_TIMEOUT` says nothing (the
-/// standard's default).
-const ANSWER: Duration = Duration::from_secs(10);
+/// Time between two exports of metrics, where `OTEL_METRIC_EXPORT_INTERVAL` says nothing (the standard's
+/// default).
+const METRICS_EVERY: Duration = Duration::from_mins(1);
 
 /// Gives the value of an environment variable, `None` where it is not set.
 pub type Variables<'a> = &'a dyn Fn(&str) -> Option<String>;
 
+/// The same, where a value that is blank is none.
+type Of<'a> = &'a dyn Fn(&str) -> Option<String>;
+
 /// Where spans go and which are kept.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Environment {
-    pub(crate) endpoint: String,
-    pub(crate) protocol: Protocol,
-    pub(crate) timeout: Duration,
-    /// PEM files: authorities to trust, and what to show of ourselves.
-    pub(crate) authorities: Option<PathBuf>,
-    pub(crate) identity: Option<(PathBuf, PathBuf)>,
-    /// The service's name where the variables say one.
-    pub(crate) names_service: bool,
+    pub(crate) target: Target,
     pub(crate) sampling: Sampling,
     pub(crate) queue_spans: NonZeroUsize,
     pub(crate) batch_spans: NonZeroUsize,
     pub(crate) gather: Duration,
 }
 
-/// How spans are sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Protocol {
-    Grpc,
-    Http,
+/// Where metrics go and how often.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MetricsEnvironment {
+    pub(crate) target: Target,
+    pub(crate) every: Duration,
 }
 
 /// A variable that cannot be followed.
@@ -68,38 +65,12 @@ impl Environment {
     ///
     /// Where a variable has a value that means nothing here.
     pub fn read(variables: Variables<'_>) -> Result<Option<Self>, InvalidVariable> {
-        let of = |name: &str| variables(name).filter(|value| !value.trim().is_empty());
-        let is_disabled =
-            of("OTEL_SDK_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true"));
-        if is_disabled || !exports_traces(&of)? {
-            return Ok(None);
-        }
-        let Some((endpoint, is_whole)) = endpoint(&of) else {
+        let of = |name: &str| not_blank(variables, name);
+        let Some(target) = Target::read(&of, Signal::Traces)? else {
             return Ok(None);
         };
-        let protocol = protocol(&of, &endpoint)?;
-        let endpoint = match protocol {
-            Protocol::Http if !is_whole => format!("{}/v1/traces", endpoint.trim_end_matches('/')),
-            _ => endpoint,
-        };
-        let file = |name: &str| for_traces(&of, name).map(|(_, path)| PathBuf::from(path));
-        let identity = match (file("CLIENT_CERTIFICATE"), file("CLIENT_KEY")) {
-            (Some(certificate), Some(key)) => Some((certificate, key)),
-            _ => None,
-        };
-        let names_service = of("OTEL_SERVICE_NAME").is_some()
-            || of("OTEL_RESOURCE_ATTRIBUTES")
-                .is_some_and(|attributes| attributes.contains("service.name="));
         Ok(Some(Self {
-            endpoint,
-            protocol,
-            timeout: match for_traces(&of, "TIMEOUT") {
-                Some((name, value)) => milliseconds(name, value)?,
-                None => ANSWER,
-            },
-            authorities: file("CERTIFICATE"),
-            identity,
-            names_service,
+            target,
             sampling: sampling(&of)?,
             queue_spans: count(&of, "OTEL_BSP_MAX_QUEUE_SIZE", QUEUE_SPANS)?,
             batch_spans: count(&of, "OTEL_BSP_MAX_EXPORT_BATCH_SIZE", BATCH_SPANS)?,
@@ -111,39 +82,35 @@ impl Environment {
     }
 }
 
-fn exports_traces(of: &dyn Fn(&str) -> Option<String>) -> Result<bool, InvalidVariable> {
-    let name = "OTEL_TRACES_EXPORTER";
-    match of(name).as_deref() {
-        None | Some("otlp") => Ok(true),
-        Some("none") => Ok(false),
-        Some(other) => Err(invalid(name, other, "otlp or none")),
+impl MetricsEnvironment {
+    /// What the variables say; `None` where no metrics are to be exported: no endpoint is named, or
+    /// `OTEL_SDK_DISABLED` or `OTEL_METRICS_EXPORTER` say so.
+    ///
+    /// # Errors
+    ///
+    /// Where a variable has a value that means nothing here.
+    pub fn read(variables: Variables<'_>) -> Result<Option<Self>, InvalidVariable> {
+        let of = |name: &str| not_blank(variables, name);
+        let Some(target) = Target::read(&of, Signal::Metrics)? else {
+            return Ok(None);
+        };
+        let name = "OTEL_METRIC_EXPORT_INTERVAL";
+        let every = match of(name) {
+            Some(value) => milliseconds(name.to_owned(), value)?,
+            None => METRICS_EVERY,
+        };
+        if every.is_zero() {
+            return Err(invalid(name, "0", "a number of milliseconds from 1 on"));
+        }
+        Ok(Some(Self { target, every }))
     }
 }
 
-/// The endpoint, and whether it is that of traces alone, which is taken as it stands.
-fn endpoint(of: &dyn Fn(&str) -> Option<String>) -> Option<(String, bool)> {
-    let whole = of("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT").map(|endpoint| (endpoint, true));
-    whole.or_else(|| Some((of("OTEL_EXPORTER_OTLP_ENDPOINT")?, false)))
+fn not_blank(variables: Variables<'_>, name: &str) -> Option<String> {
+    variables(name).filter(|value| !value.trim().is_empty())
 }
 
-/// The standard's default is HTTP. Where nobody says otherwise the registered port of gRPC means gRPC: HTTP
-/// would fail there for sure.
-fn protocol(
-    of: &dyn Fn(&str) -> Option<String>,
-    endpoint: &str,
-) -> Result<Protocol, InvalidVariable> {
-    match for_traces(of, "PROTOCOL") {
-        None if endpoint.trim_end_matches('/').ends_with(GRPC_PORT) => Ok(Protocol::Grpc),
-        None => Ok(Protocol::Http),
-        Some((name, value)) => match value.as_str() {
-            "grpc" => Ok(Protocol::Grpc),
-            "http/protobuf" => Ok(Protocol::Http),
-            other => Err(invalid(&name, other, "grpc or http/protobuf")),
-        },
-    }
-}
-
-fn sampling(of: &dyn Fn(&str) -> Option<String>) -> Result<Sampling, InvalidVariable> {
+fn sampling(of: Of<'_>) -> Result<Sampling, InvalidVariable> {
     let ratio = || {
         let name = "OTEL_TRACES_SAMPLER_ARG";
         let Some(value) = of(name) else {
@@ -169,14 +136,6 @@ fn sampling(of: &dyn Fn(&str) -> Option<String>) -> Result<Sampling, InvalidVari
     })
 }
 
-/// The variable of traces, else that of all signals; with its name.
-fn for_traces(of: &dyn Fn(&str) -> Option<String>, name: &str) -> Option<(String, String)> {
-    ["OTEL_EXPORTER_OTLP_TRACES_", "OTEL_EXPORTER_OTLP_"]
-        .into_iter()
-        .map(|prefix| format!("{prefix}{name}"))
-        .find_map(|name| of(&name).map(|value| (name, value)))
-}
-
 fn milliseconds(name: String, value: String) -> Result<Duration, InvalidVariable> {
     match value.trim().parse() {
         Ok(milliseconds) => Ok(Duration::from_millis(milliseconds)),
@@ -188,11 +147,7 @@ fn milliseconds(name: String, value: String) -> Result<Duration, InvalidVariable
     }
 }
 
-fn count(
-    of: &dyn Fn(&str) -> Option<String>,
-    name: &str,
-    default: usize,
-) -> Result<NonZeroUsize, InvalidVariable> {
+fn count(of: Of<'_>, name: &str, default: usize) -> Result<NonZeroUsize, InvalidVariable> {
     let value = of(name).unwrap_or_else(|| default.to_string());
     let count = value.trim().parse().ok();
     count.ok_or_else(|| invalid(name, &value, "a number from 1 on"))

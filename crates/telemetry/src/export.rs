@@ -18,8 +18,8 @@ use crate::tracer::{Limits, Tracer};
 /// How long the end of the process waits for the last spans.
 const LAST_SPANS_MAX: Duration = Duration::from_secs(3);
 
-/// Time between two lines in the log that spans cannot be sent.
-const TELL_EVERY: Duration = Duration::from_mins(1);
+/// Time between two lines in the log that the collector takes nothing.
+pub(crate) const TELL_EVERY: Duration = Duration::from_mins(1);
 
 /// Spans on their way to the collector, on a thread of their own: whatever the collector does, no delivery
 /// waits for it.
@@ -30,14 +30,14 @@ pub struct Exporting {
     thread: Option<JoinHandle<()>>,
 }
 
-/// Why spans are not sent.
+/// Why telemetry is not sent.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// What the variables name cannot be used.
-    #[error("traces cannot be exported")]
+    #[error("telemetry cannot be exported")]
     Connect(#[from] ConnectError),
     /// The system gave no thread or no runtime.
-    #[error("the thread that exports traces cannot be started")]
+    #[error("the thread that exports telemetry cannot be started")]
     Thread(#[from] std::io::Error),
 }
 
@@ -82,7 +82,10 @@ impl Exporting {
         let thread = thread::Builder::new()
             .name("telemetry".to_owned())
             .spawn(move || runtime.block_on(sender.run(spans, until)))?;
-        tracing::info!(endpoint = environment.endpoint, "Traces are exported.");
+        tracing::info!(
+            endpoint = environment.target.endpoint,
+            "Traces are exported."
+        );
         Ok(Self {
             tracer,
             stop,

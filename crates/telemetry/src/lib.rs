@@ -1,4 +1,4 @@
-//! Traces: which are kept, their spans, and their way to a collector.
+//! Traces and metrics: which traces are kept, their spans, and their way to a collector.
 //!
 //! A span is written down when what it tells of is over, from instants that were taken on the way. So a
 //! delivery that nobody keeps costs a few of those, and one that turned out to be slow or to fail can be
@@ -19,9 +19,12 @@ mod connect;
 mod counters;
 mod export;
 
+mod metrics;
+
 pub use connect::ConnectError;
-pub use environment::{Environment, InvalidVariable, Variables};
+pub use environment::{Environment, InvalidVariable, MetricsEnvironment, Variables};
 pub use export::{Exporting, StartError};
+pub use metrics::{Metrics, MetricsExporting};
 pub use opentelemetry::trace::SpanKind;
 pub use place::Place;
 pub use span::{Span, Timeline};

@@ -16,6 +16,7 @@ use harkara_storage::commit::Repeats;
 use harkara_storage::ledger::{self, LeaseBounds};
 use harkara_storage::migrations::{self, SchemaState};
 use harkara_storage::{Pool, PoolSettings, StorageError, server};
+use harkara_telemetry::Metrics;
 use harkara_telemetry::Tracer;
 use prometheus_client::registry::Registry;
 use tokio::task::{JoinError, JoinSet};
@@ -48,6 +49,7 @@ pub struct App {
     observer: Observer,
     backlog: Latest,
     admin: AdminServer,
+    metrics: Metrics,
 }
 
 /// Why the worker did not start.
@@ -177,10 +179,11 @@ impl App {
             &settings.worker,
             database.clone(),
         );
+        let metrics = Metrics::of(registry);
         let admin = Admin {
             probes: vec![redis_probe(redis_pool), postgres_probe(database)],
             liveness: liveness.clone(),
-            registry,
+            metrics: metrics.clone(),
             backlog: backlog.clone(),
             stop: stopping.clone(),
         };
@@ -193,6 +196,7 @@ impl App {
             observer,
             backlog,
             admin,
+            metrics,
         })
     }
 
@@ -200,6 +204,12 @@ impl App {
     #[must_use]
     pub fn admin_addr(&self) -> SocketAddr {
         self.admin.address()
+    }
+
+    /// What is scraped there.
+    #[must_use]
+    pub fn metrics(&self) -> Metrics {
+        self.metrics.clone()
     }
 
     /// Works until `stop` is requested; then claims nothing more, finishes what is in flight within

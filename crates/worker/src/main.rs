@@ -10,6 +10,9 @@ use harkara_runtime::stop::Stop;
 use harkara_runtime::{failure, logging, telemetry};
 use harkara_worker::App;
 
+/// What collectors know this process by.
+const SERVICE: &str = "harkara-worker";
+
 /// Claims deliveries from Redis, applies them to PostgreSQL and acknowledges them.
 #[derive(Parser)]
 #[command(name = "harkara-worker", version)]
@@ -30,9 +33,11 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let settings = Settings::load(arguments.config.as_deref())?;
     logging::init(&settings.log)?;
     let stop = Stop::on_signals().context("signals cannot be listened for")?;
-    let exporting = telemetry::start(&settings.trace, "harkara-worker", &settings.worker.consumer)?;
+    let exporting = telemetry::start(&settings.trace, SERVICE, &settings.worker.consumer)?;
     let app = App::build(&settings, exporting.tracer()).await?;
+    let metrics = telemetry::export_metrics(app.metrics(), SERVICE, &settings.worker.consumer)?;
     let ran = app.run_until_stopped(stop).await;
     exporting.finish();
+    metrics.finish();
     Ok(ran?)
 }

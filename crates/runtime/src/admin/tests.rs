@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
+use harkara_telemetry::Metrics;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::registry::Registry;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -15,7 +16,7 @@ fn serve(registry: Registry) -> AdminServer {
     let admin = Admin {
         probes: Vec::new(),
         liveness: Liveness::default(),
-        registry,
+        metrics: Metrics::of(registry),
         backlog: Latest::default(),
         stop: Stop::default(),
     };

@@ -18,5 +18,13 @@ pub const TELEMETRY_SPANS: Metric = metric(
     "Spans by what became of them: the collector took them, too many waited for it, or it did not take them",
 );
 
+/// Exports of metrics by what became of them.
+pub const TELEMETRY_METRIC_EXPORTS: Metric = metric(
+    "harkara_telemetry_metric_exports_total",
+    Kind::Counter,
+    &[one_of("outcome", &["exported", "failed"])],
+    "Exports of these metrics by what became of them: the collector took them, or it did not",
+);
+
 /// All of them.
-pub(super) const PROCESS: &[&Metric] = &[&BUILD_INFO, &TELEMETRY_SPANS];
+pub(super) const PROCESS: &[&Metric] = &[&BUILD_INFO, &TELEMETRY_SPANS, &TELEMETRY_METRIC_EXPORTS];

@@ -11,8 +11,8 @@ pub fn reference_markdown() -> String {
         "# Metrics\n\n\
          Generated from the program by `harkara reference metrics`; do not edit.\n\n\
          Ingress and worker answer `GET /metrics` at their admin ports: with the text format of Prometheus, or \
-         with OpenMetrics where the scraper asks for it, which has exemplars that name traces. A name ends with \
-         the unit of its values. What a label may say is listed, and none takes values from outside.\n",
+         with OpenMetrics where the scraper asks for it, which has exemplars that name traces. The same \
+         metrics go by OTLP to where `OTEL_EXPORTER_OTLP_ENDPOINT` says. What a label may say is listed, and none takes values from outside.\n",
     );
     for (title, metrics) in [
         ("Ingress", INGRESS),
@@ -28,7 +28,7 @@ pub fn reference_markdown() -> String {
 fn section(page: &mut String, title: &str, metrics: &[&Metric]) -> std::fmt::Result {
     write!(
         page,
-        "\n## {title}\n\n| Metric | Type | Labels | What it tells |\n|---|---|---|---|\n"
+        "\n## {title}\n\n| Metric | Type | Unit | Labels | What it tells |\n|---|---|---|---|---|\n"
     )?;
     for metric in metrics {
         let labels: Vec<String> = metric
@@ -42,7 +42,8 @@ fn section(page: &mut String, title: &str, metrics: &[&Metric]) -> std::fmt::Res
         let (name, kind) = (metric.name, metric.kind.as_str());
         writeln!(
             page,
-            "| `{name}` | {kind} | {} | {} |",
+            "| `{name}` | {kind} | {} | {} | {} |",
+            metric.unit(),
             labels.join("; "),
             metric.help
         )?;

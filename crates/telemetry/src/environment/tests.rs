@@ -31,16 +31,16 @@ fn nothing_is_exported_where_nobody_says_where_to() {
 #[test]
 fn defaults_are_those_of_the_standard_but_for_the_wait() {
     let read = with(&[]);
-    assert_eq!(read.endpoint, "http://collector:4318/v1/traces");
-    assert_eq!(read.protocol, Protocol::Http);
-    assert_eq!(read.timeout, Duration::from_secs(10));
+    assert_eq!(read.target.endpoint, "http://collector:4318/v1/traces");
+    assert_eq!(read.target.protocol, Protocol::Http);
+    assert_eq!(read.target.timeout, Duration::from_secs(10));
     assert_eq!(
         (read.queue_spans.get(), read.batch_spans.get()),
         (2048, 512)
     );
     assert_eq!(read.gather, Duration::from_secs(1));
     assert_eq!(read.sampling, Sampling::by_parent(1.0));
-    assert!(!read.names_service);
+    assert!(!read.target.names_service);
 }
 
 #[test]
@@ -52,9 +52,9 @@ fn what_is_said_for_traces_goes_before_what_is_said_for_all() {
         ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
         ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/protobuf"),
     ]);
-    assert_eq!(read.endpoint, "http://traces:9/in");
-    assert_eq!(read.protocol, Protocol::Http);
-    assert_eq!(read.timeout, Duration::from_millis(50));
+    assert_eq!(read.target.endpoint, "http://traces:9/in");
+    assert_eq!(read.target.protocol, Protocol::Http);
+    assert_eq!(read.target.timeout, Duration::from_millis(50));
 }
 
 #[test]
