@@ -1,5 +1,7 @@
 //! A receiver of OTLP, made of the protocol's own generated server.
 
+mod metrics;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,6 +9,7 @@ use std::time::Duration;
 
 use actix_web::http::StatusCode;
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
+use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_server::MetricsServiceServer;
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
     TraceService, TraceServiceServer,
 };
@@ -25,6 +28,8 @@ use tonic::{Request, Response, Status};
 
 use crate::certificates::Certificate;
 use crate::wait::wait_until;
+
+pub use metrics::CollectedMetrics;
 
 /// How long spans may take to arrive.
 const ARRIVAL_MAX: Duration = Duration::from_secs(20);
@@ -54,7 +59,7 @@ pub struct CollectedSpan {
     pub resource: BTreeMap<String, String>,
 }
 
-/// What a collector does with spans.
+/// What a collector does with what it receives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reaction {
     /// Takes them.
@@ -81,6 +86,7 @@ struct Shared(Arc<Mutex<Kept>>);
 #[derive(Debug)]
 struct Kept {
     spans: Vec<CollectedSpan>,
+    metrics: Vec<CollectedMetrics>,
     headers: Vec<BTreeMap<String, String>>,
     reaction: Reaction,
 }
@@ -109,7 +115,9 @@ impl Collector {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("it is bound");
         let shared = Shared::new();
-        let router = server.add_service(TraceServiceServer::new(shared.clone()));
+        let router = server
+            .add_service(TraceServiceServer::new(shared.clone()))
+            .add_service(MetricsServiceServer::new(shared.clone()));
         let task = tokio::spawn(async move {
             let ended = router
                 .serve_with_incoming(TcpIncoming::from(listener))
@@ -134,6 +142,7 @@ impl Collector {
             App::new()
                 .app_data(data.clone())
                 .route("/v1/traces", web::post().to(export_over_http))
+                .route("/v1/metrics", web::post().to(metrics::export_over_http))
         })
         .workers(1)
         .disable_signals()
@@ -168,7 +177,7 @@ impl Collector {
         self.protocol
     }
 
-    /// What it does with spans from now on.
+    /// What it does with what it receives from now on.
     pub fn set(&self, reaction: Reaction) {
         self.shared.with(|kept| kept.reaction = reaction);
     }
@@ -177,6 +186,12 @@ impl Collector {
     #[must_use]
     pub fn spans(&self) -> Vec<CollectedSpan> {
         self.shared.with(|kept| kept.spans.clone())
+    }
+
+    /// Every export of metrics so far.
+    #[must_use]
+    pub fn metrics(&self) -> Vec<CollectedMetrics> {
+        self.shared.with(|kept| kept.metrics.clone())
     }
 
     /// The headers of each request so far.
@@ -206,6 +221,7 @@ impl Shared {
     fn new() -> Self {
         Self(Arc::new(Mutex::new(Kept {
             spans: Vec::new(),
+            metrics: Vec::new(),
             headers: Vec::new(),
             reaction: Reaction::Take,
         })))
@@ -215,20 +231,30 @@ impl Shared {
         work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Does with a request what is to be done with all; whether it is taken.
+    async fn reacts(&self, headers: BTreeMap<String, String>) -> bool {
+        let reaction = self.with(|kept| {
+            kept.headers.push(headers);
+            kept.reaction
+        });
+        match reaction {
+            Reaction::Take => true,
+            Reaction::After(pause) => {
+                tokio::time::sleep(pause).await;
+                true
+            }
+            Reaction::Refuse => false,
+        }
+    }
+
     /// Whether the spans are taken.
     async fn take(
         &self,
         request: ExportTraceServiceRequest,
         headers: BTreeMap<String, String>,
     ) -> bool {
-        let reaction = self.with(|kept| {
-            kept.headers.push(headers);
-            kept.reaction
-        });
-        match reaction {
-            Reaction::Take => {}
-            Reaction::After(pause) => tokio::time::sleep(pause).await,
-            Reaction::Refuse => return false,
+        if !self.reacts(headers).await {
+            return false;
         }
         let spans = request.resource_spans.into_iter().flat_map(|of_resource| {
             let resource = of_resource.resource.unwrap_or_default();
@@ -267,16 +293,7 @@ impl TraceService for Shared {
         &self,
         request: Request<ExportTraceServiceRequest>,
     ) -> Result<Response<ExportTraceServiceResponse>, Status> {
-        let headers = request.metadata().clone().into_headers();
-        let headers = headers
-            .iter()
-            .map(|(name, value)| {
-                (
-                    name.to_string(),
-                    String::from_utf8_lossy(value.as_bytes()).into_owned(),
-                )
-            })
-            .collect();
+        let headers = headers_of(&request.metadata().clone().into_headers());
         if self.take(request.into_inner(), headers).await {
             Ok(Response::new(ExportTraceServiceResponse::default()))
         } else {
@@ -310,6 +327,16 @@ async fn export_over_http(
     } else {
         HttpResponse::new(StatusCode::BAD_REQUEST)
     }
+}
+
+fn headers_of(headers: &tonic::codegen::http::HeaderMap) -> BTreeMap<String, String> {
+    let headers = headers.iter();
+    headers
+        .map(|(name, value)| {
+            let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
+            (name.to_string(), value)
+        })
+        .collect()
 }
 
 fn texts(attributes: Vec<KeyValue>) -> BTreeMap<String, String> {

@@ -24,7 +24,7 @@ mod wait;
 pub use admin::{ask_admin, is_ready};
 pub use binaries::{Binaries, binaries_beside};
 pub use certificates::{Authority, Certificate};
-pub use collector::{CollectedSpan, Collector, Reaction};
+pub use collector::{CollectedMetrics, CollectedSpan, Collector, Reaction};
 pub use database::TestDatabase;
 pub use folder::Folder;
 pub use free_port::free_port;

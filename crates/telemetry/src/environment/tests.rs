@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::{Environment, InvalidVariable, Protocol};
+use super::{Environment, InvalidVariable, MetricsEnvironment, Protocol};
 use crate::sampling::Sampling;
 
 fn read(variables: &[(&str, &str)]) -> Result<Option<Environment>, InvalidVariable> {
@@ -61,11 +61,11 @@ fn what_is_said_for_traces_goes_before_what_is_said_for_all() {
 fn the_port_of_grpc_means_grpc_unless_someone_says_otherwise() {
     let endpoint = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4317");
     let by_port = read(&[endpoint]).unwrap().unwrap();
-    assert_eq!(by_port.protocol, Protocol::Grpc);
-    assert_eq!(by_port.endpoint, "http://collector:4317");
+    assert_eq!(by_port.target.protocol, Protocol::Grpc);
+    assert_eq!(by_port.target.endpoint, "http://collector:4317");
     let said = ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf");
     let said = read(&[endpoint, said]).unwrap().unwrap();
-    assert_eq!(said.protocol, Protocol::Http);
+    assert_eq!(said.target.protocol, Protocol::Http);
 }
 
 #[test]
@@ -113,5 +113,63 @@ fn a_variable_that_means_nothing_is_told_with_what_was_expected() {
             .unwrap_err()
             .to_string()
             .contains("from 0 to 1")
+    );
+}
+
+fn metrics(variables: &[(&str, &str)]) -> Result<Option<MetricsEnvironment>, InvalidVariable> {
+    let find = |name: &str| {
+        let found = variables.iter().find(|(of, _)| *of == name);
+        found.map(|(_, value)| (*value).to_owned())
+    };
+    MetricsEnvironment::read(&find)
+}
+
+#[test]
+fn metrics_have_an_endpoint_and_a_switch_of_their_own() {
+    let all = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318");
+    let read = metrics(&[all]).unwrap().unwrap();
+    assert_eq!(read.target.endpoint, "http://collector:4318/v1/metrics");
+    assert_eq!(read.every, Duration::from_mins(1));
+    let own = ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "http://metrics:9/in");
+    let read = metrics(&[all, own, ("OTEL_METRIC_EXPORT_INTERVAL", "250")]);
+    let read = read.unwrap().unwrap();
+    assert_eq!(read.target.endpoint, "http://metrics:9/in");
+    assert_eq!(read.every, Duration::from_millis(250));
+    // Each can be had without the other.
+    assert_eq!(metrics(&[all, ("OTEL_METRICS_EXPORTER", "none")]), Ok(None));
+    assert!(
+        metrics(&[all, ("OTEL_TRACES_EXPORTER", "none")])
+            .unwrap()
+            .is_some()
+    );
+    assert_eq!(
+        Environment::read(&|name| (name == own.0).then(|| own.1.to_owned())),
+        Ok(None)
+    );
+    assert_eq!(metrics(&[]), Ok(None));
+    assert!(metrics(&[all, ("OTEL_METRIC_EXPORT_INTERVAL", "0")]).is_err());
+    assert!(metrics(&[all, ("OTEL_METRICS_EXPORTER", "prometheus")]).is_err());
+}
+
+#[test]
+fn headers_are_pairs_with_encoded_values() {
+    let read = metrics(&[
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318"),
+        (
+            "OTEL_EXPORTER_OTLP_HEADERS",
+            "Authorization=Basic%20cGF5bWVudHM%3D, x-team = payments,nothing",
+        ),
+    ]);
+    let headers = read.unwrap().unwrap().target.headers;
+    let headers: Vec<_> = headers
+        .iter()
+        .map(|(n, v)| (n.as_str(), v.as_str()))
+        .collect();
+    assert_eq!(
+        headers,
+        [
+            ("authorization", "Basic cGF5bWVudHM="),
+            ("x-team", "payments")
+        ]
     );
 }

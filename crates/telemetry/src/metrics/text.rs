@@ -127,6 +127,8 @@ fn quoted_value(text: &str) -> Option<(String, &str)> {
 
 #[cfg(test)]
 mod tests {
+    use std::cmp::Ordering;
+
     use super::*;
 
     fn of(pairs: &[(&str, &str)]) -> Labels {
@@ -154,7 +156,10 @@ mod tests {
                 at: Some(1_764_000_000.5),
             })
         );
-        assert_eq!(sample("n +Inf").value, f64::INFINITY);
+        assert_eq!(
+            sample("n +Inf").value.total_cmp(&f64::INFINITY),
+            Ordering::Equal
+        );
     }
 
     #[test]

@@ -1,0 +1,134 @@
+//! What a collector gets of the metrics of the real binaries.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use harkara_telemetry::catalogue::{self, of_ingress, of_worker};
+use harkara_testkit::{CollectedMetrics, Collector, free_port, wait_until};
+use opentelemetry_proto::tonic::metrics::v1::Metric;
+use opentelemetry_proto::tonic::metrics::v1::metric::Data;
+use opentelemetry_proto::tonic::metrics::v1::number_data_point::Value;
+
+use crate::processes::{Processes, metrics};
+
+const BOUND: Duration = Duration::from_secs(30);
+
+/// The last export of a service.
+fn last(collector: &Collector, service: &str) -> Option<CollectedMetrics> {
+    let of_service = |told: &CollectedMetrics| told.resource["service.name"] == service;
+    collector.metrics().into_iter().rfind(of_service)
+}
+
+fn names<'a>(metrics: impl Iterator<Item = &'a catalogue::Metric>) -> BTreeSet<&'a str> {
+    metrics.map(|metric| metric.name).collect()
+}
+
+fn find<'a>(told: &'a CollectedMetrics, name: &str) -> &'a Metric {
+    told.metrics.iter().find(|of| of.name == name).unwrap()
+}
+
+/// The value of a counter with these attributes.
+fn counted(told: &CollectedMetrics, name: &str, label: (&str, &str)) -> Option<f64> {
+    let Some(Data::Sum(sum)) = &find(told, name).data else {
+        panic!("{name} is no counter: {told:?}");
+    };
+    assert!(sum.is_monotonic);
+    let point = sum.data_points.iter().find(|point| {
+        let of = |(key, value): (&str, &str)| {
+            let mut attributes = point.attributes.iter();
+            attributes.any(|a| a.key == key && format!("{:?}", a.value).contains(value))
+        };
+        of(label)
+    })?;
+    assert!(point.start_time_unix_nano < point.time_unix_nano);
+    match point.value {
+        Some(Value::AsDouble(value)) => Some(value),
+        ref other => panic!("{name}: {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_collector_gets_every_metric_of_both_binaries_as_they_are_scraped() {
+    for collector in [Collector::grpc().await, Collector::http()] {
+        let (endpoint, protocol) = (collector.endpoint(), collector.protocol());
+        let processes = Processes::start(&[
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint),
+            ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol),
+            ("OTEL_EXPORTER_OTLP_HEADERS", "x-team=payments"),
+            ("OTEL_METRIC_EXPORT_INTERVAL", "200"),
+        ])
+        .await;
+        let harkara = processes.harkara();
+        harkara
+            .run(&["trigger", "payment.captured", "--follow"])
+            .await
+            .done();
+
+        let accepted = ("outcome", "accepted");
+        wait_until("both have told all", BOUND, async || {
+            let told = |service, metrics: BTreeSet<&str>| {
+                last(&collector, service).is_some_and(|told| {
+                    let names: BTreeSet<&str> =
+                        told.metrics.iter().map(|of| of.name.as_str()).collect();
+                    assert!(names.is_subset(&metrics), "{names:?}");
+                    names == metrics
+                })
+            };
+            told("harkara-ingress", names(of_ingress()))
+                && told("harkara-worker", names(of_worker()))
+        })
+        .await;
+        wait_until("the delivery is told of", BOUND, async || {
+            let told = last(&collector, "harkara-ingress").unwrap();
+            counted(&told, "harkara_ingress_deliveries_total", accepted) == Some(1.0)
+        })
+        .await;
+        let scraped = metrics(processes.ingress_admin).await;
+        assert!(
+            scraped.contains("harkara_ingress_deliveries_total{outcome=\"accepted\"} 1\n"),
+            "{scraped}"
+        );
+
+        let told = last(&collector, "harkara-ingress").unwrap();
+        let answers = find(&told, "harkara_ingress_answer_seconds");
+        assert_eq!(answers.unit, "s");
+        let Some(Data::Histogram(answers)) = &answers.data else {
+            panic!("{answers:?}");
+        };
+        let points = &answers.data_points;
+        assert_eq!(points.iter().map(|point| point.count).sum::<u64>(), 1);
+        for point in points {
+            assert_eq!(point.bucket_counts.iter().sum::<u64>(), point.count);
+            assert_eq!(point.bucket_counts.len(), point.explicit_bounds.len() + 1);
+        }
+        let exemplar = points.iter().find_map(|point| point.exemplars.first());
+        let exemplar = exemplar.expect("the delivery is one");
+        assert_eq!(exemplar.trace_id.len(), 16);
+        let mut headers = collector.headers().into_iter();
+        assert!(headers.all(|headers| headers["x-team"] == "payments"));
+    }
+}
+
+#[tokio::test]
+async fn a_collector_that_is_away_is_counted_and_holds_up_nothing() {
+    let nowhere = format!("http://127.0.0.1:{}", free_port());
+    let processes = Processes::start(&[
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", &nowhere),
+        ("OTEL_METRIC_EXPORT_INTERVAL", "50"),
+    ])
+    .await;
+    for admin in [processes.ingress_admin, processes.worker_admin] {
+        wait_until("exports fail", BOUND, async || {
+            let scraped = metrics(admin).await;
+            let failed = "harkara_telemetry_metric_exports_total{outcome=\"failed\"} ";
+            let failed = scraped.lines().find_map(|line| line.strip_prefix(failed));
+            failed.is_some_and(|n| n.parse::<u64>().unwrap() > 1)
+        })
+        .await;
+    }
+    let harkara = processes.harkara();
+    harkara
+        .run(&["trigger", "payment.captured", "--follow"])
+        .await
+        .done();
+}
