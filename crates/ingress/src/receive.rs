@@ -196,7 +196,12 @@ impl Receiver {
             Ok(verified) => verified,
             Err(refusal) => {
                 self.counters.refused(refusal);
-                endpoint.refusals.tell(refusal, signature, body);
+                let trace = || match &trail {
+                    Some(trail) => Some(trail.context()),
+                    None => caller(headers),
+                };
+                let trace_id = || Some(format!("{:032x}", trace()?.ids()?.trace_id));
+                endpoint.refusals.tell(refusal, signature, body, trace_id);
                 let response = answer::invalid_signature();
                 return Taken {
                     refusal: Some(refusal),

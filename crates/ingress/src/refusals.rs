@@ -42,6 +42,7 @@ pub(crate) struct Diagnoses {
 
 struct Sample {
     refusal: Refusal,
+    trace_id: Option<String>,
     /// Signature and body; absent where there is nothing to be found out, or too much to be kept.
     examined: Option<(Vec<u8>, Bytes)>,
     secrets: Arc<LiveSecrets>,
@@ -78,7 +79,14 @@ impl Refusals {
     }
 
     /// Hands in a refused delivery. Does no more than to look whether one like it waits already.
-    pub(crate) fn tell(&self, refusal: Refusal, signature: Option<&[u8]>, body: Bytes) {
+    /// `trace_id` is that of the request, in hex.
+    pub(crate) fn tell(
+        &self,
+        refusal: Refusal,
+        signature: Option<&[u8]>,
+        body: Bytes,
+        trace_id: impl FnOnce() -> Option<String>,
+    ) {
         tracing::debug!(
             endpoint = self.secrets.endpoint().as_str(),
             reason = refusal.code(),
@@ -90,6 +98,7 @@ impl Refusals {
         let is_examined = refusal == Refusal::NoMatch && body.len() <= BODY_BYTES_MAX;
         let sample = Sample {
             refusal,
+            trace_id: trace_id(),
             examined: signature
                 .filter(|_| is_examined)
                 .map(|signature| (signature.to_vec(), body)),
@@ -117,6 +126,7 @@ impl Diagnoses {
                 tracing::warn!(
                     endpoint = sample.secrets.endpoint().as_str(),
                     reason = sample.refusal.code(),
+                    trace_id = sample.trace_id,
                     "A delivery was refused for its signature. Not every one is told of."
                 );
             }
@@ -126,6 +136,7 @@ impl Diagnoses {
 
     async fn diagnose(&self, sample: Sample) {
         let called = sample.secrets.clone();
+        let trace_id = sample.trace_id.clone();
         let others = self.endpoints.iter();
         let elsewhere: Vec<_> = others
             .filter(|other| other.endpoint() != called.endpoint())
@@ -153,6 +164,7 @@ impl Diagnoses {
             endpoint = called.endpoint().as_str(),
             reason = Refusal::NoMatch.code(),
             cause = cause.code(),
+            trace_id,
             remedy = %cause.remedy(),
             "A delivery was refused for its signature. Not every one is told of."
         );

@@ -27,6 +27,7 @@ use crate::acknowledge::Acknowledgements;
 use crate::claim::{BATCH_BYTES_MAX, Claimer};
 use crate::due::DueSource;
 use crate::error::GroupError;
+use crate::failures::Failures;
 use crate::group::Group;
 use crate::held::Held;
 use crate::janitor;
@@ -162,6 +163,7 @@ impl App {
                 attempts_max: worker.attempts_max,
             }),
             counters,
+            failures: Failures::default(),
             trails: Trails {
                 tracer: tracer.clone(),
                 consumer: worker.consumer.clone(),

@@ -12,6 +12,7 @@ mod due;
 mod take_over;
 
 mod decode;
+mod failures;
 mod permits;
 mod road;
 mod trail;

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::acknowledge::Acknowledgements;
 use crate::decode::told;
+use crate::failures::Failures;
 use crate::group::Group;
 use crate::held::Held;
 use crate::metrics::{Counters, StageTimes};
@@ -40,6 +41,7 @@ pub(crate) struct Road {
     pub(crate) held: Arc<Held>,
     pub(crate) retries: Retries,
     pub(crate) counters: Counters,
+    pub(crate) failures: Failures,
     pub(crate) trails: Trails,
     /// Cancelled when a stop may wait no longer: what is on the road is then left pending.
     pub(crate) abandon: CancellationToken,
@@ -140,6 +142,7 @@ impl Road {
         let Commit { batch, times } = committed;
         let kept = self.trails.kept_of(&batch, records);
         self.counters.committed(records, &batch, kept.as_ref());
+        self.failures.tell(records, &batch);
         let from = Instant::now();
         self.acknowledgements.acknowledge(batch).await;
         let (wait, decode) = trail.took();
@@ -264,15 +267,6 @@ impl Road {
     fn blame(&self, record: &mut EventRecord, error: &str) {
         let attempts = record.claimed.attempts();
         record.verdict = self.retries.after(attempts, error.to_owned());
-        tracing::warn!(
-            event.id = %record.claimed.event_id,
-            event.r#type = %record.claimed.event_type,
-            lane = %record.claimed.lane,
-            attempts,
-            error,
-            will_retry = matches!(record.verdict, Verdict::Retry { .. }),
-            "An event could not be applied."
-        );
     }
 }
 

@@ -220,12 +220,6 @@ impl TakeOver {
             return Ok(());
         };
         for claimed in self.road.group.claim_again(lane, &[entry.id]).await? {
-            tracing::error!(
-                %lane,
-                entry = %entry.id,
-                claims = entry.claims,
-                "An entry that may end its workers is set aside as a dead letter."
-            );
             self.road.counters.set_aside.inc();
             let record = decode::set_aside(&claimed, entry.claims, clock::now());
             let trail = Trail::decoded(claimed.claimed_at, claimed.claimed_at);

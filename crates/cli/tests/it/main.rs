@@ -16,6 +16,7 @@ mod doctor;
 mod events;
 mod lag;
 mod load;
+mod logs;
 mod metrics_export;
 mod migrate;
 mod reference;
