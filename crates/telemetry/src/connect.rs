@@ -44,7 +44,7 @@ impl ConnectError {
         source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
     ) -> Self {
         Self::Exporter {
-            endpoint: target.endpoint.clone(),
+            endpoint: target.told(),
             source: source.into(),
         }
     }

@@ -82,10 +82,7 @@ impl Exporting {
         let thread = thread::Builder::new()
             .name("telemetry".to_owned())
             .spawn(move || runtime.block_on(sender.run(spans, until)))?;
-        tracing::info!(
-            endpoint = environment.target.endpoint,
-            "Traces are exported."
-        );
+        tracing::info!(endpoint = environment.target.told(), "Traces are exported.");
         Ok(Self {
             tracer,
             stop,

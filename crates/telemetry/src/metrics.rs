@@ -109,7 +109,7 @@ impl MetricsExporting {
             .name("metrics".to_owned())
             .spawn(move || runtime.block_on(sender.run(until)))?;
         tracing::info!(
-            endpoint = environment.target.endpoint,
+            endpoint = environment.target.told(),
             "Metrics are exported."
         );
         Ok(Self {

@@ -68,6 +68,8 @@ pub enum Reaction {
     After(Duration),
     /// Refuses them for good.
     Refuse,
+    /// Says that all is well, and that it rejected one of the metrics' points.
+    RejectPart,
 }
 
 /// A collector that keeps what it receives, until it is dropped.
@@ -238,7 +240,7 @@ impl Shared {
             kept.reaction
         });
         match reaction {
-            Reaction::Take => true,
+            Reaction::Take | Reaction::RejectPart => true,
             Reaction::After(pause) => {
                 tokio::time::sleep(pause).await;
                 true

@@ -80,6 +80,17 @@ impl Signal {
 }
 
 impl Target {
+    /// The endpoint as logs may tell it: without the name and password that it may hold.
+    pub(crate) fn told(&self) -> String {
+        let Some((scheme, rest)) = self.endpoint.split_once("://") else {
+            return self.endpoint.clone();
+        };
+        let end = rest.find('/').unwrap_or(rest.len());
+        let (authority, path) = rest.split_at(end);
+        let host = authority.rsplit('@').next().unwrap_or(authority);
+        format!("{scheme}://{host}{path}")
+    }
+
     /// What the variables say; `None` where the signal is not to be exported: no endpoint is named, or
     /// `OTEL_SDK_DISABLED` or the variable of its exporter say so.
     pub(super) fn read(of: Of<'_>, signal: Signal) -> Result<Option<Self>, InvalidVariable> {
@@ -98,7 +109,8 @@ impl Target {
             Protocol::Http if !is_whole => {
                 format!("{}{}", endpoint.trim_end_matches('/'), signal.path())
             }
-            _ => endpoint,
+            Protocol::Http => endpoint,
+            Protocol::Grpc => with_scheme(of, signal, endpoint),
         };
         let file = |name| {
             signal
@@ -142,6 +154,17 @@ fn protocol(of: Of<'_>, signal: Signal, endpoint: &str) -> Result<Protocol, Inva
             other => Err(invalid(&name, other, "grpc or http/protobuf")),
         },
     }
+}
+
+/// Over gRPC an endpoint may be host and port alone; TLS is spoken then, unless a variable says otherwise.
+fn with_scheme(of: Of<'_>, signal: Signal, endpoint: String) -> String {
+    if endpoint.contains("://") {
+        return endpoint;
+    }
+    let insecure = signal.variable(of, "INSECURE");
+    let is_insecure = insecure.is_some_and(|(_, value)| value.eq_ignore_ascii_case("true"));
+    let scheme = if is_insecure { "http" } else { "https" };
+    format!("{scheme}://{endpoint}")
 }
 
 /// `name=value,…`, the values percent-encoded. What has no `=` is passed over, as the standard's own

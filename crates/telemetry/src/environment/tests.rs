@@ -29,6 +29,24 @@ fn nothing_is_exported_where_nobody_says_where_to() {
 }
 
 #[test]
+fn a_password_in_the_endpoint_is_not_told() {
+    let told = |endpoint| {
+        with(&[("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", endpoint)])
+            .target
+            .told()
+    };
+    assert_eq!(
+        told("https://me:pa@ss@otel:4318/v1/a@b"),
+        "https://otel:4318/v1/a@b"
+    );
+    assert_eq!(told("http://me:pass@otel"), "http://otel");
+    assert_eq!(
+        told("http://otel:4318/v1/traces"),
+        "http://otel:4318/v1/traces"
+    );
+}
+
+#[test]
 fn defaults_are_those_of_the_standard_but_for_the_wait() {
     let read = with(&[]);
     assert_eq!(read.target.endpoint, "http://collector:4318/v1/traces");

@@ -1,7 +1,12 @@
 //! Who brings metrics to the collector.
 
-use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
+use std::error::Error;
+use std::iter;
+
 use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_client::MetricsServiceClient;
+use opentelemetry_proto::tonic::collector::metrics::v1::{
+    ExportMetricsServiceRequest, ExportMetricsServiceResponse,
+};
 use prost::Message;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use tonic::metadata::MetadataMap;
@@ -9,6 +14,9 @@ use tonic::transport::{Channel, Endpoint};
 
 use crate::connect::{ConnectError, Files};
 use crate::environment::{Protocol, Target};
+
+/// Most bytes of an answer over HTTP that are read.
+const ANSWER_BYTES_MAX: usize = 64 * 1024;
 
 pub(super) enum Client {
     Grpc {
@@ -27,10 +35,12 @@ pub(super) enum Client {
 pub(super) enum SendError {
     #[error("the collector refuses them: {0}")]
     Grpc(#[from] Box<tonic::Status>),
-    #[error("the collector does not answer")]
+    #[error("the collector does not answer: {}", causes(.0))]
     Http(#[from] reqwest::Error),
     #[error("the collector answers {0}")]
     Answer(reqwest::StatusCode),
+    #[error("the collector rejects {points} points: {said}")]
+    Rejected { points: i64, said: String },
 }
 
 impl Client {
@@ -71,7 +81,8 @@ impl Client {
             Self::Grpc { client, metadata } => {
                 let mut request = tonic::Request::new(metrics);
                 *request.metadata_mut() = metadata.clone();
-                client.export(request).await.map_err(Box::new)?;
+                let answer = client.export(request).await.map_err(Box::new)?;
+                all_taken(answer.into_inner())
             }
             Self::Http {
                 client,
@@ -88,10 +99,42 @@ impl Client {
                 if !answer.status().is_success() {
                     return Err(SendError::Answer(answer.status()));
                 }
+                all_taken(read(answer).await?)
             }
         }
-        Ok(())
     }
+}
+
+/// An answer that cannot be read tells of nothing that was rejected.
+async fn read(mut answer: reqwest::Response) -> Result<ExportMetricsServiceResponse, SendError> {
+    let mut body = Vec::new();
+    while let Some(chunk) = answer.chunk().await? {
+        if body.len() + chunk.len() > ANSWER_BYTES_MAX {
+            return Ok(ExportMetricsServiceResponse::default());
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(ExportMetricsServiceResponse::decode(body.as_slice()).unwrap_or_default())
+}
+
+/// A collector may take a part and answer that all is well.
+fn all_taken(answer: ExportMetricsServiceResponse) -> Result<(), SendError> {
+    match answer.partial_success {
+        Some(partly) if partly.rejected_data_points > 0 => Err(SendError::Rejected {
+            points: partly.rejected_data_points,
+            said: partly.error_message,
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// What `reqwest` leaves out of the text of an error, such as that nobody listens.
+fn causes(error: &reqwest::Error) -> String {
+    let causes = iter::successors(Some(error as &dyn Error), |&error| error.source());
+    causes
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(": ")
 }
 
 fn headers(target: &Target) -> Result<HeaderMap, ConnectError> {

@@ -1,4 +1,4 @@
-//! Spans on their way to a real receiver of OTLP, and what operators load to watch over Harkara.
+//! Spans and metrics on their way to a real receiver of OTLP, and what operators load to watch over Harkara.
 
 #![expect(
     clippy::unwrap_used,
@@ -6,6 +6,7 @@
 )]
 
 mod collectors;
+mod metrics;
 mod observability;
 mod trouble;
 
@@ -14,6 +15,7 @@ use std::time::{Duration, Instant};
 use harkara_telemetry::{
     Environment, Exporting, Limits, Place, Span, SpanKind, StartError, Timeline,
 };
+use harkara_testkit::wait_until;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
 
@@ -21,6 +23,9 @@ const LIMITS: Limits = Limits {
     ordinary_per_s_max: 1_000,
     slow: Duration::from_secs(1),
 };
+
+/// Longer than any of it takes.
+const LONG: Duration = Duration::from_secs(20);
 
 /// Starts what these variables ask for, besides a short wait for further spans.
 fn start(variables: &[(&str, &str)]) -> Result<Exporting, StartError> {
@@ -43,9 +48,20 @@ fn span(name: &'static str, place: Place) -> Span {
 fn counted(exporting: &Exporting, outcome: &str) -> u64 {
     let mut registry = Registry::default();
     exporting.tracer().register(&mut registry);
+    let series = format!("harkara_telemetry_spans_total{{outcome=\"{outcome}\"}}");
+    shown(&registry, &series)
+}
+
+/// The value of a counter.
+fn shown(registry: &Registry, series: &str) -> u64 {
     let mut text = String::new();
-    encode(&mut text, &registry).unwrap();
-    let name = format!("harkara_telemetry_spans_total{{outcome=\"{outcome}\"}} ");
-    let line = text.lines().find_map(|line| line.strip_prefix(&name));
-    line.unwrap().parse().unwrap()
+    encode(&mut text, registry).unwrap();
+    let lines = text.lines();
+    let mut values = lines.filter_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+    values.next().unwrap().parse().unwrap()
+}
+
+/// Waits until metrics show it.
+async fn until_shown(what: &str, is_shown: impl Fn() -> bool) {
+    wait_until(what, LONG, async || is_shown()).await;
 }

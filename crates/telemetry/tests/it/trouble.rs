@@ -1,18 +1,13 @@
-use std::time::Duration;
-
 use harkara_telemetry::{Exporting, Place};
-use harkara_testkit::{Collector, Reaction, free_port, wait_until};
+use harkara_testkit::{Collector, Reaction, free_port};
 
-use crate::{counted, span, start};
+use crate::{LONG, counted, span, start, until_shown};
 
 const ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
 
-/// Longer than any of it takes.
-const LONG: Duration = Duration::from_secs(20);
-
 pub(crate) async fn until_counted(exporting: &Exporting, outcome: &str, at_least: u64) {
-    let enough = async || counted(exporting, outcome) >= at_least;
-    wait_until(&format!("{at_least} spans are {outcome}"), LONG, enough).await;
+    let what = format!("{at_least} spans are {outcome}");
+    until_shown(&what, || counted(exporting, outcome) >= at_least).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,13 +6,13 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_server::MetricsService;
 use opentelemetry_proto::tonic::collector::metrics::v1::{
-    ExportMetricsServiceRequest, ExportMetricsServiceResponse,
+    ExportMetricsPartialSuccess, ExportMetricsServiceRequest, ExportMetricsServiceResponse,
 };
 use opentelemetry_proto::tonic::metrics::v1::Metric;
 use prost::Message;
 use tonic::{Request, Response, Status};
 
-use super::{Shared, headers_of, texts};
+use super::{Reaction, Shared, headers_of, texts};
 
 /// The metrics of one export.
 #[derive(Clone, Debug)]
@@ -44,6 +44,15 @@ impl Shared {
         self.with(|kept| kept.metrics.extend(received));
         true
     }
+
+    fn answer(&self) -> ExportMetricsServiceResponse {
+        let rejects = self.with(|kept| kept.reaction == Reaction::RejectPart);
+        let partial_success = rejects.then(|| ExportMetricsPartialSuccess {
+            rejected_data_points: 1,
+            error_message: "too old".to_owned(),
+        });
+        ExportMetricsServiceResponse { partial_success }
+    }
 }
 
 #[tonic::async_trait]
@@ -54,7 +63,7 @@ impl MetricsService for Shared {
     ) -> Result<Response<ExportMetricsServiceResponse>, Status> {
         let headers = headers_of(&request.metadata().clone().into_headers());
         if self.take_metrics(request.into_inner(), headers).await {
-            Ok(Response::new(ExportMetricsServiceResponse::default()))
+            Ok(Response::new(self.answer()))
         } else {
             Err(Status::invalid_argument("refused"))
         }
@@ -79,7 +88,7 @@ pub(super) async fn export_over_http(
     if shared.take_metrics(metrics, headers).await {
         HttpResponse::Ok()
             .content_type("application/x-protobuf")
-            .body(ExportMetricsServiceResponse::default().encode_to_vec())
+            .body(shared.answer().encode_to_vec())
     } else {
         HttpResponse::new(StatusCode::BAD_REQUEST)
     }
