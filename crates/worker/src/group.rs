@@ -14,6 +14,10 @@ use redis::{Cmd, RedisResult, Value, cmd};
 
 use crate::error::GroupError;
 
+/// The greatest id but one, after which nothing is pending in any stream of ours. To Redis the greatest is another
+/// way to say `>`, which would claim.
+const AFTER_THE_LAST: &str = "18446744073709551615-18446744073709551614";
+
 /// The group as one consumer sees it. Cheap to share; everything but reading goes over the pool.
 pub(crate) struct Group {
     pool: Pool,
@@ -237,6 +241,23 @@ impl Group {
         }
         claim.arg("JUSTID");
         let _: Value = self.ask(&claim, "XCLAIM JUSTID").await?;
+        Ok(())
+    }
+
+    /// Lets Redis know that this consumer is at work, and changes nothing: it asks for its own pending entries
+    /// after the last one that there can be. Redis before 7.2 takes note of a consumer only when it gets
+    /// something, or asks for what it holds, and not while it waits for entries that do not come.
+    pub(crate) async fn show_life(&self) -> Result<(), GroupError> {
+        let mut read = cmd("XREADGROUP");
+        read.arg("GROUP")
+            .arg(CONSUMER_GROUP)
+            .arg(&self.consumer)
+            .arg("COUNT")
+            .arg(1)
+            .arg("STREAMS")
+            .arg(self.key(Lane::Critical))
+            .arg(AFTER_THE_LAST);
+        let _: Value = self.ask(&read, "XREADGROUP").await?;
         Ok(())
     }
 

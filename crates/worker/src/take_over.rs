@@ -247,10 +247,13 @@ impl TakeOver {
 /// Time between two looks whether the database is back.
 const DATABASE_LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// Renews the claims of everything that this process holds, for as long as it is polled.
+/// Renews the claims of everything that this process holds, and shows that it is at work where it holds
+/// nothing, for as long as it is polled.
 pub(crate) async fn keep_claims(road: Arc<Road>, claim_idle: Duration) {
     loop {
-        tokio::time::sleep(claim_idle / RENEWALS_PER_CLAIM_TIME).await;
+        if let Err(error) = road.group.show_life().await {
+            tracing::debug!(%error, "No sign of life could be given.");
+        }
         for (lane, ids) in road.held.to_renew(claim_idle) {
             for some in ids.chunks(IDS_PER_RENEWAL) {
                 if let Err(error) = road.group.renew(lane, some).await {
@@ -258,6 +261,7 @@ pub(crate) async fn keep_claims(road: Arc<Road>, claim_idle: Duration) {
                 }
             }
         }
+        tokio::time::sleep(claim_idle / RENEWALS_PER_CLAIM_TIME).await;
     }
 }
 

@@ -256,7 +256,8 @@ impl IngressSettings {
 const READ_WAITS_PER_CONSUMER_IDLE_MIN: u32 = 3;
 
 impl WorkerSettings {
-    /// How long a live worker may give no sign of life: within this time it has read, or renewed what it holds.
+    /// How long a live worker may give no sign of life: within this time it has read,
+    /// renewed what it holds, or asked for it.
     #[must_use]
     pub fn quiet_max(&self) -> Duration {
         self.claim_idle + self.read_wait

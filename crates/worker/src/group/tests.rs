@@ -4,7 +4,7 @@ use harkara_core::entry::{EntryId, EntryRef};
 use harkara_core::lane::{CONSUMER_GROUP, Lane};
 use harkara_runtime::redis::pool;
 use harkara_runtime::settings::Settings;
-use harkara_testkit::redis_database;
+use harkara_testkit::{redis_database, wait_until};
 use redis::aio::MultiplexedConnection;
 use redis::cmd;
 
@@ -40,6 +40,17 @@ async fn claimed_by(redis: &mut MultiplexedConnection, consumer: &str, lane: Lan
         .query_async(redis)
         .await
         .expect("XREADGROUP");
+}
+
+/// For how long the one consumer of the lane `critical` has been idle.
+async fn idle(redis: &mut MultiplexedConnection) -> Duration {
+    let told: redis::streams::StreamInfoConsumersReply = cmd("XINFO")
+        .arg(&["CONSUMERS", &Lane::Critical.stream_key(0), CONSUMER_GROUP])
+        .query_async(redis)
+        .await
+        .expect("XINFO");
+    let millis = told.consumers[0].idle;
+    Duration::from_millis(u64::try_from(millis).expect("a time is not negative"))
 }
 
 async fn consumers(redis: &mut MultiplexedConnection, lane: Lane) -> Vec<String> {
@@ -88,6 +99,22 @@ async fn idle_consumers_are_removed_unless_something_is_pending_with_them() {
         consumers(&mut redis, Lane::Default).await,
         ["holding", "me"]
     );
+}
+
+#[tokio::test]
+async fn a_consumer_that_gets_nothing_shows_life_and_claims_nothing() {
+    const QUIET: Duration = Duration::from_millis(500);
+    let (group, mut redis) = group().await;
+    group.show_life().await.expect("the group exists");
+    wait_until("it looks idle", QUIET * 20, async || {
+        idle(&mut redis).await >= QUIET
+    })
+    .await;
+    append(&mut redis, Lane::Critical, "1-1").await;
+    group.show_life().await.expect("the group exists");
+    assert!(idle(&mut redis).await < QUIET);
+    let held = group.own_pending(Lane::Critical, "-", 1).await;
+    assert!(held.expect("asked").is_empty());
 }
 
 #[tokio::test]

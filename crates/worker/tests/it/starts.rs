@@ -1,10 +1,15 @@
 //! What the worker demands before it starts, and what it finds then.
 
+use std::time::Duration;
+
+use harkara_core::lane::Lane;
 use harkara_telemetry::Tracer;
-use harkara_testkit::{TestDatabase, redis_database};
+use harkara_testkit::{TestDatabase, redis_database, wait_until};
 use harkara_worker::App;
 
 use crate::pipeline::{Pipeline, settings};
+
+const BOUND: Duration = Duration::from_secs(20);
 
 async fn refusal(redis: &str, postgres: &str) -> String {
     let error = App::build(&settings(redis, postgres, &[]), &Tracer::off())
@@ -48,6 +53,17 @@ async fn unreachable_servers_are_named() {
         told.contains("PostgreSQL cannot be used") && told.contains("refused"),
         "{told}"
     );
+}
+
+#[tokio::test]
+async fn a_worker_is_seen_before_it_has_anything_to_do() {
+    let pipeline = Pipeline::start().await;
+    let worker = pipeline.worker(&[]).await;
+    wait_until("it is a consumer", BOUND, async || {
+        pipeline.consumers(Lane::Critical).await.len() == 1
+    })
+    .await;
+    worker.stop().await;
 }
 
 #[tokio::test]
