@@ -14,6 +14,7 @@ mod receiving;
 
 mod doctor;
 mod events;
+mod health;
 mod lag;
 mod load;
 mod logs;
@@ -24,6 +25,7 @@ mod replay;
 mod scraped;
 mod secrets;
 mod shows;
+mod starts;
 mod traced;
 mod trigger;
 mod usage;
