@@ -1,6 +1,6 @@
 //! Telemetry of the process: traces and metrics, where the standard `OTEL_*` variables say where to.
 
-use std::env;
+use std::{env, thread};
 
 use harkara_telemetry::{
     Environment, Exporting, InvalidVariable, Limits, Metrics, MetricsEnvironment, MetricsExporting,
@@ -52,4 +52,12 @@ pub fn export_metrics(
         service,
         instance,
     )?)
+}
+
+/// Sends what is left of both, at the same time, for up to three seconds, and ends. Blocks that long.
+pub fn finish(traces: Exporting, metrics: MetricsExporting) {
+    thread::scope(|scope| {
+        scope.spawn(|| traces.finish());
+        metrics.finish();
+    });
 }

@@ -3,10 +3,14 @@
 use std::collections::HashMap;
 
 use harkara_tls::{Certificates, ClientTls, PemFault, PrivateKey};
+use opentelemetry::KeyValue;
 use opentelemetry_otlp::{
     Protocol as OtlpProtocol, SpanExporter, WithExportConfig, WithHttpConfig, WithTonicConfig,
 };
 use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::resource::{
+    EnvResourceDetector, SdkProvidedResourceDetector, TelemetryResourceDetector,
+};
 use opentelemetry_sdk::trace::SpanExporter as _;
 use tonic::transport::{Certificate, ClientTlsConfig, Identity};
 
@@ -81,18 +85,23 @@ pub(crate) fn connect(
 
 /// What is told of the process; `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` go before.
 pub(crate) fn resource(target: &Target, service: &'static str, instance: &str) -> Resource {
-    let said = Resource::builder();
-    let said = if target.names_service {
-        said
+    let own = Resource::builder_empty()
+        .with_service_name(service)
+        .with_attributes([
+            KeyValue::new("service.namespace", "harkara"),
+            KeyValue::new("service.version", env!("CARGO_PKG_VERSION")),
+            KeyValue::new("service.instance.id", instance.to_owned()),
+        ]);
+    // What comes later goes before.
+    let said = own
+        .with_detector(Box::new(TelemetryResourceDetector))
+        .with_detector(Box::new(EnvResourceDetector::new()));
+    if target.names_service {
+        said.with_detector(Box::new(SdkProvidedResourceDetector))
+            .build()
     } else {
-        said.with_service_name(service)
-    };
-    said.with_attributes([
-        opentelemetry::KeyValue::new("service.namespace", "harkara"),
-        opentelemetry::KeyValue::new("service.version", env!("CARGO_PKG_VERSION")),
-        opentelemetry::KeyValue::new("service.instance.id", instance.to_owned()),
-    ])
-    .build()
+        said.build()
+    }
 }
 
 /// The PEM files that the variables name.

@@ -105,8 +105,12 @@ pub fn binaries_beside(own: &str) -> PathBuf {
         .stdout(Stdio::null());
     for (name, _) in std::env::vars_os() {
         let name = name.to_string_lossy();
-        // Build scripts that watch these would otherwise run again.
-        if name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") {
+        // Build scripts that watch these, as that of ring does, would otherwise run again, and what depends
+        // on them be built again while other tests run it.
+        let is_of_package = name.starts_with("CARGO_PKG_")
+            || name.starts_with("CARGO_MANIFEST_")
+            || name == "OUT_DIR";
+        if is_of_package {
             command.env_remove(&*name);
         }
     }

@@ -37,7 +37,6 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let app = App::build(&settings, exporting.tracer()).await?;
     let metrics = telemetry::export_metrics(app.metrics(), SERVICE, &settings.worker.consumer)?;
     let ran = app.run_until_stopped(stop).await;
-    exporting.finish();
-    metrics.finish();
+    telemetry::finish(exporting, metrics);
     Ok(ran?)
 }

@@ -12,6 +12,10 @@ async fn a_delivery_through_the_real_binaries_is_one_connected_trace() {
             ("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint),
             ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol),
             ("OTEL_BSP_SCHEDULE_DELAY", "10"),
+            (
+                "OTEL_RESOURCE_ATTRIBUTES",
+                "service.namespace=payments,deployment.environment.name=staging",
+            ),
         ])
         .await;
         let sent = processes
@@ -47,7 +51,13 @@ async fn a_delivery_through_the_real_binaries_is_one_connected_trace() {
         for (name, service) in way {
             let span = trace.iter().find(|span| span.name == name).unwrap();
             assert_eq!(span.parent_span_id, above, "{name} in {trace:#?}");
-            assert_eq!(span.resource["service.name"], service, "{name}");
+            for (attribute, value) in [
+                ("service.name", service),
+                ("service.namespace", "payments"),
+                ("deployment.environment.name", "staging"),
+            ] {
+                assert_eq!(span.resource[attribute], value, "{attribute} of {name}");
+            }
             above = span.span_id.clone();
         }
         for name in [
