@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use harkara_core::secret::Secret;
 use percent_encoding::percent_decode_str;
 
 use super::{InvalidVariable, Of, invalid, milliseconds};
@@ -35,11 +36,11 @@ pub(crate) struct Target {
     pub(crate) endpoint: String,
     pub(crate) protocol: Protocol,
     pub(crate) timeout: Duration,
-    pub(crate) headers: BTreeMap<String, String>,
+    pub(crate) headers: BTreeMap<String, Secret>,
     /// PEM files: authorities to trust, and what to show of ourselves.
     pub(crate) authorities: Option<PathBuf>,
     pub(crate) identity: Option<(PathBuf, PathBuf)>,
-    /// The service's name where the variables say one.
+    /// Whether the variables name the service.
     pub(crate) names_service: bool,
 }
 
@@ -169,12 +170,12 @@ fn with_scheme(of: Of<'_>, signal: Signal, endpoint: String) -> String {
 
 /// `name=value,…`, the values percent-encoded. What has no `=` is passed over, as the standard's own
 /// implementations do; a value is a secret, so that none is told in an error.
-fn headers(value: &str) -> BTreeMap<String, String> {
+fn headers(value: &str) -> BTreeMap<String, Secret> {
     let pairs = value.split(',').filter_map(|pair| pair.split_once('='));
     pairs
         .map(|(name, value)| {
             let value = percent_decode_str(value.trim()).decode_utf8_lossy();
-            (name.trim().to_ascii_lowercase(), value.into_owned())
+            (name.trim().to_ascii_lowercase(), Secret::new(value))
         })
         .collect()
 }

@@ -181,7 +181,7 @@ fn headers_are_pairs_with_encoded_values() {
     let headers = read.unwrap().unwrap().target.headers;
     let headers: Vec<_> = headers
         .iter()
-        .map(|(n, v)| (n.as_str(), v.as_str()))
+        .map(|(n, v)| (n.as_str(), v.expose()))
         .collect();
     assert_eq!(
         headers,

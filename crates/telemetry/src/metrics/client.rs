@@ -143,7 +143,7 @@ fn headers(target: &Target) -> Result<HeaderMap, ConnectError> {
         .map(|(name, value)| {
             let name = HeaderName::try_from(name)
                 .map_err(|source| ConnectError::unusable(target, source))?;
-            let mut value = HeaderValue::try_from(value)
+            let mut value = HeaderValue::try_from(value.expose())
                 .map_err(|source| ConnectError::unusable(target, source))?;
             value.set_sensitive(true);
             Ok((name, value))
