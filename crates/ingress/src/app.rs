@@ -12,7 +12,7 @@ use actix_web::{HttpServer, web};
 use harkara_runtime::admin::{Admin, AdminError, AdminServer, Liveness};
 use harkara_runtime::backlog::{Latest, Observer};
 use harkara_runtime::build_info;
-use harkara_runtime::redis::ServerProblem;
+use harkara_runtime::redis::{self, ServerProblem};
 use harkara_runtime::settings::{IngressSettings, RedisSettings, Settings};
 use harkara_runtime::stop::Stop;
 use harkara_storage::StorageError;
@@ -169,8 +169,14 @@ impl App {
         });
         let latest = Latest::default();
         latest.register(&mut registry);
-        let observer = backlog::observer(&settings.redis, &settings.postgres, &settings.worker)
-            .map_err(StartError::Backlog)?;
+        let redis = redis::pool(&settings.redis);
+        let observer = backlog::observer(
+            redis.clone(),
+            settings.redis.partition,
+            &settings.postgres,
+            &settings.worker,
+        )
+        .map_err(StartError::Backlog)?;
         tracer.register(&mut registry);
         let stopping = Stop::by_hand();
         let watch = Watch::new(
@@ -190,7 +196,7 @@ impl App {
         )?;
         let metrics = Metrics::of(registry);
         let admin = Admin {
-            probes: readiness::probes(breaker, inbox),
+            probes: readiness::probes(breaker, redis, inbox),
             liveness: shared.liveness.clone(),
             metrics: metrics.clone(),
             backlog: latest.clone(),

@@ -2,7 +2,7 @@
 
 use harkara_runtime::backlog::Observer;
 use harkara_runtime::redis;
-use harkara_runtime::settings::{PostgresSettings, RedisSettings, WorkerSettings};
+use harkara_runtime::settings::{PostgresSettings, WorkerSettings};
 use harkara_storage::ledger::{DUE_COUNTED_MAX, due_backlog};
 use harkara_storage::{Pool, PoolSettings, StorageError};
 
@@ -10,9 +10,10 @@ use harkara_storage::{Pool, PoolSettings, StorageError};
 /// deliveries wait for.
 const CONNECTIONS: usize = 1;
 
-/// An observer with connections of its own. Nothing is connected yet.
+/// An observer with a connection to PostgreSQL of its own. Nothing is connected yet.
 pub(crate) fn observer(
-    redis: &RedisSettings,
+    redis: redis::Pool,
+    partition: u16,
     postgres: &PostgresSettings,
     worker: &WorkerSettings,
 ) -> Result<Observer, StorageError> {
@@ -24,13 +25,8 @@ pub(crate) fn observer(
         connect_timeout: postgres.connect_timeout,
         statement_timeout: postgres.statement_timeout,
     })?;
-    Ok(Observer::new(
-        redis::pool(redis),
-        redis.partition,
-        worker,
-        move || {
-            let database = database.clone();
-            async move { due_backlog(&database, DUE_COUNTED_MAX).await }
-        },
-    ))
+    Ok(Observer::new(redis, partition, worker, move || {
+        let database = database.clone();
+        async move { due_backlog(&database, DUE_COUNTED_MAX).await }
+    }))
 }

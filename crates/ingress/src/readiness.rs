@@ -3,24 +3,34 @@
 use std::sync::Arc;
 
 use harkara_runtime::admin::Probe;
+use harkara_runtime::failure;
+use harkara_runtime::redis::{Pool, ping};
 
 use crate::breaker::Breaker;
 use crate::inbox::Inbox;
 
 /// The probes of Redis and of the inbox, where there is one. One of them is enough: a process that is not
 /// ready gets no requests, and one that can store deliveries somewhere must get them.
-pub(crate) fn probes(breaker: Arc<Breaker>, inbox: Option<Inbox>) -> Vec<Probe> {
-    let mut probes = vec![redis(breaker)];
+pub(crate) fn probes(breaker: Arc<Breaker>, pool: Pool, inbox: Option<Inbox>) -> Vec<Probe> {
+    let mut probes = vec![redis(breaker, pool)];
     probes.extend(inbox.map(postgres));
     probes
 }
 
-/// Deliveries must go there. The breaker knows that by every append and by the look of every second, so
-/// nobody is asked.
-fn redis(breaker: Arc<Breaker>) -> Probe {
+/// Deliveries must go there, which the breaker knows, and it must answer: without deliveries the breaker is
+/// late to notice that it does not.
+fn redis(breaker: Arc<Breaker>, pool: Pool) -> Probe {
     Probe::one_of("redis", move || {
         let reason = breaker.reason();
-        async move { reason.map_or(Ok(()), Err) }
+        let pool = pool.clone();
+        async move {
+            match reason {
+                Some(reason) => Err(reason),
+                None => ping(&pool)
+                    .await
+                    .map_err(|error| failure::with_causes(&error)),
+            }
+        }
     })
 }
 

@@ -27,7 +27,7 @@ pub use deadpool_redis::{Connection, Pool};
 
 pub use check::{Fsync, Note, ServerReport, check_server, check_server_over, connect_to_check};
 pub use confirmation::{Confirmation, Confirmations, LevelNotGiven};
-pub use pooled::{PooledError, ask_over};
+pub use pooled::{PooledError, ask_over, ping};
 pub use problem::ServerProblem;
 pub use rehearsal::rehearse;
 pub use sentinel::{SentinelState, inspect_sentinels};

@@ -9,7 +9,8 @@ use harkara_core::retry::RetryPolicy;
 use harkara_runtime::admin::{Admin, AdminError, AdminServer, Liveness, Probe};
 use harkara_runtime::backlog::{Latest, Observer};
 use harkara_runtime::build_info;
-use harkara_runtime::redis::{self, PooledError, ServerProblem, check_server};
+use harkara_runtime::failure;
+use harkara_runtime::redis::{self, ServerProblem, check_server};
 use harkara_runtime::settings::{Settings, WorkerSettings};
 use harkara_runtime::stop::Stop;
 use harkara_storage::commit::Repeats;
@@ -352,14 +353,9 @@ fn redis_probe(pool: redis::Pool) -> Probe {
     Probe::new("redis", move || {
         let pool = pool.clone();
         async move {
-            let ping = ::redis::cmd("PING");
-            let asked = async |connection: &mut _| ping.query_async(connection).await;
-            redis::ask_over(&pool, asked)
+            redis::ping(&pool)
                 .await
-                .map_err(|error| match error {
-                    PooledError::Connect(error) => error.to_string(),
-                    PooledError::Command(error) => error.to_string(),
-                })
+                .map_err(|error| failure::with_causes(&error))
         }
     })
 }

@@ -1,13 +1,26 @@
 //! What probes ask of the stores.
 
+use std::net::SocketAddr;
+
 use harkara_testkit::{PostgresServer, RedisServer, TestDatabase, ask_admin};
 use redis::Client;
+use serde_json::Value;
 
 use crate::harkara::Harkara;
 use crate::processes::Processes;
 
 /// How often each probe is asked.
 const ASKED: u32 = 50;
+
+/// What `/readyz` tells of the dependencies.
+async fn dependencies(admin: SocketAddr) -> Value {
+    let ready = ask_admin(admin, "/readyz").await.unwrap();
+    let (head, body) = ready.split_once("\r\n\r\n").unwrap();
+    let told: Value = serde_json::from_str(body).unwrap();
+    let status = if told["status"] == "ready" { 200 } else { 503 };
+    assert!(head.starts_with(&format!("HTTP/1.1 {status}")), "{ready}");
+    told["dependencies"].clone()
+}
 
 #[tokio::test]
 async fn probes_tell_how_long_each_store_takes_and_write_to_neither() {
@@ -44,18 +57,22 @@ async fn probes_tell_how_long_each_store_takes_and_write_to_neither() {
     let before = written().await;
     for _ in 0..ASKED {
         for admin in [processes.ingress_admin, processes.worker_admin] {
-            let ready = ask_admin(admin, "/readyz").await.unwrap();
-            assert!(ready.starts_with("HTTP/1.1 200"), "{ready}");
-            let (_, ready) = ready.split_once("\r\n\r\n").unwrap();
-            let ready: serde_json::Value = serde_json::from_str(ready).unwrap();
+            let told = dependencies(admin).await;
             for store in ["redis", "postgres"] {
-                let told = &ready["dependencies"][store];
-                assert_eq!(told["state"], "up", "{ready}");
-                assert!(told["latency_ms"].is_f64(), "{ready}");
+                assert_eq!(told[store]["state"], "up", "{told}");
+                assert!(told[store]["latency_ms"].is_f64(), "{told}");
             }
             let live = ask_admin(admin, "/livez").await.unwrap();
             assert!(live.starts_with("HTTP/1.1 200"), "{live}");
         }
     }
     assert_eq!(written().await, before);
+    // Without a delivery that would notice it.
+    redis.signal("STOP").await;
+    for admin in [processes.ingress_admin, processes.worker_admin] {
+        let told = dependencies(admin).await;
+        assert_eq!(told["redis"]["state"], "down", "{told}");
+        assert_eq!(told["postgres"]["state"], "up", "{told}");
+    }
+    redis.signal("CONT").await;
 }

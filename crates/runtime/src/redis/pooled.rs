@@ -31,3 +31,9 @@ pub async fn ask_over<T>(
     }
     answer.map_err(PooledError::Command)
 }
+
+/// Asks whether the server answers.
+pub async fn ping(pool: &Pool) -> Result<(), PooledError> {
+    let ping = ::redis::cmd("PING");
+    ask_over(pool, async |connection| ping.query_async(connection).await).await
+}
