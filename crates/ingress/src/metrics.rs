@@ -1,6 +1,6 @@
 //! Metrics of the ingress.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use harkara_core::durability::Durability;
 use harkara_core::signature::Refusal;
@@ -163,8 +163,9 @@ impl Counters {
     /// Counts a delivery that came to its end. `trace_id` is that of its trace, where that is kept.
     pub(crate) fn end(&self, outcome: Outcome, took: Duration, trace_id: Option<String>) {
         self.outcomes[outcome as usize].inc();
+        let at = trace_id.is_some().then(SystemTime::now);
         let exemplar = trace_id.map(|id| [("trace_id", id)]);
-        self.answer_seconds[outcome.answer()].observe(took.as_secs_f64(), exemplar, None);
+        self.answer_seconds[outcome.answer()].observe(took.as_secs_f64(), exemplar, at);
     }
 
     /// Counts a rightly signed delivery by the place of the secret that fitted.

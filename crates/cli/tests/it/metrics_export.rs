@@ -101,9 +101,12 @@ async fn a_collector_gets_every_metric_of_both_binaries_as_they_are_scraped() {
             assert_eq!(point.bucket_counts.iter().sum::<u64>(), point.count);
             assert_eq!(point.bucket_counts.len(), point.explicit_bounds.len() + 1);
         }
-        let exemplar = points.iter().find_map(|point| point.exemplars.first());
-        let exemplar = exemplar.expect("the delivery is one");
+        let with_exemplar = points.iter().find(|point| !point.exemplars.is_empty());
+        let point = with_exemplar.expect("the delivery is one");
+        let exemplar = &point.exemplars[0];
         assert_eq!(exemplar.trace_id.len(), 16);
+        let counted = point.start_time_unix_nano..point.time_unix_nano;
+        assert!(counted.contains(&exemplar.time_unix_nano), "{point:?}");
         let mut headers = collector.headers().into_iter();
         assert!(headers.all(|headers| headers["x-team"] == "payments"));
     }

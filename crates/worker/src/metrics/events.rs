@@ -1,7 +1,7 @@
 //! Events by name and by what became of them.
 
 use std::collections::HashMap;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use harkara_core::catalogue::EVENTS;
 use harkara_core::lane::{LANES, Lane};
@@ -113,8 +113,9 @@ impl EventCounters {
     }
 
     fn took(&self, lane: Lane, took: Duration, trace_id: Option<String>) {
+        let at = trace_id.is_some().then(SystemTime::now);
         let exemplar = trace_id.map(|id| [("trace_id", id)]);
-        self.to_commit[lane.index()].observe(took.as_secs_f64(), exemplar, None);
+        self.to_commit[lane.index()].observe(took.as_secs_f64(), exemplar, at);
     }
 }
 
