@@ -130,7 +130,8 @@ struct Shared {
 }
 
 impl App {
-    /// Checks what the ingress depends on and opens its ports. Traces go to `tracer`. Must be called within a tokio runtime.
+    /// Checks what the ingress depends on and opens its ports. Traces go to `tracer`. Must be called within a
+    /// tokio runtime.
     pub async fn build(settings: &Settings, tracer: &Tracer) -> Result<Self, StartError> {
         if settings.endpoints.is_empty() {
             return Err(StartError::NoEndpoints);

@@ -15,10 +15,10 @@ use crate::redis::{Pool, PooledError, ask_over};
 pub(super) const PENDING_LOOKED_FOR_MAX: u64 = 1000;
 
 /// Tells the time; how many consumers of the group `ARGV[1]` have been idle in every stream for more than
-/// `ARGV[3]` milliseconds, and how many have not; and, for each of the streams in `KEYS`, its length, the id of its first entry, how many
-/// entries were ever appended (none before Redis 7), and how many of those that are there are pending in the
-/// group, looking for up to `ARGV[2]` of them one by one. A stream or group that does not exist
-/// has nothing. Reads only, and the keys share a cluster slot.
+/// `ARGV[3]` milliseconds, and how many have not; and, for each of the streams in `KEYS`, its length, the id
+/// of its first entry, how many entries were ever appended (none before Redis 7), and how many of those that
+/// are there are pending in the group, looking for up to `ARGV[2]` of them one by one. A stream or group that
+/// does not exist has nothing. Reads only, and the keys share a cluster slot.
 static LOOK: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         r"

@@ -13,8 +13,8 @@ use harkara_core::lane::Lane;
 
 use crate::{Pool, StorageError};
 
-/// Most due rows, and most dead letters, that are counted. About four rows with a usual body share a page, so that a look reads at
-/// most some 40 MB, and in order: they are those that have been due the longest.
+/// Most due rows, and most dead letters, that are counted. About four rows with a usual body share a page, so
+/// that a look reads at most some 40 MB, and in order: they are those that have been due the longest.
 pub const DUE_COUNTED_MAX: u64 = 20_000;
 
 #[derive(QueryableByName)]
@@ -42,10 +42,9 @@ impl QueryableByName<Pg> for PlanLine {
     }
 }
 
-/// Counts the pending rows whose time has come, by lane, and the dead letters, of which no more than
-/// `counted_max`. Where there are more than `counted_max`, their number
-/// is the planner's estimate, which is as good as the latest `ANALYZE` and never less than what was counted;
-/// the lanes share it as they share the rows that were counted.
+/// Counts the pending rows whose time has come, by lane, and the dead letters, no more than `counted_max` of
+/// each. Where more rows are due, their number is the planner's estimate, which is as good as the latest
+/// `ANALYZE` and never less than what was counted; the lanes share it as they share the rows that were counted.
 ///
 /// A row that is leased is not due: its lease is written as its next attempt, like the wait of a retry, and
 /// is not told from it. A worker has no more of those than its batches in flight hold. Relies on the indexes
