@@ -11,6 +11,10 @@ use crate::finding::{Answers, Finding};
 use crate::scene::{Layout, Scene};
 use harkara_testkit::Link;
 
+/// There and back it is more than an append may take (`ingress.append_timeout_ms`, 1.4 s by default). Less
+/// would leave it to chance whether a delivery goes to the inbox.
+const DELAY: Duration = Duration::from_millis(800);
+
 pub(super) const CUT: Fault = Fault {
     name: "redis-cut-off",
     what: "network to Redis cut",
@@ -29,10 +33,10 @@ pub(super) const BLACK_HOLED: Fault = Fault {
 
 pub(super) const SLOW: Fault = Fault {
     name: "redis-slow",
-    what: "network to Redis slow: 300 ms in each direction",
+    what: "network to Redis slow: 800 ms in each direction",
     answers: Answers::Accepted,
     layout: Layout::default,
-    run: |scene| Box::pin(run(scene, Link::Slow(Duration::from_millis(300)))),
+    run: |scene| Box::pin(run(scene, Link::Slow(DELAY))),
 };
 
 async fn run(scene: &mut Scene, link: Link) -> Result<Finding> {
