@@ -8,7 +8,7 @@ use harkara_runtime::settings::TraceSettings;
 use harkara_runtime::telemetry::{self, TelemetryError};
 use harkara_simulator::delivery::Signed;
 use harkara_simulator::send::{Answer, Destination, SendError};
-use harkara_telemetry::{Exporting, Place, Span, SpanKind, Timeline};
+use harkara_telemetry::{Exporting, Span, SpanIds, SpanKind, Timeline};
 
 /// The limits of a service do not suit a command: whoever calls one with a collector wants all of its trace.
 const LIMITS: TraceSettings = TraceSettings {
@@ -22,7 +22,7 @@ pub(crate) struct Call {
     name: &'static str,
     exporting: Exporting,
     line: Timeline,
-    place: Place,
+    ids: SpanIds,
     is_kept: bool,
 }
 
@@ -30,13 +30,13 @@ impl Call {
     /// Begins the trace of the command of this name.
     pub(crate) fn begin(name: &'static str) -> Result<Self, TelemetryError> {
         let exporting = telemetry::start(&LIMITS, "harkara", &instance::name())?;
-        let (line, place) = (Timeline::from_now(), Place::first());
+        let (line, ids) = (Timeline::from_now(), SpanIds::root());
         Ok(Self {
-            is_kept: exporting.tracer().keeps(place, None, line.origin()),
+            is_kept: exporting.tracer().keeps(ids, None, line.origin()),
             name,
             exporting,
             line,
-            place,
+            ids,
         })
     }
 
@@ -45,7 +45,7 @@ impl Call {
         if self.is_kept {
             let times = (self.line.origin(), Instant::now());
             let name = format!("harkara {}", self.name);
-            let span = Span::new(name, SpanKind::Internal, self.place, &self.line, times);
+            let span = Span::new(name, SpanKind::Internal, self.ids, &self.line, times);
             let span = if is_done {
                 span
             } else {
@@ -56,26 +56,26 @@ impl Call {
         self.exporting.finish();
     }
 
-    /// Puts a delivery below this call: its place, and the context to send with it. `None` where no trace
+    /// Puts a delivery below this call: its ids, and the context to send with it. `None` where no trace
     /// is kept.
-    pub(crate) fn delivery(&self) -> Option<(Place, TraceContext)> {
+    pub(crate) fn delivery(&self) -> Option<(SpanIds, TraceContext)> {
         self.is_kept.then(|| {
-            let place = self.place.child();
-            (place, place.context(true, ""))
+            let ids = self.ids.child();
+            (ids, ids.trace_context(true, ""))
         })
     }
 
     /// A delivery has been answered, or will not be.
     pub(crate) fn answered(
         &self,
-        place: Place,
+        ids: SpanIds,
         since: Instant,
         destination: &Destination,
         delivery: &Signed,
         result: &Result<Answer, SendError>,
     ) {
         let times = (since, Instant::now());
-        let span = Span::new("POST", SpanKind::Client, place, &self.line, times)
+        let span = Span::new("POST", SpanKind::Client, ids, &self.line, times)
             .with("http.request.method", "POST")
             .with("url.full", destination.url().to_owned())
             .with("harkara.event.id", delivery.event_id.clone())

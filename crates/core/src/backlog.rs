@@ -4,7 +4,7 @@
 //! the ledger that are due. Nothing here depends on what Redis calls the lag of a group, which is
 //! sometimes unknown and never holds what is in hand.
 
-mod looks;
+mod samples;
 
 use std::time::Duration;
 
@@ -13,27 +13,27 @@ use serde::{Serialize, Serializer};
 
 use crate::lane::{LANES, Lane};
 
-pub use looks::Looks;
+pub use samples::Samples;
 
-/// The present rate is the mean over the looks of so long.
+/// The present rate is the mean over the samples of so long.
 pub const RATE_WINDOW: Duration = Duration::from_secs(30);
 
-/// What one look found, everything about Redis at the same instant.
+/// What one sample found, everything about Redis at the same instant.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Look {
+pub struct Sample {
     /// When, by the clock of Redis, in microseconds since 1970.
     pub at_micros: u64,
     /// The streams, in the order of [`Lane::ALL`].
-    pub streams: [StreamLook; LANES],
+    pub streams: [StreamSample; LANES],
     /// Who claims from them.
     pub consumers: Consumers,
     /// The ledger; `None` where it could not be asked.
-    pub ledger: Option<LedgerLook>,
+    pub ledger: Option<LedgerSample>,
 }
 
 /// A lane's stream. The default is that of one that does not exist.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct StreamLook {
+pub struct StreamSample {
     /// Entries in the stream, pending or not.
     pub entries: u64,
     /// Those of them that a consumer has claimed.
@@ -55,7 +55,7 @@ pub struct Consumers {
 
 /// The rows of the ledger that are due, and its dead letters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct LedgerLook {
+pub struct LedgerSample {
     /// By lane, in the order of [`Lane::ALL`].
     pub lanes: [LedgerLane; LANES],
     /// Whether there were too many to be counted, so that their number is an estimate.
@@ -81,7 +81,7 @@ pub struct Backlog {
     /// Each lane, in the order of [`Lane::ALL`].
     #[serde(serialize_with = "by_lane")]
     pub lanes: [Figures; LANES],
-    /// Over how many seconds the rates were taken; `None` before the second look.
+    /// Over how many seconds the rates were taken; `None` before the second sample.
     pub rates_over_s: Option<f64>,
     /// Whether the ledger has too many rows due to count them: `ledger_due` is then an estimate, and how fast
     /// they leave is not known.
@@ -125,11 +125,11 @@ struct Rates {
 }
 
 impl Figures {
-    fn of_lane(look: &Look, lane: usize, rates: Option<Rates>) -> Self {
-        let stream = &look.streams[lane];
-        let ledger = look.ledger.map(|ledger| ledger.lanes[lane]);
+    fn of_lane(sample: &Sample, lane: usize, rates: Option<Rates>) -> Self {
+        let stream = &sample.streams[lane];
+        let ledger = sample.ledger.map(|ledger| ledger.lanes[lane]);
         let entry_age = stream.oldest_millis.map(|millis| {
-            Duration::from_micros(look.at_micros.saturating_sub(millis.saturating_mul(1000)))
+            Duration::from_micros(sample.at_micros.saturating_sub(millis.saturating_mul(1000)))
         });
         let row_age = ledger.and_then(|ledger| ledger.oldest_age);
         Self {

@@ -1,6 +1,4 @@
-//! The catalogue of events: every name that Razorpay documents, its family and what it contains.
-
-use std::fmt::Write as _;
+//! The catalogue of events: every documented name, its family and the entities its body contains.
 
 mod table;
 
@@ -8,44 +6,42 @@ pub use table::EVENTS;
 
 use crate::lane::Lane;
 
-/// One catalogued event.
+/// A catalogued event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Known {
+pub struct EventSpec {
     /// The event's name, such as `payment.dispute.created`.
     pub name: &'static str,
     /// The family it belongs to, such as `payment.dispute`.
     pub family: &'static str,
-    /// Whether the event has typed handling of its own and must contain its family's entity.
-    pub demanded: bool,
-    /// The payload keys that its documented bodies have; empty where none is documented.
+    /// Whether the event has its own handling and tables, and must contain its family's entity.
+    pub is_typed: bool,
+    /// The payload keys of its documented bodies; empty if none is documented.
     pub contains: &'static [&'static str],
 }
 
-/// Looks a name up. `None` for a name that nobody has documented: such an event is stored all the same.
+/// Looks up an event by name. Uncatalogued events are stored too.
 #[must_use]
-pub fn find(name: &str) -> Option<&'static Known> {
+pub fn find(name: &str) -> Option<&'static EventSpec> {
     EVENTS
-        .binary_search_by(|known| known.name.cmp(name))
+        .binary_search_by(|spec| spec.name.cmp(name))
         .ok()
         .map(|at| &EVENTS[at])
 }
 
-/// The events with typed handling of their own.
-pub fn demanded() -> impl Iterator<Item = &'static Known> {
-    EVENTS.iter().filter(|known| known.demanded)
+/// The events with typed handling.
+pub fn typed() -> impl Iterator<Item = &'static EventSpec> {
+    EVENTS.iter().filter(|spec| spec.is_typed)
 }
 
-impl Known {
-    /// The payload key of the entity that this event is about, where its handling is typed.
-    ///
-    /// A body without it is no such event and cannot be projected.
+impl EventSpec {
+    /// The payload key of the entity a typed event is about. A body without it cannot be projected.
     #[must_use]
     pub fn required_entity(&self) -> Option<&'static str> {
-        self.demanded.then(|| primary_entity(self.family))
+        self.is_typed.then(|| primary_entity(self.family))
     }
 }
 
-/// The payload key of the entity that a family of events is about.
+/// The payload key of the entity a family's events are about.
 #[must_use]
 pub fn primary_entity(family: &'static str) -> &'static str {
     match family {
@@ -55,42 +51,37 @@ pub fn primary_entity(family: &'static str) -> &'static str {
     }
 }
 
-/// The families in the catalogue, each once, in order of name.
+/// The families in the catalogue, sorted, each once.
 #[must_use]
 pub fn families() -> Vec<&'static str> {
-    let mut families: Vec<_> = EVENTS.iter().map(|known| known.family).collect();
+    let mut families: Vec<_> = EVENTS.iter().map(|spec| spec.family).collect();
     families.sort_unstable();
     families.dedup();
     families
 }
 
-/// `docs/events.md`: the catalogue as a table for people.
+/// The catalogue as Markdown (`docs/events.md`).
 #[must_use]
 pub fn reference_markdown() -> String {
-    let mut page = String::from(
-        "# Events\n\nGenerated from the catalogue by `harkara reference events`; do not edit.\n\n\
-         Every event is verified, stored and answered 200, catalogued or not. *Typed* events have \
-         handling and tables of their own; the others are projected generically into `entity_snapshots`.\n\n\
-         | event | family | lane | typed | contains |\n|---|---|---|---|---|\n",
-    );
-    for known in EVENTS {
-        let typed = if known.demanded { "yes" } else { "" };
-        let contains = known.contains.join(", ");
-        let lane = Lane::of_family(known.family);
-        // Writing to a String cannot fail.
-        writeln!(
-            page,
-            "| `{}` | {} | {lane} | {typed} | {contains} |",
-            known.name, known.family
+    let rows = EVENTS.iter().map(|spec| {
+        let lane = Lane::of_family(spec.family);
+        let typed = if spec.is_typed { "yes" } else { "" };
+        let contains = spec.contains.join(", ");
+        format!(
+            "| `{}` | {} | {lane} | {typed} | {contains} |\n",
+            spec.name, spec.family
         )
-        .expect("a String takes any text");
-    }
-    page
+    });
+    let head = "# Events\n\nGenerated from the catalogue by `harkara reference events`; do not edit.\n\n\
+         Every event is verified, stored and answered 200, catalogued or not. *Typed* events have their own \
+         handling and tables; the others are projected generically into `entity_snapshots`.\n\n\
+         | event | family | lane | typed | contains |\n|---|---|---|---|---|\n";
+    head.to_owned() + &rows.collect::<String>()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{EVENTS, demanded, find};
+    use super::{EVENTS, find, typed};
 
     #[test]
     fn the_table_is_sorted_and_has_every_name_once() {
@@ -99,23 +90,19 @@ mod tests {
     }
 
     #[test]
-    fn thirty_events_are_typed_and_each_contains_what_it_requires() {
-        assert_eq!(demanded().count(), 30);
-        for known in demanded() {
-            assert!(
-                known.contains.contains(&known.required_entity().unwrap()),
-                "{known:?}"
-            );
+    fn thirty_events_are_typed_and_contain_their_required_entity() {
+        assert_eq!(typed().count(), 30);
+        for spec in typed() {
+            let required = spec.required_entity().unwrap();
+            assert!(spec.contains.contains(&required), "{spec:?}");
         }
     }
 
     #[test]
     fn the_table_decides_the_family() {
-        assert_eq!(
-            find("payment.dispute.won").unwrap().family,
-            "payment.dispute"
-        );
-        assert_eq!(find("payment.captured").unwrap().family, "payment");
-        assert_eq!(find("payment.invented"), None);
+        let family = |name| find(name).map(|spec| spec.family);
+        assert_eq!(family("payment.dispute.won"), Some("payment.dispute"));
+        assert_eq!(family("payment.captured"), Some("payment"));
+        assert_eq!(family("payment.invented"), None);
     }
 }

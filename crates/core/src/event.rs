@@ -14,7 +14,7 @@ pub(crate) use scalar::{Scalar, object, raw_fields};
 
 use serde::Deserialize;
 
-use crate::catalogue::{self, Known};
+use crate::catalogue::{self, EventSpec};
 use crate::entity::Entity;
 use crate::ids::AccountId;
 use crate::precedence::Precedence;
@@ -117,8 +117,8 @@ fn entities(
     head: &mut Head,
     payload: &Payload<'_>,
 ) -> Result<Vec<(Precedence, Entity)>, ContentError> {
-    let known = catalogue::find(&head.name);
-    let about = known.map(|known| catalogue::primary_entity(known.family));
+    let spec = catalogue::find(&head.name);
+    let about = spec.map(|spec| catalogue::primary_entity(spec.family));
     let mut found = Vec::with_capacity(payload.len());
     for (key, entity) in payload.entities() {
         let is_primary = about == Some(key);
@@ -126,7 +126,7 @@ fn entities(
             found.push((entity, is_primary));
         }
     }
-    let required = known.and_then(Known::required_entity);
+    let required = spec.and_then(EventSpec::required_entity);
     if let Some(key) =
         required.filter(|key| !found.iter().any(|((entity, _), _)| entity.kind() == *key))
     {
@@ -136,7 +136,7 @@ fn entities(
     let latest = found.iter().filter_map(|((_, latest), _)| *latest).max();
     // For payment links the envelope's time is the link's creation, so the latest instant that the
     // body tells stands for the event's; elsewhere it only fills in for a missing one.
-    let from_entities = known.is_some_and(|known| known.family == "payment_link");
+    let from_entities = spec.is_some_and(|spec| spec.family == "payment_link");
     if from_entities || head.occurred_at.is_none() {
         head.occurred_at = head.occurred_at.max(latest);
     }

@@ -130,7 +130,7 @@ impl LaneTable {
         if !faults.is_empty() {
             return Err(faults);
         }
-        let lane_of = |event: &catalogue::Known| {
+        let lane_of = |event: &catalogue::EventSpec| {
             *chosen
                 .get(event.name)
                 .or_else(|| chosen.get(event.family))

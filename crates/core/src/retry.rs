@@ -1,30 +1,30 @@
-//! When to try again, and when to stop: decisions only, the caller waits and acts.
+//! When to retry and when to give up. These are decisions only; the caller waits and acts.
 
 use std::time::Duration;
 
-/// Bounds of the retries of an event that failed unexpectedly.
+/// Bounds on the retries of an event that failed unexpectedly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RetryPolicy {
     /// Wait before the second attempt.
     pub first: Duration,
     /// Longest wait between attempts.
     pub max: Duration,
-    /// Attempts after which the event is given up.
+    /// Attempts after which the event becomes a dead letter.
     pub attempts_max: u32,
 }
 
 /// What to do after an attempt failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AfterFailure {
-    /// Try again after this long.
+    /// Retry after this long.
     RetryIn(Duration),
     /// No attempt is left.
     GiveUp,
 }
 
 impl RetryPolicy {
-    /// Decides after the `attempts`-th attempt (counted from 1) failed. `jitter` is drawn by the
-    /// caller from `0.0..1.0`.
+    /// Decides what follows the `attempts`-th failed attempt (counted from 1). The caller draws `jitter`
+    /// from `0.0..1.0`.
     #[must_use]
     pub fn after_failure(&self, attempts: u32, jitter: f64) -> AfterFailure {
         if attempts >= self.attempts_max {
@@ -34,8 +34,8 @@ impl RetryPolicy {
     }
 }
 
-/// The wait after the `failures`-th failure in a row: doubling from `first` up to `max`, of which a
-/// random half is taken off so that many waiters do not return at once.
+/// The wait after the `failures`-th failure in a row. It doubles from `first` up to `max`; jitter takes
+/// off up to half of it, so that many waiters do not return together.
 #[must_use]
 pub fn backoff(first: Duration, max: Duration, failures: u32, jitter: f64) -> Duration {
     let doublings = failures.saturating_sub(1).min(31);
@@ -43,29 +43,29 @@ pub fn backoff(first: Duration, max: Duration, failures: u32, jitter: f64) -> Du
     full.mul_f64(1.0 - 0.5 * jitter.clamp(0.0, 1.0))
 }
 
-/// How to handle a pending entry taken over from another consumer, by how often it was claimed.
+/// How to process a reclaimed entry, by how often it was claimed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Suspicion {
-    /// Its worker died once: most likely not because of it. Processed with others.
-    None,
-    /// Workers died with it more than once: processed alone, so that its neighbours do not suffer.
+pub enum Handling {
+    /// In a batch: its worker died once, most likely not because of this entry.
+    Batched,
+    /// In a batch of its own: several workers died with it, and its neighbours must not suffer.
     Alone,
-    /// It has had its chances: stored as failed without being looked at.
-    SetAside,
+    /// Not at all: it becomes a dead letter.
+    DeadLetter,
 }
 
-/// Claims up to which an entry is processed together with others.
-pub const CLAIMS_TOGETHER_MAX: u64 = 1;
+/// Claims up to which an entry is processed in a batch with others.
+pub const CLAIMS_BATCHED_MAX: u64 = 1;
 
-/// Judges an entry by its claims so far. `claims_max` is the bound from the settings.
+/// Decides how to process an entry from its claims so far. `claims_max` is the bound from the settings.
 #[must_use]
-pub fn suspicion(claims: u64, claims_max: u64) -> Suspicion {
+pub fn handling(claims: u64, claims_max: u64) -> Handling {
     if claims >= claims_max {
-        Suspicion::SetAside
-    } else if claims > CLAIMS_TOGETHER_MAX {
-        Suspicion::Alone
+        Handling::DeadLetter
+    } else if claims > CLAIMS_BATCHED_MAX {
+        Handling::Alone
     } else {
-        Suspicion::None
+        Handling::Batched
     }
 }
 
@@ -75,7 +75,7 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::{AfterFailure, RetryPolicy, Suspicion, suspicion};
+    use super::{AfterFailure, Handling, RetryPolicy, handling};
 
     proptest! {
         #[test]
@@ -92,17 +92,9 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_is_trusted_once_then_handled_alone_then_set_aside() {
-        let judged: Vec<_> = (1..=5).map(|claims| suspicion(claims, 4)).collect();
-        assert_eq!(
-            judged,
-            [
-                Suspicion::None,
-                Suspicion::Alone,
-                Suspicion::Alone,
-                Suspicion::SetAside,
-                Suspicion::SetAside
-            ]
-        );
+    fn an_entry_is_batched_once_then_processed_alone_then_dead_lettered() {
+        use Handling::{Alone, Batched, DeadLetter};
+        let decided: Vec<_> = (1..=5).map(|claims| handling(claims, 4)).collect();
+        assert_eq!(decided, [Batched, Alone, Alone, DeadLetter, DeadLetter]);
     }
 }

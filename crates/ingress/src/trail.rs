@@ -8,7 +8,7 @@ use harkara_core::durability::Durability;
 use harkara_core::entry::event_name;
 use harkara_core::signature::Refusal;
 use harkara_core::trace::TraceContext;
-use harkara_telemetry::{Place, Span, SpanKind, Timeline, Tracer};
+use harkara_telemetry::{Span, SpanIds, SpanKind, Timeline, Tracer};
 
 use crate::metrics::Outcome;
 use crate::receive::{Passed, Taken};
@@ -19,8 +19,8 @@ const MESSAGING_SYSTEM: &str = "redis_streams";
 /// The instants of a delivery's way and the places of its spans.
 pub(crate) struct Trail {
     line: Timeline,
-    receive: Place,
-    append: Place,
+    receive: SpanIds,
+    append: SpanIds,
     is_kept: bool,
     vendors: String,
     verified: Option<(Instant, Instant)>,
@@ -35,8 +35,8 @@ impl Trail {
         }
         let line = Timeline::from_now();
         let receive = caller
-            .and_then(Place::below_context)
-            .unwrap_or_else(Place::first);
+            .and_then(SpanIds::child_of)
+            .unwrap_or_else(SpanIds::root);
         Some(Self {
             is_kept: tracer.keeps(receive, caller, line.origin()),
             append: receive.child(),
@@ -50,7 +50,7 @@ impl Trail {
 
     /// What travels with the delivery: whoever processes it stands below the append.
     pub(crate) fn context(&self) -> TraceContext {
-        self.append.context(self.is_kept, &self.vendors)
+        self.append.trace_context(self.is_kept, &self.vendors)
     }
 
     /// The signature was looked at since `from`.
@@ -97,7 +97,7 @@ impl Trail {
         &self,
         name: impl Into<Cow<'static, str>>,
         kind: SpanKind,
-        place: Place,
+        place: SpanIds,
         times: (Instant, Instant),
     ) -> Span {
         Span::new(name, kind, place, &self.line, times)

@@ -10,7 +10,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use harkara_core::backlog::{Backlog, LedgerLook, Look, Looks};
+use harkara_core::backlog::{Backlog, LedgerSample, Sample, Samples};
 use serde::Serialize;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
@@ -36,14 +36,15 @@ const POSTGRES: &str = "postgres";
 const LOOKS: &str = "looks";
 
 /// Asks the ledger; an error is told to people.
-type AskLedger =
-    Box<dyn Fn() -> Pin<Box<dyn Future<Output = Result<LedgerLook, String>> + Send>> + Send + Sync>;
+type AskLedger = Box<
+    dyn Fn() -> Pin<Box<dyn Future<Output = Result<LedgerSample, String>> + Send>> + Send + Sync,
+>;
 
 /// Looks at the backlog of one partition.
 pub struct Observer {
     streams: Streams,
     ask_ledger: AskLedger,
-    looks: Looks,
+    samples: Samples,
     looked_at: Option<Instant>,
 }
 
@@ -83,7 +84,7 @@ impl Observer {
         ask_ledger: impl Fn() -> F + Send + Sync + 'static,
     ) -> Self
     where
-        F: Future<Output = Result<LedgerLook, E>> + Send + 'static,
+        F: Future<Output = Result<LedgerSample, E>> + Send + 'static,
         E: Error + 'static,
     {
         Self {
@@ -92,7 +93,7 @@ impl Observer {
                 let asked = ask_ledger();
                 Box::pin(async move { asked.await.map_err(|error| failure::with_causes(&error)) })
             }),
-            looks: Looks::default(),
+            samples: Samples::default(),
             looked_at: None,
         }
     }
@@ -118,7 +119,7 @@ impl Observer {
                 consumers,
                 streams,
             }) => {
-                self.looks.add(Look {
+                self.samples.add(Sample {
                     at_micros,
                     streams,
                     consumers,
@@ -131,7 +132,7 @@ impl Observer {
             }
         }
         Report {
-            backlog: self.looks.backlog(),
+            backlog: self.samples.backlog(),
             looked_at: self.looked_at,
             faults,
         }

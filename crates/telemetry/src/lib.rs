@@ -10,8 +10,8 @@ mod environment;
 
 mod sampling;
 
-mod place;
 mod span;
+mod span_ids;
 
 mod tracer;
 
@@ -26,6 +26,6 @@ pub use environment::{Environment, InvalidVariable, MetricsEnvironment, Variable
 pub use export::{Exporting, StartError};
 pub use metrics::{Metrics, MetricsExporting};
 pub use opentelemetry::trace::SpanKind;
-pub use place::Place;
 pub use span::{Span, Timeline};
+pub use span_ids::SpanIds;
 pub use tracer::{Limits, Tracer};

@@ -10,7 +10,7 @@ use opentelemetry::trace::{
 use opentelemetry::{InstrumentationScope, KeyValue, Value};
 use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
 
-use crate::place::Place;
+use crate::span_ids::SpanIds;
 
 /// Instants of the monotonic clock as times of the wall clock, which is read once: a clock that is set
 /// meanwhile makes no span end before it began.
@@ -54,13 +54,13 @@ impl Span {
     pub fn new(
         name: impl Into<Cow<'static, str>>,
         kind: SpanKind,
-        place: Place,
+        ids: SpanIds,
         line: &Timeline,
         (from, until): (Instant, Instant),
     ) -> Self {
-        let parent = place.parent;
+        let parent = ids.parent;
         Self(SpanData {
-            span_context: place.span_context(),
+            span_context: ids.span_context(),
             parent_span_id: parent.map_or(SpanId::INVALID, |parent| {
                 SpanId::from_bytes(parent.span_id.to_be_bytes())
             }),
@@ -104,7 +104,7 @@ impl Span {
 
     /// With a link to a span of this process.
     #[must_use]
-    pub fn linked(mut self, to: Place) -> Self {
+    pub fn linked(mut self, to: SpanIds) -> Self {
         self.link(to.span_context());
         self
     }

@@ -9,9 +9,9 @@ use prometheus_client::registry::Registry;
 use tokio::sync::mpsc;
 
 use crate::counters::Counters;
-use crate::place::Place;
 use crate::sampling::{Kept, PerSecond, Sampling};
 use crate::span::Span;
+use crate::span_ids::SpanIds;
 
 /// Traces a second that are kept for what became of them, such as refused deliveries, of which anybody can
 /// send as many as they like.
@@ -73,15 +73,15 @@ impl Tracer {
         self.0.is_some()
     }
 
-    /// Whether an ordinary trace that begins at `place` is kept. `caller` is the context that it was called
+    /// Whether an ordinary trace that begins at `ids` is kept. `caller` is the context that it was called
     /// with, where it was.
     #[must_use]
-    pub fn keeps(&self, place: Place, caller: Option<&TraceContext>, at: Instant) -> bool {
+    pub fn keeps(&self, ids: SpanIds, caller: Option<&TraceContext>, at: Instant) -> bool {
         let Some(inner) = &self.0 else {
             return false;
         };
         let parent = caller.and_then(TraceContext::ids).map(|ids| ids.is_sampled);
-        match inner.sampling.keeps(parent, place.trace_id) {
+        match inner.sampling.keeps(parent, ids.trace_id) {
             Kept::No => false,
             Kept::AsCallerSays => true,
             Kept::ByRatio => inner.ordinary.admits(inner.second(at)),

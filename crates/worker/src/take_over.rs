@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use harkara_core::entry::{EntryId, EntryRef};
 use harkara_core::lane::Lane;
-use harkara_core::retry::{Suspicion, suspicion};
+use harkara_core::retry::{Handling, handling};
 use harkara_runtime::clock;
 use harkara_runtime::stop::Stop;
 use tokio::sync::OwnedSemaphorePermit;
@@ -164,21 +164,21 @@ impl TakeOver {
             .map(|entry| EntryRef { lane, id: entry.id })
             .collect();
         let _holding = self.road.held.until_dropped(refs);
-        let judged = |wanted: Suspicion| -> Vec<PendingEntry> {
-            let of = |entry: &PendingEntry| suspicion(entry.claims, self.claims_max);
+        let judged = |wanted: Handling| -> Vec<PendingEntry> {
+            let of = |entry: &PendingEntry| handling(entry.claims, self.claims_max);
             entries
                 .iter()
                 .copied()
                 .filter(|entry| of(entry) == wanted)
                 .collect()
         };
-        for entry in judged(Suspicion::SetAside) {
+        for entry in judged(Handling::DeadLetter) {
             self.set_aside(lane, entry, stop).await?;
         }
-        self.take_up(lane, &judged(Suspicion::None), stop).await?;
+        self.take_up(lane, &judged(Handling::Batched), stop).await?;
         // One at a time: an entry that ends this worker must not take others with it again. The rest
         // was not counted as claimed, and goes to the next worker as it is.
-        for entry in judged(Suspicion::Alone) {
+        for entry in judged(Handling::Alone) {
             self.take_up(lane, &[entry], stop).await?;
         }
         Ok(())

@@ -9,7 +9,7 @@ use harkara_runtime::clock;
 use harkara_storage::StatementTime;
 use harkara_storage::commit::CommittedBatch;
 use harkara_storage::record::{EventRecord, Origin, Verdict};
-use harkara_telemetry::{Place, Span, SpanKind, Timeline, Tracer};
+use harkara_telemetry::{Span, SpanIds, SpanKind, Timeline, Tracer};
 
 /// The name of our way of messaging: the standard has none for streams of Redis.
 const MESSAGING_SYSTEM: &str = "redis_streams";
@@ -64,7 +64,7 @@ impl Trail {
         &self,
         name: impl Into<Cow<'static, str>>,
         kind: SpanKind,
-        place: Place,
+        place: SpanIds,
         times: (Instant, Instant),
     ) -> Span {
         Span::new(name, kind, place, &self.line, times)
@@ -108,7 +108,7 @@ impl Trails {
             return;
         }
         let steps = [(COMMIT, committed), (ACKNOWLEDGE, acknowledged)];
-        let batch = Place::first();
+        let batch = SpanIds::root();
         for &(at, is_repeated) in &kept.events {
             self.event(trail, &records[at], is_repeated, steps, batch);
         }
@@ -134,7 +134,7 @@ impl Trails {
         record: &EventRecord,
         is_repeated: bool,
         steps: Steps,
-        batch: Place,
+        batch: SpanIds,
     ) {
         let claimed = &record.claimed;
         // What is done again, perhaps days later, is a trace of its own that tells where it came from.
@@ -142,8 +142,8 @@ impl Trails {
             Origin::Stream(_) | Origin::Inbox => true,
             Origin::Ledger { is_first, .. } => is_first,
         };
-        let below = Place::below_context(&claimed.trace).filter(|_| is_first && !self.links_only);
-        let place = below.unwrap_or_else(Place::first);
+        let below = SpanIds::child_of(&claimed.trace).filter(|_| is_first && !self.links_only);
+        let place = below.unwrap_or_else(SpanIds::root);
         let span = trail.span(
             format!("process {}", claimed.lane),
             SpanKind::Consumer,
@@ -191,7 +191,7 @@ impl Trails {
         records: &[EventRecord],
         kept: &Kept,
         steps: Steps,
-        batch: Place,
+        batch: SpanIds,
     ) {
         let times = (trail.claimed, steps[1].1.1);
         let span = trail.span("batch", SpanKind::Consumer, batch, times);
@@ -223,7 +223,7 @@ impl Trails {
         &self,
         trail: &Trail,
         name: &'static str,
-        place: Place,
+        place: SpanIds,
         times: (Instant, Instant),
     ) -> Span {
         let span = trail.span(name, SpanKind::Client, place, times);
@@ -241,7 +241,7 @@ impl Trails {
             .with("messaging.client.id", self.consumer.clone())
     }
 
-    fn statement(&self, trail: &Trail, statement: &StatementTime, commit: Place) {
+    fn statement(&self, trail: &Trail, statement: &StatementTime, commit: SpanIds) {
         let times = (statement.from, statement.until);
         let span = trail.span(statement.name, SpanKind::Client, commit.child(), times);
         self.tracer.record(

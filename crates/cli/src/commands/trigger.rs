@@ -37,7 +37,7 @@ const REFUSED: u16 = 401;
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 #[command(verbatim_doc_comment, after_help = EXAMPLES)]
 pub(crate) struct TriggerOptions {
-    /// Names of events such as payment.captured, or `all` for one of each demanded event
+    /// Names of events such as payment.captured, or `all` for one of each typed event
     /// (docs/events.md lists all names)
     #[arg(required = true, value_name = "EVENT", verbatim_doc_comment)]
     events: Vec<String>,

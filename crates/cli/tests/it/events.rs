@@ -89,7 +89,7 @@ async fn json_has_every_ledger_field_with_rfc_3339_times_and_no_body() {
 #[tokio::test]
 async fn the_table_is_readable_at_100_columns_and_tells_the_error_of_a_dead_letter() {
     let longest = "account.payment_methods.requirements.updated";
-    let mut events: Vec<_> = harkara_core::catalogue::demanded()
+    let mut events: Vec<_> = harkara_core::catalogue::typed()
         .enumerate()
         .map(|(at, known)| processed(&format!("Evt{at:011}"), known.name, 0))
         .collect();

@@ -18,7 +18,7 @@ fn answers(sent: &Value) -> Vec<u64> {
 }
 
 #[tokio::test]
-async fn all_sends_one_of_each_demanded_event_and_the_ingress_takes_every_one() {
+async fn all_sends_one_of_each_typed_event_and_the_ingress_takes_every_one() {
     let ingress = Ingress::start().await;
     let sent = ingress
         .harkara()

@@ -2,44 +2,44 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::{Consumers, Figures, LedgerLane, LedgerLook, Look, Looks, StreamLook, float};
+use super::{Consumers, Figures, LedgerLane, LedgerSample, Sample, Samples, StreamSample, float};
 use crate::lane::{LANES, Lane};
 
 const NOW_S: u64 = 1_764_000_000;
 
-/// A look some seconds after the first, at streams that are all like this one.
-fn look(after_s: u64, stream: StreamLook) -> Look {
-    Look {
+/// A sample some seconds after the first, at streams that are all like this one.
+fn sample(after_s: u64, stream: StreamSample) -> Sample {
+    Sample {
         at_micros: (NOW_S + after_s) * 1_000_000,
         streams: [stream; LANES],
         consumers: Consumers::default(),
-        ledger: Some(LedgerLook::default()),
+        ledger: Some(LedgerSample::default()),
     }
 }
 
 /// A stream to which so many were appended, and from which so many have left.
-fn stream(appended: u64, departed: u64) -> StreamLook {
-    StreamLook {
+fn stream(appended: u64, departed: u64) -> StreamSample {
+    StreamSample {
         entries: appended - departed,
         appended: Some(appended),
-        ..StreamLook::default()
+        ..StreamSample::default()
     }
 }
 
-fn lane_after(looks: impl IntoIterator<Item = Look>) -> Figures {
-    let mut seen = Looks::default();
-    looks.into_iter().for_each(|look| seen.add(look));
+fn lane_after(samples: impl IntoIterator<Item = Sample>) -> Figures {
+    let mut seen = Samples::default();
+    samples.into_iter().for_each(|sample| seen.add(sample));
     seen.backlog().unwrap().lanes[Lane::Normal.index()]
 }
 
 #[test]
 fn without_a_look_nothing_is_known() {
-    assert_eq!(Looks::default().backlog(), None);
+    assert_eq!(Samples::default().backlog(), None);
 }
 
 #[test]
 fn a_missing_stream_is_an_empty_backlog_that_takes_no_time() {
-    let figures = lane_after([look(0, StreamLook::default())]);
+    let figures = lane_after([sample(0, StreamSample::default())]);
     assert_eq!(
         figures,
         Figures {
@@ -53,42 +53,42 @@ fn a_missing_stream_is_an_empty_backlog_that_takes_no_time() {
 
 #[test]
 fn what_is_pending_is_part_of_the_backlog() {
-    let waiting = StreamLook {
+    let waiting = StreamSample {
         entries: 10,
         pending: 7,
         oldest_millis: Some(NOW_S * 1000 - 1500),
         appended: Some(100),
     };
-    let figures = lane_after([look(0, waiting)]);
+    let figures = lane_after([sample(0, waiting)]);
     assert_eq!(
         (figures.entries, figures.pending, figures.undelivered),
         (10, 7, 3)
     );
     assert_eq!(figures.backlog, Some(10));
     assert_eq!(figures.oldest_age_s, Some(1.5));
-    // One look shows no rate.
+    // One sample shows no rate.
     assert_eq!(figures.drained_per_s, None);
     assert_eq!(figures.seconds_to_drain, None);
 }
 
 #[test]
 fn an_entry_from_the_future_of_redis_has_no_age() {
-    let ahead = StreamLook {
+    let ahead = StreamSample {
         oldest_millis: Some((NOW_S + 60) * 1000),
         ..stream(1, 0)
     };
-    assert_eq!(lane_after([look(0, ahead)]).oldest_age_s, Some(0.0));
+    assert_eq!(lane_after([sample(0, ahead)]).oldest_age_s, Some(0.0));
 }
 
 #[test]
 fn rates_are_the_mean_over_the_window_and_older_looks_are_forgotten() {
     // 10 a second come and 4 leave, after an hour in which everything stood still.
     let figures = lane_after([
-        look(0, stream(1000, 0)),
-        look(3600, stream(1000, 0)),
-        look(3610, stream(1100, 40)),
-        look(3620, stream(1200, 80)),
-        look(3630, stream(1300, 120)),
+        sample(0, stream(1000, 0)),
+        sample(3600, stream(1000, 0)),
+        sample(3610, stream(1100, 40)),
+        sample(3620, stream(1200, 80)),
+        sample(3630, stream(1300, 120)),
     ]);
     assert_eq!(figures.arrivals_per_s, Some(10.0));
     assert_eq!(figures.drained_per_s, Some(4.0));
@@ -97,18 +97,18 @@ fn rates_are_the_mean_over_the_window_and_older_looks_are_forgotten() {
 
 #[test]
 fn where_something_waits_and_nothing_leaves_the_time_is_unknown() {
-    let figures = lane_after([look(0, stream(5, 0)), look(10, stream(6, 0))]);
+    let figures = lane_after([sample(0, stream(5, 0)), sample(10, stream(6, 0))]);
     assert_eq!(figures.drained_per_s, Some(0.0));
     assert_eq!(figures.seconds_to_drain, None);
 }
 
 #[test]
 fn a_server_that_does_not_count_gives_no_rates() {
-    let old = |entries| StreamLook {
+    let old = |entries| StreamSample {
         entries,
-        ..StreamLook::default()
+        ..StreamSample::default()
     };
-    let figures = lane_after([look(0, old(9)), look(10, old(4))]);
+    let figures = lane_after([sample(0, old(9)), sample(10, old(4))]);
     assert_eq!(figures.backlog, Some(4));
     assert_eq!(
         (figures.arrivals_per_s, figures.drained_per_s),
@@ -116,16 +116,16 @@ fn a_server_that_does_not_count_gives_no_rates() {
     );
     assert_eq!(figures.seconds_to_drain, None);
     assert_eq!(
-        lane_after([look(0, old(9)), look(10, old(0))]).seconds_to_drain,
+        lane_after([sample(0, old(9)), sample(10, old(0))]).seconds_to_drain,
         Some(0.0)
     );
 }
 
 #[test]
 fn a_stream_that_was_lost_begins_anew() {
-    let lost = [look(0, stream(100, 50)), look(10, stream(3, 0))];
+    let lost = [sample(0, stream(100, 50)), sample(10, stream(3, 0))];
     assert_eq!(lane_after(lost.clone()).drained_per_s, None);
-    let again = lost.into_iter().chain([look(20, stream(23, 10))]);
+    let again = lost.into_iter().chain([sample(20, stream(23, 10))]);
     let figures = lane_after(again);
     assert_eq!(figures.arrivals_per_s, Some(2.0));
     assert_eq!(figures.drained_per_s, Some(1.0));
@@ -133,30 +133,30 @@ fn a_stream_that_was_lost_begins_anew() {
 
 #[test]
 fn a_clock_of_redis_that_was_put_back_begins_anew() {
-    let figures = lane_after([look(60, stream(10, 0)), look(50, stream(20, 10))]);
+    let figures = lane_after([sample(60, stream(10, 0)), sample(50, stream(20, 10))]);
     assert_eq!(figures.drained_per_s, None);
 }
 
-fn with_due(look: &Look, due: u64, estimated: bool) -> Look {
+fn with_due(sample: &Sample, due: u64, estimated: bool) -> Sample {
     let lane = LedgerLane {
         due,
         oldest_age: (due > 0).then_some(Duration::from_secs(90)),
     };
-    Look {
-        ledger: Some(LedgerLook {
+    Sample {
+        ledger: Some(LedgerSample {
             lanes: [lane; LANES],
             estimated,
-            ..LedgerLook::default()
+            ..LedgerSample::default()
         }),
-        ..look.clone()
+        ..sample.clone()
     }
 }
 
 #[test]
 fn rows_that_are_due_are_work_and_what_they_fall_by_has_left() {
     let figures = lane_after([
-        with_due(&look(0, stream(10, 0)), 100, false),
-        with_due(&look(10, stream(10, 5)), 80, false),
+        with_due(&sample(0, stream(10, 0)), 100, false),
+        with_due(&sample(10, stream(10, 5)), 80, false),
     ]);
     assert_eq!(figures.backlog, Some(85));
     assert_eq!(figures.ledger_due, Some(80));
@@ -167,16 +167,16 @@ fn rows_that_are_due_are_work_and_what_they_fall_by_has_left() {
 
 #[test]
 fn how_fast_an_estimated_number_of_rows_leaves_is_not_known() {
-    let mut looks = Looks::default();
-    looks.add(with_due(&look(0, stream(10, 0)), 90_000, true));
-    looks.add(with_due(&look(10, stream(10, 5)), 80, false));
-    let backlog = looks.backlog().unwrap();
+    let mut samples = Samples::default();
+    samples.add(with_due(&sample(0, stream(10, 0)), 90_000, true));
+    samples.add(with_due(&sample(10, stream(10, 5)), 80, false));
+    let backlog = samples.backlog().unwrap();
     assert!(!backlog.ledger_estimated);
     assert_eq!(backlog.total.drained_per_s, None);
     assert_eq!(backlog.total.seconds_to_drain, None);
 
-    looks.add(with_due(&look(15, stream(10, 5)), 90_000, true));
-    let backlog = looks.backlog().unwrap();
+    samples.add(with_due(&sample(15, stream(10, 5)), 90_000, true));
+    let backlog = samples.backlog().unwrap();
     assert!(backlog.ledger_estimated);
     assert_eq!(backlog.total.backlog, Some(4 * 90_005));
     assert_eq!(backlog.total.seconds_to_drain, None);
@@ -185,22 +185,22 @@ fn how_fast_an_estimated_number_of_rows_leaves_is_not_known() {
 #[test]
 fn a_lane_without_due_rows_has_its_rate_while_others_are_estimated() {
     let figures = lane_after([
-        with_due(&look(0, stream(10, 0)), 0, true),
-        with_due(&look(10, stream(10, 5)), 0, true),
+        with_due(&sample(0, stream(10, 0)), 0, true),
+        with_due(&sample(10, stream(10, 5)), 0, true),
     ]);
     assert_eq!(figures.drained_per_s, Some(0.5));
 }
 
 #[test]
 fn without_the_ledger_the_sum_is_unknown_and_the_streams_are_not() {
-    let without = |look| Look {
+    let without = |sample| Sample {
         ledger: None,
-        ..look
+        ..sample
     };
-    let mut looks = Looks::default();
-    looks.add(without(look(0, stream(10, 0))));
-    looks.add(without(look(10, stream(10, 10))));
-    let total = looks.backlog().unwrap().total;
+    let mut samples = Samples::default();
+    samples.add(without(sample(0, stream(10, 0))));
+    samples.add(without(sample(10, stream(10, 10))));
+    let total = samples.backlog().unwrap().total;
     assert_eq!(total.backlog, None);
     assert_eq!(total.ledger_due, None);
     assert_eq!(total.seconds_to_drain, None);
@@ -210,9 +210,9 @@ fn without_the_ledger_the_sum_is_unknown_and_the_streams_are_not() {
 
 #[test]
 fn programs_find_lanes_by_name_highest_first() {
-    let mut looks = Looks::default();
-    looks.add(look(0, stream(1, 0)));
-    let json = serde_json::to_string(&looks.backlog().unwrap()).unwrap();
+    let mut samples = Samples::default();
+    samples.add(sample(0, stream(1, 0)));
+    let json = serde_json::to_string(&samples.backlog().unwrap()).unwrap();
     let places: Vec<_> = Lane::ALL
         .iter()
         .map(|lane| json.find(&format!("\"{lane}\":{{\"backlog\":1,")).unwrap())
@@ -221,7 +221,7 @@ fn programs_find_lanes_by_name_highest_first() {
     assert!(json.contains("\"seconds_to_drain\":null"), "{json}");
 }
 
-/// What happens to a lane between two looks.
+/// What happens to a lane between two samples.
 #[derive(Clone, Copy, Debug)]
 struct Step {
     after_s: u64,
@@ -245,7 +245,7 @@ fn steps() -> impl Strategy<Value = Vec<[Step; LANES]>> {
 proptest! {
     #[test]
     fn the_total_is_the_sum_of_the_lanes_and_every_figure_is_a_number(steps in steps()) {
-        let mut looks = Looks::default();
+        let mut samples = Samples::default();
         let mut streams = [stream(0, 0); LANES];
         let mut after_s = 0;
         for step in &steps {
@@ -255,16 +255,16 @@ proptest! {
                 stream.entries += step.appended;
                 stream.entries -= stream.entries * step.departed_percent / 100;
             }
-            let mut now = look(after_s, StreamLook::default());
+            let mut now = sample(after_s, StreamSample::default());
             now.streams = streams;
-            now.ledger = Some(LedgerLook {
+            now.ledger = Some(LedgerSample {
                 lanes: std::array::from_fn(|lane| LedgerLane { due: step[lane].due, oldest_age: None }),
                 estimated: false,
-                ..LedgerLook::default()
+                ..LedgerSample::default()
             });
-            looks.add(now);
+            samples.add(now);
 
-            let backlog = looks.backlog().unwrap();
+            let backlog = samples.backlog().unwrap();
             let sum: u64 = backlog.lanes.iter().map(|lane| lane.backlog.unwrap()).sum();
             prop_assert_eq!(backlog.total.backlog, Some(sum));
             for figures in backlog.lanes.iter().chain([&backlog.total]) {
@@ -283,8 +283,8 @@ proptest! {
         appended in 0u64..10_000, departed in 0u64..10_000, due in 0u64..10_000, due_later in 0u64..10_000,
         elapsed_s in 1u64..30,
     ) {
-        let then = with_due(&look(0, stream(20_000, 5_000)), due, false);
-        let now = with_due(&look(elapsed_s, stream(20_000 + appended, 5_000 + departed)), due_later, false);
+        let then = with_due(&sample(0, stream(20_000, 5_000)), due, false);
+        let now = with_due(&sample(elapsed_s, stream(20_000 + appended, 5_000 + departed)), due_later, false);
         let grew = float(15_000 + appended - departed + due_later) - float(15_000 + due);
         let figures = lane_after([then, now]);
         let net = figures.arrivals_per_s.unwrap() - figures.drained_per_s.unwrap();

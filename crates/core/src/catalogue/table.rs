@@ -1,39 +1,31 @@
-//! THE table: every event name known, sorted by name. The table decides an event's family, never the
-//! text before the first dot. Source: Razorpay's published event lists as of November 2026.
+//! Every event name, sorted. The table decides an event's family, not the text before the first dot.
+//! Source: Razorpay's published event lists as of November 2026.
 
-use super::Known;
+use super::EventSpec;
+
+type Keys = &'static [&'static str];
 
 /// An event with typed handling.
-const fn typed(
-    name: &'static str,
-    family: &'static str,
-    contains: &'static [&'static str],
-) -> Known {
-    Known {
-        name,
-        family,
-        demanded: true,
-        contains,
+const fn typed(name: &'static str, family: &'static str, contains: Keys) -> EventSpec {
+    EventSpec {
+        is_typed: true,
+        ..event(name, family, contains)
     }
 }
 
 /// An event that is projected generically.
-const fn event(
-    name: &'static str,
-    family: &'static str,
-    contains: &'static [&'static str],
-) -> Known {
-    Known {
+const fn event(name: &'static str, family: &'static str, contains: Keys) -> EventSpec {
+    EventSpec {
         name,
         family,
-        demanded: false,
+        is_typed: false,
         contains,
     }
 }
 
-/// Every known event, sorted by name (bytewise).
+/// Every catalogued event, sorted by name (bytewise).
 #[rustfmt::skip]
-pub const EVENTS: &[Known] = &[
+pub const EVENTS: &[EventSpec] = &[
     event("account.activated", "account", &["account"]),
     typed("account.activated_kyc_pending", "account", &["account"]),
     event("account.app.authorization_revoked", "account.app", &[]),

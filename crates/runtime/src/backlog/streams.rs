@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use harkara_core::backlog::{Consumers, StreamLook};
+use harkara_core::backlog::{Consumers, StreamSample};
 use harkara_core::lane::{CONSUMER_GROUP, LANES, Lane};
 use redis::Script;
 
@@ -83,7 +83,7 @@ type Told = (u64, u64, u64, u64, Row, Row, Row, Row);
 pub(super) struct Found {
     pub(super) at_micros: u64,
     pub(super) consumers: Consumers,
-    pub(super) streams: [StreamLook; LANES],
+    pub(super) streams: [StreamSample; LANES],
 }
 
 /// The streams of a partition.
@@ -124,9 +124,9 @@ impl Streams {
     }
 }
 
-fn stream((entries, first, appended, pending): Row) -> StreamLook {
+fn stream((entries, first, appended, pending): Row) -> StreamSample {
     let millis = first.and_then(|id| id.split_once('-')?.0.parse().ok());
-    StreamLook {
+    StreamSample {
         entries,
         pending,
         oldest_millis: millis,

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::future::ready;
 use std::time::Duration;
 
-use harkara_core::backlog::{Consumers, Figures, LedgerLane, LedgerLook};
+use harkara_core::backlog::{Consumers, Figures, LedgerLane, LedgerSample};
 use harkara_core::lane::{CONSUMER_GROUP, LANES, Lane};
 use harkara_testkit::{RedisServer, free_port, redis_database, wait_until};
 use prometheus_client::encoding::text::encode;
@@ -32,7 +32,7 @@ fn observer(url: &str, partition: u16) -> Observer {
         .map(|(key, value)| (key.to_owned(), value.to_owned()));
     let settings = Settings::from_map(settings.into()).expect("the settings are sound");
     Observer::new(pool(&settings.redis), partition, &settings.worker, || {
-        ready(Ok::<_, Infallible>(LedgerLook::default()))
+        ready(Ok::<_, Infallible>(LedgerSample::default()))
     })
 }
 
@@ -413,7 +413,7 @@ async fn rows_that_are_due_are_added() {
         oldest_age: Some(Duration::from_secs(9)),
     };
     lanes.observer.ask_ledger = Box::new(move || {
-        Box::pin(ready(Ok(LedgerLook {
+        Box::pin(ready(Ok(LedgerSample {
             lanes: [due; LANES],
             estimated: true,
             dead_letters: 7,

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use harkara_core::catalogue::{self, Known};
+use harkara_core::catalogue::{self, EventSpec};
 
 use super::notes::notes;
 use super::{Bodies, Envelope, Purchase, verb};
@@ -41,21 +41,21 @@ pub(super) fn envelope(bodies: &mut Bodies, name: &str) -> Envelope {
 /// that nobody has documented, all but its last part.
 fn keys(name: &str) -> Vec<Cow<'static, str>> {
     match catalogue::find(name) {
-        Some(Known { contains, .. }) if !contains.is_empty() => {
+        Some(EventSpec { contains, .. }) if !contains.is_empty() => {
             contains.iter().map(|&key| key.into()).collect()
         }
-        Some(Known {
+        Some(EventSpec {
             family: "zapier" | "shiprocket",
             ..
         }) => vec!["payment".into(), "order".into()],
-        Some(Known {
+        Some(EventSpec {
             family: "token.service_provider",
             ..
         }) => vec!["service_provider_token".into(), "token".into()],
-        Some(Known { family, .. }) if family.starts_with("product.") => {
+        Some(EventSpec { family, .. }) if family.starts_with("product.") => {
             vec!["merchant_product".into()]
         }
-        Some(Known { family, .. }) => vec![catalogue::primary_entity(family).into()],
+        Some(EventSpec { family, .. }) => vec![catalogue::primary_entity(family).into()],
         None => {
             let subject = name.rsplit_once('.').map_or(name, |(subject, _)| subject);
             vec![Cow::Owned(subject.to_owned())]

@@ -95,7 +95,7 @@ fn the_same_seed_gives_the_same_events_and_another_seed_others() {
 #[test]
 fn no_id_is_given_twice() {
     let mut bodies = Bodies::new(1, NOW);
-    let names: Vec<_> = catalogue::demanded().collect();
+    let names: Vec<_> = catalogue::typed().collect();
     let mut seen = HashSet::new();
     for at in 0..10_000 {
         let known = names[at % names.len()];
@@ -116,7 +116,7 @@ fn no_id_is_given_twice() {
 #[test]
 fn bodies_are_minified_and_about_as_large_as_on_the_wire() {
     let mut bodies = Bodies::new(1, NOW);
-    for known in catalogue::demanded() {
+    for known in catalogue::typed() {
         let body = String::from_utf8(bodies.body(known.name)).unwrap();
         assert!(
             !body.contains('\n') && !body.contains("\": "),
@@ -312,7 +312,7 @@ fn a_payment_links_event_carries_the_links_creation_and_zero_for_unset_times() {
 #[test]
 fn three_events_carry_their_time_inside_the_payload() {
     let mut bodies = Bodies::new(1, NOW);
-    for known in catalogue::demanded() {
+    for known in catalogue::typed() {
         let body = parsed(&bodies.body(known.name));
         let inside = [
             "refund.speed_changed",

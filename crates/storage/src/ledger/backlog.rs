@@ -8,7 +8,7 @@ use diesel::row::NamedRow;
 use diesel::sql_types::{BigInt, Text};
 use diesel::{QueryableByName, sql_query};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
-use harkara_core::backlog::LedgerLook;
+use harkara_core::backlog::LedgerSample;
 use harkara_core::lane::Lane;
 
 use crate::{Pool, StorageError};
@@ -49,7 +49,7 @@ impl QueryableByName<Pg> for PlanLine {
 /// A row that is leased is not due: its lease is written as its next attempt, like the wait of a retry, and
 /// is not told from it. A worker has no more of those than its batches in flight hold. Relies on the indexes
 /// `webhook_events_due` and `webhook_events_dead_letters`.
-pub async fn due_backlog(pool: &Pool, counted_max: u64) -> Result<LedgerLook, StorageError> {
+pub async fn due_backlog(pool: &Pool, counted_max: u64) -> Result<LedgerSample, StorageError> {
     let (rows, estimate, dead_letters) = pool
         .within("count due events", async |connection| {
             let rows = count(connection, counted_max).await?;
@@ -67,20 +67,20 @@ pub async fn due_backlog(pool: &Pool, counted_max: u64) -> Result<LedgerLook, St
             ))
         })
         .await?;
-    let mut look = LedgerLook {
+    let mut sample = LedgerSample {
         estimated: estimate.is_some(),
         dead_letters,
-        ..LedgerLook::default()
+        ..LedgerSample::default()
     };
     for row in rows {
         // As for leasing, a lane that this binary does not know is the default one.
-        let lane = &mut look.lanes[Lane::parse(&row.lane).unwrap_or(Lane::Default).index()];
+        let lane = &mut sample.lanes[Lane::parse(&row.lane).unwrap_or(Lane::Default).index()];
         let age = Duration::from_micros(row.oldest_micros.try_into().unwrap_or_default());
         let due = row.due.unsigned_abs();
         lane.due += estimate.map_or(due, |(of_all, counted)| share(of_all, due, counted));
         lane.oldest_age = lane.oldest_age.max(Some(age));
     }
-    Ok(look)
+    Ok(sample)
 }
 
 async fn count(

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use harkara_core::backlog::{LedgerLane, LedgerLook};
+use harkara_core::backlog::{LedgerLane, LedgerSample};
 use harkara_core::lane::Lane;
 use harkara_storage::ledger::{due_backlog, lease_due};
 use harkara_testkit::TestDatabase;
@@ -34,7 +34,7 @@ async fn some_due() -> TestDatabase {
     db
 }
 
-fn due(look: &LedgerLook) -> [u64; 4] {
+fn due(look: &LedgerSample) -> [u64; 4] {
     look.lanes.map(|lane| lane.due)
 }
 
@@ -42,7 +42,7 @@ fn due(look: &LedgerLook) -> [u64; 4] {
 async fn an_empty_ledger_has_nothing_due() {
     let db = TestDatabase::migrated().await;
     let look = due_backlog(&db.pool(), ENOUGH).await.unwrap();
-    assert_eq!(look, LedgerLook::default());
+    assert_eq!(look, LedgerSample::default());
 }
 
 #[tokio::test]

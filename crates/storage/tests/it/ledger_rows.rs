@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use harkara_core::catalogue::{EVENTS, demanded};
+use harkara_core::catalogue::{self, EVENTS};
 use harkara_core::ids::{AccountId, EventId};
 use harkara_core::time::EventTime;
 use harkara_simulator::oddities;
@@ -88,9 +88,11 @@ async fn check_rows(db: &TestDatabase, records: &[EventRecord]) {
 }
 
 #[tokio::test]
-async fn every_demanded_event_is_kept_whole_and_processed() {
+async fn every_typed_event_is_kept_whole_and_processed() {
     let (db, mut bodies) = (TestDatabase::migrated().await, bodies());
-    let events: Vec<_> = demanded().map(|known| bodies.event(known.name)).collect();
+    let events: Vec<_> = catalogue::typed()
+        .map(|known| bodies.event(known.name))
+        .collect();
     let records = all_claimed(&events);
     let committed = commit(&db.pool(), records.clone()).await.unwrap();
     assert_eq!(

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use harkara_core::catalogue::demanded;
+use harkara_core::catalogue;
 use harkara_storage::ledger::{
     EventFilter, changes, due_backlog, find, lease_due, list, secret_uses,
 };
@@ -11,13 +11,13 @@ use harkara_testkit::{TestDatabase, wait_until};
 
 use crate::records::{LEASE_BOUNDS, all_claimed, bodies, commit, leased, payment, to_retry};
 
-/// A database where the planner avoids scans, with some events of every demanded kind, and some pending.
+/// A database where the planner avoids scans, with some events of every typed kind, and some pending.
 async fn without_scans() -> TestDatabase {
     let db = TestDatabase::migrated().await;
     let mut bodies = bodies();
     let events: Vec<_> = (0..20)
         .flat_map(|_| {
-            demanded()
+            catalogue::typed()
                 .map(|known| bodies.event(known.name))
                 .collect::<Vec<_>>()
         })

@@ -1,6 +1,6 @@
 //! The typed columns of every table against the fields of the bodies.
 
-use harkara_core::catalogue::{EVENTS, demanded};
+use harkara_core::catalogue::{self, EVENTS};
 use harkara_simulator::{Bodies, SimulatedEvent};
 use harkara_testkit::TestDatabase;
 use serde_json::{Value, json};
@@ -330,13 +330,13 @@ async fn check_values(db: &TestDatabase, event: &SimulatedEvent) {
 }
 
 #[tokio::test]
-async fn every_entity_of_every_demanded_event_has_its_fields_in_its_columns() {
+async fn every_entity_of_every_typed_event_has_its_fields_in_its_columns() {
     let db = TestDatabase::migrated().await;
     let mut events = Vec::new();
     // Several seeds, since methods, instruments and refunds are drawn.
     for seed in 0..6 {
         let mut bodies = Bodies::new(seed, NOW);
-        events.extend(demanded().map(|known| bodies.event(known.name)));
+        events.extend(catalogue::typed().map(|known| bodies.event(known.name)));
     }
     commit(&db.pool(), all_claimed(&events))
         .await
@@ -352,7 +352,7 @@ async fn every_entity_of_every_other_event_has_its_snapshot() {
     let (db, mut bodies) = (TestDatabase::migrated().await, Bodies::new(7, NOW));
     let events: Vec<_> = EVENTS
         .iter()
-        .filter(|known| !known.demanded)
+        .filter(|known| !known.is_typed)
         .map(|known| bodies.event(known.name))
         .collect();
     commit(&db.pool(), all_claimed(&events))

@@ -1,4 +1,4 @@
-use harkara_telemetry::Place;
+use harkara_telemetry::SpanIds;
 use harkara_testkit::{Authority, CollectedSpan, Collector, Folder};
 
 use crate::{span, start};
@@ -9,8 +9,8 @@ async fn shows_a_span_and_its_child(collector: &Collector, variables: &[(&str, &
     let endpoint = collector.endpoint();
     let variables = [&[(ENDPOINT, endpoint.as_str())], variables].concat();
     let exporting = start(&variables).unwrap();
-    let first = Place::first();
-    let other = Place::first();
+    let first = SpanIds::root();
+    let other = SpanIds::root();
     let tracer = exporting.tracer();
     tracer.record(
         span("child", first.child())
@@ -86,7 +86,7 @@ async fn a_collector_that_cannot_be_trusted_gets_nothing() {
         ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
     ])
     .unwrap();
-    exporting.tracer().record(span("secret", Place::first()));
+    exporting.tracer().record(span("secret", SpanIds::root()));
     crate::trouble::until_counted(&exporting, "failed", 1).await;
     assert!(collector.spans().is_empty());
     exporting.finish();

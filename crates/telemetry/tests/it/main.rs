@@ -13,7 +13,7 @@ mod trouble;
 use std::time::{Duration, Instant};
 
 use harkara_telemetry::{
-    Environment, Exporting, Limits, Place, Span, SpanKind, StartError, Timeline,
+    Environment, Exporting, Limits, Span, SpanIds, SpanKind, StartError, Timeline,
 };
 use harkara_testkit::wait_until;
 use prometheus_client::encoding::text::encode;
@@ -38,7 +38,7 @@ fn start(variables: &[(&str, &str)]) -> Result<Exporting, StartError> {
     Exporting::start(environment.as_ref(), LIMITS, "harkara-test", "test-1")
 }
 
-fn span(name: &'static str, place: Place) -> Span {
+fn span(name: &'static str, place: SpanIds) -> Span {
     let line = Timeline::from_now();
     let until = Instant::now() + Duration::from_millis(5);
     Span::new(name, SpanKind::Server, place, &line, (line.origin(), until))

@@ -1,4 +1,4 @@
-use harkara_telemetry::{Exporting, Place};
+use harkara_telemetry::{Exporting, SpanIds};
 use harkara_testkit::{Collector, Reaction, free_port};
 
 use crate::{LONG, counted, span, start, until_shown};
@@ -14,7 +14,7 @@ pub(crate) async fn until_counted(exporting: &Exporting, outcome: &str, at_least
 async fn without_an_endpoint_nothing_is_kept() {
     let exporting = start(&[]).unwrap();
     assert!(!exporting.tracer().is_on());
-    exporting.tracer().record(span("nowhere", Place::first()));
+    exporting.tracer().record(span("nowhere", SpanIds::root()));
     assert_eq!(counted(&exporting, "exported"), 0);
     exporting.finish();
 }
@@ -23,7 +23,7 @@ async fn without_an_endpoint_nothing_is_kept() {
 async fn a_collector_that_is_away_costs_its_spans_and_nothing_else() {
     let endpoint = format!("http://127.0.0.1:{}", free_port());
     let exporting = start(&[(ENDPOINT, &endpoint)]).unwrap();
-    exporting.tracer().record(span("lost", Place::first()));
+    exporting.tracer().record(span("lost", SpanIds::root()));
     until_counted(&exporting, "failed", 1).await;
     exporting.finish();
 }
@@ -34,10 +34,10 @@ async fn what_a_collector_refuses_is_counted_and_the_next_may_be_taken() {
     collector.set(Reaction::Refuse);
     let endpoint = collector.endpoint();
     let exporting = start(&[(ENDPOINT, &endpoint)]).unwrap();
-    exporting.tracer().record(span("refused", Place::first()));
+    exporting.tracer().record(span("refused", SpanIds::root()));
     until_counted(&exporting, "failed", 1).await;
     collector.set(Reaction::Take);
-    exporting.tracer().record(span("taken", Place::first()));
+    exporting.tracer().record(span("taken", SpanIds::root()));
     until_counted(&exporting, "exported", 1).await;
     let names: Vec<String> = collector
         .spans()
@@ -61,7 +61,7 @@ async fn spans_that_a_slow_collector_has_no_room_for_are_dropped_and_counted() {
     ])
     .unwrap();
     for _ in 0..100 {
-        exporting.tracer().record(span("many", Place::first()));
+        exporting.tracer().record(span("many", SpanIds::root()));
     }
     let dropped = counted(&exporting, "dropped");
     assert!((90..=96).contains(&dropped), "{dropped}");
@@ -79,7 +79,7 @@ async fn the_last_spans_are_sent_before_the_end() {
     ];
     let exporting = start(&variables).unwrap();
     for _ in 0..10 {
-        exporting.tracer().record(span("last", Place::first()));
+        exporting.tracer().record(span("last", SpanIds::root()));
     }
     exporting.finish();
     assert_eq!(collector.spans().len(), 10);

@@ -9,10 +9,10 @@ use harkara_storage::ledger;
 use crate::pipeline::{Pipeline, SECRET, exchange};
 
 #[tokio::test]
-async fn every_demanded_event_is_processed_and_leaves_the_stream() {
+async fn every_typed_event_is_processed_and_leaves_the_stream() {
     let mut pipeline = Pipeline::start().await;
     let worker = pipeline.worker(&[]).await;
-    let events: Vec<_> = catalogue::demanded()
+    let events: Vec<_> = catalogue::typed()
         .map(|known| pipeline.bodies.event(known.name))
         .collect();
     for event in &events {

@@ -14,7 +14,7 @@ use crate::output::{self, Align, Table, rfc3339, rfc3339_seconds, shortened};
 /// Most events in one listing.
 const LIMIT_MAX: i64 = 1000;
 
-/// Longest name of an event in the table, so that its lines have at most 100 characters. The demanded
+/// Longest name of an event in the table, so that its lines have at most 100 characters. The typed
 /// events all fit.
 const NAME_CHARACTERS: usize = 34;
 

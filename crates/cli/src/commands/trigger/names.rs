@@ -4,7 +4,7 @@ use harkara_core::catalogue;
 
 use crate::exit::UsedWrongly;
 
-/// Stands for one of each demanded event.
+/// Stands for one of each typed event.
 const ALL: &str = "all";
 
 /// How alike two names must be, from 0 to 1, to be taken for a slip of the pen.
@@ -18,7 +18,7 @@ pub(super) fn resolve(given: &[String], unlisted: bool) -> Result<Vec<String>, U
     let mut names = Vec::new();
     for name in given {
         if name == ALL {
-            names.extend(catalogue::demanded().map(|known| known.name.to_owned()));
+            names.extend(catalogue::typed().map(|known| known.name.to_owned()));
         } else if unlisted || catalogue::find(name).is_some() {
             names.push(name.clone());
         } else {
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn all_stands_for_the_thirty_demanded_events() {
+    fn all_stands_for_the_thirty_typed_events() {
         assert_eq!(resolve(&owned(&["all"]), false).unwrap().len(), 30);
     }
 

@@ -1,28 +1,28 @@
-//! The looks of the last while, and the rates that they show.
+//! The samples of the last while, and the rates that they show.
 
 use std::collections::VecDeque;
 
-use super::{Backlog, Figures, Look, RATE_WINDOW, Rates, StreamLook, float};
+use super::{Backlog, Figures, RATE_WINDOW, Rates, Sample, StreamSample, float};
 use crate::lane::LANES;
 
-/// Looks in order of time, as many as the present rate needs.
+/// Samples in order of time, as many as the present rate needs.
 ///
 /// What has left a stream is what was ever appended to it less what is there. So the rates are those of
 /// all consumers together and need nobody's help; entries that somebody deletes or trims count as left.
 /// Of the ledger only the difference is known: as much came or left at least. Where it is estimated, even that
 /// is not.
 #[derive(Clone, Debug, Default)]
-pub struct Looks(VecDeque<Look>);
+pub struct Samples(VecDeque<Sample>);
 
-impl Looks {
-    /// Adds the latest look, and forgets those that the present rate does not need any more: all, if a
+impl Samples {
+    /// Adds the latest sample, and forgets those that the present rate does not need any more: all, if a
     /// counter has gone back since, because a stream was lost, or the clock of Redis was put back.
-    pub fn add(&mut self, look: Look) {
-        if self.0.back().is_some_and(|last| !look.continues(last)) {
+    pub fn add(&mut self, sample: Sample) {
+        if self.0.back().is_some_and(|last| !sample.continues(last)) {
             self.0.clear();
         }
-        self.0.push_back(look);
-        // However far apart looks are, two of them make a rate.
+        self.0.push_back(sample);
+        // However far apart samples are, two of them make a rate.
         while self.0.len() > 2
             && self.micros() > u64::try_from(RATE_WINDOW.as_micros()).unwrap_or(u64::MAX)
         {
@@ -30,7 +30,7 @@ impl Looks {
         }
     }
 
-    /// The backlog at the latest look; `None` before the first.
+    /// The backlog at the latest sample; `None` before the first.
     #[must_use]
     pub fn backlog(&self) -> Option<Backlog> {
         let (first, last) = (self.0.front()?, self.0.back()?);
@@ -59,8 +59,8 @@ impl Looks {
     }
 }
 
-impl Look {
-    /// Whether rates between an earlier look and this one mean something.
+impl Sample {
+    /// Whether rates between an earlier sample and this one mean something.
     fn continues(&self, earlier: &Self) -> bool {
         let streams = self.streams.iter().zip(&earlier.streams);
         self.at_micros > earlier.at_micros
@@ -70,7 +70,7 @@ impl Look {
     }
 }
 
-impl StreamLook {
+impl StreamSample {
     /// Entries that were ever appended and are no longer there.
     fn departed(&self) -> Option<u64> {
         self.appended
@@ -79,7 +79,7 @@ impl StreamLook {
 }
 
 impl Rates {
-    fn between(first: &Look, last: &Look, lane: usize, elapsed_s: f64) -> Option<Self> {
+    fn between(first: &Sample, last: &Sample, lane: usize, elapsed_s: f64) -> Option<Self> {
         let (then, now) = (&first.streams[lane], &last.streams[lane]);
         let appended = now.appended?.checked_sub(then.appended?)?;
         let departed = now.departed()?.checked_sub(then.departed()?)?;
