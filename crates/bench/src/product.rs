@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow, bail};
 use harkara_core::durability::Durability;
 use harkara_core::secret::Secret;
-use harkara_runtime::settings::Settings;
+use harkara_settings::Settings;
 use harkara_testkit::{Binaries, ask_admin, is_ready};
 use tokio::process::Command;
 

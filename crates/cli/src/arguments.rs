@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 use harkara_core::secret::Secret;
-use harkara_runtime::settings::{Settings, SettingsFaults};
+use harkara_settings::{Settings, SettingsFaults};
 
 use crate::commands::doctor::DoctorOptions;
 use crate::commands::events::EventsOptions;

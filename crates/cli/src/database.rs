@@ -2,7 +2,7 @@
 
 use anyhow::{Context, bail};
 use harkara_core::secret::Secret;
-use harkara_runtime::settings::PostgresSettings;
+use harkara_settings::PostgresSettings;
 use harkara_storage::migrations;
 use harkara_storage::{Pool, PoolSettings, StorageError};
 

@@ -3,7 +3,7 @@
 use std::io;
 use std::process::ExitCode;
 
-use harkara_runtime::failure;
+use harkara_core::causes::with_causes;
 
 /// How a command ended that could do its work and has told the outcome itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +32,7 @@ pub(crate) fn code(result: anyhow::Result<Ending>) -> ExitCode {
     if nobody_reads(&error) {
         return ExitCode::SUCCESS;
     }
-    eprintln!("harkara: {}", failure::with_causes(&*error));
+    eprintln!("harkara: {}", with_causes(&*error));
     if error.is::<UsedWrongly>() {
         ExitCode::from(USED_WRONGLY)
     } else {

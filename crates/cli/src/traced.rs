@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use harkara_core::trace::TraceContext;
-use harkara_runtime::instance;
-use harkara_runtime::settings::TraceSettings;
 use harkara_runtime::telemetry::{self, TelemetryError};
+use harkara_settings::TraceSettings;
+use harkara_settings::instance;
 use harkara_simulator::delivery::Signed;
 use harkara_simulator::send::{Answer, Destination, SendError};
 use harkara_telemetry::{Exporting, Span, SpanIds, SpanKind, Timeline};

@@ -29,3 +29,5 @@ pub mod projection;
 pub mod retry;
 
 pub mod backlog;
+
+pub mod causes;

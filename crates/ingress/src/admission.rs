@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
 
 use actix_web::HttpRequest;
-use harkara_runtime::settings::{IngressSettings, Networks, RateLimit};
+use harkara_settings::{IngressSettings, Networks, RateLimit};
 
 use client::client_address;
 use rate::{AddressRates, Rate};

@@ -10,12 +10,12 @@ use actix_web::dev::Server;
 use actix_web::http::header::HeaderValue;
 use actix_web::{HttpServer, web};
 use harkara_runtime::admin::{Admin, AdminError, AdminServer, Liveness};
-use harkara_runtime::backlog::{Latest, Observer};
 use harkara_runtime::build_info;
-use harkara_runtime::redis::{self, ServerProblem};
-use harkara_runtime::settings::{IngressSettings, RedisSettings, Settings};
-use harkara_runtime::stop::Stop;
+use harkara_runtime::shutdown::Shutdown;
+use harkara_settings::{IngressSettings, RedisSettings, Settings};
 use harkara_storage::StorageError;
+use harkara_streams::ServerProblem;
+use harkara_streams::backlog::{Latest, Observer};
 use harkara_telemetry::Metrics;
 use harkara_telemetry::Tracer;
 use harkara_tls::PemFault;
@@ -26,7 +26,6 @@ use crate::admission::buffered::Buffered;
 use crate::admission::connections::Connections;
 use crate::admission::descriptors;
 use crate::admission::{Admission, Gate};
-use crate::append::LevelNotGiven;
 use crate::backlog;
 use crate::breaker::{Breaker, Watch, first_look};
 use crate::durable::Ways;
@@ -39,6 +38,7 @@ use crate::schema::{self, UnknownSchema};
 use crate::secrets::{LiveSecrets, SecretsWatch, Uses};
 use crate::streak::{self, Streak};
 use crate::tls::Tls;
+use harkara_streams::LevelNotGiven;
 
 /// How often each server thread shows that it moves.
 const TICK: Duration = Duration::from_secs(1);
@@ -54,7 +54,7 @@ const CLOSE_WAIT: Duration = Duration::from_secs(1);
 pub struct App {
     public_addr: SocketAddr,
     server: Server,
-    stopping: Stop,
+    stopping: Shutdown,
     watch: Watch,
     connections: Connections,
     tls: Option<Tls>,
@@ -169,8 +169,8 @@ impl App {
             tracer: tracer.clone(),
         });
         let latest = Latest::default();
-        latest.register(&mut registry);
-        let redis = redis::pool(&settings.redis);
+        harkara_runtime::backlog::register(&latest, &mut registry);
+        let redis = harkara_streams::pool(&settings.redis);
         let observer = backlog::observer(
             redis.clone(),
             settings.redis.partition,
@@ -179,7 +179,7 @@ impl App {
         )
         .map_err(StartError::Backlog)?;
         tracer.register(&mut registry);
-        let stopping = Stop::by_hand();
+        let stopping = Shutdown::manual();
         let watch = Watch::new(
             breaker.clone(),
             &settings.redis,
@@ -242,7 +242,7 @@ impl App {
 
     /// Serves until `stop` is requested, then turns unready, takes no more connections, finishes the
     /// requests in flight within `ingress.stop_deadline`, and returns.
-    pub async fn run_until_stopped(self, stop: Stop) -> Result<(), RunError> {
+    pub async fn run_until_stopped(self, stop: Shutdown) -> Result<(), RunError> {
         tracing::info!(
             ingress.address = %self.public_addr,
             ingress.tls = self.tls.is_some(),
@@ -323,7 +323,7 @@ fn listen(
     tls: Option<&Tls>,
     shared: &Arc<Shared>,
     connections: &Connections,
-    stopping: &Stop,
+    stopping: &Shutdown,
 ) -> Result<(SocketAddr, Server), StartError> {
     let address = settings.bind;
     let on_thread = shared.clone();

@@ -1,10 +1,9 @@
 //! What the ingress tells of the backlog: it is there when no worker is.
 
-use harkara_runtime::backlog::Observer;
-use harkara_runtime::redis;
-use harkara_runtime::settings::{PostgresSettings, WorkerSettings};
+use harkara_settings::{PostgresSettings, WorkerSettings};
 use harkara_storage::ledger::{DUE_COUNTED_MAX, due_backlog};
 use harkara_storage::{Pool, PoolSettings, StorageError};
+use harkara_streams::backlog::Observer;
 
 /// Connections for counting what is due: one statement at a time, apart from the inbox, whose connections
 /// deliveries wait for.
@@ -12,7 +11,7 @@ const CONNECTIONS: usize = 1;
 
 /// An observer with a connection to PostgreSQL of its own. Nothing is connected yet.
 pub(crate) fn observer(
-    redis: redis::Pool,
+    redis: harkara_streams::Pool,
     partition: u16,
     postgres: &PostgresSettings,
     worker: &WorkerSettings,

@@ -10,13 +10,14 @@ mod watch;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use harkara_runtime::failure;
+use harkara_core::causes::with_causes;
 use tokio::sync::{Notify, watch as watch_channel};
 
-use crate::append::{Confirmations, NotAppended};
 use crate::inbox::NotStored;
 use crate::metrics::BreakerGauge;
 pub(crate) use first_look::first_look;
+use harkara_streams::Confirmations;
+use harkara_streams::append::NotAppended;
 pub(crate) use watch::Watch;
 
 /// Shared by all server threads.
@@ -129,14 +130,14 @@ impl Breaker {
         // Those that were on their way when another's failure opened it, or that lasted until it was closed
         // again, tell nothing new.
         if seen.is_closed() && self.look() == seen {
-            self.found_failing(failure::with_causes(error));
+            self.found_failing(with_causes(error));
         }
     }
 
     /// The inbox did not take a delivery either.
     pub(crate) fn inbox_failed(&self, error: &NotStored) {
         if !std::mem::replace(&mut self.lock().inbox_failing, true) {
-            let reason = failure::with_causes(error);
+            let reason = with_causes(error);
             tracing::error!(
                 reason,
                 "PostgreSQL does not take what Redis does not; such deliveries are answered 503."

@@ -9,13 +9,13 @@ use std::time::Duration;
 use harkara_core::delivery::VerifiedDelivery;
 use harkara_core::durability::Durability;
 use harkara_core::lane::Lane;
-use harkara_runtime::settings::RedisSettings;
+use harkara_settings::RedisSettings;
 use prometheus_client::metrics::histogram::Histogram;
 use tokio::time::{Instant, timeout_at};
 
-use crate::append::{AppendedEntry, Appender};
 use crate::breaker::{Breaker, Seen};
 use crate::inbox::{Inbox, StoredDelivery};
+use harkara_streams::append::{AppendedEntry, Appender};
 
 /// The proof that a delivery is durable, which an answer of 200 takes. It is made of nothing but what
 /// Redis or PostgreSQL confirmed.

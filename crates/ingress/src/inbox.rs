@@ -10,7 +10,7 @@ use std::time::Duration;
 use harkara_core::delivery::{VerifiedDelivery, body_sha256};
 use harkara_core::durability::Durability;
 use harkara_core::lane::Lane;
-use harkara_runtime::settings::{IngressSettings, PostgresSettings};
+use harkara_settings::{IngressSettings, PostgresSettings};
 use harkara_storage::commit::{CommittedBatch, Repeats, commit};
 use harkara_storage::record::{ClaimedEvent, EventRecord, Origin, Verdict};
 use harkara_storage::{Pool, PoolSettings, Remedy, StorageError};

@@ -20,8 +20,6 @@ mod refusals;
 
 mod durable;
 
-mod append;
-
 mod inbox;
 
 mod breaker;
@@ -39,5 +37,4 @@ mod readiness;
 mod schema;
 
 pub use app::{App, RunError, StartError};
-pub use append::LevelNotGiven;
 pub use schema::UnknownSchema;

@@ -6,9 +6,10 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::Parser;
 use harkara_ingress::App;
-use harkara_runtime::settings::Settings;
-use harkara_runtime::stop::Stop;
-use harkara_runtime::{failure, instance, logging, telemetry};
+use harkara_runtime::shutdown::Shutdown;
+use harkara_runtime::{failure, logging, telemetry};
+use harkara_settings::Settings;
+use harkara_settings::instance;
 
 /// What collectors know this process by.
 const SERVICE: &str = "harkara-ingress";
@@ -31,7 +32,7 @@ async fn main() -> ExitCode {
 async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let settings = Settings::load(arguments.config.as_deref())?;
     logging::init(&settings.log)?;
-    let stop = Stop::on_signals().context("signals cannot be listened for")?;
+    let stop = Shutdown::on_signals().context("signals cannot be listened for")?;
     let instance = instance::name();
     let exporting = telemetry::start(&settings.trace, SERVICE, &instance)?;
     let app = App::build(&settings, exporting.tracer()).await?;

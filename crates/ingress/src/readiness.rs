@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use harkara_core::causes::with_causes;
 use harkara_runtime::admin::Probe;
-use harkara_runtime::failure;
-use harkara_runtime::redis::{Pool, ping};
+use harkara_streams::{Pool, ping};
 
 use crate::breaker::Breaker;
 use crate::inbox::Inbox;
@@ -26,9 +26,7 @@ fn redis(breaker: Arc<Breaker>, pool: Pool) -> Probe {
         async move {
             match reason {
                 Some(reason) => Err(reason),
-                None => ping(&pool)
-                    .await
-                    .map_err(|error| failure::with_causes(&error)),
+                None => ping(&pool).await.map_err(|error| with_causes(&error)),
             }
         }
     })

@@ -1,6 +1,6 @@
 //! Whether the database schema is one that this binary knows.
 
-use harkara_runtime::settings::PostgresSettings;
+use harkara_settings::PostgresSettings;
 use harkara_storage::migrations::{self, SchemaState};
 use harkara_storage::{Pool, PoolSettings};
 

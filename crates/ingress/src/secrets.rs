@@ -11,7 +11,7 @@ use harkara_core::delivery::VerifiedDelivery;
 use harkara_core::endpoint::EndpointName;
 use harkara_core::secret::Secret;
 use harkara_core::signature::EndpointSecrets;
-use harkara_runtime::settings::EndpointSettings;
+use harkara_settings::EndpointSettings;
 
 pub(crate) use uses::Uses;
 pub(crate) use watch::SecretsWatch;
@@ -125,7 +125,7 @@ impl SecretSet {
 mod tests {
     use harkara_core::endpoint::EndpointName;
     use harkara_core::secret::Secret;
-    use harkara_runtime::settings::EndpointSettings;
+    use harkara_settings::EndpointSettings;
     use prometheus_client::registry::Registry;
 
     use super::{LiveSecrets, RETIRED_MAX, Uses};

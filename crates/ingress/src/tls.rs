@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use harkara_runtime::settings::IngressTls;
+use harkara_settings::IngressTls;
 use harkara_tls::{PemFault, ServerCertificate, ServerConfig};
 
 /// The certificate with which webhooks are received.

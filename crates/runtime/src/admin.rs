@@ -13,12 +13,13 @@ use actix_web::dev::ServerHandle;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ACCEPT, ContentType};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
+use harkara_streams::backlog::Latest;
 use harkara_telemetry::Metrics;
 use serde_json::{Map, Value, json};
 use tokio::task::JoinHandle;
 
 use crate::backlog;
-use crate::stop::Stop;
+use crate::shutdown::Shutdown;
 use exposition::Format;
 
 pub use liveness::{Liveness, Progress};
@@ -39,9 +40,9 @@ pub struct Admin {
     /// The metrics.
     pub metrics: Metrics,
     /// The backlog.
-    pub backlog: backlog::Latest,
+    pub backlog: Latest,
     /// From the request to stop on, the process is not ready.
-    pub stop: Stop,
+    pub stop: Shutdown,
 }
 
 /// A running admin server. It outlives the request to stop, so that readiness can tell of it, and

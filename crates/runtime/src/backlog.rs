@@ -1,224 +1,177 @@
-//! The backlog signal: looks at the lanes again and again, for `/backlog`, the gauges and `harkara lag`.
+//! The backlog as gauges and as `GET /backlog`. An unknown value has no sample, so that nobody reads it as zero.
 
-mod endpoint;
-mod metrics;
-mod streams;
+use std::fmt;
 
-use std::collections::BTreeMap;
-use std::error::Error;
-use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use actix_web::HttpResponse;
+use harkara_core::backlog::{Consumers, Figures};
+use harkara_core::lane::Lane;
+use harkara_telemetry::catalogue::{
+    BACKLOG_ARRIVALS_PER_SECOND, BACKLOG_COMPLETE, BACKLOG_CONSUMERS, BACKLOG_DEAD_LETTERS,
+    BACKLOG_DRAINED_PER_SECOND, BACKLOG_ENTRIES, BACKLOG_LEDGER_DUE, BACKLOG_OLDEST_AGE_SECONDS,
+    BACKLOG_PENDING, BACKLOG_SECONDS_TO_DRAIN, Metric,
+};
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::registry::Registry;
 
-use harkara_core::backlog::{Backlog, LedgerSample, Sample, Samples};
-use serde::Serialize;
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use harkara_streams::backlog::Latest;
 
-use crate::failure;
-use crate::redis::Pool;
-use crate::settings::WorkerSettings;
-use streams::{Found, Streams};
-
-pub(crate) use endpoint::answer;
-
-/// Time between two looks: a sixth of the window of the rates. A look costs Redis about 0.1 ms.
-pub const LOOK_EVERY: Duration = Duration::from_secs(5);
-
-/// Longest wait for the answers of one look.
-const LOOK_WAIT: Duration = Duration::from_secs(3);
-
-/// A look that is older than this is no longer the present: three were missed.
-const FRESH_MAX: Duration = Duration::from_secs(15);
-
-/// The names of what a look depends on, as faults tell them.
-const REDIS: &str = "redis";
-const POSTGRES: &str = "postgres";
-const LOOKS: &str = "looks";
-
-/// Asks the ledger; an error is told to people.
-type AskLedger = Box<
-    dyn Fn() -> Pin<Box<dyn Future<Output = Result<LedgerSample, String>> + Send>> + Send + Sync,
->;
-
-/// Looks at the backlog of one partition.
-pub struct Observer {
-    streams: Streams,
-    ask_ledger: AskLedger,
-    samples: Samples,
-    looked_at: Option<Instant>,
+/// A gauge of each lane.
+struct LaneGauge {
+    metric: &'static Metric,
+    value: fn(&Figures) -> Option<f64>,
 }
 
-/// The backlog as the last look found it, and what could not be asked.
-#[derive(Clone, Debug)]
-pub struct Report {
-    /// The last that is known; `None` before the first look that Redis answered.
-    pub backlog: Option<Backlog>,
-    looked_at: Option<Instant>,
-    faults: BTreeMap<&'static str, String>,
+/// Every gauge of a lane.
+const LANE_GAUGES: [LaneGauge; 7] = [
+    LaneGauge {
+        metric: &BACKLOG_ENTRIES,
+        value: |lane| Some(float(lane.entries)),
+    },
+    LaneGauge {
+        metric: &BACKLOG_PENDING,
+        value: |lane| Some(float(lane.pending)),
+    },
+    LaneGauge {
+        metric: &BACKLOG_LEDGER_DUE,
+        value: |lane| lane.ledger_due.map(float),
+    },
+    LaneGauge {
+        metric: &BACKLOG_OLDEST_AGE_SECONDS,
+        value: |lane| Some(lane.oldest_age_s.unwrap_or_default()),
+    },
+    LaneGauge {
+        metric: &BACKLOG_ARRIVALS_PER_SECOND,
+        value: |lane| lane.arrivals_per_s,
+    },
+    LaneGauge {
+        metric: &BACKLOG_DRAINED_PER_SECOND,
+        value: |lane| lane.drained_per_s,
+    },
+    LaneGauge {
+        metric: &BACKLOG_SECONDS_TO_DRAIN,
+        value: |lane| lane.seconds_to_drain,
+    },
+];
+
+/// Registers the gauges of the backlog.
+pub fn register(latest: &Latest, registry: &mut Registry) {
+    registry.register_collector(Box::new(Gauges(latest.clone())));
 }
 
-/// A report for programs.
-#[derive(Debug, Serialize)]
-pub struct ToldReport<'a> {
-    /// Whether everything could be asked, and just now. Where it is false a figure may be missing or old.
-    complete: bool,
-    /// What could not be asked, and why.
-    faults: BTreeMap<&'static str, String>,
-    /// How many seconds ago the streams were looked at.
-    looked_ago_s: Option<f64>,
-    #[serde(flatten)]
-    backlog: Option<&'a Backlog>,
-}
-
-/// The latest report. Cheap to clone; all clones show the same.
-#[derive(Clone, Debug, Default)]
-pub struct Latest(Arc<Mutex<Report>>);
-
-impl Observer {
-    /// An observer of the streams of a partition, and of a ledger by whatever asks it. How long a live consumer
-    /// may be quiet follows from the settings of workers.
-    pub fn new<F, E>(
-        redis: Pool,
-        partition: u16,
-        worker: &WorkerSettings,
-        ask_ledger: impl Fn() -> F + Send + Sync + 'static,
-    ) -> Self
-    where
-        F: Future<Output = Result<LedgerSample, E>> + Send + 'static,
-        E: Error + 'static,
-    {
-        Self {
-            streams: Streams::new(redis, partition, worker.quiet_max()),
-            ask_ledger: Box::new(move || {
-                let asked = ask_ledger();
-                Box::pin(async move { asked.await.map_err(|error| failure::with_causes(&error)) })
-            }),
-            samples: Samples::default(),
-            looked_at: None,
-        }
+/// Answers `GET /backlog`: 200 where the report is complete, and otherwise 503 with what is known. A scaler
+/// reads a 503 as no answer and leaves the replicas as they are; a 0 would make it remove the last worker.
+pub(crate) fn answer(latest: &Latest) -> HttpResponse {
+    let report = latest.report();
+    if report.is_complete() {
+        HttpResponse::Ok().json(report.told())
+    } else {
+        HttpResponse::ServiceUnavailable().json(report.told())
     }
+}
 
-    /// Looks once, within a few seconds. Rates are those since the looks before.
-    pub async fn look(&mut self) -> Report {
-        let mut faults = BTreeMap::new();
-        let (streams, ledger) = tokio::join!(
-            timeout(LOOK_WAIT, self.streams.look()),
-            timeout(LOOK_WAIT, (self.ask_ledger)()),
-        );
-        let too_late = || format!("no answer within {} s", LOOK_WAIT.as_secs());
-        let ledger = ledger
-            .unwrap_or_else(|_| Err(too_late()))
-            .inspect_err(|error| drop(faults.insert(POSTGRES, error.clone())));
-        let streams = streams.map_or_else(
-            |_| Err(too_late()),
-            |streams| streams.map_err(|error| failure::with_causes(&error)),
-        );
-        match streams {
-            Ok(Found {
-                at_micros,
-                consumers,
-                streams,
-            }) => {
-                self.samples.add(Sample {
-                    at_micros,
-                    streams,
-                    consumers,
-                    ledger: ledger.ok(),
-                });
-                self.looked_at = Some(Instant::now());
-            }
-            Err(error) => {
-                faults.insert(REDIS, error);
+#[derive(Debug)]
+struct Gauges(Latest);
+
+impl Collector for Gauges {
+    fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), fmt::Error> {
+        let report = self.0.report();
+        gauge(&mut encoder, &BACKLOG_COMPLETE)?
+            .encode_gauge(&f64::from(u8::from(report.is_complete())))?;
+        let Some(backlog) = report.present() else {
+            return Ok(());
+        };
+        for LaneGauge { metric, value } in LANE_GAUGES {
+            let mut encoder = gauge(&mut encoder, metric)?;
+            for lane in Lane::ALL {
+                if let Some(value) = value(&backlog.lanes[lane.index()]) {
+                    encoder
+                        .encode_family(&[("lane", lane.as_str())])?
+                        .encode_gauge(&value)?;
+                }
             }
         }
-        Report {
-            backlog: self.samples.backlog(),
-            looked_at: self.looked_at,
-            faults,
+        let mut consumers = gauge(&mut encoder, &BACKLOG_CONSUMERS)?;
+        let Consumers { alive, stale } = backlog.consumers;
+        for (state, n) in [("alive", alive), ("stale", stale)] {
+            consumers
+                .encode_family(&[("state", state)])?
+                .encode_gauge(&float(n))?;
         }
-    }
-
-    /// Looks every [`LOOK_EVERY`] and shows what it finds. Ends only by being dropped.
-    pub async fn watch(mut self, latest: Latest) {
-        let mut ticks = interval(LOOK_EVERY);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut was_complete = true;
-        loop {
-            ticks.tick().await;
-            let report = self.look().await;
-            if was_complete && !report.faults.is_empty() {
-                tracing::warn!(faults = ?report.faults, "The backlog is not known; /backlog answers 503 meanwhile.");
-            }
-            was_complete = report.faults.is_empty();
-            latest.show(report);
+        if let Some(dead_letters) = backlog.dead_letters {
+            gauge(&mut encoder, &BACKLOG_DEAD_LETTERS)?.encode_gauge(&float(dead_letters))?;
         }
+        Ok(())
     }
 }
 
-impl Report {
-    /// Whether everything could be asked, and just now.
-    #[must_use]
-    pub fn is_complete(&self) -> bool {
-        self.faults().is_empty()
-    }
-
-    /// What could not be asked, and why.
-    #[must_use]
-    pub fn faults(&self) -> BTreeMap<&'static str, String> {
-        let mut faults = self.faults.clone();
-        let stale = self.looked_at.is_some_and(|at| at.elapsed() > FRESH_MAX);
-        if stale && !faults.contains_key(REDIS) {
-            let told = format!("none for more than {} s", FRESH_MAX.as_secs());
-            faults.insert(LOOKS, told);
-        }
-        faults
-    }
-
-    /// The report for programs.
-    #[must_use]
-    pub fn told(&self) -> ToldReport<'_> {
-        let faults = self.faults();
-        ToldReport {
-            complete: faults.is_empty(),
-            faults,
-            looked_ago_s: self
-                .looked_at
-                .map(|at| (at.elapsed().as_secs_f64() * 1000.0).round() / 1000.0),
-            backlog: self.backlog.as_ref(),
-        }
-    }
-
-    /// What the streams hold just now; `None` where that is not known.
-    #[must_use]
-    pub fn present(&self) -> Option<&Backlog> {
-        let faults = self.faults();
-        let known = !faults.contains_key(REDIS) && !faults.contains_key(LOOKS);
-        self.backlog.as_ref().filter(|_| known)
-    }
+fn gauge<'e>(
+    encoder: &'e mut DescriptorEncoder,
+    metric: &'e Metric,
+) -> Result<MetricEncoder<'e>, fmt::Error> {
+    encoder.encode_descriptor(metric.name, metric.help, None, MetricType::Gauge)
 }
 
-impl Default for Report {
-    fn default() -> Self {
-        Self {
-            backlog: None,
-            looked_at: None,
-            faults: [(LOOKS, "none yet".to_owned())].into(),
-        }
-    }
-}
-
-impl Latest {
-    fn show(&self, report: Report) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = report;
-    }
-
-    fn report(&self) -> Report {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-    }
+#[expect(clippy::cast_precision_loss, reason = "no backlog comes near 2^53")]
+fn float(number: u64) -> f64 {
+    number as f64
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use std::collections::BTreeMap;
+    use std::convert::Infallible;
+    use std::future::ready;
+
+    use harkara_core::backlog::LedgerSample;
+    use harkara_core::lane::Lane;
+    use harkara_settings::Settings;
+    use harkara_streams::backlog::{Latest, Observer};
+    use harkara_streams::pool;
+    use harkara_testkit::RedisServer;
+    use prometheus_client::encoding::text::encode;
+    use prometheus_client::registry::Registry;
+
+    use super::register;
+
+    #[tokio::test]
+    async fn gauges_show_no_value_that_is_unknown() {
+        let mut server = RedisServer::start(&[]).await;
+        let settings = BTreeMap::from([("redis.url".to_owned(), server.url())]);
+        let settings = Settings::from_map(settings).unwrap();
+        let pool = pool(&settings.redis);
+        let key = Lane::Normal.stream_key(0);
+        for _ in 0..5 {
+            let mut append = redis::cmd("XADD");
+            append.arg(&key).arg(&["*", "a", "b"]);
+            let append = async |redis: &mut _| append.query_async::<()>(redis).await;
+            harkara_streams::ask_over(&pool, append).await.unwrap();
+        }
+        let mut observer = Observer::new(pool, 0, &settings.worker, || {
+            ready(Ok::<_, Infallible>(LedgerSample::default()))
+        });
+        let latest = Latest::default();
+        let mut registry = Registry::default();
+        register(&latest, &mut registry);
+        let metrics = || {
+            let mut text = String::new();
+            encode(&mut text, &registry).unwrap();
+            text
+        };
+
+        latest.show(observer.look().await);
+        let shown = metrics();
+        assert!(shown.contains("harkara_backlog_complete 1.0"), "{shown}");
+        let entries = r#"harkara_backlog_entries{lane="normal"} 5.0"#;
+        assert!(shown.contains(entries), "{shown}");
+        let drain = r#"harkara_backlog_seconds_to_drain{lane="normal"}"#;
+        assert!(!shown.contains(drain), "{shown}");
+
+        server.kill().await;
+        latest.show(observer.look().await);
+        let shown = metrics();
+        assert!(shown.contains("harkara_backlog_complete 0.0"), "{shown}");
+        assert!(!shown.contains("lane="), "{shown}");
+    }
+}

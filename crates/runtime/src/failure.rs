@@ -1,10 +1,12 @@
-//! How a process ends when it cannot go on: one line that says why, with every cause.
+//! The exit code of a process.
 
 use std::process::ExitCode;
 
-/// Success, or exit code 1 after the error and its causes were written to standard error.
+use harkara_core::causes::with_causes;
+
+/// Returns success, or writes the error and its causes to standard error and returns exit code 1.
 ///
-/// It is written there and not logged, because logging may not be set up yet.
+/// The error is not logged, because logging may not be set up yet.
 pub fn exit_code<E: Into<Box<dyn std::error::Error>>>(
     process: &str,
     result: Result<(), E>,
@@ -15,39 +17,5 @@ pub fn exit_code<E: Into<Box<dyn std::error::Error>>>(
             eprintln!("{process}: {}", with_causes(&*error.into()));
             ExitCode::FAILURE
         }
-    }
-}
-
-/// An error and its causes on one line, each once.
-#[must_use]
-pub fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut told = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let text = error.to_string();
-        if !told.ends_with(&text) {
-            told.push_str(": ");
-            told.push_str(&text);
-        }
-        cause = error.source();
-    }
-    told
-}
-
-#[cfg(test)]
-mod tests {
-    use super::with_causes;
-
-    #[derive(Debug, thiserror::Error)]
-    #[error("outer")]
-    struct Outer(#[source] Inner);
-
-    #[derive(Debug, thiserror::Error)]
-    #[error("inner")]
-    struct Inner;
-
-    #[test]
-    fn an_error_is_told_with_its_causes() {
-        assert_eq!(with_causes(&Outer(Inner)), "outer: inner");
     }
 }

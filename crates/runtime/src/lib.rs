@@ -1,26 +1,20 @@
-//! What every process of Harkara needs to run, whatever it does.
+//! What every process needs to run.
 //!
-//! A process reads its [`settings`], sets up [`logging`], opens [`redis`] connections, serves its
-//! [`admin`] port and works until it is told to [`stop`].
-
-pub mod settings;
+//! A process sets up [`logging`] and [`telemetry`], serves its [`admin`] port and works until its
+//! [`shutdown`] is requested.
 
 pub mod logging;
 
 pub mod telemetry;
 
-pub mod redis;
+pub mod admin;
 
 pub mod backlog;
 
-pub mod admin;
-
 pub mod build_info;
 
-pub mod stop;
+pub mod shutdown;
 
 pub mod clock;
-
-pub mod instance;
 
 pub mod failure;

@@ -9,7 +9,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 use tracing_subscriber::{EnvFilter, Layer, fmt};
 
-use crate::settings::{LogFormat, LogSettings};
+use harkara_settings::{LogFormat, LogSettings};
 
 /// Goes before every filter, so that a filter that names these targets changes it. `actix_http` logs
 /// an error for each malformed request, which lets any caller fill the log; the answer and the
@@ -78,7 +78,7 @@ where
 #[cfg(test)]
 mod tests {
     use super::{LoggingError, filter, init};
-    use crate::settings::{LogFormat, LogSettings};
+    use harkara_settings::{LogFormat, LogSettings};
 
     fn settings() -> LogSettings {
         LogSettings {

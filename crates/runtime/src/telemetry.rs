@@ -7,7 +7,7 @@ use harkara_telemetry::{
     StartError,
 };
 
-use crate::settings::TraceSettings;
+use harkara_settings::TraceSettings;
 
 /// Why telemetry could not be set up.
 #[derive(Debug, thiserror::Error)]

@@ -9,10 +9,10 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::error::GroupError;
-use crate::group::Group;
 use crate::held::Held;
 use crate::metrics::Counters;
+use harkara_streams::GroupError;
+use harkara_streams::consumer_group::Group;
 
 /// How long a batch waits for its acknowledgement; from then on the acknowledgement waits by itself.
 const FIRST_TRY_MAX: Duration = Duration::from_secs(1);
@@ -104,7 +104,7 @@ impl Acknowledgements {
 
     async fn try_once(&self, committed: &CommittedBatch, tries: u32) -> bool {
         let entries = committed.entries().len();
-        match self.group.remove_all(committed.entries()).await {
+        match self.group.acknowledge(committed).await {
             Ok(removed) => {
                 if removed < entries {
                     tracing::debug!(entries, removed, "Some committed entries were not pending.");

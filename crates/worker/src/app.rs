@@ -4,19 +4,19 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use harkara_core::causes::with_causes;
 use harkara_core::lane::Lane;
 use harkara_core::retry::RetryPolicy;
 use harkara_runtime::admin::{Admin, AdminError, AdminServer, Liveness, Probe};
-use harkara_runtime::backlog::{Latest, Observer};
 use harkara_runtime::build_info;
-use harkara_runtime::failure;
-use harkara_runtime::redis::{self, ServerProblem, check_server};
-use harkara_runtime::settings::{Settings, WorkerSettings};
-use harkara_runtime::stop::Stop;
+use harkara_runtime::shutdown::Shutdown;
+use harkara_settings::{Settings, WorkerSettings};
 use harkara_storage::commit::Repeats;
 use harkara_storage::ledger::{self, LeaseBounds};
 use harkara_storage::migrations::{self, SchemaState};
 use harkara_storage::{Pool, PoolSettings, StorageError, server};
+use harkara_streams::backlog::{Latest, Observer};
+use harkara_streams::{ServerProblem, check_server};
 use harkara_telemetry::Metrics;
 use harkara_telemetry::Tracer;
 use prometheus_client::registry::Registry;
@@ -27,9 +27,7 @@ use tokio_util::task::TaskTracker;
 use crate::acknowledge::Acknowledgements;
 use crate::claim::{BATCH_BYTES_MAX, Claimer};
 use crate::due::DueSource;
-use crate::error::GroupError;
 use crate::failures::Failures;
-use crate::group::Group;
 use crate::held::Held;
 use crate::janitor;
 use crate::metrics::{Counters, register_pool};
@@ -37,6 +35,8 @@ use crate::permits::Permits;
 use crate::road::{Retries, Road};
 use crate::take_over::{TakeOver, keep_claims};
 use crate::trail::Trails;
+use harkara_streams::GroupError;
+use harkara_streams::consumer_group::Group;
 
 /// A reader that was silent for this long is stuck. It shows life every second, and a read takes no
 /// longer than its wait and the response timeout.
@@ -47,7 +47,7 @@ pub struct App {
     settings: Settings,
     road: Arc<Road>,
     liveness: Liveness,
-    stopping: Stop,
+    stopping: Shutdown,
     observer: Observer,
     backlog: Latest,
     admin: AdminServer,
@@ -131,7 +131,7 @@ impl App {
         if let Some(fault) = state.fault() {
             return Err(StartError::Schema(fault));
         }
-        let redis_pool = redis::pool(&settings.redis);
+        let redis_pool = harkara_streams::pool(&settings.redis);
         let group = Arc::new(Group::new(
             redis_pool.clone(),
             settings.redis.partition,
@@ -173,9 +173,9 @@ impl App {
             abandon,
         });
         let liveness = Liveness::default();
-        let stopping = Stop::by_hand();
+        let stopping = Shutdown::manual();
         let backlog = Latest::default();
-        backlog.register(&mut registry);
+        harkara_runtime::backlog::register(&backlog, &mut registry);
         let observer = observer(
             redis_pool.clone(),
             settings.redis.partition,
@@ -218,7 +218,7 @@ impl App {
     /// Works until `stop` is requested; then claims nothing more, finishes what is in flight within
     /// `worker.stop_deadline`, leaves the consumer group and returns. What could not be finished stays
     /// pending, for another worker to take over.
-    pub async fn run_until_stopped(self, stop: Stop) -> Result<(), RunError> {
+    pub async fn run_until_stopped(self, stop: Shutdown) -> Result<(), RunError> {
         let worker = self.settings.worker.clone();
         tracing::info!(consumer = worker.consumer, admin.address = %self.admin.address(), "Working.");
         let permits = Permits::new(worker.batches_in_flight_max);
@@ -338,7 +338,7 @@ const ABANDON_BOUND: Duration = Duration::from_secs(2);
 const HANDED_BACK_AT_ONCE: usize = 500;
 
 fn observer(
-    redis: redis::Pool,
+    redis: harkara_streams::Pool,
     partition: u16,
     worker: &WorkerSettings,
     database: Pool,
@@ -349,13 +349,13 @@ fn observer(
     })
 }
 
-fn redis_probe(pool: redis::Pool) -> Probe {
+fn redis_probe(pool: harkara_streams::Pool) -> Probe {
     Probe::new("redis", move || {
         let pool = pool.clone();
         async move {
-            redis::ping(&pool)
+            harkara_streams::ping(&pool)
                 .await
-                .map_err(|error| failure::with_causes(&error))
+                .map_err(|error| with_causes(&error))
         }
     })
 }

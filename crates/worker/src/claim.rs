@@ -8,19 +8,17 @@ use harkara_core::lane::{LANES, Lane, shares};
 use harkara_core::retry::backoff;
 use harkara_runtime::admin::Progress;
 use harkara_runtime::clock;
-use harkara_runtime::redis::connect_blocking;
-use harkara_runtime::settings::{RedisSettings, WorkerSettings};
-use harkara_runtime::stop::Stop;
-use redis::aio::MultiplexedConnection;
+use harkara_runtime::shutdown::Shutdown;
+use harkara_settings::{RedisSettings, WorkerSettings};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::task::TaskTracker;
 
 use crate::decode;
-use crate::error::GroupError;
-use crate::group::ClaimedEntry;
 use crate::permits::Permits;
 use crate::road::Road;
 use crate::trail::Trail;
+use harkara_streams::GroupError;
+use harkara_streams::consumer_group::{self, ClaimedEntry};
 
 /// Wait before reading again after Redis failed, and the longest such wait.
 const WAIT_FIRST: Duration = Duration::from_millis(50);
@@ -51,7 +49,7 @@ pub(crate) struct Claimer {
 
 /// The reader's connection, and how its reads go.
 struct Reader {
-    connection: Option<MultiplexedConnection>,
+    connection: Option<consumer_group::Reader>,
     /// Most entries of a lane in one read.
     entries_max: usize,
     /// Reads that failed in a row.
@@ -69,7 +67,7 @@ impl Claimer {
     ///
     /// While the permits are all in use it has the next batch read already. Once there is a permit it
     /// reads again, so that a higher lane never waits behind a batch that was read before it.
-    pub(crate) async fn run(self, stop: Stop) {
+    pub(crate) async fn run(self, stop: Shutdown) {
         let mut reader = Reader {
             connection: None,
             entries_max: self.settings.batch_entries_max,
@@ -111,7 +109,7 @@ impl Claimer {
     /// Waits until `worker.gather_ms` have passed since the last batch left: a batch costs one or
     /// two milliseconds of CPU time besides its events. The first delivery after a quiet time does not wait, nor
     /// does a backlog.
-    async fn gather(&self, left_at: Instant, stop: &Stop) {
+    async fn gather(&self, left_at: Instant, stop: &Shutdown) {
         let remaining = self.settings.gather.saturating_sub(left_at.elapsed());
         if !remaining.is_zero() {
             stop.sleep(remaining).await;
@@ -163,9 +161,7 @@ impl Claimer {
         let connection = match &mut reader.connection {
             Some(connection) => connection,
             none => none.insert(
-                connect_blocking(&self.redis, self.settings.read_wait)
-                    .await
-                    .map_err(GroupError::of("connect"))?,
+                consumer_group::Reader::connect(&self.redis, self.settings.read_wait).await?,
             ),
         };
         let block = waiting.is_empty().then_some(self.settings.read_wait);
@@ -187,7 +183,7 @@ impl Claimer {
         Ok(())
     }
 
-    async fn recover(&self, error: &GroupError, failures: u32, stop: &Stop) {
+    async fn recover(&self, error: &GroupError, failures: u32, stop: &Shutdown) {
         if matches!(error, GroupError::NoGroup) {
             match self.road.group.ensure().await {
                 Ok(created) => {

@@ -11,8 +11,8 @@ use harkara_core::time::ReceivedAt;
 use harkara_core::trace::TraceContext;
 use harkara_storage::record::{ClaimedEvent, EventRecord, Origin, Verdict};
 
-use crate::group::ClaimedEntry;
 use crate::road::Retries;
+use harkara_streams::consumer_group::ClaimedEntry;
 
 /// The event type of a body without an event name, and the endpoint of an entry that is not ours.
 const UNKNOWN: &str = "unknown";

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use harkara_runtime::stop::Stop;
+use harkara_runtime::shutdown::Shutdown;
 use harkara_storage::ledger::{LeaseBounds, lease_due};
 
 use crate::decode;
@@ -21,7 +21,7 @@ pub(crate) struct DueSource {
 
 impl DueSource {
     /// Runs until told to stop. Looks again at once as long as more is due.
-    pub(crate) async fn run(self, stop: Stop) {
+    pub(crate) async fn run(self, stop: Shutdown) {
         while !stop.is_requested() {
             if !self.take_due(&stop).await {
                 stop.sleep(self.poll_every).await;
@@ -30,7 +30,7 @@ impl DueSource {
     }
 
     /// Gives whether more is due.
-    async fn take_due(&self, stop: &Stop) -> bool {
+    async fn take_due(&self, stop: &Shutdown) -> bool {
         let permit = self.permits.take().await;
         if stop.is_requested() {
             return false;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use harkara_runtime::stop::Stop;
+use harkara_runtime::shutdown::Shutdown;
 use harkara_storage::migrations::ensure_partitions;
 
 use crate::road::Road;
@@ -18,7 +18,7 @@ const PARTITIONS_EVERY: Duration = Duration::from_hours(1);
 const PARTITIONS_AGAIN: Duration = Duration::from_mins(10);
 
 /// Removes consumers that are gone and keeps partitions ahead, until told to stop.
-pub(crate) async fn run(road: Arc<Road>, consumer_idle: Duration, stop: Stop) {
+pub(crate) async fn run(road: Arc<Road>, consumer_idle: Duration, stop: Shutdown) {
     let mut partitions_at = Instant::now();
     while !stop.is_requested() {
         match road.group.retire_idle_consumers(consumer_idle).await {

@@ -2,10 +2,7 @@
 //! order of a delivery's way.
 
 mod app;
-mod error;
 mod metrics;
-
-mod group;
 
 mod claim;
 mod due;

@@ -5,9 +5,9 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Parser;
-use harkara_runtime::settings::Settings;
-use harkara_runtime::stop::Stop;
+use harkara_runtime::shutdown::Shutdown;
 use harkara_runtime::{failure, logging, telemetry};
+use harkara_settings::Settings;
 use harkara_worker::App;
 
 /// What collectors know this process by.
@@ -32,7 +32,7 @@ async fn main() -> ExitCode {
 async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let settings = Settings::load(arguments.config.as_deref())?;
     logging::init(&settings.log)?;
-    let stop = Stop::on_signals().context("signals cannot be listened for")?;
+    let stop = Shutdown::on_signals().context("signals cannot be listened for")?;
     let exporting = telemetry::start(&settings.trace, SERVICE, &settings.worker.consumer)?;
     let app = App::build(&settings, exporting.tracer()).await?;
     let metrics = telemetry::export_metrics(app.metrics(), SERVICE, &settings.worker.consumer)?;

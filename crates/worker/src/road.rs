@@ -17,10 +17,10 @@ use tokio_util::sync::CancellationToken;
 use crate::acknowledge::Acknowledgements;
 use crate::decode::told;
 use crate::failures::Failures;
-use crate::group::Group;
 use crate::held::Held;
 use crate::metrics::{Counters, StageTimes};
 use crate::trail::{Trail, Trails};
+use harkara_streams::consumer_group::Group;
 
 /// Wait before a batch is tried again while a store is away, and the longest such wait.
 const WAIT_FIRST: Duration = Duration::from_millis(100);

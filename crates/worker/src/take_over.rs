@@ -7,15 +7,15 @@ use harkara_core::entry::{EntryId, EntryRef};
 use harkara_core::lane::Lane;
 use harkara_core::retry::{Handling, handling};
 use harkara_runtime::clock;
-use harkara_runtime::stop::Stop;
+use harkara_runtime::shutdown::Shutdown;
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::decode;
-use crate::error::GroupError;
-use crate::group::PendingEntry;
 use crate::permits::Permits;
 use crate::road::Road;
 use crate::trail::Trail;
+use harkara_streams::GroupError;
+use harkara_streams::consumer_group::PendingEntry;
 
 /// Renewals within one claim time: two may fail before an entry looks abandoned.
 const RENEWALS_PER_CLAIM_TIME: u32 = 3;
@@ -71,7 +71,7 @@ impl TakeOver {
 
     /// Takes back what was inherited, then takes over the entries of dead consumers, again and again
     /// until told to stop.
-    pub(crate) async fn run(self, inherited: Inherited, stop: Stop) {
+    pub(crate) async fn run(self, inherited: Inherited, stop: Shutdown) {
         for (lane, pending) in inherited {
             tracing::info!(%lane, entries = pending.len(), "Taking back entries that a predecessor left pending.");
             for some in pending.chunks(self.entries_max) {
@@ -96,7 +96,7 @@ impl TakeOver {
         }
     }
 
-    async fn take_over_idle(&self, lane: Lane, stop: &Stop) -> Result<(), GroupError> {
+    async fn take_over_idle(&self, lane: Lane, stop: &Shutdown) -> Result<(), GroupError> {
         let mut cursor = FROM_START.to_owned();
         while !stop.is_requested() {
             let (next, mut ids) = self
@@ -156,7 +156,7 @@ impl TakeOver {
         &self,
         lane: Lane,
         entries: &[PendingEntry],
-        stop: &Stop,
+        stop: &Shutdown,
     ) -> Result<(), GroupError> {
         // From here on their claims are renewed, however long they wait for their turn.
         let refs = entries
@@ -188,7 +188,7 @@ impl TakeOver {
         &self,
         lane: Lane,
         entries: &[PendingEntry],
-        stop: &Stop,
+        stop: &Shutdown,
     ) -> Result<(), GroupError> {
         if entries.is_empty() {
             return Ok(());
@@ -214,7 +214,7 @@ impl TakeOver {
         &self,
         lane: Lane,
         entry: PendingEntry,
-        stop: &Stop,
+        stop: &Shutdown,
     ) -> Result<(), GroupError> {
         let Some(permit) = self.permit(stop).await else {
             return Ok(());
@@ -231,7 +231,7 @@ impl TakeOver {
 
     /// A permit, once the database answers: a claim that cannot lead to a commit would only count
     /// against the entry. `None` when told to stop.
-    async fn permit(&self, stop: &Stop) -> Option<OwnedSemaphorePermit> {
+    async fn permit(&self, stop: &Shutdown) -> Option<OwnedSemaphorePermit> {
         while !stop.is_requested() {
             let permit = self.permits.take().await;
             if self.road.database.ping().await.is_ok() {

@@ -20,7 +20,7 @@ use harkara_core::signature::{EndpointSecrets, verify};
 use harkara_core::trace::TraceContext;
 use harkara_load::PATH_DEFAULT;
 use harkara_runtime::clock;
-use harkara_runtime::settings::IngressSettings;
+use harkara_settings::IngressSettings;
 
 use crate::arguments::ReferenceServer;
 use crate::child::{Program, program};

@@ -21,7 +21,7 @@ mod words;
 use std::time::SystemTime;
 
 use clap::Args;
-use harkara_runtime::settings::{Settings, SettingsFaults};
+use harkara_settings::{Settings, SettingsFaults};
 use serde::Serialize;
 
 use crate::exit::Ending;

@@ -7,7 +7,7 @@ mod show;
 mod signature_check;
 
 use clap::{Args, Subcommand};
-use harkara_runtime::settings::Settings;
+use harkara_settings::Settings;
 
 use crate::exit::Ending;
 use list::ListOptions;

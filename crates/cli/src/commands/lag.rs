@@ -5,10 +5,9 @@ use std::time::Duration;
 use clap::Args;
 use harkara_core::backlog::{Backlog, Consumers, Figures};
 use harkara_core::lane::Lane;
-use harkara_runtime::backlog::{Observer, Report};
-use harkara_runtime::redis;
-use harkara_runtime::settings::Settings;
+use harkara_settings::Settings;
 use harkara_storage::ledger::{DUE_COUNTED_MAX, due_backlog};
+use harkara_streams::backlog::{Observer, Report};
 use tokio::signal::ctrl_c;
 use tokio::time::timeout;
 
@@ -75,7 +74,7 @@ fn interval(text: &str) -> Result<Duration, String> {
 /// Looks, waits, looks again and tells.
 pub(crate) async fn run(settings: &Settings, options: &LagOptions) -> anyhow::Result<Ending> {
     let database = database::lay_out(&settings.postgres)?;
-    let redis = redis::pool(&settings.redis);
+    let redis = harkara_streams::pool(&settings.redis);
     let mut observer = Observer::new(
         redis,
         settings.redis.partition,
@@ -207,7 +206,7 @@ fn remedy(settings: &Settings, name: &str, fault: &str) -> String {
     let (server, address, setting) = match name {
         "redis" => (
             "Redis",
-            redis::address(&settings.redis),
+            harkara_streams::address(&settings.redis),
             "redis.url (HARKARA__REDIS__URL)",
         ),
         _ => (

@@ -22,7 +22,7 @@ use harkara_load::{
     Bursts, Contents, Corpus, Delivered, Injected, Manner, Pace, Plan, TIMEOUT_MAX, deliver,
 };
 use harkara_runtime::clock;
-use harkara_runtime::settings::Settings;
+use harkara_settings::Settings;
 use tokio::signal::ctrl_c;
 
 use crate::arguments::{secret, span};

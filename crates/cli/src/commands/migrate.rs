@@ -1,7 +1,7 @@
 //! `harkara migrate`.
 
 use anyhow::bail;
-use harkara_runtime::settings::Settings;
+use harkara_settings::Settings;
 use harkara_storage::migrations;
 
 use crate::exit::Ending;

@@ -4,7 +4,6 @@ use std::fmt::Write;
 
 use clap::{Command, CommandFactory, ValueEnum};
 use harkara_core::catalogue;
-use harkara_runtime::settings;
 use harkara_telemetry::catalogue as metrics;
 
 use crate::arguments::Arguments;
@@ -30,8 +29,8 @@ pub(crate) enum Page {
 pub(crate) fn run(page: Page) -> anyhow::Result<Ending> {
     let text = match page {
         Page::Events => catalogue::reference_markdown(),
-        Page::Configuration => settings::reference_markdown(),
-        Page::SettingsFile => settings::reference_toml(),
+        Page::Configuration => harkara_settings::reference_markdown(),
+        Page::SettingsFile => harkara_settings::reference_toml(),
         Page::Cli => command_line(),
         Page::Metrics => metrics::reference_markdown(),
     };

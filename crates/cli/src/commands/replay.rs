@@ -5,7 +5,7 @@ use std::io::{self, BufRead, IsTerminal, Write};
 use anyhow::bail;
 use chrono::{DateTime, Utc};
 use clap::{ArgGroup, Args, ValueEnum};
-use harkara_runtime::settings::Settings;
+use harkara_settings::Settings;
 use harkara_storage::ledger::{self, ReplayCount, ReplaySelection};
 use serde::Serialize;
 

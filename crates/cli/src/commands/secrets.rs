@@ -6,7 +6,7 @@ use anyhow::Context;
 use chrono::{DateTime, TimeDelta, Utc};
 use clap::Args;
 use harkara_core::secret::Fingerprint;
-use harkara_runtime::settings::Settings;
+use harkara_settings::Settings;
 use harkara_storage::Remedy;
 use harkara_storage::ledger::{self, SecretUse};
 use serde::Serialize;

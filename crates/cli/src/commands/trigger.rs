@@ -14,7 +14,7 @@ use clap::Args;
 use harkara_core::endpoint::EndpointName;
 use harkara_core::secret::Secret;
 use harkara_runtime::clock;
-use harkara_runtime::settings::Settings;
+use harkara_settings::Settings;
 use harkara_simulator::plan::{Options, plan};
 
 use crate::arguments::secret;

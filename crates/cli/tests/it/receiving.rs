@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use harkara_core::lane::Lane;
 use harkara_ingress::{App, RunError};
-use harkara_runtime::settings::Settings;
-use harkara_runtime::stop::Stop;
+use harkara_runtime::shutdown::Shutdown;
+use harkara_settings::Settings;
 use harkara_telemetry::Tracer;
 use harkara_testkit::TestDatabase;
 use tokio::task::JoinHandle;
@@ -22,7 +22,7 @@ pub(crate) struct Ingress {
     redis_url: String,
     database: TestDatabase,
     settings: Settings,
-    stop: Stop,
+    stop: Shutdown,
     task: JoinHandle<Result<(), RunError>>,
 }
 
@@ -55,7 +55,7 @@ impl Ingress {
         let settings = Settings::from_map(settings).unwrap();
         let app = App::build(&settings, &Tracer::off()).await.unwrap();
         let address = app.public_addr().to_string();
-        let stop = Stop::by_hand();
+        let stop = Shutdown::manual();
         let task = tokio::spawn(app.run_until_stopped(stop.clone()));
         Self {
             address,

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
-use harkara_runtime::settings::Networks;
+use harkara_settings::Networks;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
@@ -54,7 +54,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use actix_web::http::header::{HeaderMap, HeaderValue};
-    use harkara_runtime::settings::Settings;
+    use harkara_settings::Settings;
 
     use super::{X_FORWARDED_FOR, client_address};
 

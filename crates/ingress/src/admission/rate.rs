@@ -6,7 +6,7 @@ use std::num::NonZeroU64;
 
 use governor::clock::Clock;
 use governor::{DefaultDirectRateLimiter, Quota};
-use harkara_runtime::settings::RateLimit;
+use harkara_settings::RateLimit;
 
 use super::NotAdmitted;
 
@@ -75,7 +75,7 @@ fn customer(client: IpAddr) -> IpAddr {
 mod tests {
     use std::num::NonZeroU32;
 
-    use harkara_runtime::settings::RateLimit;
+    use harkara_settings::RateLimit;
 
     use super::{AddressRates, Rate, SLOTS};
 

@@ -1,13 +1,12 @@
 //! What Redis is found to be before the start.
 
-use harkara_runtime::failure;
-use harkara_runtime::redis::{
-    ServerProblem, address, check_server_over, connect_to_check, rehearse,
-};
-use harkara_runtime::settings::{IngressSettings, RedisSettings};
+use harkara_core::causes::with_causes;
+use harkara_settings::{IngressSettings, RedisSettings};
+use harkara_streams::{ServerProblem, address, check_server_over, connect_to_check, rehearse};
 
 use crate::app::StartError;
-use crate::append::{Confirmations, FSYNC_WAIT_MAX};
+use harkara_streams::Confirmations;
+use harkara_streams::append::FSYNC_WAIT_MAX;
 
 /// What confirms the levels. Where the inbox can stand in for a Redis that is away, or not ready yet, the
 /// inner error says why it could not be found out; the watch then does. What no waiting mends is refused.
@@ -23,7 +22,7 @@ pub(crate) async fn first_look(
             | Loading { .. }
             | Misbehaves { .. }),
         )) if ingress.inbox_connections_max > 0 => {
-            let reason = failure::with_causes(&problem);
+            let reason = with_causes(&problem);
             tracing::error!(
                 reason,
                 "Redis cannot be asked; starting all the same, with the inbox in PostgreSQL."

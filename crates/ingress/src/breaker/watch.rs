@@ -3,18 +3,16 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use harkara_core::causes::with_causes;
 use harkara_core::lane::Lane;
 use harkara_runtime::admin::{Liveness, Progress};
-use harkara_runtime::failure;
-use harkara_runtime::redis::{
-    ServerProblem, address, check_server_over, connect_to_check, rehearse,
-};
-use harkara_runtime::settings::{IngressSettings, RedisSettings};
+use harkara_settings::{IngressSettings, RedisSettings};
+use harkara_streams::{ServerProblem, address, check_server_over, connect_to_check, rehearse};
 use redis::RedisError;
 use redis::aio::MultiplexedConnection;
 
 use super::Breaker;
-use crate::append::Confirmations;
+use harkara_streams::Confirmations;
 
 /// Time between two looks while all is well.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -132,14 +130,13 @@ impl Watch {
 
     /// Looks over a connection, or over a new one; `Err` where nothing could be found out.
     async fn look(&self, kept: Option<MultiplexedConnection>) -> Result<Look, String> {
-        let told = |error: RedisError| {
-            failure::with_causes(&ServerProblem::of(&address(&self.redis), error))
-        };
+        let told =
+            |error: RedisError| with_causes(&ServerProblem::of(&address(&self.redis), error));
         let mut connection = match kept {
             Some(connection) => connection,
             None => connect_to_check(&self.redis)
                 .await
-                .map_err(|problem| failure::with_causes(&problem))?,
+                .map_err(|problem| with_causes(&problem))?,
         };
         let server = match check_server_over(&mut connection, &self.redis).await {
             Ok(server) => server,
@@ -147,7 +144,7 @@ impl Watch {
             Err(evicts @ ServerProblem::EvictsEntries { .. }) => {
                 return Ok(Look::Unfit(evicts.to_string()));
             }
-            Err(problem) => return Err(failure::with_causes(&problem)),
+            Err(problem) => return Err(with_causes(&problem)),
         };
         let confirmations = match Confirmations::of(&self.ingress, &server) {
             Ok(confirmations) => confirmations,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use harkara_core::secret::{Fingerprint, Secret};
-use harkara_runtime::settings::{UnusableSecretsFile, read_secrets_file};
+use harkara_settings::{UnusableSecretsFile, read_secrets_file};
 use harkara_telemetry::catalogue::INGRESS_SECRETS_RELOADS;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;

@@ -8,8 +8,8 @@ use bytes::Bytes;
 use harkara_core::entry::StreamEntry;
 use harkara_core::lane::Lane;
 use harkara_ingress::{App, RunError, StartError};
-use harkara_runtime::settings::Settings;
-use harkara_runtime::stop::Stop;
+use harkara_runtime::shutdown::Shutdown;
+use harkara_settings::Settings;
 use harkara_telemetry::Tracer;
 use harkara_testkit::redis_database;
 use redis::aio::MultiplexedConnection;
@@ -29,7 +29,7 @@ pub(crate) const PATH: &str = "/webhooks/razorpay";
 pub(crate) struct Ingress {
     pub(crate) public: SocketAddr,
     pub(crate) admin: SocketAddr,
-    pub(crate) stop: Stop,
+    pub(crate) stop: Shutdown,
     redis_url: String,
     task: JoinHandle<Result<(), RunError>>,
 }
@@ -51,7 +51,7 @@ impl Ingress {
             .await
             .unwrap_or_else(|error| panic!("{error:?}"));
         let (public, admin) = (app.public_addr(), app.admin_addr());
-        let stop = Stop::by_hand();
+        let stop = Shutdown::manual();
         let task = tokio::spawn(app.run_until_stopped(stop.clone()));
         Self {
             public,

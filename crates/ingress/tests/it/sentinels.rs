@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use harkara_core::causes::with_causes;
 use harkara_core::lane::Lane;
 use harkara_ingress::StartError;
-use harkara_runtime::failure::with_causes;
 use harkara_testkit::{RedisServer, Sentinels, wait_until};
 
 use crate::ingress::{Ingress, build};

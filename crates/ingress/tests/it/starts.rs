@@ -2,10 +2,10 @@
 
 use std::net::TcpListener;
 
+use harkara_core::causes::with_causes;
 use harkara_ingress::StartError;
-use harkara_runtime::failure::with_causes;
-use harkara_runtime::redis::{Note, ServerProblem, check_server};
-use harkara_runtime::settings::Settings;
+use harkara_settings::Settings;
+use harkara_streams::{Note, ServerProblem, check_server};
 use harkara_testkit::redis_database;
 
 use harkara_testkit::RedisServer;

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use harkara_core::causes::with_causes;
 use harkara_ingress::StartError;
-use harkara_runtime::failure::with_causes;
 use harkara_testkit::{Authority, Certificate, Folder, RedisServer, redis_database, wait_until};
 use harkara_tls::{Certificates, ClientTls};
 use tokio::net::TcpStream;

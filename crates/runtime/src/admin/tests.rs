@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
+use harkara_streams::backlog::Latest;
 use harkara_telemetry::Metrics;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::registry::Registry;
@@ -9,8 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::{Admin, AdminServer, Liveness};
-use crate::backlog::Latest;
-use crate::stop::Stop;
+use crate::shutdown::Shutdown;
 
 fn serve(registry: Registry) -> AdminServer {
     let admin = Admin {
@@ -18,7 +18,7 @@ fn serve(registry: Registry) -> AdminServer {
         liveness: Liveness::default(),
         metrics: Metrics::of(registry),
         backlog: Latest::default(),
-        stop: Stop::default(),
+        stop: Shutdown::default(),
     };
     admin
         .serve((Ipv4Addr::LOCALHOST, 0).into())

@@ -8,8 +8,8 @@ use harkara_core::time::ReceivedAt;
 use harkara_storage::record::{EventRecord, Origin, Verdict};
 
 use super::{entry, leased, set_aside};
-use crate::group::ClaimedEntry;
 use crate::road::Retries;
+use harkara_streams::consumer_group::ClaimedEntry;
 
 const RETRIES: Retries = Retries(RetryPolicy {
     first: Duration::from_secs(1),

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use harkara_core::lane::{CONSUMER_GROUP, Lane};
 use harkara_core::secret::Secret;
-use harkara_runtime::settings::Settings;
-use harkara_runtime::stop::Stop;
+use harkara_runtime::shutdown::Shutdown;
+use harkara_settings::Settings;
 use harkara_simulator::Bodies;
 use harkara_simulator::SimulatedEvent;
 use harkara_simulator::delivery::Signed;
@@ -35,14 +35,14 @@ pub(crate) struct Pipeline {
     pub(crate) public: SocketAddr,
     pub(crate) admin: SocketAddr,
     sender: Sender,
-    stop_ingress: Stop,
+    stop_ingress: Shutdown,
     tracer: Tracer,
 }
 
 /// A worker inside the test's process.
 pub(crate) struct Worker {
     pub(crate) admin: SocketAddr,
-    stop: Stop,
+    stop: Shutdown,
     task: JoinHandle<()>,
 }
 
@@ -91,7 +91,7 @@ impl Pipeline {
             .await
             .unwrap();
         let (public, admin) = (ingress.public_addr(), ingress.admin_addr());
-        let stop_ingress = Stop::by_hand();
+        let stop_ingress = Shutdown::manual();
         tokio::spawn(ingress.run_until_stopped(stop_ingress.clone()));
         Self {
             database,
@@ -112,7 +112,7 @@ impl Pipeline {
             .await
             .unwrap_or_else(|error| panic!("{error:?}"));
         let admin = app.admin_addr();
-        let stop = Stop::by_hand();
+        let stop = Shutdown::manual();
         let until = stop.clone();
         let task = tokio::spawn(async move { app.run_until_stopped(until).await.unwrap() });
         Worker { admin, stop, task }

@@ -16,7 +16,7 @@ async fn refusal(redis: &str, postgres: &str) -> String {
         .await
         .err()
         .expect("the worker refuses to start");
-    harkara_runtime::failure::with_causes(&error)
+    harkara_core::causes::with_causes(&error)
 }
 
 #[tokio::test]

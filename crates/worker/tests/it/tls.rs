@@ -1,6 +1,6 @@
 //! TLS to Redis and PostgreSQL: real handshakes, and certificates that are refused with the remedy.
 
-use harkara_runtime::failure::with_causes;
+use harkara_core::causes::with_causes;
 use harkara_storage::migrations::migrate;
 use harkara_telemetry::Tracer;
 use harkara_testkit::{

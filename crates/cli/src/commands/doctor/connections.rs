@@ -1,6 +1,6 @@
 //! Whether PostgreSQL allows as many connections as all processes together may open.
 
-use harkara_runtime::settings::Settings;
+use harkara_settings::Settings;
 use harkara_storage::inspection::ServerState;
 
 use super::finding::{Area, Finding};

@@ -2,7 +2,7 @@
 //! that cannot be read.
 
 use harkara_core::endpoint::EndpointName;
-use harkara_runtime::settings::{EndpointSettings, Settings};
+use harkara_settings::{EndpointSettings, Settings};
 
 use super::super::receiver::DEVELOPMENT_SECRET;
 use super::finding::{Area, Finding};

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use harkara_runtime::redis::inspection::{AppendOnlyFile, ReplicaState, ServerState};
-use harkara_runtime::settings::IngressSettings;
+use harkara_settings::IngressSettings;
+use harkara_streams::inspection::{AppendOnlyFile, ReplicaState, ServerState};
 
 use super::finding::{Area, Finding};
 use super::words::{mebibytes, millis, span};
@@ -215,8 +215,8 @@ fn slowness(state: &ServerState) -> Finding {
 mod tests {
     use std::collections::BTreeMap;
 
-    use harkara_runtime::redis::inspection::LatencySpike;
-    use harkara_runtime::settings::Settings;
+    use harkara_settings::Settings;
+    use harkara_streams::inspection::LatencySpike;
 
     use super::super::finding::Status;
     use super::*;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use harkara_runtime::clock::{Skew, skew_of};
-use harkara_runtime::settings::{PostgresSettings, Settings};
+use harkara_settings::{PostgresSettings, Settings};
 use harkara_storage::inspection::{self, ServerState, server_state};
 use harkara_storage::server::{Risk, risks};
 use harkara_storage::{Pool, StorageError};

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::time::Duration;
 
-use harkara_runtime::failure;
+use harkara_core::causes::with_causes;
 use tokio::time::timeout;
 
 /// The longest that a probe may take, whatever the settings allow a process: who waits for this command
@@ -15,7 +15,7 @@ pub(super) async fn within<T, E: Error + 'static>(
     probe: impl Future<Output = Result<T, E>>,
 ) -> Result<T, String> {
     match timeout(PROBE_MAX, probe).await {
-        Ok(answered) => answered.map_err(|error| failure::with_causes(&error)),
+        Ok(answered) => answered.map_err(|error| with_causes(&error)),
         Err(_) => Err(format!("no answer within {} s", PROBE_MAX.as_secs())),
     }
 }

@@ -2,15 +2,15 @@
 
 use std::error::Error as _;
 
+use harkara_core::causes::with_causes;
 use harkara_core::durability::Durability;
 use harkara_runtime::clock::skew_of;
-use harkara_runtime::failure;
-use harkara_runtime::redis::inspection::{inspect_server, missing_commands, server_time_us};
-use harkara_runtime::redis::{
+use harkara_settings::{IngressSettings, Settings};
+use harkara_streams::inspection::{inspect_server, missing_commands, server_time_us};
+use harkara_streams::{
     Confirmations, Fsync, LevelNotGiven, Note, ServerProblem, ServerReport, address,
     check_server_over, connect_to_check, rehearse,
 };
-use harkara_runtime::settings::{IngressSettings, Settings};
 use redis::aio::MultiplexedConnection;
 use tokio::time::timeout;
 
@@ -165,7 +165,7 @@ fn of_problem(problem: &ServerProblem) -> Finding {
     };
     let mut finding = AREA.refusal(check, &problem.to_string(), remedy);
     if let Some(cause) = problem.source() {
-        finding.told = format!("{}: {}", finding.told, failure::with_causes(cause));
+        finding.told = format!("{}: {}", finding.told, with_causes(cause));
     }
     finding
 }

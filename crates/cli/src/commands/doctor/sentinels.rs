@@ -1,7 +1,7 @@
 //! Whether Redis Sentinel tells where the primary is.
 
-use harkara_runtime::redis::{SentinelState, inspect_sentinels};
-use harkara_runtime::settings::Settings;
+use harkara_settings::Settings;
+use harkara_streams::{SentinelState, inspect_sentinels};
 
 use super::finding::{Area, Finding};
 

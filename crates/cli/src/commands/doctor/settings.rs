@@ -1,6 +1,6 @@
 //! Whether the settings can be used at all.
 
-use harkara_runtime::settings::{Fault, SettingsFaults};
+use harkara_settings::{Fault, SettingsFaults};
 
 use super::finding::{Area, Finding};
 

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use harkara_core::lane::Lane;
-use harkara_runtime::redis::inspection::{LaneState, inspect_lane, server_time_us};
-use harkara_runtime::settings::{IngressSettings, Settings, WorkerSettings};
+use harkara_settings::{IngressSettings, Settings, WorkerSettings};
+use harkara_streams::inspection::{LaneState, inspect_lane, server_time_us};
 use redis::aio::MultiplexedConnection;
 
 use super::finding::{Area, Finding};
@@ -163,7 +163,7 @@ fn consumers(lanes: &[&LaneState], entries: u64, worker: &WorkerSettings) -> Fin
 
 #[cfg(test)]
 mod tests {
-    use harkara_runtime::redis::inspection::{ConsumerState, GroupState, OldestPending};
+    use harkara_streams::inspection::{ConsumerState, GroupState, OldestPending};
 
     use super::super::finding::Status;
     use super::*;

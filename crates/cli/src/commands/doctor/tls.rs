@@ -3,8 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, SystemTime};
 
-use harkara_runtime::redis;
-use harkara_runtime::settings::{IngressTls, Settings};
+use harkara_settings::{IngressTls, Settings};
 use harkara_tls::{Certificates, ClientTls, PemFault, ServerCertificate};
 
 use super::finding::{Area, Finding};
@@ -22,7 +21,7 @@ pub(super) fn examine(settings: &Settings, now: SystemTime) -> Vec<Finding> {
     for (section, address, tls) in [
         (
             "redis",
-            redis::address(&settings.redis),
+            harkara_streams::address(&settings.redis),
             &settings.redis.tls,
         ),
         (

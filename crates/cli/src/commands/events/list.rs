@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use clap::{Args, ValueEnum};
-use harkara_runtime::settings::Settings;
+use harkara_settings::Settings;
 use harkara_storage::ledger::{self, EventFilter, EventRow};
 
 use crate::arguments::moment;

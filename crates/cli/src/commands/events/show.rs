@@ -3,7 +3,7 @@
 use anyhow::bail;
 use clap::Args;
 use harkara_core::signature::encode_hex;
-use harkara_runtime::settings::Settings;
+use harkara_settings::Settings;
 use harkara_storage::ledger::{self, Change, EventDetail, EventRow};
 use serde::Serialize;
 

@@ -7,7 +7,7 @@ use harkara_core::secret::Secret;
 use harkara_core::signature::{EndpointSecrets, verify};
 use harkara_core::time::ReceivedAt;
 use harkara_core::trace::TraceContext;
-use harkara_runtime::settings::Settings;
+use harkara_settings::Settings;
 use harkara_storage::ledger::EventDetail;
 use serde::Serialize;
 

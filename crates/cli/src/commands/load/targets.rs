@@ -1,10 +1,10 @@
 //! Where a load goes, and with which secret it is signed.
 
+use harkara_core::causes::with_causes;
 use harkara_core::endpoint::EndpointName;
 use harkara_core::secret::Secret;
 use harkara_load::Target;
-use harkara_runtime::failure::with_causes;
-use harkara_runtime::settings::Settings;
+use harkara_settings::Settings;
 
 use super::LoadOptions;
 use crate::commands::receiver::{DEVELOPMENT_SECRET, no_secret, url_of};

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::time::Duration;
 
-use harkara_runtime::failure::with_causes;
+use harkara_core::causes::with_causes;
 use harkara_simulator::delivery::Signed;
 use serde::Serialize;
 

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::bail;
-use harkara_runtime::failure::with_causes;
+use harkara_core::causes::with_causes;
 use harkara_simulator::delivery::Signed;
 use harkara_simulator::send::{Answer, Destination, SendError, Sender};
 use tokio::task::JoinSet;

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use harkara_core::endpoint::EndpointName;
 use harkara_core::secret::Secret;
-use harkara_runtime::settings::Settings;
+use harkara_settings::Settings;
 use harkara_simulator::send::Destination;
 
 use super::TriggerOptions;

@@ -1,0 +1,133 @@
+//! Connections to Redis, one kind for each way of using it.
+
+use std::time::Duration;
+
+use deadpool_redis::{Manager, PoolConfig, Runtime, Timeouts};
+use harkara_tls::ClientTls;
+use redis::aio::MultiplexedConnection;
+use redis::io::tcp::TcpSettings;
+use redis::{
+    AsyncConnectionConfig, Client, ClientTlsConfig, ConnectionAddr, ConnectionInfo,
+    IntoConnectionInfo, ProtocolVersion, RedisResult, TlsCertificates,
+};
+
+use crate::sentinel::Sentinels;
+use harkara_settings::RedisSettings;
+
+pub use deadpool_redis::{Connection, Pool};
+
+/// Most connections of the pool: it serves probes, listings and clean-up, never the hot paths.
+const POOL_CONNECTIONS_MAX: usize = 8;
+
+/// Unacknowledged data for this many response timeouts means a dead connection: it is closed, and
+/// opened anew. (Without it a silently dropped connection would fail for a quarter of an hour.)
+#[cfg(target_os = "linux")]
+const RESPONSE_TIMEOUTS_PER_DEAD_CONNECTION: u32 = 2;
+
+/// A connection of its own for commands that block up to `block_max`, which is added to the
+/// response timeout.
+pub async fn connect_blocking(
+    settings: &RedisSettings,
+    block_max: Duration,
+) -> RedisResult<MultiplexedConnection> {
+    let config = connection_config(settings)
+        .set_response_timeout(Some(settings.response_timeout + block_max));
+    client(settings, ProtocolVersion::RESP2)
+        .get_multiplexed_async_connection_with_config(&config)
+        .await
+}
+
+/// A pool for everything outside the hot paths. It connects when first used; taking a connection,
+/// connecting and each command are bounded by the settings.
+#[must_use]
+pub fn pool(settings: &RedisSettings) -> Pool {
+    let manager = Manager::new_with_config(
+        connection_info(settings, ProtocolVersion::RESP2),
+        connection_config(settings),
+    )
+    .expect("the connection information was checked with the settings");
+    let bound = Some(settings.connect_timeout);
+    Pool::builder(manager)
+        .config(PoolConfig {
+            timeouts: Timeouts {
+                wait: bound,
+                create: bound,
+                recycle: bound,
+            },
+            ..PoolConfig::new(POOL_CONNECTIONS_MAX)
+        })
+        .runtime(Runtime::Tokio1)
+        .build()
+        .expect("a pool with timeouts has its runtime")
+}
+
+/// Where the server is, for messages: `host:port`, or by which name which sentinels know it. Holds no
+/// password.
+#[must_use]
+pub fn address(settings: &RedisSettings) -> String {
+    if let Some(sentinels) = &settings.sentinels {
+        return sentinels.to_string();
+    }
+    match connection_info(settings, ProtocolVersion::RESP2).addr() {
+        ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. } => {
+            format!("{host}:{port}")
+        }
+        other => other.to_string(),
+    }
+}
+
+pub(crate) fn connection_config(settings: &RedisSettings) -> AsyncConnectionConfig {
+    let config = AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(settings.connect_timeout))
+        .set_response_timeout(Some(settings.response_timeout));
+    match &settings.sentinels {
+        None => config,
+        Some(sentinels) => {
+            let server = connection_info(settings, ProtocolVersion::RESP2);
+            config.set_dns_resolver(Sentinels::new(sentinels, &server))
+        }
+    }
+}
+
+pub(crate) fn client(settings: &RedisSettings, protocol: ProtocolVersion) -> Client {
+    Client::open(connection_info(settings, protocol))
+        .expect("the connection information was checked with the settings")
+}
+
+pub(crate) fn connection_info(
+    settings: &RedisSettings,
+    protocol: ProtocolVersion,
+) -> ConnectionInfo {
+    let info = settings
+        .url
+        .expose()
+        .into_connection_info()
+        .expect("the URL was checked with the settings");
+    let redis = info.redis_settings().clone().set_protocol(protocol);
+    let tcp = TcpSettings::default().set_nodelay(true);
+    #[cfg(target_os = "linux")]
+    let tcp =
+        tcp.set_user_timeout(settings.response_timeout * RESPONSE_TIMEOUTS_PER_DEAD_CONNECTION);
+    let info = info.set_redis_settings(redis).set_tcp_settings(tcp);
+    match &settings.tls {
+        None => info,
+        Some(tls) => with_tls(info, tls),
+    }
+}
+
+fn with_tls(info: ConnectionInfo, tls: &ClientTls) -> ConnectionInfo {
+    let certificates = TlsCertificates {
+        client_tls: tls.identity().map(|(chain, key)| ClientTlsConfig {
+            client_cert: chain.pem().to_vec(),
+            client_key: key.pem().to_vec(),
+        }),
+        // Without any, the library trusts the public ones that it is built with, as we do.
+        root_cert: tls
+            .authorities()
+            .map(|authorities| authorities.pem().to_vec()),
+    };
+    Client::build_with_tls(info, certificates)
+        .expect("scheme and certificates were checked with the settings")
+        .get_connection_info()
+        .clone()
+}

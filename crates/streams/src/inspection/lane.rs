@@ -1,0 +1,149 @@
+//! What a lane holds, and who works on it.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use harkara_core::lane::{CONSUMER_GROUP, Lane};
+use redis::aio::MultiplexedConnection;
+use redis::{RedisError, RedisResult, Value, cmd};
+
+/// A lane's stream.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LaneState {
+    /// Entries in it, claimed or not; 0 where there is no stream yet.
+    pub entries: u64,
+    /// The consumer group, where a worker has made it.
+    pub group: Option<GroupState>,
+}
+
+/// A lane's consumer group.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GroupState {
+    /// Entries that were claimed and not acknowledged.
+    pub pending: u64,
+    /// The one of them that came first.
+    pub oldest: Option<OldestPending>,
+    /// The consumers.
+    pub consumers: Vec<ConsumerState>,
+}
+
+/// A pending entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OldestPending {
+    /// When it was appended, by the clock of Redis, in milliseconds since 1970.
+    pub appended_at_ms: u64,
+    /// Who holds it.
+    pub consumer: String,
+    /// How long its holder has shown no sign of life for it.
+    pub idle: Duration,
+}
+
+/// A consumer of the group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConsumerState {
+    /// Its name, one for each worker process.
+    pub name: String,
+    /// Entries that it holds.
+    pub pending: u64,
+    /// How long it has asked for nothing.
+    pub idle: Duration,
+}
+
+/// What Redis says of a key or group that is not there.
+const NO_SUCH_KEY: &str = "no such key";
+
+/// Looks at one lane of a partition.
+pub async fn inspect_lane(
+    connection: &mut MultiplexedConnection,
+    partition: u16,
+    lane: Lane,
+) -> RedisResult<LaneState> {
+    let key = lane.stream_key(partition);
+    let entries = cmd("XLEN").arg(&key).query_async(connection).await?;
+    let mut groups = cmd("XINFO");
+    groups.arg("GROUPS").arg(&key);
+    let groups: Vec<HashMap<String, Value>> = match groups.query_async(connection).await {
+        Err(error) if is_no_such_key(&error) => Vec::new(),
+        groups => groups?,
+    };
+    let is_ours = |group: &&HashMap<String, Value>| text(group, "name") == CONSUMER_GROUP;
+    let group = match groups.iter().find(is_ours) {
+        None => None,
+        Some(group) => Some(inspect_group(connection, &key, number(group, "pending")).await?),
+    };
+    Ok(LaneState { entries, group })
+}
+
+async fn inspect_group(
+    connection: &mut MultiplexedConnection,
+    key: &str,
+    pending: u64,
+) -> RedisResult<GroupState> {
+    let mut consumers = cmd("XINFO");
+    consumers.arg("CONSUMERS").arg(key).arg(CONSUMER_GROUP);
+    let consumers: Vec<HashMap<String, Value>> = consumers.query_async(connection).await?;
+    let mut first = cmd("XPENDING");
+    first.arg(key).arg(CONSUMER_GROUP).arg(&["-", "+", "1"]);
+    let first: Vec<(String, String, u64, u64)> = first.query_async(connection).await?;
+    let oldest = first.into_iter().next();
+    Ok(GroupState {
+        pending,
+        oldest: oldest.map(|(id, consumer, idle, _claims)| OldestPending {
+            appended_at_ms: appended_at_ms(&id),
+            consumer,
+            idle: Duration::from_millis(idle),
+        }),
+        consumers: consumers.iter().map(consumer).collect(),
+    })
+}
+
+fn consumer(told: &HashMap<String, Value>) -> ConsumerState {
+    ConsumerState {
+        name: text(told, "name"),
+        pending: number(told, "pending"),
+        idle: Duration::from_millis(number(told, "idle")),
+    }
+}
+
+/// An entry's id begins with the time of its append.
+fn appended_at_ms(id: &str) -> u64 {
+    let (millis, _) = id.split_once('-').unwrap_or((id, ""));
+    millis.parse().unwrap_or(0)
+}
+
+fn is_no_such_key(error: &RedisError) -> bool {
+    error
+        .detail()
+        .is_some_and(|told| told.contains(NO_SUCH_KEY))
+}
+
+fn text(told: &HashMap<String, Value>, name: &str) -> String {
+    told.get(name)
+        .and_then(|value| redis::from_redis_value_ref(value).ok())
+        .unwrap_or_default()
+}
+
+fn number(told: &HashMap<String, Value>, name: &str) -> u64 {
+    told.get(name)
+        .and_then(|value| redis::from_redis_value_ref(value).ok())
+        .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_tells_when_its_entry_was_appended() {
+        assert_eq!(appended_at_ms("1790000000123-4"), 1_790_000_000_123);
+        assert_eq!(appended_at_ms("odd"), 0);
+    }
+
+    #[test]
+    fn fields_that_are_not_told_are_empty() {
+        let told = HashMap::from([("idle".to_owned(), Value::Int(1500))]);
+        let state = consumer(&told);
+        assert_eq!((state.name.as_str(), state.pending), ("", 0));
+        assert_eq!(state.idle, Duration::from_millis(1500));
+    }
+}

@@ -1,0 +1,32 @@
+//! The only crate that talks to Redis: connections, the append, the consumer group, and what operators ask
+//! of the server and its streams.
+
+mod connect;
+mod pooled;
+mod sentinel;
+mod shared;
+
+mod confirmation;
+mod rehearsal;
+mod server_check;
+mod server_problem;
+
+pub mod append;
+
+pub mod consumer_group;
+mod group_error;
+
+pub mod backlog;
+pub mod inspection;
+
+pub use confirmation::{Confirmation, Confirmations, LevelNotGiven};
+pub use connect::{Connection, Pool, address, connect_blocking, pool};
+pub use group_error::GroupError;
+pub use pooled::{PooledError, ask_over, ping};
+pub use rehearsal::rehearse;
+pub use sentinel::{SentinelState, inspect_sentinels};
+pub use server_check::{
+    Fsync, Note, ServerReport, check_server, check_server_over, connect_to_check,
+};
+pub use server_problem::ServerProblem;
+pub use shared::{SharedConnection, connect_shared};
