@@ -1,8 +1,6 @@
 //! Who is let in at the door: decided by address and rate before a body is read.
 
 pub(crate) mod buffered;
-pub(crate) mod connections;
-pub(crate) mod descriptors;
 
 mod client;
 mod rate;

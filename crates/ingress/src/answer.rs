@@ -12,7 +12,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
 use bytes::Bytes;
 
-use crate::durable::Durable;
+use crate::durable_sink::Durable;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const POST_ONLY: HeaderValue = HeaderValue::from_static("POST");

@@ -23,20 +23,20 @@ use prometheus_client::registry::Registry;
 use tokio::task::JoinHandle;
 
 use crate::admission::buffered::Buffered;
-use crate::admission::connections::Connections;
-use crate::admission::descriptors;
 use crate::admission::{Admission, Gate};
 use crate::backlog;
-use crate::breaker::{Breaker, Watch, first_look};
-use crate::durable::Ways;
+use crate::breaker::{Breaker, HealthCheck, startup_check};
+use crate::connections::Connections;
+use crate::descriptors;
+use crate::durable_sink::DurableSink;
+use crate::endpoint_health::{self, EndpointHealth};
 use crate::inbox::Inbox;
 use crate::metrics::{BreakerGauge, Counters};
 use crate::readiness;
 use crate::receive::{Endpoint, Receiver, Rules, routes};
 use crate::refusals::{Diagnoses, Refusals};
-use crate::schema::{self, UnknownSchema};
-use crate::secrets::{LiveSecrets, SecretsWatch, Uses};
-use crate::streak::{self, Streak};
+use crate::schema_check::{self, UnknownSchema};
+use crate::secrets::{LiveSecrets, SecretUsage, SecretsReload};
 use crate::tls::Tls;
 use harkara_streams::LevelNotGiven;
 
@@ -55,10 +55,10 @@ pub struct App {
     public_addr: SocketAddr,
     server: Server,
     stopping: Shutdown,
-    watch: Watch,
+    health_check: HealthCheck,
     connections: Connections,
     tls: Option<Tls>,
-    secrets_watch: SecretsWatch,
+    secrets_reload: SecretsReload,
     diagnoses: Diagnoses,
     observer: Observer,
     backlog: Latest,
@@ -138,22 +138,22 @@ impl App {
         }
         let tls = settings.ingress.tls.as_ref().map(Tls::read).transpose();
         let tls = tls.map_err(StartError::Certificate)?;
-        let found = first_look(&settings.redis, &settings.ingress).await?;
-        schema::check(&settings.postgres).await?;
+        let found = startup_check(&settings.redis, &settings.ingress).await?;
+        schema_check::check(&settings.postgres).await?;
         let mut registry = Registry::default();
         build_info::register(&mut registry);
         let inbox = Inbox::open(&settings.ingress, &settings.postgres, &mut registry)
             .map_err(StartError::Inbox)?;
-        let secrets = live_secrets(settings, &Uses::register(&mut registry));
+        let secrets = live_secrets(settings, &SecretUsage::register(&mut registry));
         let secrets_poll = settings.ingress.secrets_poll;
-        let secrets_watch = SecretsWatch::new(&secrets, secrets_poll, &mut registry);
+        let secrets_reload = SecretsReload::new(&secrets, secrets_poll, &mut registry);
         let (refusals, diagnoses) = Refusals::of_all(&secrets, &mut registry);
         let rules = Arc::new(rules(settings, secrets, refusals));
         rules.buffered.register(&mut registry);
         let endpoints = rules.endpoints.values();
-        streak::register(
+        endpoint_health::register(
             endpoints
-                .map(|endpoint| (endpoint.name.clone(), endpoint.streak.clone()))
+                .map(|endpoint| (endpoint.name.clone(), endpoint.health.clone()))
                 .collect(),
             &mut registry,
         );
@@ -180,14 +180,14 @@ impl App {
         .map_err(StartError::Backlog)?;
         tracer.register(&mut registry);
         let stopping = Shutdown::manual();
-        let watch = Watch::new(
+        let health_check = HealthCheck::new(
             breaker.clone(),
             &settings.redis,
             &settings.ingress,
             &shared.liveness,
         );
         descriptors::allow_connections(settings.ingress.connections_max);
-        let connections = Connections::new(quiet_max(&settings.ingress));
+        let connections = Connections::new(idle_max(&settings.ingress));
         let (public_addr, server) = listen(
             &settings.ingress,
             tls.as_ref(),
@@ -210,10 +210,10 @@ impl App {
             public_addr,
             server,
             stopping,
-            watch,
+            health_check,
             connections,
             tls,
-            secrets_watch,
+            secrets_reload,
             diagnoses,
             observer,
             backlog: latest,
@@ -256,17 +256,17 @@ impl App {
         });
         // It goes on until the last request is answered. Should it end by itself, what is kept here shows
         // on /livez that it stands still.
-        let _watched = self.watch.progress();
-        let watching = tokio::spawn(self.watch.run());
-        let ending_quiet = tokio::spawn(self.connections.end_quiet());
+        let _watched = self.health_check.progress();
+        let watching = tokio::spawn(self.health_check.run());
+        let closing_idle = tokio::spawn(self.connections.close_idle());
         let keeping_fresh = self.tls.map(|tls| tokio::spawn(tls.keep_fresh()));
-        let reloading = tokio::spawn(self.secrets_watch.run());
+        let reloading = tokio::spawn(self.secrets_reload.run());
         let diagnosing = tokio::spawn(self.diagnoses.run());
         let observing = tokio::spawn(self.observer.watch(self.backlog));
         let served = self.server.await;
         pass_on.abort();
         watching.abort();
-        ending_quiet.abort();
+        closing_idle.abort();
         keeping_fresh.inspect(JoinHandle::abort);
         reloading.abort();
         diagnosing.abort();
@@ -278,10 +278,10 @@ impl App {
 }
 
 /// The secrets of each endpoint, in the order of the settings.
-fn live_secrets(settings: &Settings, uses: &Uses) -> Vec<Arc<LiveSecrets>> {
+fn live_secrets(settings: &Settings, usage: &SecretUsage) -> Vec<Arc<LiveSecrets>> {
     let endpoints = settings.endpoints.iter();
     endpoints
-        .map(|(name, endpoint)| Arc::new(LiveSecrets::new(name, endpoint, uses)))
+        .map(|(name, endpoint)| Arc::new(LiveSecrets::new(name, endpoint, usage)))
         .collect()
 }
 
@@ -300,7 +300,7 @@ fn rules(settings: &Settings, secrets: Vec<Arc<LiveSecrets>>, refusals: Vec<Refu
                     secrets,
                     refusals,
                     gate: Gate::new(allow, settings.ingress.endpoint_rate),
-                    streak: Streak::new(began),
+                    health: EndpointHealth::new(began),
                 },
             )
         })
@@ -356,7 +356,7 @@ fn listen(
 
 /// How long a connection that is not quiet may be without a new request: one request, then the quiet time
 /// that is allowed, then the head of the next.
-fn quiet_max(settings: &IngressSettings) -> Duration {
+fn idle_max(settings: &IngressSettings) -> Duration {
     settings.body_read_timeout
         + settings.append_timeout
         + settings.inbox_timeout
@@ -373,7 +373,7 @@ impl Shared {
     fn receiver(&self) -> Receiver {
         Receiver {
             rules: self.rules.clone(),
-            ways: Ways::new(
+            sink: DurableSink::new(
                 self.breaker.clone(),
                 self.inbox.clone(),
                 &self.redis,

@@ -4,8 +4,8 @@
 //! away, and so does a bound that is reached. The watch closes it when Redis takes writes again: no
 //! request that the inbox can serve is spent on finding that out.
 
-mod first_look;
-mod watch;
+mod health_check;
+mod startup_check;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -15,27 +15,27 @@ use tokio::sync::{Notify, watch as watch_channel};
 
 use crate::inbox::NotStored;
 use crate::metrics::BreakerGauge;
-pub(crate) use first_look::first_look;
 use harkara_streams::Confirmations;
 use harkara_streams::append::NotAppended;
-pub(crate) use watch::Watch;
+pub(crate) use health_check::HealthCheck;
+pub(crate) use startup_check::startup_check;
 
 /// Shared by all server threads.
 pub(crate) struct Breaker {
     /// What `now` is, as requests see it; written while `now` is locked.
-    seen: AtomicU64,
+    snapshot: AtomicU64,
     now: Mutex<Now>,
     opened: Notify,
     /// Somebody needs Redis now.
-    hurry: Notify,
-    /// How many looks at Redis have ended.
-    looks: watch_channel::Sender<u64>,
+    check_now: Notify,
+    /// How many checks at Redis have ended.
+    checks: watch_channel::Sender<u64>,
     gauge: BreakerGauge,
 }
 
 /// What a request sees of the breaker: the number of the state, and above it the generation.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Seen(u64);
+pub(crate) struct Snapshot(u64);
 
 struct Now {
     state: State,
@@ -65,7 +65,7 @@ const FAILING: u8 = 1;
 const UNFIT: u8 = 2;
 
 /// Looks that a request waits for which nothing else takes.
-const LOOKS_AWAITED: u64 = 2;
+const CHECKS_AWAITED: u64 = 2;
 
 /// Bits of a state's number in what a request sees.
 const STATE_BITS: u32 = 2;
@@ -85,29 +85,31 @@ impl Breaker {
         };
         gauge.set(now.state.name());
         Self {
-            seen: AtomicU64::new(now.seen().0),
+            snapshot: AtomicU64::new(now.snapshot().0),
             now: Mutex::new(now),
             opened: Notify::new(),
-            hurry: Notify::new(),
-            looks: watch_channel::Sender::new(0),
+            check_now: Notify::new(),
+            checks: watch_channel::Sender::new(0),
             gauge,
         }
     }
 
     /// The present state, for a request: one load.
-    pub(crate) fn look(&self) -> Seen {
-        Seen(self.seen.load(Ordering::Acquire))
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        Snapshot(self.snapshot.load(Ordering::Acquire))
     }
 
-    /// What is seen after two more looks at Redis, which begin at once: one may be under way that began
+    /// What is snapshot after two more checks at Redis, which begin at once: one may be under way that began
     /// before Redis came back. Sooner where deliveries go there.
-    pub(crate) async fn look_again(&self) -> Seen {
-        let mut looks = self.looks.subscribe();
-        let enough = *looks.borrow_and_update() + LOOKS_AWAITED;
-        self.hurry.notify_one();
-        let waited = looks.wait_for(|n| *n >= enough || self.look().is_closed());
+    pub(crate) async fn recheck(&self) -> Snapshot {
+        let mut checks = self.checks.subscribe();
+        let enough = *checks.borrow_and_update() + CHECKS_AWAITED;
+        self.check_now.notify_one();
+        let waited = checks.wait_for(|n| *n >= enough || self.snapshot().is_closed());
         // The counter lives as long as the breaker.
-        waited.await.map_or_else(|_| self.look(), |_| self.look())
+        waited
+            .await
+            .map_or_else(|_| self.snapshot(), |_| self.snapshot())
     }
 
     /// What confirms the levels, and since which generation; `None` until Redis was found fit for the first
@@ -125,11 +127,11 @@ impl Breaker {
         }
     }
 
-    /// An append failed that was made because of what was `seen`.
-    pub(crate) fn append_failed(&self, seen: Seen, error: &NotAppended) {
+    /// An append failed that was made because of what was `snapshot`.
+    pub(crate) fn append_failed(&self, snapshot: Snapshot, error: &NotAppended) {
         // Those that were on their way when another's failure opened it, or that lasted until it was closed
         // again, tell nothing new.
-        if seen.is_closed() && self.look() == seen {
+        if snapshot.is_closed() && self.snapshot() == snapshot {
             self.found_failing(with_causes(error));
         }
     }
@@ -176,10 +178,10 @@ impl Breaker {
         }
     }
 
-    /// Redis can be given deliveries, and this confirms them: so says a look that began when this was `seen`.
-    fn found_fit(&self, seen: Seen, confirmations: Confirmations) {
+    /// Redis can be given deliveries, and this confirms them: so says a look that began when this was `snapshot`.
+    fn found_fit(&self, snapshot: Snapshot, confirmations: Confirmations) {
         let mut now = self.lock();
-        if seen.is_closed() && now.seen() != seen {
+        if snapshot.is_closed() && now.snapshot() != snapshot {
             // An append has failed meanwhile. The next look tells more.
             return;
         }
@@ -202,7 +204,7 @@ impl Breaker {
     }
 
     fn publish(&self, now: &Now) {
-        self.seen.store(now.seen().0, Ordering::Release);
+        self.snapshot.store(now.snapshot().0, Ordering::Release);
         self.gauge.set(now.state.name());
     }
 
@@ -211,7 +213,7 @@ impl Breaker {
     }
 }
 
-impl Seen {
+impl Snapshot {
     /// Whether deliveries go to Redis.
     pub(crate) fn is_closed(self) -> bool {
         self.is(CLOSED)
@@ -232,8 +234,8 @@ impl Seen {
 }
 
 impl Now {
-    fn seen(&self) -> Seen {
-        Seen(self.generation << STATE_BITS | u64::from(self.state.number()))
+    fn snapshot(&self) -> Snapshot {
+        Snapshot(self.generation << STATE_BITS | u64::from(self.state.number()))
     }
 }
 

@@ -8,7 +8,11 @@ mod tls;
 
 mod receive;
 
-mod trail;
+mod spans;
+
+mod connections;
+
+mod descriptors;
 
 mod admission;
 
@@ -18,7 +22,7 @@ mod secrets;
 
 mod refusals;
 
-mod durable;
+mod durable_sink;
 
 mod inbox;
 
@@ -28,13 +32,13 @@ mod answer;
 
 mod metrics;
 
-mod streak;
+mod endpoint_health;
 
 mod backlog;
 
 mod readiness;
 
-mod schema;
+mod schema_check;
 
 pub use app::{App, RunError, StartError};
-pub use schema::UnknownSchema;
+pub use schema_check::UnknownSchema;

@@ -20,15 +20,16 @@ use harkara_runtime::clock;
 use harkara_telemetry::Tracer;
 
 use crate::admission::buffered::{Buffered, Charge};
-use crate::admission::{Admission, Gate, NotAdmitted, connections};
+use crate::admission::{Admission, Gate, NotAdmitted};
 use crate::answer;
 use crate::body::{self, NoBody};
-use crate::durable::{Durable, NotDurable, Ways};
+use crate::connections;
+use crate::durable_sink::{Durable, DurableSink, NotDurable};
+use crate::endpoint_health::EndpointHealth;
 use crate::metrics::{Counters, Outcome};
 use crate::refusals::Refusals;
 use crate::secrets::LiveSecrets;
-use crate::streak::Streak;
-use crate::trail::Trail;
+use crate::spans::RequestSpans;
 
 const SIGNATURE: HeaderName = HeaderName::from_static("x-razorpay-signature");
 const EVENT_ID: HeaderName = HeaderName::from_static("x-razorpay-event-id");
@@ -41,7 +42,7 @@ const DEFAULT_ENDPOINT: &str = "default";
 /// What receiving needs; one for each server thread.
 pub(crate) struct Receiver {
     pub(crate) rules: Arc<Rules>,
-    pub(crate) ways: Ways,
+    pub(crate) sink: DurableSink,
     pub(crate) counters: Counters,
     pub(crate) tracer: Tracer,
 }
@@ -64,7 +65,7 @@ pub(crate) struct Endpoint {
     pub(crate) secrets: Arc<LiveSecrets>,
     pub(crate) refusals: Refusals,
     pub(crate) gate: Gate,
-    pub(crate) streak: Streak,
+    pub(crate) health: EndpointHealth,
 }
 
 /// The routes of the public port.
@@ -81,12 +82,12 @@ pub(crate) fn routes(config: &mut web::ServiceConfig) {
 }
 
 async fn refuse_method(request: HttpRequest, unread: web::Payload) -> HttpResponse {
-    connections::is_busy(&request);
+    connections::mark_active(&request);
     answer::and_close(answer::method_not_allowed(), unread.into_inner())
 }
 
 async fn refuse_path(request: HttpRequest, unread: web::Payload) -> HttpResponse {
-    connections::is_busy(&request);
+    connections::mark_active(&request);
     answer::and_close(answer::not_found(), unread.into_inner())
 }
 
@@ -98,12 +99,12 @@ async fn receive(
     let received_at = clock::now();
     let since = Instant::now();
     let _in_hand = receiver.counters.begin();
-    connections::is_busy(&request);
+    connections::mark_active(&request);
     let headers = request.headers();
     let caller = caller(headers);
-    let mut trail = Trail::begin(&receiver.tracer, caller.as_ref());
-    let trace = match (&trail, caller) {
-        (Some(trail), _) => trail.context(),
+    let mut spans = RequestSpans::begin(&receiver.tracer, caller.as_ref());
+    let trace = match (&spans, caller) {
+        (Some(spans), _) => spans.context(),
         (None, Some(caller)) => caller,
         // A new one, so that every delivery can be followed.
         (None, None) => TraceContext::generated(rand::random(), rand::random()),
@@ -114,18 +115,18 @@ async fn receive(
             payload.into_inner(),
             received_at,
             trace,
-            trail.as_mut(),
+            spans.as_mut(),
         )
         .await;
-    let trace_id = trail.and_then(|trail| trail.end(&receiver.tracer, &request, &taken));
+    let trace_id = spans.and_then(|spans| spans.end(&receiver.tracer, &request, &taken));
     receiver
         .counters
         .end(taken.outcome, since.elapsed(), trace_id);
     if let Some(endpoint) = taken.endpoint {
         match taken.outcome {
-            Outcome::Accepted => endpoint.streak.succeeded(),
+            Outcome::Accepted => endpoint.health.succeeded(),
             // Anybody may send what Razorpay would not have signed.
-            _ if check_form(signature(headers)).is_ok() => endpoint.streak.failed(),
+            _ if check_form(signature(headers)).is_ok() => endpoint.health.failed(),
             _ => {}
         }
     }
@@ -139,7 +140,7 @@ impl Receiver {
         mut payload: Payload,
         received_at: ReceivedAt,
         trace: TraceContext,
-        mut trail: Option<&mut Trail>,
+        mut spans: Option<&mut RequestSpans>,
     ) -> Taken<'_> {
         let rules = &*self.rules;
         let headers = request.headers();
@@ -169,7 +170,7 @@ impl Receiver {
             }
         };
 
-        let verifying = trail.is_some().then(Instant::now);
+        let verifying = spans.is_some().then(Instant::now);
         let signature = signature(headers);
         let delivery = Delivery {
             endpoint: endpoint.name.clone(),
@@ -189,15 +190,15 @@ impl Receiver {
             }
             verified
         };
-        if let (Some(trail), Some(from)) = (trail.as_deref_mut(), verifying) {
-            trail.verified(from);
+        if let (Some(spans), Some(from)) = (spans.as_deref_mut(), verifying) {
+            spans.verified(from);
         }
         let verified = match verified {
             Ok(verified) => verified,
             Err(refusal) => {
                 self.counters.refused(refusal);
-                let trace = || match &trail {
-                    Some(trail) => Some(trail.context()),
+                let trace = || match &spans {
+                    Some(spans) => Some(spans.context()),
                     None => caller(headers),
                 };
                 let trace_id = || Some(format!("{:032x}", trace()?.ids()?.trace_id));
@@ -209,18 +210,22 @@ impl Receiver {
                 };
             }
         };
-        self.keep(verified, trail).await.at(endpoint)
+        self.keep(verified, spans).await.at(endpoint)
     }
 
     /// Makes a verified delivery durable.
-    async fn keep(&self, verified: VerifiedDelivery, trail: Option<&mut Trail>) -> Taken<'_> {
-        let appending = trail.is_some().then(Instant::now);
+    async fn keep(
+        &self,
+        verified: VerifiedDelivery,
+        spans: Option<&mut RequestSpans>,
+    ) -> Taken<'_> {
+        let appending = spans.is_some().then(Instant::now);
         let event_name = event_name(verified.body());
         let lane = self.rules.lanes.lane_of(event_name.as_deref());
         let name = event_name.as_deref().unwrap_or_default();
-        let kept = self.ways.make_durable(&verified, lane, name).await;
-        if let (Some(trail), Some(from)) = (trail, appending) {
-            trail.appended(from);
+        let kept = self.sink.make_durable(&verified, lane, name).await;
+        if let (Some(spans), Some(from)) = (spans, appending) {
+            spans.appended(from);
         }
         let level = kept.as_ref().ok().map(Durable::level);
         let (outcome, response) = match kept {

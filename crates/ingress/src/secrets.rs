@@ -1,7 +1,7 @@
 //! The live secrets of an endpoint: replaced as a whole while requests are served, without a lock.
 
-mod uses;
-mod watch;
+mod reload;
+mod usage;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,10 +13,10 @@ use harkara_core::secret::Secret;
 use harkara_core::signature::EndpointSecrets;
 use harkara_settings::EndpointSettings;
 
-pub(crate) use uses::Uses;
-pub(crate) use watch::SecretsWatch;
+pub(crate) use reload::SecretsReload;
+pub(crate) use usage::SecretUsage;
 
-use uses::Use;
+use usage::Usage;
 
 /// Secrets of an endpoint that a reload removed and that are kept, to tell why deliveries are refused.
 const RETIRED_MAX: usize = 4;
@@ -26,7 +26,7 @@ pub(crate) struct LiveSecrets {
     endpoint: EndpointName,
     file: Option<PathBuf>,
     diagnose_with: Vec<Secret>,
-    uses: Uses,
+    usage: SecretUsage,
     current: ArcSwap<SecretSet>,
 }
 
@@ -36,21 +36,25 @@ pub(crate) struct SecretSet {
     /// Newest first, as in `keys`.
     live: Vec<Secret>,
     /// In the same order.
-    used: Vec<Use>,
+    used: Vec<Usage>,
     /// Removed by reloads, the latest first. They verify nothing.
     retired: Vec<Secret>,
 }
 
 impl LiveSecrets {
     /// The secrets of an endpoint as its settings have them.
-    pub(crate) fn new(endpoint: &EndpointName, settings: &EndpointSettings, uses: &Uses) -> Self {
+    pub(crate) fn new(
+        endpoint: &EndpointName,
+        settings: &EndpointSettings,
+        usage: &SecretUsage,
+    ) -> Self {
         let live = settings.secrets.clone();
-        let first = SecretSet::new(endpoint, live, Vec::new(), uses);
+        let first = SecretSet::new(endpoint, live, Vec::new(), usage);
         Self {
             endpoint: endpoint.clone(),
             file: settings.secrets_file.clone(),
             diagnose_with: settings.diagnose_with.clone(),
-            uses: uses.clone(),
+            usage: usage.clone(),
             current: ArcSwap::from_pointee(first),
         }
     }
@@ -66,10 +70,10 @@ impl LiveSecrets {
         let mut retired: Vec<Secret> = before.live.iter().chain(&before.retired).cloned().collect();
         retired.retain(|secret| !live.contains(secret));
         retired.truncate(RETIRED_MAX);
-        let next = SecretSet::new(&self.endpoint, live, retired, &self.uses);
+        let next = SecretSet::new(&self.endpoint, live, retired, &self.usage);
         let gone = before.keys.fingerprints().iter();
         for fingerprint in gone.filter(|print| !next.keys.fingerprints().contains(print)) {
-            self.uses.forget(&self.endpoint, *fingerprint);
+            self.usage.forget(&self.endpoint, *fingerprint);
         }
         self.current.store(Arc::new(next));
     }
@@ -89,12 +93,17 @@ impl LiveSecrets {
 }
 
 impl SecretSet {
-    fn new(endpoint: &EndpointName, live: Vec<Secret>, retired: Vec<Secret>, uses: &Uses) -> Self {
+    fn new(
+        endpoint: &EndpointName,
+        live: Vec<Secret>,
+        retired: Vec<Secret>,
+        usage: &SecretUsage,
+    ) -> Self {
         let keys = EndpointSecrets::new(&live).expect("secrets are checked when they are read");
         let fingerprints = keys.fingerprints().iter();
         Self {
             used: fingerprints
-                .map(|print| uses.of(endpoint, *print))
+                .map(|print| usage.of(endpoint, *print))
                 .collect(),
             keys,
             live,
@@ -128,7 +137,7 @@ mod tests {
     use harkara_settings::EndpointSettings;
     use prometheus_client::registry::Registry;
 
-    use super::{LiveSecrets, RETIRED_MAX, Uses};
+    use super::{LiveSecrets, RETIRED_MAX, SecretUsage};
 
     fn secrets(names: &[&str]) -> Vec<Secret> {
         names.iter().map(|name| Secret::new(*name)).collect()
@@ -140,8 +149,8 @@ mod tests {
             secrets: secrets(&["a"]),
             ..EndpointSettings::default()
         };
-        let uses = Uses::register(&mut Registry::default());
-        let live = LiveSecrets::new(&EndpointName::default_name(), &settings, &uses);
+        let usage = SecretUsage::register(&mut Registry::default());
+        let live = LiveSecrets::new(&EndpointName::default_name(), &settings, &usage);
         for (next, retired) in [
             (&["b", "a"][..], &[][..]),
             (&["c", "b"], &["a"]),

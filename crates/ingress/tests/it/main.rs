@@ -8,27 +8,27 @@
     reason = "what a test cannot go on without ends it"
 )]
 
-mod groups;
+mod grouped_appends;
 mod http;
 mod ingress;
 
-mod abuse;
-mod accepts;
+mod accepted;
+mod admission;
 mod backlog;
 mod breaker;
-mod diagnoses;
-mod door;
 mod durability;
-mod faults;
+mod hostile_clients;
 mod inbox;
 mod limits;
 #[cfg(target_os = "linux")]
 mod memory;
 mod process;
 mod readiness;
-mod refuses;
+mod redis_faults;
+mod refusal_causes;
+mod refused;
 mod secrets;
 mod sentinels;
-mod starts;
-mod stops;
+mod shutdown;
+mod startup;
 mod tls;

@@ -13,13 +13,13 @@ use prometheus_client::registry::Registry;
 
 /// The metrics of all secrets: no more than those that are live. Cheap to clone.
 #[derive(Clone)]
-pub(crate) struct Uses {
+pub(crate) struct SecretUsage {
     used: Family<Label, Counter>,
     last_used: Family<Label, LastUsed>,
 }
 
 /// The metrics of one secret.
-pub(super) struct Use {
+pub(super) struct Usage {
     used: Counter,
     last_used: LastUsed,
 }
@@ -27,7 +27,7 @@ pub(super) struct Use {
 type Label = [(&'static str, String); 2];
 type LastUsed = Gauge<i64, AtomicI64>;
 
-impl Uses {
+impl SecretUsage {
     /// Registers the metrics.
     pub(crate) fn register(registry: &mut Registry) -> Self {
         let used = Family::<Label, Counter>::default();
@@ -38,9 +38,9 @@ impl Uses {
     }
 
     /// The metrics of a secret; they begin at 0, or where they were.
-    pub(super) fn of(&self, endpoint: &EndpointName, fingerprint: Fingerprint) -> Use {
+    pub(super) fn of(&self, endpoint: &EndpointName, fingerprint: Fingerprint) -> Usage {
         let label = label(endpoint, fingerprint);
-        Use {
+        Usage {
             used: self.used.get_or_create_owned(&label),
             last_used: self.last_used.get_or_create_owned(&label),
         }
@@ -54,7 +54,7 @@ impl Uses {
     }
 }
 
-impl Use {
+impl Usage {
     /// Counts a delivery.
     pub(super) fn count(&self, received_at: ReceivedAt) {
         self.used.inc();

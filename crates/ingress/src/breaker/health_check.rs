@@ -14,8 +14,8 @@ use redis::aio::MultiplexedConnection;
 use super::Breaker;
 use harkara_streams::Confirmations;
 
-/// Time between two looks while all is well.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Time between two checks while all is well.
+const CHECK_EVERY: Duration = Duration::from_secs(1);
 
 /// The first wait before Redis is asked again, and the longest.
 const RETRY_FIRST: Duration = Duration::from_millis(100);
@@ -26,7 +26,7 @@ const WELL_FOR: Duration = Duration::from_secs(5);
 
 /// Looks in a row that may fail while appends succeed. After these, nobody knows any more whether Redis is
 /// as durable as it is to be, nor how full it is.
-const FAILED_LOOKS_MAX: u32 = 5;
+const FAILED_CHECKS_MAX: u32 = 5;
 
 /// The part of a bound by which Redis must be below it before deliveries go there again.
 const ROOM_DIVISOR: u64 = 20;
@@ -35,37 +35,37 @@ const ROOM_DIVISOR: u64 = 20;
 const QUIET_MAX: Duration = Duration::from_secs(20);
 
 /// The one task that closes the breaker.
-pub(crate) struct Watch {
+pub(crate) struct HealthCheck {
     breaker: Arc<Breaker>,
     redis: RedisSettings,
     ingress: IngressSettings,
     /// The longest that a look may take.
-    look_max: Duration,
+    check_max: Duration,
     progress: Arc<Progress>,
 }
 
 /// What a look has shown.
-enum Look {
+enum Fitness {
     /// Redis can be given deliveries, and this confirms them; the connection may serve the next look.
     Fit(Confirmations, MultiplexedConnection),
     /// It cannot, and this is why.
     Unfit(String),
 }
 
-impl Watch {
+impl HealthCheck {
     pub(crate) fn new(
         breaker: Arc<Breaker>,
         redis: &RedisSettings,
         ingress: &IngressSettings,
         liveness: &Liveness,
     ) -> Self {
-        let look_max = redis.connect_timeout + redis.response_timeout;
+        let check_max = redis.connect_timeout + redis.response_timeout;
         Self {
             breaker,
             redis: redis.clone(),
             ingress: ingress.clone(),
-            look_max,
-            progress: Arc::new(liveness.watch("watch of Redis", QUIET_MAX + look_max)),
+            check_max,
+            progress: Arc::new(liveness.watch("watch of Redis", QUIET_MAX + check_max)),
         }
     }
 
@@ -84,52 +84,52 @@ impl Watch {
         let mut connection = None;
         loop {
             self.progress.touch();
-            let was_closed = self.breaker.look().is_closed();
+            let was_closed = self.breaker.snapshot().is_closed();
             if was_closed {
                 if well_since.elapsed() >= WELL_FOR {
                     retry = RETRY_FIRST;
                 }
                 tokio::select! {
-                    () = tokio::time::sleep(LOOK_EVERY) => {}
+                    () = tokio::time::sleep(CHECK_EVERY) => {}
                     () = self.breaker.opened.notified() => continue,
                 }
             } else {
-                let hurry = self.breaker.hurry.notified();
-                if tokio::time::timeout(retry, hurry).await.is_ok() {
+                let check_now = self.breaker.check_now.notified();
+                if tokio::time::timeout(retry, check_now).await.is_ok() {
                     // Many requests may ask for a look, one after another.
                     tokio::time::sleep(RETRY_FIRST).await;
                 }
                 retry = (retry * 2).min(RETRY_MAX);
             }
-            let seen = self.breaker.look();
-            let look = tokio::time::timeout(self.look_max, self.look(connection.take())).await;
+            let snapshot = self.breaker.snapshot();
+            let look = tokio::time::timeout(self.check_max, self.check(connection.take())).await;
             match look.unwrap_or_else(|_| Err("no answer in time".to_owned())) {
-                Ok(Look::Fit(confirmations, used)) => {
+                Ok(Fitness::Fit(confirmations, used)) => {
                     n_failed = 0;
                     connection = Some(used);
                     if !was_closed {
                         well_since = Instant::now();
                     }
-                    self.breaker.found_fit(seen, confirmations);
+                    self.breaker.found_fit(snapshot, confirmations);
                 }
-                Ok(Look::Unfit(reason)) => {
+                Ok(Fitness::Unfit(reason)) => {
                     n_failed = 0;
                     self.breaker.found_unfit(reason);
                 }
                 Err(reason) => {
                     tracing::debug!(reason, "Redis could not be looked at.");
                     n_failed += 1;
-                    if n_failed >= FAILED_LOOKS_MAX {
+                    if n_failed >= FAILED_CHECKS_MAX {
                         self.breaker.found_failing(reason);
                     }
                 }
             }
-            self.breaker.looks.send_modify(|n| *n += 1);
+            self.breaker.checks.send_modify(|n| *n += 1);
         }
     }
 
     /// Looks over a connection, or over a new one; `Err` where nothing could be found out.
-    async fn look(&self, kept: Option<MultiplexedConnection>) -> Result<Look, String> {
+    async fn check(&self, kept: Option<MultiplexedConnection>) -> Result<Fitness, String> {
         let told =
             |error: RedisError| with_causes(&ServerProblem::of(&address(&self.redis), error));
         let mut connection = match kept {
@@ -142,39 +142,39 @@ impl Watch {
             Ok(server) => server,
             // It takes appends, and drops them when it is full: no append would show that.
             Err(evicts @ ServerProblem::EvictsEntries { .. }) => {
-                return Ok(Look::Unfit(evicts.to_string()));
+                return Ok(Fitness::Unfit(evicts.to_string()));
             }
             Err(problem) => return Err(with_causes(&problem)),
         };
         let confirmations = match Confirmations::of(&self.ingress, &server) {
             Ok(confirmations) => confirmations,
-            Err(not_given) => return Ok(Look::Unfit(not_given.to_string())),
+            Err(not_given) => return Ok(Fitness::Unfit(not_given.to_string())),
         };
         let percent_max = self.bound(self.ingress.redis_memory_percent_max);
         if let Some(percent) = server.memory_percent()
             && percent >= percent_max
         {
-            return Ok(Look::Unfit(format!(
+            return Ok(Fitness::Unfit(format!(
                 "{percent} % of the memory of Redis is in use, and {percent_max} % is the bound (ingress.redis_memory_percent_max)"
             )));
         }
         let entries = self.n_entries(&mut connection).await.map_err(told)?;
         let entries_max = self.bound(self.ingress.entries_max);
         if entries >= entries_max {
-            return Ok(Look::Unfit(format!(
+            return Ok(Fitness::Unfit(format!(
                 "{entries} entries are in the lanes, and {entries_max} is the bound (ingress.entries_max)"
             )));
         }
         rehearse(&mut connection, self.redis.partition, &confirmations)
             .await
             .map_err(told)?;
-        Ok(Look::Fit(confirmations, connection))
+        Ok(Fitness::Fit(confirmations, connection))
     }
 
     /// A bound as it stands while deliveries go to Redis; once one was reached, it is a little lower, so that
     /// they do not go back and forth.
     fn bound(&self, most: u64) -> u64 {
-        if self.breaker.look().may_be_tried() {
+        if self.breaker.snapshot().may_be_tried() {
             most
         } else {
             most - most / ROOM_DIVISOR

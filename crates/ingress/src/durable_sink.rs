@@ -1,5 +1,5 @@
-//! The two ways to make a delivery durable: the stream of its lane, and the inbox in PostgreSQL while
-//! Redis cannot take it.
+//! Makes a delivery durable: in the stream of its lane, or in the inbox in PostgreSQL while Redis is
+//! unavailable.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -13,7 +13,7 @@ use harkara_settings::RedisSettings;
 use prometheus_client::metrics::histogram::Histogram;
 use tokio::time::{Instant, timeout_at};
 
-use crate::breaker::{Breaker, Seen};
+use crate::breaker::{Breaker, Snapshot};
 use crate::inbox::{Inbox, StoredDelivery};
 use harkara_streams::append::{AppendedEntry, Appender};
 
@@ -27,8 +27,8 @@ pub(crate) struct Durable(Durability);
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct NotDurable;
 
-/// The ways of one server thread.
-pub(crate) struct Ways {
+/// Redis and the inbox, as one server thread uses them.
+pub(crate) struct DurableSink {
     /// The breaker keeps requests from waiting for a Redis that is away.
     breaker: Arc<Breaker>,
     inbox: Option<Inbox>,
@@ -43,7 +43,7 @@ pub(crate) struct Ways {
     appender: RefCell<Option<(u64, Rc<Appender>)>>,
 }
 
-impl Ways {
+impl DurableSink {
     /// To be used on the server thread that makes it. Connects with the first delivery.
     pub(crate) fn new(
         breaker: Arc<Breaker>,
@@ -64,7 +64,7 @@ impl Ways {
         }
     }
 
-    /// Makes a delivery durable. Takes no longer than both ways' timeouts together.
+    /// Makes a delivery durable. Takes no longer than both timeouts together.
     pub(crate) async fn make_durable(
         &self,
         delivery: &VerifiedDelivery,
@@ -72,9 +72,9 @@ impl Ways {
         event_name: &str,
     ) -> Result<Durable, NotDurable> {
         let until = Instant::now() + self.answer_max;
-        let seen = self.breaker.look();
-        if seen.is_closed()
-            && let Some(durable) = self.append(seen, delivery, lane, event_name).await
+        let snapshot = self.breaker.snapshot();
+        if snapshot.is_closed()
+            && let Some(durable) = self.append(snapshot, delivery, lane, event_name).await
         {
             return Ok(durable);
         }
@@ -97,37 +97,37 @@ impl Ways {
         lane: Lane,
         event_name: &str,
     ) -> Option<Durable> {
-        if !self.breaker.look().may_be_tried() {
+        if !self.breaker.snapshot().may_be_tried() {
             return None;
         }
-        let seen = self.breaker.look_again().await;
-        if !seen.is_closed() {
+        let snapshot = self.breaker.recheck().await;
+        if !snapshot.is_closed() {
             return None;
         }
-        self.append(seen, delivery, lane, event_name).await
+        self.append(snapshot, delivery, lane, event_name).await
     }
 
     async fn append(
         &self,
-        seen: Seen,
+        snapshot: Snapshot,
         delivery: &VerifiedDelivery,
         lane: Lane,
         event_name: &str,
     ) -> Option<Durable> {
-        let appender = self.appender(seen)?;
+        let appender = self.appender(snapshot)?;
         match appender.append(delivery, lane, event_name).await {
             Ok(entry) => Some(entry.into()),
             Err(error) => {
-                self.breaker.append_failed(seen, &error);
+                self.breaker.append_failed(snapshot, &error);
                 None
             }
         }
     }
 
     /// The appender of the present generation; `None` while nobody knows what Redis confirms.
-    fn appender(&self, seen: Seen) -> Option<Rc<Appender>> {
+    fn appender(&self, snapshot: Snapshot) -> Option<Rc<Appender>> {
         if let Some((generation, appender)) = &*self.appender.borrow()
-            && *generation >= seen.generation()
+            && *generation >= snapshot.generation()
         {
             return Some(appender.clone());
         }

@@ -18,7 +18,7 @@ use tokio::time::MissedTickBehavior;
 use super::LiveSecrets;
 
 /// The one task that replaces secrets.
-pub(crate) struct SecretsWatch {
+pub(crate) struct SecretsReload {
     files: Vec<WatchedFile>,
     look_every: Duration,
     changed: Counter,
@@ -37,7 +37,7 @@ struct WatchedFile {
 
 type Found = Result<Vec<Secret>, UnusableSecretsFile>;
 
-impl SecretsWatch {
+impl SecretsReload {
     /// Watches those of the endpoints whose secrets come from files.
     pub(crate) fn new(
         endpoints: &[Arc<LiveSecrets>],

@@ -17,17 +17,17 @@ const DISABLED_AFTER: Duration = Duration::from_hours(24);
 
 /// The answers of one endpoint since the last 2xx.
 #[derive(Clone, Debug)]
-pub(crate) struct Streak(Arc<Since>);
+pub(crate) struct EndpointHealth(Arc<Since>);
 
 #[derive(Debug)]
 struct Since {
     began: Instant,
-    /// Milliseconds from `began` to the first failing answer of the streak, and one; 0 while there is none.
+    /// Milliseconds from `began` to the first failing answer of the health, and one; 0 while there is none.
     failing_at: AtomicU64,
     failing: AtomicU64,
 }
 
-impl Streak {
+impl EndpointHealth {
     pub(crate) fn new(began: Instant) -> Self {
         Self(Arc::new(Since {
             began,
@@ -36,7 +36,7 @@ impl Streak {
         }))
     }
 
-    /// An answer was 2xx: the streak is over.
+    /// An answer was 2xx: the health is over.
     pub(crate) fn succeeded(&self) {
         // Reading is cheaper than writing where many threads do it.
         if self.0.failing_at.load(Ordering::Relaxed) != 0 {
@@ -80,26 +80,26 @@ impl Streak {
 /// The streaks of some endpoints as one metric.
 #[derive(Debug)]
 struct Shown {
-    endpoints: Vec<(EndpointName, Streak)>,
-    value: fn(&Streak) -> f64,
+    endpoints: Vec<(EndpointName, EndpointHealth)>,
+    value: fn(&EndpointHealth) -> f64,
 }
 
 /// Shows the streaks of all endpoints among the metrics.
-pub(crate) fn register(endpoints: Vec<(EndpointName, Streak)>, registry: &mut Registry) {
+pub(crate) fn register(endpoints: Vec<(EndpointName, EndpointHealth)>, registry: &mut Registry) {
     let shown = |endpoints, value| Shown { endpoints, value };
-    let failing = shown(endpoints.clone(), Streak::failing);
+    let failing = shown(endpoints.clone(), EndpointHealth::failing);
     INGRESS_FAILING_STREAK.register(registry, failing);
-    let disabled_in = |streak: &Streak| streak.disabled_in(Instant::now()).as_secs_f64();
+    let disabled_in = |health: &EndpointHealth| health.disabled_in(Instant::now()).as_secs_f64();
     INGRESS_DISABLED_IN_SECONDS.register(registry, shown(endpoints, disabled_in));
 }
 
 impl EncodeMetric for Shown {
     fn encode(&self, mut encoder: MetricEncoder<'_>) -> fmt::Result {
-        for (endpoint, streak) in &self.endpoints {
+        for (endpoint, health) in &self.endpoints {
             let label = [("endpoint", endpoint.as_str())];
             encoder
                 .encode_family(&label)?
-                .encode_gauge(&(self.value)(streak))?;
+                .encode_gauge(&(self.value)(health))?;
         }
         Ok(())
     }
@@ -113,22 +113,22 @@ impl EncodeMetric for Shown {
 mod tests {
     use std::time::{Duration, Instant};
 
-    use super::{DISABLED_AFTER, Streak};
+    use super::{DISABLED_AFTER, EndpointHealth};
 
     #[test]
     fn a_streak_runs_from_its_first_failure_until_a_success() {
-        let streak = Streak::new(Instant::now());
-        assert_eq!(streak.disabled_in(Instant::now()), DISABLED_AFTER);
-        streak.failed();
-        streak.failed();
-        assert!(streak.failing() > 1.5);
+        let health = EndpointHealth::new(Instant::now());
+        assert_eq!(health.disabled_in(Instant::now()), DISABLED_AFTER);
+        health.failed();
+        health.failed();
+        assert!(health.failing() > 1.5);
         let in_an_hour = Instant::now() + Duration::from_hours(1);
-        let left = streak.disabled_in(in_an_hour);
+        let left = health.disabled_in(in_an_hour);
         assert!(left <= Duration::from_hours(23), "{left:?}");
         let in_two_days = Instant::now() + Duration::from_hours(48);
-        assert_eq!(streak.disabled_in(in_two_days), Duration::ZERO);
-        streak.succeeded();
-        assert_eq!(streak.disabled_in(in_an_hour), DISABLED_AFTER);
-        assert!(streak.failing() < 0.5);
+        assert_eq!(health.disabled_in(in_two_days), Duration::ZERO);
+        health.succeeded();
+        assert_eq!(health.disabled_in(in_an_hour), DISABLED_AFTER);
+        assert!(health.failing() < 0.5);
     }
 }

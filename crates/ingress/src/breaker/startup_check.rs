@@ -10,7 +10,7 @@ use harkara_streams::append::FSYNC_WAIT_MAX;
 
 /// What confirms the levels. Where the inbox can stand in for a Redis that is away, or not ready yet, the
 /// inner error says why it could not be found out; the watch then does. What no waiting mends is refused.
-pub(crate) async fn first_look(
+pub(crate) async fn startup_check(
     redis: &RedisSettings,
     ingress: &IngressSettings,
 ) -> Result<Result<Confirmations, String>, StartError> {

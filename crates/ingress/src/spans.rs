@@ -17,7 +17,7 @@ use crate::receive::{Passed, Taken};
 const MESSAGING_SYSTEM: &str = "redis_streams";
 
 /// The instants of a delivery's way and the places of its spans.
-pub(crate) struct Trail {
+pub(crate) struct RequestSpans {
     line: Timeline,
     receive: SpanIds,
     append: SpanIds,
@@ -27,7 +27,7 @@ pub(crate) struct Trail {
     appended: Option<(Instant, Instant)>,
 }
 
-impl Trail {
+impl RequestSpans {
     /// Begins where a request is received; `None` where no traces are kept.
     pub(crate) fn begin(tracer: &Tracer, caller: Option<&TraceContext>) -> Option<Self> {
         if !tracer.is_on() {

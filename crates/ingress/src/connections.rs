@@ -30,7 +30,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 pub(crate) struct Connections {
     open: Arc<Mutex<Vec<Weak<Connection>>>>,
     epoch: Instant,
-    quiet_max: Duration,
+    idle_max: Duration,
 }
 
 /// One connection, for as long as the server has it.
@@ -43,13 +43,13 @@ struct Connection {
 }
 
 impl Connections {
-    /// A connection without a new request for `quiet_max` is ended. That must be longer than a request,
+    /// A connection without a new request for `idle_max` is ended. That must be longer than a request,
     /// the quiet time that the server allows and the head of the next request take together.
-    pub(crate) fn new(quiet_max: Duration) -> Self {
+    pub(crate) fn new(idle_max: Duration) -> Self {
         Self {
             open: Arc::default(),
             epoch: Instant::now(),
-            quiet_max,
+            idle_max,
         }
     }
 
@@ -80,7 +80,7 @@ impl Connections {
     }
 
     /// Ends quiet connections, for ever.
-    pub(crate) async fn end_quiet(self) {
+    pub(crate) async fn close_idle(self) {
         let mut looks = tokio::time::interval(LOOK_EVERY);
         loop {
             looks.tick().await;
@@ -93,7 +93,7 @@ impl Connections {
 
     /// Forgets what the server has closed, and gives how many connections were ended.
     fn look(&self) -> usize {
-        let quiet_from = millis(self.epoch.elapsed().saturating_sub(self.quiet_max));
+        let quiet_from = millis(self.epoch.elapsed().saturating_sub(self.idle_max));
         let mut n_ended = 0;
         self.lock().retain(|connection| {
             let Some(connection) = connection.upgrade() else {
@@ -142,7 +142,7 @@ fn end_untaken(stream: &ServerStream) {
 fn end_untaken(_: &ServerStream) {}
 
 /// Takes note that a request of this connection begins.
-pub(crate) fn is_busy(request: &HttpRequest) {
+pub(crate) fn mark_active(request: &HttpRequest) {
     if let Some(connection) = request.conn_data::<Arc<Connection>>() {
         let now_ms = millis(connection.epoch.elapsed());
         connection.busy_at_ms.store(now_ms, Relaxed);
