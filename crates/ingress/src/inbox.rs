@@ -11,9 +11,9 @@ use harkara_core::delivery::{VerifiedDelivery, body_sha256};
 use harkara_core::durability::Durability;
 use harkara_core::lane::Lane;
 use harkara_settings::{IngressSettings, PostgresSettings};
-use harkara_storage::commit::{CommittedBatch, Repeats, commit};
+use harkara_storage::commit::{CommittedBatch, DuplicateHint, commit};
 use harkara_storage::record::{ClaimedEvent, EventRecord, Origin, Verdict};
-use harkara_storage::{Pool, PoolSettings, Remedy, StorageError};
+use harkara_storage::{Pool, PoolSettings, Recovery, StorageError};
 use harkara_telemetry::catalogue::INGRESS_INBOX_WAITING;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
@@ -144,7 +144,7 @@ impl Inbox {
 
 /// Commits what waits, a group for each connection. Ends when nobody can hand in any more.
 async fn gather(pool: Pool, mut waiting: mpsc::Receiver<Waiting>, groups_in_flight_max: usize) {
-    let repeats = Arc::new(Repeats::default());
+    let duplicate_hint = Arc::new(DuplicateHint::default());
     let in_flight = Arc::new(Semaphore::new(groups_in_flight_max));
     loop {
         let permit = in_flight.clone().acquire_owned().await;
@@ -153,9 +153,9 @@ async fn gather(pool: Pool, mut waiting: mpsc::Receiver<Waiting>, groups_in_flig
         if waiting.recv_many(&mut group, GROUP_ENTRIES_MAX).await == 0 {
             return;
         }
-        let (pool, repeats) = (pool.clone(), repeats.clone());
+        let (pool, duplicate_hint) = (pool.clone(), duplicate_hint.clone());
         tokio::spawn(async move {
-            store(&pool, &repeats, group, groups_in_flight_max).await;
+            store(&pool, &duplicate_hint, group, groups_in_flight_max).await;
             drop(permit);
         });
     }
@@ -164,7 +164,12 @@ async fn gather(pool: Pool, mut waiting: mpsc::Receiver<Waiting>, groups_in_flig
 /// Commits a group and tells everyone in it. One that PostgreSQL refuses for what is in it is halved,
 /// so that a delivery at fault refuses nobody else's. Connections that a restart of PostgreSQL has left behind
 /// refuse nobody either.
-async fn store(pool: &Pool, repeats: &Repeats, group: Vec<Waiting>, connections_max: usize) {
+async fn store(
+    pool: &Pool,
+    duplicate_hint: &DuplicateHint,
+    group: Vec<Waiting>,
+    connections_max: usize,
+) {
     let mut left_behind_max = connections_max;
     let mut groups = vec![group];
     while let Some(mut group) = groups.pop() {
@@ -173,10 +178,10 @@ async fn store(pool: &Pool, repeats: &Repeats, group: Vec<Waiting>, connections_
         if group.is_empty() {
             continue;
         }
-        let mut records: Vec<_> = group.iter().map(|w| w.record.clone()).collect();
-        match commit(pool, repeats, &mut records).await {
+        let records: Vec<_> = group.iter().map(|w| w.record.clone()).collect();
+        match commit(pool, duplicate_hint, &records).await {
             Ok(committed) => confirm(group, &committed),
-            Err(error) if error.remedy() != Remedy::Wait && group.len() > 1 => {
+            Err(error) if error.recovery() != Recovery::Wait && group.len() > 1 => {
                 groups.push(group.split_off(group.len() / 2));
                 groups.push(group);
             }

@@ -1,24 +1,26 @@
 //! The one transaction of the hot path: a batch's ledger rows, projections and audit rows, or nothing.
 
+mod duplicate_hint;
 mod duplicates;
 mod identify;
 mod ledger_rows;
-mod repeats;
 mod settle;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use diesel_async::{AsyncConnection, AsyncPgConnection};
 use futures_util::try_join;
 use harkara_core::entry::EntryRef;
+use harkara_core::ids::EventId;
 use harkara_core::projection::{Projection, project};
 
 use crate::projections;
 pub use crate::projections::Applied;
-use crate::record::{EventRecord, Origin, Verdict};
+use crate::record::{EventRecord, Verdict};
 use crate::statement_times::{StatementTime, collected};
 use crate::{Pool, StorageError};
-pub use repeats::Repeats;
+pub use duplicate_hint::DuplicateHint;
+use identify::{Identified, IdentityMode};
 
 /// A batch whose transaction has committed.
 ///
@@ -28,37 +30,36 @@ pub use repeats::Repeats;
 #[derive(Debug)]
 pub struct CommittedBatch {
     entries: Vec<EntryRef>,
-    outcome: Outcome,
-    untouched: Untouched,
+    effects: Effects,
     statements: Vec<StatementTime>,
 }
 
-/// The positions of a batch's events that had no effect.
-#[derive(Debug, Default)]
-struct Untouched {
-    repeated: HashSet<usize>,
+/// What a transaction did with the records of its batch. Records are known by their positions.
+#[derive(Debug)]
+struct Effects {
+    outcome: Outcome,
+    duplicates: HashSet<usize>,
     superseded: HashSet<usize>,
+    /// Ids that differ from those that the events came under.
+    contested: HashMap<usize, EventId>,
 }
 
-/// What became of a batch's events.
-type Settled = (Outcome, Untouched);
-
-/// What became of a batch's events.
+/// Counts of a batch's events by their outcome.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
     /// Applied to the tables.
     pub processed: usize,
     /// Stored as dead letters.
     pub failed: usize,
-    /// Stored to be tried again.
+    /// Stored for another attempt.
     pub retried: usize,
-    /// Stored to be looked into.
+    /// Stored for a first attempt.
     pub held: usize,
     /// Deliveries of events that were already known, by id or by body: no effect.
     pub duplicates: usize,
-    /// Ledger rows that someone else had settled meanwhile: no effect.
+    /// Ledger rows that someone else had settled in the meantime: no effect.
     pub superseded: usize,
-    /// What the snapshots of the applied events changed.
+    /// Changes by the snapshots of the applied events.
     pub applied: Applied,
 }
 
@@ -69,25 +70,31 @@ impl CommittedBatch {
         &self.entries
     }
 
-    /// What became of the events.
+    /// The counts of its events by outcome.
     #[must_use]
     pub fn outcome(&self) -> Outcome {
-        self.outcome
+        self.effects.outcome
     }
 
     /// Whether the record at a position was a delivery of an event that was already known.
     #[must_use]
-    pub fn is_repeated(&self, at: usize) -> bool {
-        self.untouched.repeated.contains(&at)
+    pub fn is_duplicate(&self, at: usize) -> bool {
+        self.effects.duplicates.contains(&at)
     }
 
-    /// Whether the record at a position was a ledger row that someone else had settled meanwhile.
+    /// Whether the record at a position was a ledger row that someone else had settled in the meantime.
     #[must_use]
     pub fn is_superseded(&self, at: usize) -> bool {
-        self.untouched.superseded.contains(&at)
+        self.effects.superseded.contains(&at)
     }
 
-    /// The times of its statements, in the order of their ends.
+    /// The id under which the event at a position was stored, if it came under the id of another body.
+    #[must_use]
+    pub fn contested_id(&self, at: usize) -> Option<&EventId> {
+        self.effects.contested.get(&at)
+    }
+
+    /// The times of its statements, in the order in which they ended.
     #[must_use]
     pub fn statements(&self) -> &[StatementTime] {
         &self.statements
@@ -96,120 +103,109 @@ impl CommittedBatch {
 
 /// Commits a batch in one transaction.
 ///
-/// Stream entries become ledger rows unless their event is known, by its id or its body's digest;
-/// pending ledger rows are settled unless someone settled them meanwhile. What is left of both is
-/// folded to one row for each entity and merged into the tables. On an error nothing has happened,
-/// except that a commit whose answer was lost may have; committing the same batch again is harmless.
+/// Deliveries become ledger rows unless their event is known, by its id or its body's digest; leased
+/// ledger rows are settled unless someone settled them in the meantime. The events of both are folded to
+/// one row for each entity and merged into the tables. On an error nothing has happened, except that a
+/// commit whose answer was lost may have; committing the same batch again is harmless.
 ///
-/// Unless repeated deliveries are expected, all stream entries are first taken to be new, which saves
-/// asking; where the ledger's uniqueness then refuses one, nothing has happened and the batch asks.
+/// Identities are inserted optimistically unless duplicates are expected, which saves a round trip; on a
+/// conflict nothing has happened and the transaction runs again, this time checking them.
 pub async fn commit(
     pool: &Pool,
-    repeats: &Repeats,
-    records: &mut [EventRecord],
+    hint: &DuplicateHint,
+    records: &[EventRecord],
 ) -> Result<CommittedBatch, StorageError> {
     let entries: Vec<EntryRef> = records
         .iter()
         .filter_map(|record| record.claimed.entry())
         .collect();
     let committing = pool.within("commit", async |connection| {
-        if !repeats.are_expected()
-            && let Some(order) = identify::all_distinct(records)
-        {
+        let mut mode = IdentityMode::choose(hint, records);
+        loop {
             let applied = connection
-                .transaction(async |connection| apply_new(connection, records, &order).await)
+                .transaction(async |connection| apply(connection, records, &mode).await)
                 .await;
             match applied {
-                Err(error) if error.refuses_repeats() => repeats.expect(true),
-                settled => return Ok((settled?, Untouched::default())),
+                Err(error) if mode.is_optimistic() && error.is_identity_conflict() => {
+                    hint.expect_duplicates(true);
+                    mode = IdentityMode::Checked;
+                }
+                applied => return Ok::<_, StorageError>((applied?, mode)),
             }
         }
-        let (outcome, untouched) = connection
-            .transaction(async |connection| apply(connection, records).await)
-            .await?;
-        // Ledger rows say nothing about fresh deliveries.
-        if records.iter().any(identify::is_fresh) {
-            repeats.expect(outcome.duplicates > 0);
-        }
-        Ok::<Settled, StorageError>((outcome, untouched))
     });
-    let (settled, statements) = collected(committing).await;
-    let (outcome, untouched) = settled?;
+    let (committed, statements) = collected(committing).await;
+    let (effects, mode) = committed?;
+    // Ledger rows say nothing about the deliveries to come.
+    if !mode.is_optimistic() && records.iter().any(|record| record.claimed.is_delivery()) {
+        hint.expect_duplicates(effects.outcome.duplicates > 0);
+    }
     Ok(CommittedBatch {
         entries,
-        outcome,
-        untouched,
+        effects,
         statements,
     })
 }
 
-/// Applies stream entries that are all taken to be new, with nothing to wait for in between: PostgreSQL
-/// refuses the transaction if one is not.
-async fn apply_new(
+async fn apply(
     connection: &AsyncPgConnection,
     records: &[EventRecord],
-    order: &[usize],
-) -> Result<Outcome, StorageError> {
-    let all: Vec<usize> = (0..records.len()).collect();
-    let projection = projection_of(records.iter());
-    let ((), (), applied) = try_join!(
-        identify::insert_new(connection, records, order),
-        ledger_rows::insert(connection, records, &all),
-        projections::write(connection, &projection),
-    )?;
-    let mut outcome = Outcome::of(records.iter());
-    outcome.applied = applied;
-    Ok(outcome)
+    mode: &IdentityMode,
+) -> Result<Effects, StorageError> {
+    let (identified, to_insert) = match mode {
+        IdentityMode::Optimistic(order) => (Identified::all_new(records), order.as_slice()),
+        IdentityMode::Checked => (identify::checked(connection, records).await?, &[][..]),
+    };
+    let rows = settle::pending(connection, records).await?;
+    let ours = || identified.new.iter().chain(&rows.settled).copied();
+    let projection = project(ours().filter_map(|at| match &records[at].verdict {
+        Verdict::Project(event) => Some((identified.event_id(records, at), event)),
+        Verdict::Hold | Verdict::Fail { .. } | Verdict::Retry { .. } => None,
+    }));
+
+    let applied = write(connection, records, &identified, to_insert, &projection).await?;
+    let outcome = Outcome {
+        duplicates: identified.duplicates.len(),
+        superseded: rows.superseded.len(),
+        applied,
+        ..Outcome::of(ours().map(|at| &records[at].verdict))
+    };
+    Ok(Effects {
+        outcome,
+        duplicates: identified.duplicates.iter().map(|(at, _)| *at).collect(),
+        superseded: rows.superseded.into_iter().collect(),
+        contested: identified.contested,
+    })
 }
 
-async fn apply(
-    connection: &mut AsyncPgConnection,
-    records: &mut [EventRecord],
-) -> Result<Settled, StorageError> {
-    let identified = identify::fresh(connection, records).await?;
-    let settled = settle::pending(connection, records).await?;
-    let mine: HashSet<usize> = identified.fresh.iter().chain(&settled).copied().collect();
-    let (applied, left): (Vec<_>, Vec<_>) = records
-        .iter()
-        .enumerate()
-        .partition(|(at, _)| mine.contains(at));
-    let applied = || applied.iter().map(|(_, record)| *record);
-    let projection = projection_of(applied());
-    let mut outcome = Outcome::of(applied());
-    let of_ledger = |record: &EventRecord| matches!(record.claimed.origin, Origin::Ledger { .. });
-    let superseded = left.iter().filter(|(_, record)| of_ledger(record));
-    let untouched = Untouched {
-        repeated: identified.repeated.iter().map(|(at, _)| *at).collect(),
-        superseded: superseded.map(|(at, _)| *at).collect(),
-    };
-    outcome.duplicates = untouched.repeated.len();
-    outcome.superseded = untouched.superseded.len();
-
-    if !identified.repeated.is_empty() {
-        // What is counted may be a row of this very batch; and ledger rows are locked before the rows of
-        // entities, here as in a batch that settles rows.
-        ledger_rows::insert(connection, records, &identified.fresh).await?;
-        duplicates::count(connection, records, &identified.repeated).await?;
-        outcome.applied = projections::write(connection, &projection).await?;
-        return Ok((outcome, untouched));
+/// Writes identities that are still to insert, ledger rows and projections.
+async fn write(
+    connection: &AsyncPgConnection,
+    records: &[EventRecord],
+    identified: &Identified,
+    to_insert: &[usize],
+    projection: &Projection,
+) -> Result<Applied, StorageError> {
+    let ledger = ledger_rows::insert(connection, records, identified);
+    let entities = projections::write(connection, projection);
+    if identified.duplicates.is_empty() {
+        // Pipelined: PostgreSQL has the next statement when it is done with one.
+        let identities = identified.insert_optimistically(connection, records, to_insert);
+        let ((), (), applied) = try_join!(identities, ledger, entities)?;
+        return Ok(applied);
     }
-    // All at once: the server has the next statement when it has done with one, and the rows of that one
-    // are laid out meanwhile.
-    let connection = &*connection;
-    let ((), applied) = try_join!(
-        ledger_rows::insert(connection, records, &identified.fresh),
-        projections::write(connection, &projection),
-    )?;
-    outcome.applied = applied;
-    Ok((outcome, untouched))
+    // A duplicate may repeat a row of this very batch; and ledger rows are locked before the rows of
+    // entities, here as in a batch that settles rows.
+    ledger.await?;
+    duplicates::count(connection, records, &identified.duplicates).await?;
+    entities.await
 }
 
 impl Outcome {
-    /// What becomes of records that are this batch's to apply.
-    fn of<'a>(records: impl Iterator<Item = &'a EventRecord>) -> Self {
+    fn of<'a>(verdicts: impl Iterator<Item = &'a Verdict>) -> Self {
         let mut outcome = Self::default();
-        for record in records {
-            match record.verdict {
+        for verdict in verdicts {
+            match verdict {
                 Verdict::Project(_) => outcome.processed += 1,
                 Verdict::Fail { .. } => outcome.failed += 1,
                 Verdict::Retry { .. } => outcome.retried += 1,
@@ -218,11 +214,4 @@ impl Outcome {
         }
         outcome
     }
-}
-
-fn projection_of<'a>(records: impl Iterator<Item = &'a EventRecord>) -> Projection {
-    project(records.filter_map(|record| match &record.verdict {
-        Verdict::Project(event) => Some((&record.claimed.event_id, event)),
-        Verdict::Hold | Verdict::Fail { .. } | Verdict::Retry { .. } => None,
-    }))
 }

@@ -39,25 +39,25 @@ pub enum StorageError {
 
 /// What can be done about a failed commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Remedy {
+pub enum Recovery {
     /// The store is away, busy or unfit: the same work will do later. No event is to blame.
     Wait,
     /// It took too long: less at a time may do. No event is to blame.
-    Halve,
+    Split,
     /// One of the events may be to blame: less at a time finds it.
-    Blame,
+    Isolate,
 }
 
 impl StorageError {
     /// What to do about it. An event may be blamed only for what can be its own doing.
     #[must_use]
-    pub fn remedy(&self) -> Remedy {
+    pub fn recovery(&self) -> Recovery {
         match self {
             Self::Connect(_) | Self::Untrusted(_) | Self::Migration(_) | Self::HolderNotFound => {
-                Remedy::Wait
+                Recovery::Wait
             }
-            Self::TimedOut { .. } => Remedy::Halve,
-            Self::Statement { source, .. } => remedy_of(source),
+            Self::TimedOut { .. } => Recovery::Split,
+            Self::Statement { source, .. } => recovery_after(source),
         }
     }
 
@@ -80,9 +80,9 @@ impl StorageError {
         }
     }
 
-    /// Whether a statement that took every event to be new was refused because one is not. Statements that
-    /// were sent after the refused one are told only that the transaction is aborted.
-    pub(crate) fn refuses_repeats(&self) -> bool {
+    /// Whether an optimistic insert failed because an identity is known. Statements pipelined behind the
+    /// refused one fail because the transaction is aborted.
+    pub(crate) fn is_identity_conflict(&self) -> bool {
         match self {
             Self::Statement {
                 source: DieselError::DatabaseError(kind, told),
@@ -120,7 +120,7 @@ impl StorageError {
     }
 }
 
-fn remedy_of(error: &DieselError) -> Remedy {
+fn recovery_after(error: &DieselError) -> Recovery {
     match error {
         DieselError::BrokenTransactionManager
         | DieselError::AlreadyInTransaction
@@ -132,11 +132,11 @@ fn remedy_of(error: &DieselError) -> Remedy {
             | DatabaseErrorKind::SerializationFailure
             | DatabaseErrorKind::ReadOnlyTransaction,
             _,
-        ) => Remedy::Wait,
+        ) => Recovery::Wait,
         DieselError::DatabaseError(DatabaseErrorKind::Unknown, told) => {
-            remedy_of_message(told.message())
+            recovery_after_message(told.message())
         }
-        _ => Remedy::Blame,
+        _ => Recovery::Isolate,
     }
 }
 
@@ -176,14 +176,14 @@ const TOO_MUCH: [&str; 3] = [
     "invalid memory alloc request size",
 ];
 
-fn remedy_of_message(message: &str) -> Remedy {
+fn recovery_after_message(message: &str) -> Recovery {
     let says = |words: &&str| message.contains(*words);
     if TOO_MUCH.iter().any(says) {
-        Remedy::Halve
+        Recovery::Split
     } else if SERVER_TROUBLE.iter().any(says) {
-        Remedy::Wait
+        Recovery::Wait
     } else {
-        Remedy::Blame
+        Recovery::Isolate
     }
 }
 
@@ -199,38 +199,38 @@ impl From<DieselError> for StorageError {
 
 #[cfg(test)]
 mod tests {
-    use super::{Remedy, remedy_of_message};
+    use super::{Recovery, recovery_after_message};
 
     #[test]
     fn what_postgresql_says_tells_whose_trouble_it_is() {
-        for (message, remedy) in [
+        for (message, recovery) in [
             (
                 "canceling statement due to statement timeout",
-                Remedy::Halve,
+                Recovery::Split,
             ),
-            ("canceling statement due to lock timeout", Remedy::Halve),
-            ("out of memory", Remedy::Halve),
-            ("out of shared memory", Remedy::Wait),
-            ("deadlock detected", Remedy::Wait),
+            ("canceling statement due to lock timeout", Recovery::Split),
+            ("out of memory", Recovery::Split),
+            ("out of shared memory", Recovery::Wait),
+            ("deadlock detected", Recovery::Wait),
             (
                 "terminating connection due to administrator command",
-                Remedy::Wait,
+                Recovery::Wait,
             ),
             (
                 "could not extend file \"base/1/2\": No space left on device",
-                Remedy::Wait,
+                Recovery::Wait,
             ),
-            ("relation \"payment_orders\" does not exist", Remedy::Wait),
+            ("relation \"payment_orders\" does not exist", Recovery::Wait),
             (
                 "index row size 4000 exceeds btree version 4 maximum 2704 for index \"x\"",
-                Remedy::Blame,
+                Recovery::Isolate,
             ),
             (
                 "invalid byte sequence for encoding \"UTF8\": 0x00",
-                Remedy::Blame,
+                Recovery::Isolate,
             ),
         ] {
-            assert_eq!(remedy_of_message(message), remedy, "{message}");
+            assert_eq!(recovery_after_message(message), recovery, "{message}");
         }
     }
 }

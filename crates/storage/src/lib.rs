@@ -1,7 +1,7 @@
-//! The one door to PostgreSQL. SQL lives here and nowhere else; only this crate names diesel.
+//! The only crate that talks to PostgreSQL: SQL and diesel appear nowhere else.
 //!
-//! The modules stand in the order in which they are needed: connect, bring the schema up to date,
-//! commit a batch, ask the ledger, compare what is stored with what was sent, look for what is wrong.
+//! The modules are in the order in which they are needed: connect, migrate the schema, commit a batch,
+//! query and replay the ledger, verify a load, inspect the server and the schema.
 
 mod connect;
 mod error;
@@ -9,8 +9,8 @@ mod pool;
 mod statement;
 mod statement_times;
 
+pub mod durability_risks;
 pub mod migrations;
-pub mod server;
 
 mod projections;
 pub mod record;
@@ -18,10 +18,10 @@ pub mod record;
 pub mod commit;
 pub mod ledger;
 
-pub mod audit;
+pub mod verification;
 
 pub mod inspection;
 
-pub use error::{Remedy, StorageError};
+pub use error::{Recovery, StorageError};
 pub use pool::{Pool, PoolSettings, PoolUse};
 pub use statement_times::StatementTime;

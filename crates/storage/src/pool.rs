@@ -115,10 +115,10 @@ impl Pool {
     }
 
     /// A connection, waited for within the pool's bound.
-    pub(crate) async fn get(&self) -> Result<Lent, StorageError> {
+    pub(crate) async fn get(&self) -> Result<PooledConnection, StorageError> {
         let connection = self.inner.get().await;
         connection
-            .map(|connection| Lent(Some(connection)))
+            .map(|connection| PooledConnection(Some(connection)))
             .map_err(|e| not_connected(reason(&e)))
     }
 
@@ -174,9 +174,9 @@ impl Pool {
 /// Work that is cut off or given up leaves its transaction open. Such a connection is not given back
 /// but closed, so that the server rolls back and frees the locks at once: the pool itself would look
 /// at it only when it lends it again.
-pub(crate) struct Lent(Option<Object<AsyncPgConnection>>);
+pub(crate) struct PooledConnection(Option<Object<AsyncPgConnection>>);
 
-impl Deref for Lent {
+impl Deref for PooledConnection {
     type Target = AsyncPgConnection;
 
     fn deref(&self) -> &AsyncPgConnection {
@@ -184,13 +184,13 @@ impl Deref for Lent {
     }
 }
 
-impl DerefMut for Lent {
+impl DerefMut for PooledConnection {
     fn deref_mut(&mut self) -> &mut AsyncPgConnection {
         self.0.as_mut().expect("it is taken only when dropped")
     }
 }
 
-impl Drop for Lent {
+impl Drop for PooledConnection {
     fn drop(&mut self) {
         if let Some(mut connection) = self.0.take()
             && connection.is_broken()

@@ -53,6 +53,12 @@ impl ClaimedEvent {
         }
     }
 
+    /// Whether it is a delivery, and no row of the ledger yet.
+    #[must_use]
+    pub fn is_delivery(&self) -> bool {
+        !matches!(self.origin, Origin::Ledger { .. })
+    }
+
     /// Attempts to process it, this one included; none is made of what goes to the inbox.
     #[must_use]
     pub fn attempts(&self) -> u32 {

@@ -11,10 +11,10 @@ use harkara_runtime::admin::{Admin, AdminError, AdminServer, Liveness, Probe};
 use harkara_runtime::build_info;
 use harkara_runtime::shutdown::Shutdown;
 use harkara_settings::{Settings, WorkerSettings};
-use harkara_storage::commit::Repeats;
+use harkara_storage::commit::DuplicateHint;
 use harkara_storage::ledger::{self, LeaseBounds};
 use harkara_storage::migrations::{self, SchemaState};
-use harkara_storage::{Pool, PoolSettings, StorageError, server};
+use harkara_storage::{Pool, PoolSettings, StorageError, durability_risks};
 use harkara_streams::backlog::{Latest, Observer};
 use harkara_streams::{ServerProblem, check_server};
 use harkara_telemetry::Metrics;
@@ -124,7 +124,7 @@ impl App {
             connect_timeout: settings.postgres.connect_timeout,
             statement_timeout: settings.postgres.statement_timeout,
         })?;
-        for risk in server::risks(&database).await? {
+        for risk in durability_risks::risks(&database).await? {
             tracing::warn!("{risk}");
         }
         let state: SchemaState = migrations::check(&database).await?;
@@ -149,7 +149,7 @@ impl App {
         let abandon = CancellationToken::new();
         let road = Arc::new(Road {
             database: database.clone(),
-            repeats: Repeats::default(),
+            duplicate_hint: DuplicateHint::default(),
             group: group.clone(),
             acknowledgements: Acknowledgements::new(
                 group,

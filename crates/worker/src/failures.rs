@@ -4,6 +4,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use harkara_core::ids::EventId;
 use harkara_storage::commit::CommittedBatch;
 use harkara_storage::record::{EventRecord, Verdict};
 
@@ -31,9 +32,9 @@ impl Failures {
     pub(crate) fn tell(&self, records: &[EventRecord], batch: &CommittedBatch) {
         let failed = records.iter().enumerate().filter(|(at, record)| {
             let is_failed = matches!(record.verdict, Verdict::Fail { .. } | Verdict::Retry { .. });
-            is_failed && !batch.is_repeated(*at) && !batch.is_superseded(*at)
+            is_failed && !batch.is_duplicate(*at) && !batch.is_superseded(*at)
         });
-        for (_, record) in failed {
+        for (at, record) in failed {
             let mut bound = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             let Some(untold) = bound.line(Instant::now()) else {
                 continue;
@@ -45,7 +46,7 @@ impl Failures {
                     "Events could not be applied and have no line each; the ledger has them all."
                 );
             }
-            line(record);
+            line(record, batch.contested_id(at));
         }
     }
 }
@@ -69,15 +70,16 @@ impl Bound {
     }
 }
 
-fn line(record: &EventRecord) {
+fn line(record: &EventRecord, contested_id: Option<&EventId>) {
     let claimed = &record.claimed;
+    let event_id = contested_id.unwrap_or(&claimed.event_id);
     let ids = claimed.trace.ids();
     // A field whose value is `None` is left out.
     let trace_id = ids.map(|ids| format!("{:032x}", ids.trace_id));
     let span_id = ids.map(|ids| format!("{:016x}", ids.span_id));
     match &record.verdict {
         Verdict::Fail { error } => tracing::error!(
-            event.id = %claimed.event_id,
+            event.id = %event_id,
             event.r#type = %claimed.event_type,
             lane = %claimed.lane,
             endpoint = %claimed.endpoint,
@@ -88,7 +90,7 @@ fn line(record: &EventRecord) {
             "An event is a dead letter."
         ),
         Verdict::Retry { error, after } => tracing::warn!(
-            event.id = %claimed.event_id,
+            event.id = %event_id,
             event.r#type = %claimed.event_type,
             lane = %claimed.lane,
             endpoint = %claimed.endpoint,

@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 use futures_util::FutureExt;
 use harkara_core::entry::EntryRef;
 use harkara_core::retry::{AfterFailure, RetryPolicy, backoff};
-use harkara_storage::commit::{CommittedBatch, Repeats, commit};
+use harkara_storage::commit::{CommittedBatch, DuplicateHint, commit};
 use harkara_storage::ledger::release;
 use harkara_storage::record::{ClaimedEvent, EventRecord, Verdict};
-use harkara_storage::{Pool, Remedy};
+use harkara_storage::{Pool, Recovery};
 use tokio_util::sync::CancellationToken;
 
 use crate::acknowledge::Acknowledgements;
@@ -35,7 +35,7 @@ const WAITS_UNTIL_ERROR: u32 = 5;
 /// What the road leads through.
 pub(crate) struct Road {
     pub(crate) database: Pool,
-    pub(crate) repeats: Repeats,
+    pub(crate) duplicate_hint: DuplicateHint,
     pub(crate) group: Arc<Group>,
     pub(crate) acknowledgements: Acknowledgements,
     pub(crate) held: Arc<Held>,
@@ -115,7 +115,7 @@ impl Road {
         let mut batches = vec![records];
         let mut waits = 0;
         while let Some(mut records) = batches.pop() {
-            match self.commit_patiently(&mut records).await {
+            match self.commit_patiently(&records).await {
                 Ok(Some(committed)) => self.finish(&records, committed, trail).await,
                 Ok(None) => {}
                 Err(error) if records.len() > 1 => {
@@ -161,10 +161,7 @@ impl Road {
     /// Commits, waiting while the store is away. `None` where leased rows were released instead, to come
     /// due again. `Err` where smaller batches are called for; for a lone event that means that it is at
     /// fault.
-    async fn commit_patiently(
-        &self,
-        records: &mut [EventRecord],
-    ) -> Result<Option<Commit>, String> {
+    async fn commit_patiently(&self, records: &[EventRecord]) -> Result<Option<Commit>, String> {
         let mut waits = 0;
         // What looks like an event's fault may be a server that is going down: once more.
         let mut suspected = false;
@@ -221,9 +218,9 @@ impl Road {
         }
     }
 
-    async fn try_commit(&self, records: &mut [EventRecord]) -> Result<Commit, Failure> {
+    async fn try_commit(&self, records: &[EventRecord]) -> Result<Commit, Failure> {
         let from = Instant::now();
-        match AssertUnwindSafe(commit(&self.database, &self.repeats, records))
+        match AssertUnwindSafe(commit(&self.database, &self.duplicate_hint, records))
             .catch_unwind()
             .await
         {
@@ -231,10 +228,10 @@ impl Road {
                 batch,
                 times: (from, Instant::now()),
             }),
-            Ok(Err(error)) => Err(match error.remedy() {
-                Remedy::Wait => Failure::Away(error.full()),
-                Remedy::Halve => Failure::TooMuch(error.full()),
-                Remedy::Blame => Failure::AtFault(error.full()),
+            Ok(Err(error)) => Err(match error.recovery() {
+                Recovery::Wait => Failure::Away(error.full()),
+                Recovery::Split => Failure::TooMuch(error.full()),
+                Recovery::Isolate => Failure::AtFault(error.full()),
             }),
             Err(panic) => Err(Failure::AtFault(format!(
                 "panicked while projecting: {}",

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
 use harkara_core::durability::Durability;
+use harkara_core::ids::EventId;
 use harkara_core::lane::CONSUMER_GROUP;
 use harkara_runtime::clock;
 use harkara_storage::StatementTime;
@@ -32,9 +33,17 @@ pub(crate) struct Trail {
 
 /// What is kept of a committed batch beyond its acknowledgement.
 pub(crate) struct Kept {
-    /// Positions of the events whose traces are kept, and whether each was known before.
-    events: Vec<(usize, bool)>,
+    events: Vec<KeptEvent>,
     statements: Vec<StatementTime>,
+}
+
+/// An event whose trace is kept.
+struct KeptEvent {
+    /// Its position in the batch.
+    at: usize,
+    is_duplicate: bool,
+    /// Its id, where it came under the id of another body.
+    contested_id: Option<EventId>,
 }
 
 /// What comes after the decoding, for a batch and for each of its events.
@@ -74,7 +83,9 @@ impl Trail {
 impl Kept {
     /// The id of the trace of the record at a position, where it is kept.
     pub(crate) fn trace_id(&self, at: usize, record: &EventRecord) -> Option<String> {
-        self.events.binary_search_by_key(&at, |(at, _)| *at).ok()?;
+        self.events
+            .binary_search_by_key(&at, |event| event.at)
+            .ok()?;
         let ids = record.claimed.trace.ids()?;
         Some(format!("{:032x}", ids.trace_id))
     }
@@ -86,7 +97,11 @@ impl Trails {
         self.tracer.is_on().then(|| {
             let of_events = records.iter().enumerate();
             let is_kept = |(at, record): (usize, &EventRecord)| {
-                self.keeps(record).then(|| (at, batch.is_repeated(at)))
+                self.keeps(record).then(|| KeptEvent {
+                    at,
+                    is_duplicate: batch.is_duplicate(at),
+                    contested_id: batch.contested_id(at).cloned(),
+                })
             };
             Kept {
                 events: of_events.filter_map(is_kept).collect(),
@@ -109,8 +124,8 @@ impl Trails {
         }
         let steps = [(COMMIT, committed), (ACKNOWLEDGE, acknowledged)];
         let batch = SpanIds::root();
-        for &(at, is_repeated) in &kept.events {
-            self.event(trail, &records[at], is_repeated, steps, batch);
+        for event in &kept.events {
+            self.event(trail, &records[event.at], event, steps, batch);
         }
         self.batch(trail, records, kept, steps, batch);
     }
@@ -132,7 +147,7 @@ impl Trails {
         &self,
         trail: &Trail,
         record: &EventRecord,
-        is_repeated: bool,
+        kept: &KeptEvent,
         steps: Steps,
         batch: SpanIds,
     ) {
@@ -162,11 +177,17 @@ impl Trails {
                 "messaging.message.body.size",
                 i64::try_from(claimed.body.len()).unwrap_or(i64::MAX),
             )
-            .with("harkara.event.id", claimed.event_id.to_string())
+            .with(
+                "harkara.event.id",
+                kept.contested_id
+                    .as_ref()
+                    .unwrap_or(&claimed.event_id)
+                    .to_string(),
+            )
             .with("harkara.event.type", claimed.event_type.to_string())
             .with("harkara.endpoint", claimed.endpoint.to_string())
             .with("harkara.attempt", i64::from(claimed.attempts()))
-            .with("harkara.outcome", outcome(record, is_repeated))
+            .with("harkara.outcome", outcome(record, kept.is_duplicate))
             .with_some(
                 "harkara.durability",
                 claimed.durability.map(Durability::as_str),
@@ -195,8 +216,8 @@ impl Trails {
     ) {
         let times = (trail.claimed, steps[1].1.1);
         let span = trail.span("batch", SpanKind::Consumer, batch, times);
-        let linked = kept.events.iter().fold(span, |span, &(at, _)| {
-            span.linked_to(&records[at].claimed.trace)
+        let linked = kept.events.iter().fold(span, |span, event| {
+            span.linked_to(&records[event.at].claimed.trace)
         });
         let n_events = i64::try_from(records.len()).unwrap_or(i64::MAX);
         self.tracer.record(
@@ -259,8 +280,8 @@ impl Trails {
     }
 }
 
-fn outcome(record: &EventRecord, is_repeated: bool) -> &'static str {
-    if is_repeated {
+fn outcome(record: &EventRecord, is_duplicate: bool) -> &'static str {
+    if is_duplicate {
         return "duplicate";
     }
     match record.verdict {

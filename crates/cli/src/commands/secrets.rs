@@ -7,7 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use clap::Args;
 use harkara_core::secret::Fingerprint;
 use harkara_settings::Settings;
-use harkara_storage::Remedy;
+use harkara_storage::Recovery;
 use harkara_storage::ledger::{self, SecretUse};
 use serde::Serialize;
 
@@ -73,7 +73,7 @@ pub(crate) async fn run(settings: &Settings, options: &SecretsOptions) -> anyhow
     let now = now();
     let since = now - TimeDelta::days(options.days.into());
     let uses = match ledger::secret_uses(&pool, since).await {
-        Err(error) if error.remedy() == Remedy::Halve => {
+        Err(error) if error.recovery() == Recovery::Split => {
             return Err(error).context(
                 "the ledger holds too many events to count them in time; ask for fewer --days, or raise \
                  postgres.statement_timeout_ms (HARKARA__POSTGRES__STATEMENT_TIMEOUT_MS)",

@@ -10,7 +10,7 @@ use harkara_core::signature::sign;
 use harkara_core::time::ReceivedAt;
 use harkara_core::trace::TraceContext;
 use harkara_simulator::Bodies;
-use harkara_storage::commit::{Repeats, commit};
+use harkara_storage::commit::{DuplicateHint, commit};
 use harkara_storage::record::{ClaimedEvent, EventRecord, Origin, Verdict};
 use harkara_testkit::TestDatabase;
 
@@ -72,10 +72,10 @@ fn record(event_id: &str, body: Vec<u8>, seconds: i64) -> EventRecord {
 }
 
 /// A migrated database with these rows.
-pub(crate) async fn database_with(mut records: Vec<EventRecord>) -> TestDatabase {
+pub(crate) async fn database_with(records: Vec<EventRecord>) -> TestDatabase {
     let database = TestDatabase::migrated().await;
     let n_records = records.len();
-    let committed = commit(&database.pool(), &Repeats::default(), &mut records)
+    let committed = commit(&database.pool(), &DuplicateHint::default(), &records)
         .await
         .unwrap();
     assert_eq!(committed.entries().len(), n_records);

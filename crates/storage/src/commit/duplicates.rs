@@ -1,22 +1,22 @@
-//! Deliveries of events that are known already.
+//! Deliveries of events that are already known.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
-use super::identify::Known;
+use super::identify::KnownEvent;
 use crate::StorageError;
 use crate::record::EventRecord;
 use crate::statement::{Rows, SqlText, Statement};
 use crate::statement_times::Named;
 
-/// Counts further deliveries on the rows of the events that they repeat. Rows are locked in order of
-/// their keys. A row that retention has removed is passed over.
+/// Counts duplicates on the rows of the events that they repeat. Rows are locked in order of their keys.
+/// A row that retention has removed is skipped.
 pub(super) async fn count(
-    connection: &mut AsyncPgConnection,
+    connection: &AsyncPgConnection,
     records: &[EventRecord],
-    repeated: &[(usize, Known)],
+    duplicates: &[(usize, KnownEvent)],
 ) -> Result<(), StorageError> {
     static TEXT: LazyLock<SqlText> = LazyLock::new(|| {
         SqlText::cut(
@@ -35,7 +35,7 @@ pub(super) async fn count(
         )
     });
     let mut counts: BTreeMap<(&str, i64), (i64, i64)> = BTreeMap::new();
-    for (at, known) in repeated {
+    for (at, known) in duplicates {
         let (same_id, other_id) = counts
             .entry((known.event_id.as_str(), known.created_at_micros))
             .or_default();
@@ -45,9 +45,6 @@ pub(super) async fn count(
             *other_id += 1;
         }
     }
-    if counts.is_empty() {
-        return Ok(());
-    }
     let columns = Rows::of(&counts)
         .text("id", |((id, _), _)| Some(*id))
         .bigint("us", |((_, micros), _)| Some(*micros))
@@ -55,7 +52,7 @@ pub(super) async fn count(
         .bigint("other_id", |(_, (_, other_id))| Some(*other_id))
         .columns();
     Statement::<()>::new(&TEXT, columns)
-        .execute(connection)
+        .execute(&mut &*connection)
         .named("count duplicates")
         .await?;
     Ok(())

@@ -8,6 +8,7 @@ use harkara_core::ids::AccountId;
 use harkara_core::secret::Fingerprint;
 use harkara_core::time::EventTime;
 
+use super::identify::Identified;
 use crate::StorageError;
 use crate::record::EventRecord;
 use crate::statement::{Rows, SqlText, Statement};
@@ -17,7 +18,7 @@ use crate::statement_times::Named;
 pub(super) async fn insert(
     connection: &AsyncPgConnection,
     records: &[EventRecord],
-    at: &[usize],
+    identified: &Identified,
 ) -> Result<(), StorageError> {
     static TEXT: LazyLock<SqlText> = LazyLock::new(|| {
         SqlText::cut(
@@ -32,37 +33,44 @@ pub(super) async fn insert(
              FROM ({}) AS i",
         )
     });
-    if at.is_empty() {
+    if identified.new.is_empty() {
         return Ok(());
     }
-    let columns = Rows::of(at.iter().map(|&at| &records[at]))
-        .text("id", |r| Some(r.claimed.event_id.as_str()))
-        .text("event_type", |r| Some(&r.claimed.event_type))
-        .text("account_id", |r| {
+    let new = identified.new.iter();
+    let columns = Rows::of(new.map(|&at| (&records[at], identified.event_id(records, at))))
+        .text("id", |(_, event_id)| Some(event_id.as_str()))
+        .text("event_type", |(r, _)| Some(&r.claimed.event_type))
+        .text("account_id", |(r, _)| {
             r.account_id.as_ref().map(AccountId::as_str)
         })
-        .text("endpoint", |r| Some(&r.claimed.endpoint))
-        .text("lane", |r| Some(r.claimed.lane.as_str()))
-        .text("status", |r| Some(r.verdict.status()))
-        .text("signature", |r| Some(&r.claimed.signature))
-        .text("error", |r| r.verdict.error())
-        .text("traceparent", |r| not_empty(&r.claimed.trace.traceparent))
-        .text("tracestate", |r| not_empty(&r.claimed.trace.tracestate))
-        .text("durability", |r| {
+        .text("endpoint", |(r, _)| Some(&r.claimed.endpoint))
+        .text("lane", |(r, _)| Some(r.claimed.lane.as_str()))
+        .text("status", |(r, _)| Some(r.verdict.status()))
+        .text("signature", |(r, _)| Some(&r.claimed.signature))
+        .text("error", |(r, _)| r.verdict.error())
+        .text("traceparent", |(r, _)| {
+            not_empty(&r.claimed.trace.traceparent)
+        })
+        .text("tracestate", |(r, _)| {
+            not_empty(&r.claimed.trace.tracestate)
+        })
+        .text("durability", |(r, _)| {
             r.claimed.durability.map(Durability::as_str)
         })
-        .text("secret_fingerprint", |r| {
+        .text("secret_fingerprint", |(r, _)| {
             r.claimed
                 .secret_fingerprint
                 .as_ref()
                 .map(Fingerprint::as_str)
         })
-        .bytes("body", |r| &r.claimed.body)
-        .bytes("sha", |r| &r.claimed.body_sha256)
-        .bigint("occurred_at", |r| r.occurred_at.map(EventTime::seconds))
-        .bigint("ms", |r| Some(r.claimed.received_at.millis()))
-        .bigint("attempts", |r| Some(r.claimed.attempts().into()))
-        .bigint("retry_ms", |r| r.verdict.retry_after_millis())
+        .bytes("body", |(r, _)| &r.claimed.body)
+        .bytes("sha", |(r, _)| &r.claimed.body_sha256)
+        .bigint("occurred_at", |(r, _)| {
+            r.occurred_at.map(EventTime::seconds)
+        })
+        .bigint("ms", |(r, _)| Some(r.claimed.received_at.millis()))
+        .bigint("attempts", |(r, _)| Some(r.claimed.attempts().into()))
+        .bigint("retry_ms", |(r, _)| r.verdict.retry_after_millis())
         .columns();
     Statement::<()>::new(&TEXT, columns)
         .execute(&mut &*connection)

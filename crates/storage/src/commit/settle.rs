@@ -1,6 +1,6 @@
 //! The end of a retry or a replay: a pending ledger row becomes what its verdict says.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::sync::LazyLock;
 
 use diesel::sql_types::Text;
@@ -13,13 +13,21 @@ use crate::record::{EventRecord, Origin};
 use crate::statement::{Rows, SqlText, Statement};
 use crate::statement_times::Named;
 
-/// Settles the batch's ledger rows; gives the positions of those that were still this lease's.
-///
-/// A row that was settled, replayed or leased again since is left alone: a late commit changes nothing.
+/// The positions of a batch's ledger rows.
+#[derive(Default)]
+pub(super) struct LedgerRows {
+    /// Those whose lease still held.
+    pub(super) settled: Vec<usize>,
+    /// Those that were settled, replayed or leased again since.
+    pub(super) superseded: Vec<usize>,
+}
+
+/// Settles the batch's ledger rows, except those that are no longer this lease's: a late commit changes
+/// nothing.
 pub(super) async fn pending(
-    connection: &mut AsyncPgConnection,
+    connection: &AsyncPgConnection,
     records: &[EventRecord],
-) -> Result<Vec<usize>, StorageError> {
+) -> Result<LedgerRows, StorageError> {
     static TEXT: LazyLock<SqlText> = LazyLock::new(|| {
         SqlText::cut(
             "WITH verdict AS (\
@@ -54,7 +62,7 @@ pub(super) async fn pending(
         })
         .collect();
     if leased.is_empty() {
-        return Ok(Vec::new());
+        return Ok(LedgerRows::default());
     }
     let columns = Rows::of(&leased)
         .text("id", |(_, r, ..)| Some(r.claimed.event_id.as_str()))
@@ -72,15 +80,16 @@ pub(super) async fn pending(
         })
         .columns();
     let settled: Vec<String> = Statement::<Text>::new(&TEXT, columns)
-        .load(connection)
+        .load(&mut &*connection)
         .named("settle ledger rows")
         .await?;
-    let positions: HashMap<&str, usize> = leased
-        .iter()
-        .map(|(at, record, _, _)| (record.claimed.event_id.as_str(), *at))
-        .collect();
-    Ok(settled
-        .iter()
-        .filter_map(|id| positions.get(id.as_str()).copied())
-        .collect())
+    let settled: HashSet<&str> = settled.iter().map(String::as_str).collect();
+    let (settled, superseded): (Vec<_>, Vec<_>) = leased
+        .into_iter()
+        .partition(|(_, record, ..)| settled.contains(record.claimed.event_id.as_str()));
+    let positions = |rows: Vec<(usize, _, _, _)>| rows.into_iter().map(|(at, ..)| at).collect();
+    Ok(LedgerRows {
+        settled: positions(settled),
+        superseded: positions(superseded),
+    })
 }

@@ -2,7 +2,7 @@
 
 use harkara_simulator::SimulatedEvent;
 use harkara_storage::Pool;
-use harkara_storage::commit::{self, Outcome, Repeats};
+use harkara_storage::commit::{self, DuplicateHint, Outcome};
 use harkara_testkit::TestDatabase;
 
 use crate::records::{all_claimed, bodies, commit, deliver, event, payment};
@@ -72,7 +72,7 @@ async fn a_repeated_delivery_is_counted_and_changes_no_table() {
 #[tokio::test]
 async fn what_the_last_batch_repeated_changes_no_outcome_of_the_next() {
     let (db, mut bodies) = (TestDatabase::migrated().await, bodies());
-    let (pool, repeats) = (db.pool(), Repeats::default());
+    let (pool, hint) = (db.pool(), DuplicateHint::default());
     let events: Vec<_> = (0..6).map(|_| bodies.event("payment.captured")).collect();
     // A batch of new events; one with a repetition, taken to be new; one, and then a new one, of which
     // repetitions are expected; and one taken to be new again.
@@ -83,8 +83,8 @@ async fn what_the_last_batch_repeated_changes_no_outcome_of_the_next() {
         (&events[4..5], 1, 0),
         (&events[3..6], 1, 2),
     ] {
-        let mut batch = all_claimed(batch);
-        let committed = commit::commit(&pool, &repeats, &mut batch).await.unwrap();
+        let batch = all_claimed(batch);
+        let committed = commit::commit(&pool, &hint, &batch).await.unwrap();
         let outcome = committed.outcome();
         assert_eq!(
             (outcome.processed, outcome.duplicates),

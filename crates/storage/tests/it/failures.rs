@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use harkara_core::secret::Secret;
 use harkara_storage::commit::Outcome;
-use harkara_storage::{Pool, PoolSettings, Remedy};
+use harkara_storage::{Pool, PoolSettings, Recovery};
 use harkara_testkit::{TestDatabase, wait_until};
 
 use crate::records::{all_claimed, bodies, commit, deliver, payment};
@@ -58,7 +58,7 @@ async fn one_row_that_the_database_refuses_undoes_the_whole_batch_which_is_then_
     let error = commit(&pool, all_claimed([&one, &poison, &two]))
         .await
         .unwrap_err();
-    assert_eq!(error.remedy(), Remedy::Blame);
+    assert_eq!(error.recovery(), Recovery::Isolate);
     assert!(
         error.full().contains("payment_transactions"),
         "{}",
@@ -70,8 +70,8 @@ async fn one_row_that_the_database_refuses_undoes_the_whole_batch_which_is_then_
         commit(&pool, all_claimed([&poison]))
             .await
             .unwrap_err()
-            .remedy(),
-        Remedy::Blame
+            .recovery(),
+        Recovery::Isolate
     );
     assert_eq!(deliver(&pool, &[&one, &two]).await.processed, 2);
 }
@@ -88,7 +88,7 @@ async fn a_server_that_is_away_is_waited_for() {
     )
     .await
     .unwrap_err();
-    assert_eq!(error.remedy(), Remedy::Wait, "{}", error.full());
+    assert_eq!(error.recovery(), Recovery::Wait, "{}", error.full());
 }
 
 #[tokio::test]
@@ -105,7 +105,7 @@ async fn a_connection_that_the_server_ends_is_waited_for_and_the_batch_then_comm
     db.execute(&format!("SELECT pg_terminate_backend({pid}); ROLLBACK"))
         .await;
     let error = committing.await.unwrap().unwrap_err();
-    assert_eq!(error.remedy(), Remedy::Wait, "{}", error.full());
+    assert_eq!(error.recovery(), Recovery::Wait, "{}", error.full());
     assert_eq!(db.value::<i64>(EVERYTHING).await, 0);
 
     assert_eq!(deliver(&pool, &[&event]).await.processed, 1);
@@ -144,7 +144,7 @@ async fn a_commit_that_was_cut_off_leaves_no_transaction_open() {
     let event = payment("evt", "pay_1", "captured", 10);
     db.execute("BEGIN; LOCK TABLE audit_logs").await;
     let error = commit(&pool, all_claimed([&event])).await.unwrap_err();
-    assert_eq!(error.remedy(), Remedy::Halve, "{}", error.full());
+    assert_eq!(error.recovery(), Recovery::Split, "{}", error.full());
     db.execute("ROLLBACK").await;
     assert_eq!(db.value::<i64>(EVERYTHING).await, 0);
     assert_eq!(deliver(&pool, &[&event]).await.processed, 1);
@@ -233,7 +233,7 @@ async fn a_pool_with_no_free_connection_is_waited_for() {
     )
     .await
     .unwrap_err();
-    assert_eq!(error.remedy(), Remedy::Wait, "{}", error.full());
+    assert_eq!(error.recovery(), Recovery::Wait, "{}", error.full());
     db.execute("ROLLBACK").await;
     assert_eq!(holding.await.unwrap().unwrap().outcome().processed, 1);
 }
@@ -256,7 +256,7 @@ async fn sessions_of_a_database_that_only_read_for_a_while_are_not_kept() {
         commit(&pool, all_claimed([&event]))
     );
     for refused in [both.0, both.1] {
-        assert_eq!(refused.unwrap_err().remedy(), Remedy::Wait);
+        assert_eq!(refused.unwrap_err().recovery(), Recovery::Wait);
     }
     db.execute(&only_reads("RESET default_transaction_read_only"))
         .await;

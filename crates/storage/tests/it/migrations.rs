@@ -212,7 +212,9 @@ async fn a_database_that_confirms_commits_too_early_is_made_to_wait() {
 async fn settings_under_which_a_commit_may_be_lost_are_told() {
     // The test server waits for no disk.
     let db = TestDatabase::migrated().await;
-    let risks = harkara_storage::server::risks(&db.pool()).await.unwrap();
+    let risks = harkara_storage::durability_risks::risks(&db.pool())
+        .await
+        .unwrap();
     let told: Vec<String> = risks.iter().map(ToString::to_string).collect();
     assert!(
         told.iter().any(|risk| risk.contains("fsync = off")),

@@ -16,7 +16,7 @@ use harkara_core::trace::TraceContext;
 use harkara_simulator::{Bodies, SimulatedEvent};
 use harkara_storage::Pool;
 use harkara_storage::StorageError;
-use harkara_storage::commit::{self, CommittedBatch, Outcome, Repeats};
+use harkara_storage::commit::{self, CommittedBatch, DuplicateHint, Outcome};
 use harkara_storage::ledger::LeaseBounds;
 use harkara_storage::record::{ClaimedEvent, EventRecord, Origin, Verdict};
 
@@ -141,7 +141,7 @@ fn judged(body: &[u8]) -> (Option<Head>, Verdict) {
 /// Commits a batch that is not needed any more.
 pub(crate) async fn commit(
     pool: &Pool,
-    mut batch: Vec<EventRecord>,
+    batch: Vec<EventRecord>,
 ) -> Result<CommittedBatch, StorageError> {
-    commit::commit(pool, &Repeats::default(), &mut batch).await
+    commit::commit(pool, &DuplicateHint::default(), &batch).await
 }

@@ -121,7 +121,7 @@ impl EventCounters {
 
 /// The position of what became of an event in [`OUTCOMES`].
 fn outcome(batch: &CommittedBatch, at: usize, record: &EventRecord) -> usize {
-    if batch.is_repeated(at) {
+    if batch.is_duplicate(at) {
         return DUPLICATE;
     }
     if batch.is_superseded(at) {

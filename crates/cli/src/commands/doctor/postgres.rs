@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use harkara_runtime::clock::{Skew, skew_of};
 use harkara_settings::{PostgresSettings, Settings};
+use harkara_storage::durability_risks::{Risk, risks};
 use harkara_storage::inspection::{self, ServerState, server_state};
-use harkara_storage::server::{Risk, risks};
 use harkara_storage::{Pool, StorageError};
 use tokio::time::timeout;
 

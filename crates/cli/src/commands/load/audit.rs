@@ -14,7 +14,7 @@ use chrono::DateTime;
 use harkara_core::delivery::body_sha256;
 use harkara_core::time::ReceivedAt;
 use harkara_load::{Corpus, Fate};
-use harkara_storage::{Pool, StorageError, audit, ledger};
+use harkara_storage::{Pool, StorageError, ledger, verification};
 use serde::Serialize;
 
 use super::progress::Progress;
@@ -124,16 +124,16 @@ async fn compare(
         let ids: Vec<&str> = chunk.iter().map(|sent| sent.event_id).collect();
         let digests: Vec<&[u8]> = chunk.iter().map(|sent| &sent.digest[..]).collect();
         let stored = reading
-            .read(async || audit::stored_events(pool, &ids).await)
+            .read(async || verification::stored_events(pool, &ids).await)
             .await?;
         let identities = reading
-            .read(async || audit::identities(pool, &ids, &digests).await)
+            .read(async || verification::identities(pool, &ids, &digests).await)
             .await?;
         let repeated = reading
-            .read(async || audit::repeated_changes(pool, &ids).await)
+            .read(async || verification::duplicate_changes(pool, &ids).await)
             .await?;
         let history = reading
-            .read(async || audit::history_rows(pool, &ids).await)
+            .read(async || verification::history_rows(pool, &ids).await)
             .await?;
         let processed = findings.compare_ledger(chunk, &stored);
         let settled: HashSet<&str> = stored
@@ -164,7 +164,7 @@ async fn compare(
         .expect("the clock's times lie between 1970 and 2100")
         - CLOCKS_APART_MAX;
     let repeated = reading
-        .read(async || audit::repeated_bodies(pool, since).await)
+        .read(async || verification::duplicate_bodies(pool, since).await)
         .await?;
     findings.compare_bodies(sent, &repeated);
     for expected in effects.rows() {
@@ -172,7 +172,7 @@ async fn compare(
             let kinds: Vec<&str> = chunk.iter().map(|row| row.entity_type.as_str()).collect();
             let ids: Vec<&str> = chunk.iter().map(|row| row.entity_id.as_str()).collect();
             let found = reading
-                .read(async || audit::merged_rows(pool, expected.table, &kinds, &ids).await)
+                .read(async || verification::merged_rows(pool, expected.table, &kinds, &ids).await)
                 .await?;
             findings.compare_merged(expected.table, chunk, &found);
         }

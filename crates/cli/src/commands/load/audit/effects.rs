@@ -9,7 +9,7 @@ use harkara_core::money::MinorUnits;
 use harkara_core::projection::{Merge, Projection, Snapshot, merge, project};
 use harkara_core::text::Text;
 use harkara_load::Corpus;
-use harkara_storage::audit::{MergedRow, MergedTable};
+use harkara_storage::verification::{MergedRow, MergedTable};
 
 type Rows<T> = BTreeMap<(Text, Text), Snapshot<T>>;
 

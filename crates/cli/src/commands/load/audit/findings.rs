@@ -3,10 +3,10 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use harkara_core::projection::Projection;
-use harkara_storage::audit::{
-    HISTORY_TABLES, HistoryRow, Identity, MergedRow, MergedTable, RepeatedChange, StoredEvent,
-};
 use harkara_storage::ledger::Change;
+use harkara_storage::verification::{
+    DuplicateChange, HISTORY_TABLES, HistoryRow, Identity, MergedRow, MergedTable, StoredEvent,
+};
 
 use super::Audit;
 
@@ -144,9 +144,9 @@ impl Findings {
     }
 
     /// No change of status may be told twice.
-    pub(super) fn compare_changes(&mut self, repeated: &[RepeatedChange]) {
+    pub(super) fn compare_changes(&mut self, repeated: &[DuplicateChange]) {
         for change in repeated {
-            let RepeatedChange {
+            let DuplicateChange {
                 event_id,
                 entity_type,
                 entity_id,

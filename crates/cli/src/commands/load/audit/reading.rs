@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use harkara_storage::{Pool, StorageError, audit};
+use harkara_storage::{Pool, StorageError, verification};
 use tokio::signal::ctrl_c;
 use tokio::time::sleep;
 
@@ -97,7 +97,7 @@ impl<'a> Reading<'a> {
             let to = waiting.len().min(from + ASKED_AT_ONCE_MAX);
             let asked = &waiting[from..to];
             let settled = self
-                .read(async || audit::settled_events(self.pool, asked).await)
+                .read(async || verification::settled_events(self.pool, asked).await)
                 .await?;
             let settled: HashSet<&str> = settled.iter().map(String::as_str).collect();
             let n_asked = asked.len();

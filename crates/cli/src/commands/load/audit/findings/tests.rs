@@ -1,5 +1,7 @@
-use harkara_storage::audit::{Identity, MergedRow, MergedTable, RepeatedChange, StoredEvent};
 use harkara_storage::ledger::Change;
+use harkara_storage::verification::{
+    DuplicateChange, Identity, MergedRow, MergedTable, StoredEvent,
+};
 
 use super::super::Audit;
 use super::{FAULTS_TOLD_MAX, Findings, Sent};
@@ -169,7 +171,7 @@ fn a_body_under_another_id_and_a_second_body_under_an_id_are_doubled() {
 
 #[test]
 fn a_change_that_is_told_twice_is_doubled() {
-    let change = RepeatedChange {
+    let change = DuplicateChange {
         event_id: "a".to_owned(),
         entity_type: "payment".to_owned(),
         entity_id: "pay_1".to_owned(),

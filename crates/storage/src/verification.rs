@@ -1,7 +1,7 @@
 //! Questions of an audit: what the tables hold of events and entities that are known by their ids.
 //!
 //! Whoever asks gives at most some thousand ids at a time, and compares the answers with what was sent.
-//! Every question but [`repeated_bodies`] relies on a primary key or an index by event.
+//! Every question but [`duplicate_bodies`] relies on a primary key or an index by event.
 
 use chrono::{DateTime, Utc};
 use diesel::sql_types::{Array, BigInt, Binary, Bool, Nullable, Text, Timestamptz};
@@ -118,7 +118,7 @@ struct Digest {
 
 /// The digests that more than one ledger row has, among the rows received since a time. Reads them all,
 /// by the index on `created_at`.
-pub async fn repeated_bodies(
+pub async fn duplicate_bodies(
     pool: &Pool,
     since: DateTime<Utc>,
 ) -> Result<Vec<Vec<u8>>, StorageError> {
@@ -138,7 +138,7 @@ pub async fn repeated_bodies(
 
 /// A change of an entity's status that is told more than once.
 #[derive(Clone, Debug, PartialEq, Eq, QueryableByName)]
-pub struct RepeatedChange {
+pub struct DuplicateChange {
     /// The event that made it.
     #[diesel(sql_type = Text)]
     pub event_id: String,
@@ -154,10 +154,10 @@ pub struct RepeatedChange {
 }
 
 /// The changes of status by some events that are told more than once for an entity.
-pub async fn repeated_changes(
+pub async fn duplicate_changes(
     pool: &Pool,
     event_ids: &[&str],
-) -> Result<Vec<RepeatedChange>, StorageError> {
+) -> Result<Vec<DuplicateChange>, StorageError> {
     pool.within("read audit rows", async |connection| {
         sql_query(
             "SELECT razorpay_event_id AS event_id, entity_type, entity_id, count(*) AS rows \
