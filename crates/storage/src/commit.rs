@@ -186,19 +186,20 @@ async fn write(
     to_insert: &[usize],
     projection: &Projection,
 ) -> Result<Applied, StorageError> {
-    let ledger = ledger_rows::insert(connection, records, identified);
-    let entities = projections::write(connection, projection);
     if identified.duplicates.is_empty() {
         // Pipelined: PostgreSQL has the next statement when it is done with one.
-        let identities = identified.insert_optimistically(connection, records, to_insert);
-        let ((), (), applied) = try_join!(identities, ledger, entities)?;
+        let ((), (), applied) = try_join!(
+            identified.insert_optimistically(connection, records, to_insert),
+            ledger_rows::insert(connection, records, identified),
+            projections::write(connection, projection),
+        )?;
         return Ok(applied);
     }
     // A duplicate may repeat a row of this very batch; and ledger rows are locked before the rows of
     // entities, here as in a batch that settles rows.
-    ledger.await?;
+    ledger_rows::insert(connection, records, identified).await?;
     duplicates::count(connection, records, &identified.duplicates).await?;
-    entities.await
+    projections::write(connection, projection).await
 }
 
 impl Outcome {
