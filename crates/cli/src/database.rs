@@ -1,10 +1,11 @@
 //! The database, as every command meets it: reachable, and with a schema that this binary knows.
 
 use anyhow::{Context, bail};
+use harkara_core::causes::with_causes;
 use harkara_core::secret::Secret;
 use harkara_settings::PostgresSettings;
 use harkara_storage::migrations;
-use harkara_storage::{Pool, PoolSettings, StorageError};
+use harkara_storage::{ConnectError, Pool, PoolSettings, StorageError};
 
 /// Connections of one command: it asks one thing after another.
 const CONNECTIONS_MAX: usize = 2;
@@ -15,7 +16,7 @@ pub(crate) async fn open(settings: &PostgresSettings) -> anyhow::Result<Pool> {
     let state = migrations::check(&pool)
         .await
         .context("the schema cannot be checked")?;
-    match state.fault() {
+    match state.problem() {
         None => Ok(pool),
         Some(fault) => bail!(fault),
     }
@@ -38,12 +39,12 @@ pub(crate) async fn reach(settings: &PostgresSettings) -> anyhow::Result<Pool> {
     let pool = lay_out(settings)?;
     match pool.ping().await {
         Ok(()) => Ok(pool),
-        Err(StorageError::Connect(reason)) => {
+        Err(StorageError::Connect(error)) => {
             let address = address(&settings.url);
-            // A reason may name the address as well; a wait that ended without one does not.
-            let reason = reason
-                .strip_prefix(&format!("{address}: "))
-                .unwrap_or(&reason);
+            let reason = match &error {
+                ConnectError::Server { source, .. } => with_causes(source),
+                other => with_causes(other),
+            };
             bail!(
                 "PostgreSQL at {address} cannot be used: {reason}; check that it runs and that postgres.url \
                  (HARKARA__POSTGRES__URL) names it, or start one with `cargo dev up`"

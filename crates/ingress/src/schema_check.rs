@@ -31,7 +31,7 @@ pub(crate) async fn check(settings: &PostgresSettings) -> Result<(), UnknownSche
     .await;
     match state {
         Ok(state) => state
-            .fault()
+            .problem()
             .map_or(Ok(()), |fault| Err(UnknownSchema(fault))),
         Err(error) => {
             tracing::warn!(

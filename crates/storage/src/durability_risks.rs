@@ -1,7 +1,8 @@
-//! What the worker should know about its PostgreSQL server before it relies on it.
+//! Server settings under which a confirmed commit may be lost.
 
 use std::fmt;
 
+use diesel::dsl::sql;
 use diesel::sql_types::Text;
 use diesel_async::RunQueryDsl;
 
@@ -14,21 +15,21 @@ pub struct Risk {
     value: String,
 }
 
-/// Settings, and the value that makes a commit uncertain. (`synchronous_commit` is each session's own to
-/// choose, and every connection of a [`Pool`] does.)
+/// Settings, and the value that makes a commit uncertain. (`synchronous_commit` is not among them: every
+/// connection of a [`Pool`] sets its own.)
 const RISKY: [(&str, &str); 2] = [("fsync", "off"), ("full_page_writes", "off")];
 
 /// The risky settings of the server. An entry is acknowledged once its commit was confirmed; under these a
-/// crash of the server may undo what it confirmed.
+/// crash of the server may undo a confirmed commit.
 pub async fn risks(pool: &Pool) -> Result<Vec<Risk>, StorageError> {
-    let mut connection = pool.get().await?;
     let mut risks = Vec::new();
     for (setting, risky) in RISKY {
-        let value: String =
-            diesel::dsl::sql::<Text>(&format!("SELECT current_setting('{setting}')"))
-                .get_result(&mut *connection)
-                .await
-                .map_err(StorageError::statement("read server settings"))?;
+        let value = pool
+            .run("read server settings", async |connection| {
+                let query = format!("SELECT current_setting('{setting}')");
+                sql::<Text>(&query).get_result::<String>(connection).await
+            })
+            .await?;
         if value == risky {
             risks.push(Risk { setting, value });
         }

@@ -1,76 +1,114 @@
-//! What can go wrong with PostgreSQL, and whose fault it is.
+//! Errors of PostgreSQL, and how to recover from them.
 
+use diesel::ConnectionError;
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
+use harkara_core::causes::with_causes;
+use harkara_tls::Refusal;
 
 /// A failed operation on the store.
 #[derive(Debug, thiserror::Error)]
 pub enum StorageError {
-    /// No connection could be had: the server is away, refuses, or the pool is exhausted.
-    #[error("no connection to PostgreSQL: {0}")]
-    Connect(String),
-    /// The server answers, but TLS with it fails: its certificate is refused, or ours is. The text names the
-    /// server and the remedy.
-    #[error("{0}")]
-    Untrusted(String),
+    /// No connection is available.
+    #[error("no connection to PostgreSQL")]
+    Connect(#[from] ConnectError),
+    /// The server answers, but TLS with it fails: its certificate is refused, or ours is.
+    #[error("PostgreSQL at {address}: {}", refusal.remedy("postgres"))]
+    Untrusted {
+        /// Host and port.
+        address: String,
+        /// The reason, which knows the remedy.
+        refusal: Refusal,
+    },
     /// A statement failed.
     #[error("{operation} failed")]
     Statement {
-        /// What was being done.
+        /// The statement's name.
         operation: &'static str,
         /// The server's answer, or the driver's.
         #[source]
         source: DieselError,
     },
-    /// An operation took longer than its bound; whether it took effect is not known.
+    /// An operation exceeded its bound; it may have taken effect.
     #[error("{operation} took longer than {seconds} s")]
     TimedOut {
-        /// What was being done.
+        /// The operation's name.
         operation: &'static str,
         /// The bound.
         seconds: u64,
     },
-    /// An identity was refused as known, and the event that holds it was not found.
+    /// An identity was refused as known, and no event holds it.
     #[error("an event's identity is held by an event that cannot be found")]
     HolderNotFound,
     /// A migration failed.
-    #[error("migration failed: {0}")]
-    Migration(String),
+    #[error("migration failed")]
+    Migration(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
-/// What can be done about a failed commit.
+/// Why no connection is available.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The URL cannot be parsed. (The parser's error is left out: it could quote the password.)
+    #[error("postgres.url is not a valid URL")]
+    InvalidUrl,
+    /// The server is unavailable, or refuses.
+    #[error("{address}")]
+    Server {
+        /// Host and port; the source says what happened there.
+        address: String,
+        /// The driver's error.
+        #[source]
+        source: tokio_postgres::Error,
+    },
+    /// The server refuses what every session needs.
+    #[error("a session cannot be set up")]
+    Session(#[source] ConnectionError),
+    /// All connections of the pool are in use, and none was returned in time.
+    #[error("timed out waiting for a free connection of the pool")]
+    Exhausted,
+    /// No connection was established in time.
+    #[error("timed out connecting")]
+    TimedOut,
+    /// The pool cannot be built.
+    #[error("the connection pool cannot be built")]
+    Pool(#[source] deadpool::managed::BuildError),
+}
+
+/// How to recover from a failed commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Recovery {
-    /// The store is away, busy or unfit: the same work will do later. No event is to blame.
+    /// Wait: the store is unavailable, busy or unfit, and the same batch will commit later. No event is at
+    /// fault.
     Wait,
-    /// It took too long: less at a time may do. No event is to blame.
+    /// Split the batch, which took too long. No event is at fault.
     Split,
-    /// One of the events may be to blame: less at a time finds it.
+    /// Split the batch until the event at fault stands alone.
     Isolate,
 }
 
 impl StorageError {
-    /// What to do about it. An event may be blamed only for what can be its own doing.
+    /// How to recover. An event is at fault only if its content can have caused the error.
     #[must_use]
     pub fn recovery(&self) -> Recovery {
         match self {
-            Self::Connect(_) | Self::Untrusted(_) | Self::Migration(_) | Self::HolderNotFound => {
-                Recovery::Wait
-            }
+            Self::Connect(_)
+            | Self::Untrusted { .. }
+            | Self::Migration(_)
+            | Self::HolderNotFound => Recovery::Wait,
             Self::TimedOut { .. } => Recovery::Split,
             Self::Statement { source, .. } => recovery_after(source),
         }
     }
 
-    /// Whether the connection ended under a statement, as those do that were open when a server was
-    /// restarted. A new connection may do at once.
+    /// Whether the server closed the connection during a statement, as it does with all open connections when
+    /// it restarts. A new connection may work immediately.
     #[must_use]
     pub fn ended_the_connection(&self) -> bool {
         let Self::Statement { source, .. } = self else {
             return false;
         };
         match source {
-            DieselError::DatabaseError(DatabaseErrorKind::Unknown, told) => {
-                told.message().starts_with(TERMINATED)
+            DieselError::DatabaseError(DatabaseErrorKind::Unknown, information) => {
+                information.message().starts_with(TERMINATED)
             }
             DieselError::DatabaseError(kind, _) => matches!(
                 kind,
@@ -85,11 +123,11 @@ impl StorageError {
     pub(crate) fn is_identity_conflict(&self) -> bool {
         match self {
             Self::Statement {
-                source: DieselError::DatabaseError(kind, told),
+                source: DieselError::DatabaseError(kind, information),
                 ..
             } => {
                 matches!(kind, DatabaseErrorKind::UniqueViolation)
-                    || told.message().contains(ABORTED)
+                    || information.message().contains(ABORTED)
             }
             _ => false,
         }
@@ -110,13 +148,10 @@ impl StorageError {
         move |source| Self::Statement { operation, source }
     }
 
-    /// The error with its cause in one line, for a log or an operator.
+    /// The error and its causes in one line, for a log or an operator.
     #[must_use]
     pub fn full(&self) -> String {
-        match std::error::Error::source(self) {
-            Some(source) => format!("{self}: {source}"),
-            None => self.to_string(),
-        }
+        with_causes(self)
     }
 }
 
@@ -133,22 +168,22 @@ fn recovery_after(error: &DieselError) -> Recovery {
             | DatabaseErrorKind::ReadOnlyTransaction,
             _,
         ) => Recovery::Wait,
-        DieselError::DatabaseError(DatabaseErrorKind::Unknown, told) => {
-            recovery_after_message(told.message())
+        DieselError::DatabaseError(DatabaseErrorKind::Unknown, information) => {
+            recovery_after_message(information.message())
         }
         _ => Recovery::Isolate,
     }
 }
 
-/// What PostgreSQL says of a statement after one that failed.
+/// PostgreSQL's message for a statement after one that failed.
 const ABORTED: &str = "current transaction is aborted";
 
-/// What PostgreSQL says when it ends a session by itself.
+/// PostgreSQL's message when it ends a session.
 const TERMINATED: &str = "terminating connection";
 
-/// What PostgreSQL says, in its untranslated words, when the trouble is its own. The driver does not
-/// pass on the error's code, and each connection asks for untranslated messages.
-const SERVER_TROUBLE: [&str; 18] = [
+/// PostgreSQL's untranslated messages when no event is at fault. The driver does not pass on the error's
+/// code, and each connection asks for untranslated messages.
+const SERVER_FAILURES: [&str; 18] = [
     "deadlock detected",
     TERMINATED,
     "the database system is",
@@ -169,7 +204,7 @@ const SERVER_TROUBLE: [&str; 18] = [
     "cached plan",
 ];
 
-/// What PostgreSQL says when a transaction was too much for it: a bound of time, or its memory.
+/// PostgreSQL's messages when a transaction exceeded a time limit or the memory.
 const TOO_MUCH: [&str; 3] = [
     "canceling statement due to",
     "out of memory",
@@ -177,17 +212,17 @@ const TOO_MUCH: [&str; 3] = [
 ];
 
 fn recovery_after_message(message: &str) -> Recovery {
-    let says = |words: &&str| message.contains(*words);
+    let says = |part: &&str| message.contains(*part);
     if TOO_MUCH.iter().any(says) {
         Recovery::Split
-    } else if SERVER_TROUBLE.iter().any(says) {
+    } else if SERVER_FAILURES.iter().any(says) {
         Recovery::Wait
     } else {
         Recovery::Isolate
     }
 }
 
-/// Inside a transaction diesel wants its own errors converted without a name for the operation.
+/// For `BEGIN`, `COMMIT` and `ROLLBACK`, which diesel runs itself.
 impl From<DieselError> for StorageError {
     fn from(source: DieselError) -> Self {
         Self::Statement {
@@ -202,8 +237,8 @@ mod tests {
     use super::{Recovery, recovery_after_message};
 
     #[test]
-    fn what_postgresql_says_tells_whose_trouble_it_is() {
-        for (message, recovery) in [
+    fn the_message_of_postgresql_decides_the_recovery() {
+        const CASES: [(&str, Recovery); 10] = [
             (
                 "canceling statement due to statement timeout",
                 Recovery::Split,
@@ -229,7 +264,8 @@ mod tests {
                 "invalid byte sequence for encoding \"UTF8\": 0x00",
                 Recovery::Isolate,
             ),
-        ] {
+        ];
+        for (message, recovery) in CASES {
             assert_eq!(recovery_after_message(message), recovery, "{message}");
         }
     }

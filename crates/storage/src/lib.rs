@@ -22,6 +22,6 @@ pub mod verification;
 
 pub mod inspection;
 
-pub use error::{Recovery, StorageError};
+pub use error::{ConnectError, Recovery, StorageError};
 pub use pool::{Pool, PoolSettings, PoolUse};
 pub use statement_times::StatementTime;

@@ -1,15 +1,17 @@
-//! The schema: its migrations, embedded, and whether a binary may work on what it finds.
+//! The schema: its embedded migrations, and whether this binary may work on the database.
 
+use diesel::dsl::sql;
 use diesel::pg::Pg;
 use diesel::sql_query;
-use diesel::sql_types::Text;
+use diesel::sql_types::{Bool, Text};
 use diesel_async::async_connection_wrapper::AsyncConnectionWrapper;
 use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use harkara_core::secret::Secret;
 use harkara_tls::ClientTls;
 
-use crate::connect::{connect, not_connected};
+use crate::connect::connect;
+use crate::statement_times::Named;
 use crate::{Pool, StorageError};
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations");
@@ -20,7 +22,7 @@ const ADVISORY_LOCK: i64 = 0x0068_6172_6b61_7261;
 /// Months for which partitions are kept ready ahead of time.
 pub const PARTITION_MONTHS_AHEAD: i32 = 2;
 
-/// What a binary finds in the database.
+/// How the database's schema relates to this binary.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SchemaState {
     /// Every migration that the binary contains is applied, and no newer one excludes it.
@@ -30,12 +32,12 @@ pub enum SchemaState {
         /// Their versions.
         missing: Vec<String>,
     },
-    /// The database cannot hold every text that a body may have.
+    /// The database cannot store every text of a body.
     WrongEncoding {
         /// Its encoding.
         encoding: String,
     },
-    /// The database has moved on to a schema that this binary does not know.
+    /// A newer schema excludes this binary.
     Ahead {
         /// The oldest migration that a binary must contain.
         compatible_from: String,
@@ -43,9 +45,9 @@ pub enum SchemaState {
 }
 
 impl SchemaState {
-    /// What is wrong and what to do about it; `None` when it fits.
+    /// The problem with its remedy; `None` when the schema fits.
     #[must_use]
-    pub fn fault(&self) -> Option<String> {
+    pub fn problem(&self) -> Option<String> {
         match self {
             Self::Fits => None,
             Self::Behind { missing } => Some(format!(
@@ -54,7 +56,7 @@ impl SchemaState {
                 missing.iter().next().map_or("", String::as_str),
             )),
             Self::WrongEncoding { encoding } => Some(format!(
-                "the database has the encoding {encoding}; create it anew with ENCODING 'UTF8'"
+                "the database has the encoding {encoding}; recreate it with ENCODING 'UTF8'"
             )),
             Self::Ahead { compatible_from } => Some(format!(
                 "the database schema needs a binary that contains migration {compatible_from}, \
@@ -65,77 +67,65 @@ impl SchemaState {
     }
 }
 
-/// Applies the missing migrations under an advisory lock; gives their versions. Safe to run from many
-/// places at once, and again. `tls` is as in [`crate::PoolSettings`].
+/// Applies the missing migrations under an advisory lock, and returns their versions. Safe to run
+/// concurrently, and again. `tls` is as in [`crate::PoolSettings`].
 pub async fn migrate(url: &Secret, tls: Option<&ClientTls>) -> Result<Vec<String>, StorageError> {
-    let connection = connect(url.expose(), tls).await.map_err(not_connected)?;
-    // Diesel's migration runner is synchronous: it gets a thread and a connection of its own.
+    let connection = connect(url.expose(), tls).await?;
+    // Diesel's migration runner is synchronous, so it needs a thread and a connection for itself.
     let task = tokio::task::spawn_blocking(move || {
         let mut connection = AsyncConnectionWrapper::<AsyncPgConnection>::from(connection);
         let lock = |operation: &str| sql_query(format!("SELECT {operation}({ADVISORY_LOCK})"));
         diesel::RunQueryDsl::execute(lock("pg_advisory_lock"), &mut connection)
             .map_err(StorageError::statement("take the migration lock"))?;
-        // The lock belongs to the session and ends with it, whatever happens below.
+        // The lock belongs to the session and ends with it, whatever the outcome.
         let applied = connection
             .run_pending_migrations(MIGRATIONS)
-            .map_err(|e| StorageError::Migration(e.to_string()))?;
+            .map_err(StorageError::Migration)?;
         Ok(applied.iter().map(ToString::to_string).collect())
     });
-    task.await
-        .map_err(|e| StorageError::Migration(e.to_string()))?
+    task.await.map_err(|e| StorageError::Migration(e.into()))?
 }
 
-/// Compares the database with what this binary contains.
+/// Compares the database's schema with this binary's migrations.
 pub async fn check(pool: &Pool) -> Result<SchemaState, StorageError> {
     let mut connection = pool.get().await?;
-    let encoding: String = diesel::dsl::sql::<Text>("SELECT current_setting('server_encoding')")
-        .get_result(&mut *connection)
-        .await
-        .map_err(StorageError::statement("read the encoding"))?;
+    let encoding: String = sql::<Text>("SELECT current_setting('server_encoding')")
+        .get_result(&mut connection)
+        .named("read the encoding")
+        .await?;
     if encoding != "UTF8" {
         return Ok(SchemaState::WrongEncoding { encoding });
     }
-    let exists: bool = diesel::select(diesel::dsl::sql::<diesel::sql_types::Bool>(
-        "to_regclass('__diesel_schema_migrations') IS NOT NULL",
-    ))
-    .get_result(&mut connection)
-    .await
-    .map_err(StorageError::statement("look for the schema"))?;
-    let applied: Vec<String> = if exists {
-        diesel::dsl::sql::<Text>("SELECT version FROM __diesel_schema_migrations")
+    let exists: bool = sql::<Bool>("SELECT to_regclass('__diesel_schema_migrations') IS NOT NULL")
+        .get_result(&mut connection)
+        .named("look for the schema")
+        .await?;
+    let mut missing = versions();
+    if exists {
+        let applied: Vec<String> = sql::<Text>("SELECT version FROM __diesel_schema_migrations")
             .load(&mut connection)
-            .await
-            .map_err(StorageError::statement("read applied migrations"))?
-    } else {
-        Vec::new()
-    };
-    let missing: Vec<String> = versions()
-        .into_iter()
-        .filter(|version| !applied.contains(version))
-        .collect();
+            .named("read applied migrations")
+            .await?;
+        missing.retain(|version| !applied.contains(version));
+    }
     if !missing.is_empty() {
         return Ok(SchemaState::Behind { missing });
     }
-    let compatible_from: String =
-        diesel::dsl::sql::<Text>("SELECT compatible_from FROM harkara_schema")
-            .get_result(&mut connection)
-            .await
-            .map_err(StorageError::statement("read schema compatibility"))?;
+    let compatible_from: String = sql::<Text>("SELECT compatible_from FROM harkara_schema")
+        .get_result(&mut connection)
+        .named("read schema compatibility")
+        .await?;
     if compatible_from > newest() {
         return Ok(SchemaState::Ahead { compatible_from });
     }
     Ok(SchemaState::Fits)
 }
 
-/// Makes sure that the ledger and the audit have partitions for the months ahead.
+/// Creates the partitions of the ledger and of the audit for the months ahead.
 pub async fn ensure_partitions(pool: &Pool) -> Result<(), StorageError> {
-    pool.within("ensure partitions", async |connection| {
-        connection
-            .batch_execute(&format!(
-                "SELECT harkara_ensure_partitions({PARTITION_MONTHS_AHEAD})"
-            ))
-            .await
-            .map_err(StorageError::statement("ensure partitions"))
+    pool.run("ensure partitions", async |connection| {
+        let call = format!("SELECT harkara_ensure_partitions({PARTITION_MONTHS_AHEAD})");
+        connection.batch_execute(&call).await
     })
     .await
 }

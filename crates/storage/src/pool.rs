@@ -4,18 +4,19 @@ use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
-use diesel::ConnectionError;
-use diesel_async::pooled_connection::deadpool::{Object, Pool as DeadPool};
-use diesel_async::pooled_connection::{
-    AsyncDieselConnectionManager, ManagerConfig, PoolableConnection,
+use deadpool::managed::{
+    self, Manager, Metrics, Object, PoolError, RecycleError, RecycleResult, TimeoutType,
 };
+use diesel::{ConnectionError, QueryResult};
+use diesel_async::pooled_connection::{PoolableConnection, RecyclingMethod};
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
 use futures_util::future::{join, join_all};
 use harkara_core::secret::Secret;
 use harkara_tls::ClientTls;
 
-use crate::StorageError;
-use crate::connect::{connect, not_connected};
+use crate::connect::connect;
+use crate::statement_times::Named;
+use crate::{ConnectError, StorageError};
 
 /// How to connect, and the bounds of waiting.
 #[derive(Clone, Debug)]
@@ -31,101 +32,132 @@ pub struct PoolSettings {
     /// Longest wait for a connection, new or returned.
     pub connect_timeout: Duration,
     /// Longest time the server may spend on one statement, and wait for the next one of a transaction:
-    /// a worker that stands still must not hold its locks for ever.
+    /// a stalled worker must not keep its locks.
     pub statement_timeout: Duration,
 }
 
-/// The connections of a pool by their use.
+/// The connections of a pool by use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PoolUse {
-    /// Lent, or being opened for somebody.
+    /// Checked out, or being opened for somebody.
     pub in_use: usize,
-    /// Open and waiting to be lent.
+    /// Open and unused.
     pub idle: usize,
 }
 
-/// A pool of connections, cheap to clone. It connects when first asked.
+/// A pool of connections, cheap to clone. It connects on first use.
 #[derive(Clone)]
 pub struct Pool {
-    inner: DeadPool<AsyncPgConnection>,
+    inner: managed::Pool<Connector>,
     transaction_timeout: Duration,
 }
 
-/// What is good to have and not given everywhere.
+/// Best-effort session settings.
 const OPTIONAL_SETTINGS: [&str; 2] = [
-    // Whether an error is the server's trouble is told by its untranslated words. Where the role may not
-    // choose them, they are most likely untranslated all the same.
+    // `StorageError::recovery` recognizes untranslated messages. Where the role may not choose them, they are
+    // most likely untranslated anyway.
     "SET lc_messages = 'C'",
-    // A statement that waits for a lock then notices that its client has gone. PostgreSQL 14 and later.
+    // Lets a statement that waits for a lock notice that its client has gone. PostgreSQL 14 and later.
     "SET client_connection_check_interval = '1s'",
 ];
 
-/// A commit is what a 200 or an acknowledgement rests on, so it is not confirmed before it is on disk,
-/// whatever the server's, the database's or the role's default is or becomes. Levels that wait for replicas
-/// are kept.
+/// A 200 or an acknowledgement rests on a commit, so none is confirmed before it is on disk, whatever the
+/// default of the server, the database or the role. Levels that wait for replicas are kept.
 const WAIT_FOR_COMMITS: &str = "SELECT set_config('synchronous_commit', \
      CASE current_setting('synchronous_commit') WHEN 'off' THEN 'on' \
      ELSE current_setting('synchronous_commit') END, false)";
 
-/// The bound of one operation, in statement timeouts. A statement usually takes a thousandth of one; what
-/// takes longer than this in all is cut off, as is a silent network, and tried again with less at a time.
+/// The bound of one operation, in statement timeouts. A statement usually takes a thousandth of one; an
+/// operation that takes longer is cut off, as it is on a silent network, and tried again with less at a time.
 const TRANSACTION_STATEMENTS: u32 = 2;
 
+/// Opens the connections of a pool.
+struct Connector {
+    url: Secret,
+    tls: Option<ClientTls>,
+    /// Statements that set up a session.
+    setup: String,
+}
+
+impl Connector {
+    async fn open(&self) -> Result<AsyncPgConnection, StorageError> {
+        let connection = connect(self.url.expose(), self.tls.as_ref()).await?;
+        // Sent together: on a slow link each round trip counts.
+        let (_, set_up) = join(
+            join_all(OPTIONAL_SETTINGS.map(|text| set_if_allowed(&connection, text))),
+            (&mut &connection).batch_execute(&self.setup),
+        )
+        .await;
+        set_up.map_err(|e| ConnectError::Session(ConnectionError::CouldntSetupConfiguration(e)))?;
+        Ok(connection)
+    }
+}
+
+impl Manager for Connector {
+    type Type = AsyncPgConnection;
+    type Error = StorageError;
+
+    async fn create(&self) -> Result<AsyncPgConnection, StorageError> {
+        // Boxed, so that the futures of all operations, which may have to connect first, stay small.
+        Box::pin(self.open()).await
+    }
+
+    async fn recycle(
+        &self,
+        connection: &mut AsyncPgConnection,
+        _: &Metrics,
+    ) -> RecycleResult<StorageError> {
+        if connection.is_broken() {
+            return Err(RecycleError::message("broken"));
+        }
+        let answered = connection.ping(&RecyclingMethod::Verified).await;
+        Ok(answered.map_err(StorageError::statement("ping"))?)
+    }
+}
+
 impl Pool {
-    /// Lays out a pool. Nothing is connected yet, so this succeeds while the server is away.
+    /// Builds a pool without connecting, so this succeeds while the server is unavailable.
     pub fn new(settings: &PoolSettings) -> Result<Self, StorageError> {
-        let mut config = ManagerConfig::<AsyncPgConnection>::default();
         let timeout_ms = settings.statement_timeout.as_millis();
-        let application = settings.application;
-        let tls = settings.tls.clone();
-        config.custom_setup = Box::new(move |url| {
-            let tls = tls.clone();
-            Box::pin(async move {
-                let connection = connect(url, tls.as_ref())
-                    .await
-                    .map_err(ConnectionError::BadConnection)?;
-                let required = format!(
-                    "SET statement_timeout = {timeout_ms}; \
-                     SET idle_in_transaction_session_timeout = {timeout_ms}; \
-                     SET application_name = '{application}'; SET timezone = 'UTC'; {WAIT_FOR_COMMITS}"
-                );
-                // Sent together: on a slow link each answer that is waited for counts.
-                let (_, required) = join(
-                    join_all(OPTIONAL_SETTINGS.map(|text| set_if_allowed(&connection, text))),
-                    (&mut &connection).batch_execute(&required),
-                )
-                .await;
-                required.map_err(ConnectionError::CouldntSetupConfiguration)?;
-                Ok(connection)
-            })
-        });
-        let manager = AsyncDieselConnectionManager::new_with_config(settings.url.expose(), config);
-        let inner = DeadPool::builder(manager)
+        let connector = Connector {
+            url: settings.url.clone(),
+            tls: settings.tls.clone(),
+            setup: format!(
+                "SET statement_timeout = {timeout_ms}; \
+                 SET idle_in_transaction_session_timeout = {timeout_ms}; \
+                 SET application_name = '{}'; SET timezone = 'UTC'; {WAIT_FOR_COMMITS}",
+                settings.application
+            ),
+        };
+        let inner = managed::Pool::builder(connector)
             .max_size(settings.connections_max)
             .runtime(deadpool::Runtime::Tokio1)
             .wait_timeout(Some(settings.connect_timeout))
             .create_timeout(Some(settings.connect_timeout))
             .recycle_timeout(Some(settings.connect_timeout))
             .build()
-            .map_err(|e| StorageError::Connect(e.to_string()))?;
+            .map_err(ConnectError::Pool)?;
         Ok(Self {
             inner,
             transaction_timeout: settings.statement_timeout * TRANSACTION_STATEMENTS,
         })
     }
 
-    /// A connection, waited for within the pool's bound.
+    /// Checks out a connection, or opens one, within the connect timeout.
     pub(crate) async fn get(&self) -> Result<PooledConnection, StorageError> {
-        let connection = self.inner.get().await;
-        connection
-            .map(|connection| PooledConnection(Some(connection)))
-            .map_err(|e| not_connected(reason(&e)))
+        match self.inner.get().await {
+            Ok(connection) => Ok(PooledConnection(Some(connection))),
+            Err(PoolError::Backend(error)) => Err(error),
+            Err(PoolError::Timeout(TimeoutType::Wait)) => Err(ConnectError::Exhausted.into()),
+            // The pool has a runtime and no hooks, and is never closed: only time can have run out.
+            Err(_) => Err(ConnectError::TimedOut.into()),
+        }
     }
 
-    /// Runs one operation over a connection of the pool within the transaction bound, to which the wait for the
-    /// connection does not count: it has a bound of its own. When it is cut off its connection is dropped, and
-    /// the server rolls back what was not committed. When it was refused because its session only reads,
-    /// so may all others that were opened by then, however writable the database is later: they are closed.
+    /// Runs an operation on a connection of the pool within the transaction bound, which excludes the wait
+    /// for the connection. When the operation is cut off its connection is closed, and the server rolls back
+    /// its transaction. When it failed because its session is read-only, all connections of the pool are
+    /// closed: theirs may be too, even once the database can be written to.
     pub(crate) async fn within<T>(
         &self,
         operation: &'static str,
@@ -139,7 +171,7 @@ impl Pool {
                 seconds: self.transaction_timeout.as_secs(),
             });
         };
-        // Given back before the pool is emptied, so that it goes too.
+        // Returned before the pool is emptied, so that it is closed too.
         drop(connection);
         if result.as_ref().is_err_and(StorageError::is_read_only) {
             self.inner.retain(|_, _| false);
@@ -147,7 +179,20 @@ impl Pool {
         result
     }
 
-    /// How its connections are used now.
+    /// Runs one statement like [`Pool::within`], under the operation's name.
+    pub(crate) async fn run<T>(
+        &self,
+        operation: &'static str,
+        statement: impl AsyncFnOnce(&mut AsyncPgConnection) -> QueryResult<T>,
+    ) -> Result<T, StorageError> {
+        // Boxed, so that the futures of callers with many statements stay small.
+        let running = self.within(operation, async |connection| {
+            statement(connection).named(operation).await
+        });
+        Box::pin(running).await
+    }
+
+    /// Counts its connections by use.
     #[must_use]
     pub fn use_now(&self) -> PoolUse {
         let status = self.inner.status();
@@ -157,24 +202,21 @@ impl Pool {
         }
     }
 
-    /// Asks the server for an answer.
+    /// Checks that the server answers.
     pub async fn ping(&self) -> Result<(), StorageError> {
-        self.within("ping", async |connection| {
-            connection
-                .batch_execute("SELECT 1")
-                .await
-                .map_err(StorageError::statement("ping"))
+        self.run("ping", async |connection| {
+            connection.batch_execute("SELECT 1").await
         })
         .await
     }
 }
 
-/// A connection on loan from the pool.
+/// A connection that is checked out of the pool.
 ///
-/// Work that is cut off or given up leaves its transaction open. Such a connection is not given back
-/// but closed, so that the server rolls back and frees the locks at once: the pool itself would look
-/// at it only when it lends it again.
-pub(crate) struct PooledConnection(Option<Object<AsyncPgConnection>>);
+/// Work that is cut off or given up leaves its transaction open. Such a connection is closed instead of
+/// returned, so that the server rolls back and frees the locks immediately: the pool itself would notice
+/// only at the next checkout.
+pub(crate) struct PooledConnection(Option<Object<Connector>>);
 
 impl Deref for PooledConnection {
     type Target = AsyncPgConnection;
@@ -211,15 +253,6 @@ impl fmt::Debug for Pool {
 /// Sends a setting that the server, or the role's rights, may refuse.
 async fn set_if_allowed(mut connection: &AsyncPgConnection, text: &str) {
     if let Err(error) = connection.batch_execute(text).await {
-        tracing::debug!(setting = text, %error, "PostgreSQL does not take a setting that would be good to have.");
+        tracing::debug!(setting = text, %error, "PostgreSQL refuses an optional session setting.");
     }
-}
-
-/// The innermost reason: the outer ones say only that a connection could not be made.
-fn reason(error: &dyn std::error::Error) -> String {
-    let mut innermost = error;
-    while let Some(source) = innermost.source() {
-        innermost = source;
-    }
-    innermost.to_string()
 }

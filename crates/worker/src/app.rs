@@ -98,7 +98,7 @@ impl RunError {
 impl From<StorageError> for StartError {
     fn from(error: StorageError) -> Self {
         match error {
-            StorageError::Untrusted(_) => Self::PostgresUntrusted(error),
+            StorageError::Untrusted { .. } => Self::PostgresUntrusted(error),
             other => Self::Postgres(other),
         }
     }
@@ -128,8 +128,8 @@ impl App {
             tracing::warn!("{risk}");
         }
         let state: SchemaState = migrations::check(&database).await?;
-        if let Some(fault) = state.fault() {
-            return Err(StartError::Schema(fault));
+        if let Some(problem) = state.problem() {
+            return Err(StartError::Schema(problem));
         }
         let redis_pool = harkara_streams::pool(&settings.redis);
         let group = Arc::new(Group::new(

@@ -16,7 +16,7 @@ pub(crate) async fn run(settings: &Settings) -> anyhow::Result<Ending> {
         output::line(format!("applied {version}"))?;
     }
     // A schema that has moved on beyond this binary lacks nothing, and yet does not fit.
-    if let Some(fault) = migrations::check(&pool).await?.fault() {
+    if let Some(fault) = migrations::check(&pool).await?.problem() {
         bail!(fault);
     }
     migrations::ensure_partitions(&pool).await?;

@@ -1,5 +1,5 @@
-//! Whether every index is there and can be used. Without one, statements read whole tables; without a
-//! unique one, an event may take effect twice.
+//! Whether every index exists and is usable. Without one, statements read whole tables; without a unique
+//! one, an event may take effect twice.
 
 use diesel::sql_types::{Bool, Text};
 use diesel::{QueryableByName, sql_query};
@@ -7,14 +7,14 @@ use diesel_async::RunQueryDsl;
 
 use crate::{Pool, StorageError};
 
-/// An index that the migrations make.
+/// An index of the migrations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Index {
     /// Its table; a partitioned table stands for all its partitions.
     pub table: &'static str,
     /// Its name.
     pub name: &'static str,
-    /// Whether it keeps a value from being there twice.
+    /// Whether it refuses duplicate values.
     pub is_unique: bool,
 }
 
@@ -72,15 +72,15 @@ const fn unique(table: &'static str, name: &'static str) -> Index {
     }
 }
 
-/// What is wrong with an index.
+/// A problem with an index.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum IndexFault {
-    /// It is not there.
+pub enum IndexProblem {
+    /// It does not exist.
     Missing(Index),
-    /// One of its name is there that lets a value be there twice.
+    /// An index of its name accepts duplicate values.
     NotUnique(Index),
-    /// It is there and serves no query: its making was broken off, or a partition lacks it. May also be an
-    /// index that no migration made.
+    /// It serves no query: its creation was interrupted, or a partition lacks it. It may be one that no
+    /// migration created.
     Invalid {
         /// Its table, perhaps a partition.
         table: String,
@@ -105,10 +105,10 @@ struct Found {
     is_valid: bool,
 }
 
-/// Compares the indexes with [`INDEXES`]. The schema must be there.
-pub async fn index_faults(pool: &Pool) -> Result<Vec<IndexFault>, StorageError> {
-    let found = pool
-        .within("read indexes", async |connection| {
+/// Compares the indexes with [`INDEXES`]. The schema must exist.
+pub async fn index_problems(pool: &Pool) -> Result<Vec<IndexProblem>, StorageError> {
+    let found: Vec<Found> = pool
+        .run("read indexes", async |connection| {
             sql_query(
                 "SELECT t.relname::text AS table_name, root.relname::text AS root_name, c.relname::text AS index_name, \
                    i.indisunique AS is_unique, i.indisvalid AND i.indisready AS is_valid \
@@ -119,19 +119,18 @@ pub async fn index_faults(pool: &Pool) -> Result<Vec<IndexFault>, StorageError> 
             )
             .load(connection)
             .await
-            .map_err(StorageError::statement("read indexes"))
         })
         .await?;
-    Ok(faults(&found))
+    Ok(problems(&found))
 }
 
-fn faults(found: &[Found]) -> Vec<IndexFault> {
+fn problems(found: &[Found]) -> Vec<IndexProblem> {
     let expected = INDEXES.iter().filter_map(|index| {
-        let is_it = |f: &&Found| f.table_name == index.table && f.index_name == index.name;
-        match found.iter().find(is_it) {
-            None => Some(IndexFault::Missing(*index)),
+        let is_same = |f: &&Found| f.table_name == index.table && f.index_name == index.name;
+        match found.iter().find(is_same) {
+            None => Some(IndexProblem::Missing(*index)),
             Some(found) if index.is_unique && !found.is_unique => {
-                Some(IndexFault::NotUnique(*index))
+                Some(IndexProblem::NotUnique(*index))
             }
             Some(_) => None,
         }
@@ -141,7 +140,7 @@ fn faults(found: &[Found]) -> Vec<IndexFault> {
         .iter()
         .filter(is_ours)
         .filter(|found| !found.is_valid)
-        .map(|found| IndexFault::Invalid {
+        .map(|found| IndexProblem::Invalid {
             table: found.table_name.clone(),
             name: found.index_name.clone(),
         });
@@ -150,7 +149,7 @@ fn faults(found: &[Found]) -> Vec<IndexFault> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Found, INDEXES, IndexFault, faults};
+    use super::{Found, INDEXES, IndexProblem, problems};
 
     fn sound() -> Vec<Found> {
         let found = INDEXES.iter().map(|index| Found {
@@ -164,26 +163,26 @@ mod tests {
     }
 
     #[test]
-    fn the_indexes_of_the_migrations_have_no_fault_and_are_in_order() {
-        assert_eq!(faults(&sound()), []);
+    fn the_indexes_of_the_migrations_have_no_problem_and_are_sorted() {
+        assert_eq!(problems(&sound()), []);
         assert!(INDEXES.is_sorted());
     }
 
     #[test]
-    fn an_index_that_lost_its_uniqueness_is_a_fault() {
+    fn an_index_that_lost_its_uniqueness_is_a_problem() {
         let mut found = sound();
         let identity = found
             .iter_mut()
             .find(|f| f.index_name == "event_identities_pkey");
         identity.unwrap().is_unique = false;
         assert!(matches!(
-            faults(&found)[..],
-            [IndexFault::NotUnique(index)] if index.name == "event_identities_pkey"
+            problems(&found)[..],
+            [IndexProblem::NotUnique(index)] if index.name == "event_identities_pkey"
         ));
     }
 
     #[test]
-    fn an_invalid_index_of_a_partition_is_a_fault_and_one_of_a_foreign_table_is_not() {
+    fn an_invalid_index_of_a_partition_is_a_problem_and_one_of_a_foreign_table_is_not() {
         let mut found = sound();
         for (table, root) in [
             ("webhook_events_2026_11", "webhook_events"),
@@ -198,8 +197,8 @@ mod tests {
             });
         }
         assert_eq!(
-            faults(&found),
-            [IndexFault::Invalid {
+            problems(&found),
+            [IndexProblem::Invalid {
                 table: "webhook_events_2026_11".to_owned(),
                 name: "webhook_events_2026_11_by_hand".to_owned(),
             }]

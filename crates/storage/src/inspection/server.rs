@@ -1,4 +1,4 @@
-//! What the server is, and how many connections it allows.
+//! The server's version and role, and how many connections it allows.
 
 use diesel::sql_types::{BigInt, Bool, Integer, Text};
 use diesel::{QueryableByName, sql_query};
@@ -24,7 +24,7 @@ pub struct ServerState {
     /// `max_connections`.
     #[diesel(sql_type = Integer)]
     pub connections_max: i32,
-    /// How many of them are kept for others than this role.
+    /// How many of them are reserved for other roles.
     #[diesel(sql_type = Integer)]
     pub connections_reserved: i32,
     /// Most connections of this role; negative where it has no bound of its own.
@@ -33,7 +33,7 @@ pub struct ServerState {
     /// Most connections of this database; negative where it has no bound of its own.
     #[diesel(sql_type = Integer)]
     pub database_connections_max: i32,
-    /// Connections of clients that are not ours, told by the application's name.
+    /// Connections of clients whose application name is not ours.
     #[diesel(sql_type = BigInt)]
     pub other_connections: i64,
     /// `synchronous_standby_names`; a commit waits for these where it is not empty.
@@ -45,7 +45,7 @@ pub struct ServerState {
 }
 
 impl ServerState {
-    /// Connections that this role may have open on this database if nobody else has any.
+    /// Connections that this role may open on this database while nobody else has any.
     #[must_use]
     pub fn connections_allowed(&self) -> u32 {
         let of_server = self.connections_max - self.connections_reserved;
@@ -55,11 +55,10 @@ impl ServerState {
     }
 }
 
-/// Asks the server. What other roles do is told without special rights, so everything here is visible to a
-/// plain role. (The name of an application is; the kind of a backend is not, and a user is what background
-/// processes lack.)
+/// Queries the server. Needs no special rights: a plain role sees the application name of every backend, but
+/// not its type; background processes are those without a user.
 pub async fn server_state(pool: &Pool) -> Result<ServerState, StorageError> {
-    pool.within("ask for the server's state", async |connection| {
+    pool.run("ask for the server's state", async |connection| {
         sql_query(
             "SELECT current_setting('server_version') AS version, \
                current_setting('server_version_num')::integer AS version_number, \
@@ -81,7 +80,6 @@ pub async fn server_state(pool: &Pool) -> Result<ServerState, StorageError> {
         )
         .get_result(connection)
         .await
-        .map_err(StorageError::statement("ask for the server's state"))
     })
     .await
 }

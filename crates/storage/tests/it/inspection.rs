@@ -2,7 +2,8 @@
 
 use chrono::{TimeDelta, Utc};
 use harkara_storage::inspection::{
-    INDEXES, IndexFault, Partitions, index_faults, newest_applied, partitions, server_state, time,
+    INDEXES, IndexProblem, Partitions, index_problems, newest_applied, partitions, server_state,
+    time,
 };
 use harkara_storage::migrations::{self, ensure_partitions};
 use harkara_testkit::TestDatabase;
@@ -24,7 +25,7 @@ async fn the_list_of_indexes_is_what_the_migrations_make() {
         format!("{} {} {unique}", index.table, index.name)
     });
     assert_eq!(made, listed.collect::<Vec<_>>());
-    assert_eq!(index_faults(&db.pool()).await.unwrap(), []);
+    assert_eq!(index_problems(&db.pool()).await.unwrap(), []);
 }
 
 #[tokio::test]
@@ -36,13 +37,13 @@ async fn an_index_that_is_gone_or_was_never_finished_is_found() {
          CREATE INDEX by_hand ON ONLY audit_logs (actor)",
     )
     .await;
-    let faults = index_faults(&db.pool()).await.unwrap();
+    let problems = index_problems(&db.pool()).await.unwrap();
     let [
-        IndexFault::Missing(missing),
-        IndexFault::Invalid { table, name },
-    ] = &faults[..]
+        IndexProblem::Missing(missing),
+        IndexProblem::Invalid { table, name },
+    ] = &problems[..]
     else {
-        panic!("{faults:?}")
+        panic!("{problems:?}")
     };
     assert_eq!(missing.name, "payment_refunds_payment");
     assert_eq!((table.as_str(), name.as_str()), ("audit_logs", "by_hand"));

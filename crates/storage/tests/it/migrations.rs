@@ -44,12 +44,12 @@ async fn an_empty_database_is_behind_and_the_remedy_is_named() {
     let SchemaState::Behind { missing } = &state else {
         panic!("{state:?}")
     };
-    let fault = state.fault().unwrap();
+    let problem = state.problem().unwrap();
     assert!(
-        fault.contains("harkara migrate") && fault.contains(&missing[0]),
-        "{fault}"
+        problem.contains("harkara migrate") && problem.contains(&missing[0]),
+        "{problem}"
     );
-    assert_eq!(SchemaState::Fits.fault(), None);
+    assert_eq!(SchemaState::Fits.problem(), None);
 }
 
 #[tokio::test]
@@ -72,7 +72,7 @@ async fn a_schema_that_excludes_this_binary_is_ahead() {
         }
     );
     assert!(
-        state.fault().unwrap().contains("newer version"),
+        state.problem().unwrap().contains("newer version"),
         "{state:?}"
     );
 }

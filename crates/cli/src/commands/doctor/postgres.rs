@@ -67,7 +67,7 @@ fn unreachable(address: &str, error: &StorageError) -> Finding {
     let check = "reachable";
     let remedy = "check that it runs and that postgres.url (HARKARA__POSTGRES__URL) names it";
     match error {
-        StorageError::Untrusted(reason) => AREA.refusal(check, reason, remedy),
+        StorageError::Untrusted { .. } => AREA.refusal(check, &error.to_string(), remedy),
         other => AREA.problem(
             check,
             format!("PostgreSQL at {address} cannot be used: {}", other.full()),
@@ -166,6 +166,9 @@ fn of_risks(risks: &[Risk]) -> Vec<Finding> {
 
 #[cfg(test)]
 pub(super) mod tests {
+    use harkara_storage::ConnectError;
+    use harkara_tls::Refusal;
+
     use super::super::finding::Status;
     use super::*;
 
@@ -235,10 +238,15 @@ pub(super) mod tests {
 
     #[test]
     fn an_address_is_told_with_the_reason_and_a_refused_certificate_with_its_remedy() {
-        let away = unreachable("db:5432", &StorageError::Connect("refused".to_owned()));
+        let away = unreachable("db:5432", &ConnectError::TimedOut.into());
         assert!(away.told.contains("db:5432"), "{away:?}");
-        let reason = "PostgreSQL at db:5432: it expired; renew it".to_owned();
-        let untrusted = unreachable("db:5432", &StorageError::Untrusted(reason));
-        assert_eq!(untrusted.remedy.as_deref(), Some("renew it"));
+        let expired = rustls::Error::InvalidCertificate(rustls::CertificateError::Expired);
+        let untrusted = StorageError::Untrusted {
+            address: "db:5432".to_owned(),
+            refusal: Refusal::within(&expired).unwrap(),
+        };
+        let untrusted = unreachable("db:5432", &untrusted);
+        assert!(untrusted.told.contains("db:5432"), "{untrusted:?}");
+        assert_eq!(untrusted.remedy.as_deref(), Some("have it issued anew"));
     }
 }

@@ -1,7 +1,9 @@
 //! What the migrations make: the schema's version, its indexes, its partitions.
 
 use harkara_storage::Pool;
-use harkara_storage::inspection::{self, Index, IndexFault, Partitions, index_faults, partitions};
+use harkara_storage::inspection::{
+    self, Index, IndexProblem, Partitions, index_problems, partitions,
+};
 use harkara_storage::migrations::{self, SchemaState};
 
 use super::finding::{Area, Finding};
@@ -16,12 +18,12 @@ pub(super) async fn examine(pool: &Pool) -> Vec<Finding> {
         Ok(state) => state,
         Err(reason) => return vec![unknown("version", &reason)],
     };
-    if let Some(fault) = state.fault() {
+    if let Some(fault) = state.problem() {
         return vec![AREA.refusal("version", &fault, "run `harkara migrate`")];
     }
     let newest = within(inspection::newest_applied(pool)).await;
     let mut findings = vec![version(&state, newest.ok().flatten().as_deref())];
-    findings.extend(match within(index_faults(pool)).await {
+    findings.extend(match within(index_problems(pool)).await {
         Ok(faults) => of_indexes(&faults),
         Err(reason) => vec![unknown("indexes", &reason)],
     });
@@ -46,29 +48,29 @@ fn version(state: &SchemaState, newest_applied: Option<&str>) -> Finding {
     )
 }
 
-fn of_indexes(faults: &[IndexFault]) -> Vec<Finding> {
+fn of_indexes(faults: &[IndexProblem]) -> Vec<Finding> {
     if faults.is_empty() {
         return vec![AREA.ok("indexes", "all are there and can be used")];
     }
     faults.iter().map(of_index).collect()
 }
 
-fn of_index(fault: &IndexFault) -> Finding {
+fn of_index(fault: &IndexProblem) -> Finding {
     let check = "indexes";
     let remedy = "make it again as in the file of migrations/ that has its name";
     match fault {
-        IndexFault::Missing(Index { table, name, is_unique: true })
-        | IndexFault::NotUnique(Index { table, name, .. }) => AREA.problem(
+        IndexProblem::Missing(Index { table, name, is_unique: true })
+        | IndexProblem::NotUnique(Index { table, name, .. }) => AREA.problem(
             check,
             format!("{name} of {table} does not keep a value from being there twice, or is missing: commits fail, or an event takes effect twice"),
             remedy,
         ),
-        IndexFault::Missing(Index { table, name, .. }) => AREA.problem(
+        IndexProblem::Missing(Index { table, name, .. }) => AREA.problem(
             check,
             format!("{name} of {table} is missing: statements that rely on it read the whole table"),
             remedy,
         ),
-        IndexFault::Invalid { table, name } => AREA.problem(
+        IndexProblem::Invalid { table, name } => AREA.problem(
             check,
             format!("{name} of {table} is INVALID: it costs every write and serves no query"),
             "REINDEX it (CONCURRENTLY while workers run), or attach what a partition lacks; drop it if it is not ours",
@@ -116,10 +118,10 @@ mod tests {
             is_unique,
         };
         let faults = [
-            IndexFault::Missing(index(true)),
-            IndexFault::Missing(index(false)),
-            IndexFault::NotUnique(index(true)),
-            IndexFault::Invalid {
+            IndexProblem::Missing(index(true)),
+            IndexProblem::Missing(index(false)),
+            IndexProblem::NotUnique(index(true)),
+            IndexProblem::Invalid {
                 table: "t".to_owned(),
                 name: "t_i".to_owned(),
             },
