@@ -168,7 +168,7 @@ mod tests {
         let drain = r#"harkara_backlog_seconds_to_drain{lane="normal"}"#;
         assert!(!shown.contains(drain), "{shown}");
 
-        server.kill().await;
+        server.kill();
         latest.show(observer.look().await);
         let shown = metrics();
         assert!(shown.contains("harkara_backlog_complete 0.0"), "{shown}");

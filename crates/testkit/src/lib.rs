@@ -1,5 +1,5 @@
-//! Support for tests against real servers: each test gets a PostgreSQL database and a logical Redis
-//! database of its own on the servers that `cargo dev test` starts. Only for tests; nothing ships it.
+//! Support for tests against real servers: each test gets its own PostgreSQL database and logical Redis
+//! database on the servers that `cargo dev test` starts. Nothing ships it.
 
 #![expect(
     clippy::missing_panics_doc,
@@ -12,7 +12,6 @@ mod certificates;
 mod collector;
 mod database;
 mod folder;
-mod free_port;
 mod postgres_server;
 mod proxy;
 mod redis_database;
@@ -27,7 +26,6 @@ pub use certificates::{Authority, Certificate};
 pub use collector::{CollectedMetrics, CollectedSpan, Collector, Reaction};
 pub use database::TestDatabase;
 pub use folder::Folder;
-pub use free_port::free_port;
 pub use postgres_server::{PostgresPlan, PostgresServer, PostgresStop};
 pub use proxy::{Link, Proxy};
 pub use redis_database::redis_database;
@@ -35,3 +33,9 @@ pub use redis_server::RedisServer;
 pub use sentinels::Sentinels;
 pub use servers::promtool;
 pub use wait::wait_until;
+
+/// A free port on 127.0.0.1 that nothing else takes while a server restarts.
+#[must_use]
+pub fn free_port() -> u16 {
+    harkara_launcher::free_port().expect("a free port")
+}

@@ -1,17 +1,16 @@
 //! A Redis server of a test's own, which it may stop, starve or misconfigure.
 
+use std::fs;
 use std::path::PathBuf;
-use std::process::Stdio;
 use std::time::Duration;
 
+use harkara_launcher::{Process, Redis};
 use redis::aio::MultiplexedConnection;
 use redis::{Client, TlsCertificates};
-use tokio::net::TcpStream;
-use tokio::process::{Child, Command};
+use rustix::process::Signal;
 
 use crate::certificates::Certificate;
-use crate::free_port::free_port;
-use crate::{servers, wait_until};
+use crate::{free_port, servers, wait_until};
 
 const START_BOUND: Duration = Duration::from_secs(20);
 
@@ -19,24 +18,22 @@ const START_BOUND: Duration = Duration::from_secs(20);
 pub struct RedisServer {
     /// Where it listens, on 127.0.0.1.
     pub port: u16,
-    program: String,
-    arguments: Vec<String>,
+    redis: Redis,
     environment: Vec<(String, String)>,
-    directory: PathBuf,
     /// In PEM form; there is one where it speaks TLS and nothing else.
     authority: Option<String>,
-    process: Option<Child>,
+    process: Option<Process>,
 }
 
 impl RedisServer {
     /// Starts a server on a free port, append-only unless `arguments` say otherwise.
     pub async fn start(arguments: &[&str]) -> Self {
-        Self::start_program("redis-server", arguments).await
+        Self::start_in(&[], arguments).await
     }
 
-    /// The same with more in its environment than ours has.
+    /// The same with further variables in its environment.
     pub async fn start_in(environment: &[(String, String)], arguments: &[&str]) -> Self {
-        let mut server = Self::lay_out("redis-server", arguments);
+        let mut server = Self::prepare("redis-server", arguments);
         server.environment = environment.to_vec();
         server.resume().await;
         server
@@ -44,11 +41,7 @@ impl RedisServer {
 
     /// The same with a server whose `WAITAOF` can be trusted: Redis 8.0 or later.
     pub async fn start_with_waitaof(arguments: &[&str]) -> Self {
-        Self::start_program(&servers::redis_with_waitaof(), arguments).await
-    }
-
-    async fn start_program(program: &str, arguments: &[&str]) -> Self {
-        let mut server = Self::lay_out(program, arguments);
+        let mut server = Self::prepare(&servers::redis_with_waitaof(), arguments);
         server.resume().await;
         server
     }
@@ -56,37 +49,39 @@ impl RedisServer {
     /// The same, speaking TLS alone, with this certificate. It trusts clients of the same authority, and asks
     /// for their certificate only if the arguments say `--tls-auth-clients yes`.
     pub async fn start_tls(certificate: &Certificate, arguments: &[&str]) -> Self {
-        let mut server = Self::lay_out(
-            "redis-server",
-            &[&["--tls-auth-clients", "no"], arguments].concat(),
-        );
-        let files = [
+        let arguments = [&["--tls-auth-clients", "no"], arguments].concat();
+        let mut server = Self::prepare("redis-server", &arguments);
+        for (argument, name, content) in [
             ("--tls-cert-file", "tls.crt", &certificate.pem),
             ("--tls-key-file", "tls.key", &certificate.key_pem),
             ("--tls-ca-cert-file", "ca.crt", &certificate.authority_pem),
-        ];
-        for (argument, name, content) in files {
-            let path = server.directory.join(name);
-            std::fs::write(&path, content).expect("a file can be written");
+        ] {
+            let path = server.redis.folder.join(name);
+            fs::write(&path, content).expect("a file can be written");
             let path = path.display().to_string();
-            server.arguments.extend([argument.to_owned(), path]);
+            server.redis.arguments.extend([argument.to_owned(), path]);
         }
+        server.redis.tls = true;
         server.authority = Some(certificate.authority_pem.clone());
         server.resume().await;
         server
     }
 
-    fn lay_out(program: &str, arguments: &[&str]) -> Self {
+    fn prepare(program: &str, arguments: &[&str]) -> Self {
         let port = free_port();
-        let directory =
-            std::env::temp_dir().join(format!("harkara-it-{}-{port}", std::process::id()));
-        std::fs::create_dir_all(&directory).expect("a folder can be made");
+        let name = format!("harkara-redis-{}-{port}", std::process::id());
+        let folder = std::env::temp_dir().join(name);
+        fs::create_dir_all(&folder).expect("a folder can be created");
         Self {
             port,
-            program: program.to_owned(),
-            arguments: arguments.iter().map(|a| (*a).to_owned()).collect(),
+            redis: Redis {
+                program: PathBuf::from(program),
+                folder,
+                port,
+                tls: false,
+                arguments: arguments.iter().map(|&a| a.to_owned()).collect(),
+            },
             environment: Vec::new(),
-            directory,
             authority: None,
             process: None,
         }
@@ -94,74 +89,51 @@ impl RedisServer {
 
     /// Starts the server again, with the data it had.
     pub async fn resume(&mut self) {
-        let port = self.port.to_string();
-        let ports: &[&str] = match self.authority {
-            None => &["--port", &port],
-            Some(_) => &["--port", "0", "--tls-port", &port],
-        };
-        let process = Command::new(&self.program)
-            .args(ports)
-            .args(["--bind", "127.0.0.1", "--save", ""])
-            .args(["--appendonly", "yes", "--dir"])
-            .arg(&self.directory)
-            .args(&self.arguments)
-            .envs(self.environment.iter().cloned())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap_or_else(|error| panic!("cannot run {}: {error}", self.program));
-        self.process = Some(process);
-        wait_until(
-            "redis-server accepts connections",
-            START_BOUND,
-            async || TcpStream::connect(("127.0.0.1", self.port)).await.is_ok(),
-        )
+        let mut command = self.redis.command();
+        command.envs(self.environment.iter().cloned());
+        let log = self.redis.folder.join("log");
+        self.process = Some(Process::start(&mut command, &log).expect("Redis can be run"));
+        wait_until("Redis is ready", START_BOUND, async || {
+            self.redis.is_ready()
+        })
         .await;
     }
 
-    /// Throws away what a server that was ended has written, so that it starts empty.
+    /// Deletes the data of a stopped server, so that it starts empty.
     pub fn lose_data(&self) {
         assert!(
             self.process.is_none(),
-            "only an ended server loses its data"
+            "only a stopped server loses its data"
         );
-        std::fs::remove_dir_all(&self.directory).expect("the folder is ours");
-        std::fs::create_dir_all(&self.directory).expect("the folder is ours");
+        fs::remove_dir_all(&self.redis.folder).expect("the folder is ours");
+        fs::create_dir_all(&self.redis.folder).expect("the folder is ours");
     }
 
-    /// Ends the server at once.
-    pub async fn kill(&mut self) {
-        self.process
-            .take()
-            .expect("the server runs")
-            .kill()
-            .await
-            .expect("the test Redis server answers");
+    /// Kills the server with `SIGKILL`.
+    pub fn kill(&mut self) {
+        let mut process = self.process.take().expect("the server runs");
+        process.kill().expect("a child can be killed");
     }
 
-    /// Sends the server a signal such as `STOP` or `CONT`.
-    pub async fn signal(&self, name: &str) {
-        let id = self
-            .process
-            .as_ref()
-            .and_then(Child::id)
-            .expect("the server runs");
-        let sent = Command::new("kill")
-            .args([&format!("-{name}"), &id.to_string()])
-            .status()
-            .await;
-        assert!(sent.expect("the test Redis server answers").success());
+    /// Pauses the server with `SIGSTOP`: connections stay open and nothing is answered.
+    pub fn pause(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// Undoes [`RedisServer::pause`].
+    pub fn unpause(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    fn signal(&self, signal: Signal) {
+        let process = self.process.as_ref().expect("the server runs");
+        process.signal(signal).expect("a child takes signals");
     }
 
     /// Its URL.
     #[must_use]
     pub fn url(&self) -> String {
-        let scheme = match self.authority {
-            None => "redis",
-            Some(_) => "rediss",
-        };
-        format!("{scheme}://127.0.0.1:{}", self.port)
+        self.redis.url()
     }
 
     /// A connection to it.
@@ -196,9 +168,7 @@ impl RedisServer {
 
 impl Drop for RedisServer {
     fn drop(&mut self) {
-        if let Some(mut process) = self.process.take() {
-            process.start_kill().ok();
-        }
-        std::fs::remove_dir_all(&self.directory).ok();
+        self.process = None;
+        fs::remove_dir_all(&self.redis.folder).ok();
     }
 }

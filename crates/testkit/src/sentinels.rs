@@ -1,27 +1,27 @@
 //! Redis Sentinel, with replicas among which it chooses when the primary is gone.
 
-use std::process::Stdio;
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use harkara_launcher::Process;
 use redis::aio::MultiplexedConnection;
 use redis::{Client, FromRedisValue, Value, cmd};
-use tokio::process::{Child, Command};
 
 use crate::folder::Folder;
-use crate::free_port::free_port;
 use crate::redis_server::RedisServer;
-use crate::wait_until;
+use crate::{free_port, wait_until};
 
-/// The name that sentinels know the primary by if nobody chooses another.
+/// The default name of the primary.
 const PRIMARY: &str = "mymaster";
 
-/// How many there are. Two must agree.
+/// Two of them must agree.
 const SENTINELS: usize = 3;
 
-/// From a start until all know each other, which they tell every two seconds.
+/// How long sentinels may take to find each other; they announce themselves every two seconds.
 const START_BOUND: Duration = Duration::from_secs(30);
 
-/// Three sentinels that watch over a primary and its replicas. All but the primary end with this value.
+/// Three sentinels that watch a primary and its replicas. All but the primary end with this value.
 pub struct Sentinels {
     _replicas: Vec<RedisServer>,
     sentinels: Vec<Sentinel>,
@@ -29,19 +29,24 @@ pub struct Sentinels {
 
 struct Sentinel {
     port: u16,
-    /// They write down in their configuration what they find.
+    /// Holds the configuration, which sentinels rewrite.
     _folder: Folder,
-    _process: Child,
+    _process: Process,
 }
 
 impl Sentinels {
-    /// Gives a primary so many replicas, and sentinels that find it gone after a second.
+    /// Gives a primary replicas, and sentinels that consider it down after a second.
     pub async fn over(primary: &RedisServer, n_replicas: usize, arguments: &[&str]) -> Self {
         let port = primary.port.to_string();
-        let at_once = ["--repl-diskless-sync-delay", "0"];
-        primary.configure(&at_once[0][2..], at_once[1]).await;
-        let of = ["--replicaof", "127.0.0.1", &port];
-        let arguments = [arguments, &at_once, &of].concat();
+        primary.configure("repl-diskless-sync-delay", "0").await;
+        let replica = [
+            "--repl-diskless-sync-delay",
+            "0",
+            "--replicaof",
+            "127.0.0.1",
+            &port,
+        ];
+        let arguments = [arguments, &replica].concat();
         let mut replicas = Vec::new();
         for _ in 0..n_replicas {
             replicas.push(RedisServer::start(&arguments).await);
@@ -50,17 +55,17 @@ impl Sentinels {
             n_following(&mut primary.connection().await).await == n_replicas
         })
         .await;
-        let these = Self {
+        let sentinels = Self {
             _replicas: replicas,
             sentinels: (0..SENTINELS)
                 .map(|_| Sentinel::start(primary.port))
                 .collect(),
         };
         wait_until("the sentinels know all", START_BOUND, async || {
-            these.know(n_replicas).await
+            sentinels.know(n_replicas).await
         })
         .await;
-        these
+        sentinels
     }
 
     /// Their hosts and ports, separated by commas.
@@ -74,13 +79,13 @@ impl Sentinels {
             .join(",")
     }
 
-    /// Has another primary chosen, while the present one lives on as its replica.
+    /// Promotes a replica; the present primary becomes its replica.
     pub async fn fail_over(&self) {
         let answer: Option<String> = self.sentinels[0].ask("failover").await;
         answer.expect("the sentinel finds a replica to promote");
     }
 
-    /// Waits until all of them name the same primary, and not the given one.
+    /// Waits until all of them name the same primary, other than the given one.
     pub async fn failed_over(&self, from: &RedisServer, limit: Duration) {
         wait_until(
             "the sentinels name another primary",
@@ -90,7 +95,7 @@ impl Sentinels {
         .await;
     }
 
-    /// A connection to the primary; `None` while they disagree about it, or it does not answer.
+    /// A connection to the primary; `None` while the sentinels disagree, or it does not answer.
     pub async fn primary(&self) -> Option<MultiplexedConnection> {
         connection(self.primary_port().await?).await
     }
@@ -106,8 +111,8 @@ impl Sentinels {
     async fn primary_port(&self) -> Option<u16> {
         let mut agreed = None;
         for sentinel in &self.sentinels {
-            let told: Option<(String, u16)> = sentinel.ask("get-master-addr-by-name").await;
-            let (_, port) = told?;
+            let address: Option<(String, u16)> = sentinel.ask("get-master-addr-by-name").await;
+            let (_, port) = address?;
             if *agreed.get_or_insert(port) != port {
                 return None;
             }
@@ -130,12 +135,12 @@ impl Sentinels {
 
 async fn n_following(redis: &mut MultiplexedConnection) -> usize {
     let mut info = cmd("INFO");
-    let told: String = info
+    let replication: String = info
         .arg("replication")
         .query_async(redis)
         .await
         .unwrap_or_default();
-    told.matches("state=online").count()
+    replication.matches("state=online").count()
 }
 
 impl Sentinel {
@@ -150,13 +155,13 @@ impl Sentinel {
              sentinel failover-timeout {PRIMARY} 10000\n"
         );
         folder.write("sentinel.conf", &configuration);
-        let process = Command::new("redis-server")
+        let mut command = Command::new("redis-server");
+        command
             .arg(folder.file("sentinel.conf"))
             .arg("--sentinel")
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .kill_on_drop(true)
-            .spawn()
+            .env("LC_ALL", "C")
+            .stdin(Stdio::null());
+        let process = Process::start(&mut command, Path::new(&folder.file("log")))
             .expect("redis-server is on the PATH");
         Self {
             port,
@@ -165,12 +170,12 @@ impl Sentinel {
         }
     }
 
-    /// What it tells of the primary; `None` where it does not answer.
+    /// The answer of `SENTINEL what` about the primary; `None` where there is none.
     async fn ask<T: FromRedisValue>(&self, what: &str) -> Option<T> {
         let mut connection = connection(self.port).await?;
-        let mut asking = cmd("SENTINEL");
-        asking.arg(&[what, PRIMARY]);
-        asking.query_async(&mut connection).await.ok()
+        let mut command = cmd("SENTINEL");
+        command.arg(&[what, PRIMARY]);
+        command.query_async(&mut connection).await.ok()
     }
 }
 

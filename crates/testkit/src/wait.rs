@@ -2,17 +2,17 @@
 
 use std::time::{Duration, Instant};
 
-/// Time between two looks at a condition.
-const LOOK_EVERY: Duration = Duration::from_millis(10);
+/// Time between two checks of a condition.
+const CHECK_EVERY: Duration = Duration::from_millis(10);
 
-/// Waits until `condition` holds, looking again and again; panics with `what` after `limit`.
+/// Waits until `condition` holds; panics with `what` after `limit`.
 pub async fn wait_until<F: AsyncFnMut() -> bool>(what: &str, limit: Duration, mut condition: F) {
     let started = Instant::now();
     while !condition().await {
         assert!(
             started.elapsed() < limit,
-            "waited {limit:?} in vain until {what}"
+            "timed out after {limit:?} waiting until {what}"
         );
-        tokio::time::sleep(LOOK_EVERY).await;
+        tokio::time::sleep(CHECK_EVERY).await;
     }
 }

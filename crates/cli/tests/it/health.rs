@@ -68,11 +68,11 @@ async fn probes_tell_how_long_each_store_takes_and_write_to_neither() {
     }
     assert_eq!(written().await, before);
     // Without a delivery that would notice it.
-    redis.signal("STOP").await;
+    redis.pause();
     for admin in [processes.ingress_admin, processes.worker_admin] {
         let told = dependencies(admin).await;
         assert_eq!(told["redis"]["state"], "down", "{told}");
         assert_eq!(told["postgres"]["state"], "up", "{told}");
     }
-    redis.signal("CONT").await;
+    redis.unpause();
 }

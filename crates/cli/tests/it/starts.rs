@@ -37,7 +37,7 @@ async fn whatever_comes_up_first_nothing_that_was_accepted_is_lost() {
     let database = TestDatabase::empty().await;
     let site = Site::at(&redis.url(), &database.url, &[]);
 
-    redis.kill().await;
+    redis.kill();
     site.refuses(WORKER, "Redis").await;
     site.refuses(INGRESS, "harkara migrate").await;
     site.harkara().run(&["migrate"]).await.done();

@@ -54,7 +54,7 @@ async fn kill_one(scene: &mut Scene) -> Result<()> {
             scene.add_worker()?;
         }
         2 => {
-            scene.redis.kill().await;
+            scene.redis.kill();
             pause(scene, AWAY_MS).await;
             scene.redis.resume().await;
         }

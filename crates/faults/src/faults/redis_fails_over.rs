@@ -47,7 +47,7 @@ async fn run(scene: &mut Scene) -> Result<Finding> {
     let mut finding = scene
         .under_load(LASTS, async |scene| {
             let sentinels = scene.sentinels.as_ref().context("the layout has them")?;
-            scene.redis.kill().await;
+            scene.redis.kill();
             sentinels.failed_over(&scene.redis, PROMOTED_BOUND).await;
             sleep(lasts).await;
             let before = scene.ingress.counted(REPLICATED).await?;

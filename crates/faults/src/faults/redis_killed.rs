@@ -19,7 +19,7 @@ async fn run(scene: &mut Scene) -> Result<Finding> {
     let outage = scene.extent.outage;
     let mut finding = scene
         .under_load(outage, async |scene| {
-            scene.redis.kill().await;
+            scene.redis.kill();
             sleep(outage).await;
             scene.redis.resume().await;
             Ok(())

@@ -34,7 +34,7 @@ async fn run(scene: &mut Scene) -> Result<Finding> {
                 worker.kill().await?;
             }
             sleep(GATHERING).await;
-            scene.redis.kill().await;
+            scene.redis.kill();
             scene.redis.lose_data();
             scene.redis.resume().await;
             for _ in 0..n_workers {

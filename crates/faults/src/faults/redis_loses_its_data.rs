@@ -32,7 +32,7 @@ async fn run(scene: &mut Scene) -> Result<Finding> {
                 matches!(ahead_of.backlog().await, Ok(0))
             })
             .await;
-            scene.redis.kill().await;
+            scene.redis.kill();
             scene.redis.lose_data();
             scene.redis.resume().await;
             scene.front.set(Link::Open);

@@ -44,7 +44,7 @@ async fn a_redis_that_is_away_makes_no_backlog_of_zero() {
         told["total"]["backlog"] == 1
     })
     .await;
-    redis.kill().await;
+    redis.kill();
     let told = until_status(&ingress, 503).await;
     assert_eq!(told["complete"], false);
     assert_eq!(told["total"]["backlog"], 1, "the last that was known");

@@ -88,7 +88,7 @@ async fn once_redis_is_back_no_server_thread_finds_what_the_outage_left_behind()
         }
     };
     deliver_many("before").await;
-    redis.kill().await;
+    redis.kill();
     deliver_many("meanwhile").await;
     let stored = n_stored(&database).await;
     assert!(stored > 0);
@@ -129,7 +129,7 @@ async fn where_postgres_is_away_too_redis_is_used_as_soon_as_it_is_back() {
     let ingress = Ingress::start_on(&redis.url(), &[]).await;
     assert_eq!(ingress.deliver("{}").await.status, 200);
     for _ in 0..5 {
-        redis.kill().await;
+        redis.kill();
         assert_eq!(ingress.deliver("{}").await.status, 503);
         redis.resume().await;
         assert_eq!(ingress.deliver("{}").await.status, 200);
@@ -164,7 +164,7 @@ async fn what_was_full_is_used_again_only_when_there_is_some_room() {
 #[tokio::test]
 async fn an_ingress_with_an_inbox_starts_while_redis_is_away_and_uses_it_when_it_comes() {
     let mut redis = RedisServer::start(&["--appendfsync", "no"]).await;
-    redis.kill().await;
+    redis.kill();
     let database = TestDatabase::migrated().await;
     let settings = [
         ("postgres.url", database.url.as_str()),
@@ -203,9 +203,9 @@ async fn a_replica_that_hangs_is_not_counted() {
     let ingress = Ingress::start_on(&redis.url(), &settings).await;
     assert_eq!(ingress.deliver("{}").await.status, 200);
     // Nobody delivers: the look finds it.
-    replica.signal("STOP").await;
+    replica.pause();
     until_state(&ingress, "unfit").await;
-    replica.signal("CONT").await;
+    replica.unpause();
     until_state(&ingress, "closed").await;
     assert_eq!(ingress.deliver("{}").await.status, 200);
     ingress.stop().await;

@@ -172,9 +172,9 @@ async fn an_fsync_that_does_not_come_is_never_answered_200() {
         .await;
     }
 
-    redis.signal("STOP").await;
+    redis.pause();
     assert_eq!(ingress.deliver("{}").await.status, 503);
-    redis.signal("CONT").await;
+    redis.unpause();
     wait_until("deliveries are fsynced again", BOUND, async || {
         ingress.deliver("{}").await.status == 200
     })
@@ -207,9 +207,9 @@ async fn what_is_to_be_replicated_is_on_the_replica_when_it_is_answered() {
     }
 
     // A replica lost at run time is no silent downgrade.
-    replica.signal("STOP").await;
+    replica.pause();
     assert_eq!(ingress.deliver("{}").await.status, 503);
-    replica.signal("CONT").await;
+    replica.unpause();
     wait_until("deliveries are replicated again", BOUND, async || {
         ingress.deliver("{}").await.status == 200
     })

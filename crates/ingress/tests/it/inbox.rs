@@ -15,7 +15,7 @@ const BOUND: Duration = Duration::from_secs(15);
 
 async fn redis_that_is_gone() -> RedisServer {
     let mut redis = RedisServer::start(&[]).await;
-    redis.kill().await;
+    redis.kill();
     redis
 }
 
@@ -46,11 +46,11 @@ async fn where_postgres_is_black_holed_the_answer_is_503_and_in_time() {
         let took = asked_at.elapsed();
         assert!(took < ANSWER_BOUND, "{took:?} with Redis {redis}");
     };
-    redis.signal("STOP").await;
+    redis.pause();
     for _ in 0..3 {
         assert_in_time("hanging").await;
     }
-    redis.kill().await;
+    redis.kill();
     for _ in 0..3 {
         assert_in_time("refusing").await;
     }

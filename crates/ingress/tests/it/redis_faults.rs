@@ -48,7 +48,7 @@ async fn redis_gone_is_answered_503_until_it_is_back() {
     let ingress = Ingress::start_on(&redis.url(), &[]).await;
     assert_eq!(ingress.deliver("{}").await.status, 200);
 
-    redis.kill().await;
+    redis.kill();
     for _ in 0..4 {
         assert_unavailable(&ingress).await;
     }
@@ -68,10 +68,10 @@ async fn a_redis_that_hangs_is_answered_503_in_time() {
     let redis = RedisServer::start(&[]).await;
     let ingress = Ingress::start_on(&redis.url(), &[]).await;
     assert_eq!(ingress.deliver("{}").await.status, 200);
-    redis.signal("STOP").await;
+    redis.pause();
     assert_unavailable(&ingress).await;
     assert_eq!(get(ingress.admin, "/readyz").await.status, 503);
-    redis.signal("CONT").await;
+    redis.unpause();
     assert_recovers(&ingress).await;
     ingress.stop().await;
 }

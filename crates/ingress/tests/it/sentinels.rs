@@ -53,7 +53,7 @@ async fn another_primary_is_followed_and_has_what_was_accepted() {
         assert_eq!(ingress.deliver("{}").await.status, 200);
     }
 
-    former.kill().await;
+    former.kill();
     sentinels.failed_over(&former, BOUND).await;
     assert_eq!(n_entries(&sentinels).await, 10);
     // Two replicas are asked for, and one is left.

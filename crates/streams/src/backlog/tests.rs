@@ -326,7 +326,7 @@ async fn a_redis_that_goes_away_leaves_the_last_known_and_says_so() {
     assert!(!at_start.is_complete() && at_start.backlog.is_none());
 
     latest.show(lanes.observer.look().await);
-    server.kill().await;
+    server.kill();
     latest.show(lanes.observer.look().await);
     let report = latest.report();
     assert!(!report.is_complete());

@@ -26,7 +26,7 @@ async fn what_redis_cannot_take_is_stored_answered_200_and_processed() {
     pipeline.deliver(&event).await;
     pipeline.until_events("processed", 1).await;
 
-    redis.kill().await;
+    redis.kill();
     for _ in 0..20 {
         let event = pipeline.bodies.event("payment.captured");
         let asked_at = Instant::now();
@@ -65,11 +65,11 @@ async fn an_append_whose_confirmation_was_lost_is_one_event_with_one_effect() {
     let first = pipeline.bodies.event("payment.captured");
     pipeline.deliver(&first).await;
     // It reads what was sent to it only when it goes on.
-    redis.signal("STOP").await;
+    redis.pause();
     let event = pipeline.bodies.event("payment.captured");
     pipeline.deliver(&event).await;
     assert_eq!(stored_at(&pipeline, "stored").await, 1);
-    redis.signal("CONT").await;
+    redis.unpause();
     wait_until("the append arrives all the same", BOUND, async || {
         pipeline.length(Lane::Default).await == 2
     })
@@ -95,7 +95,7 @@ async fn an_append_whose_confirmation_was_lost_is_one_event_with_one_effect() {
 async fn where_neither_store_takes_it_the_answer_is_503_and_in_time() {
     let redis = RedisServer::start(&[]).await;
     let mut pipeline = Pipeline::start_on(redis.url()).await;
-    redis.signal("STOP").await;
+    redis.pause();
     pipeline.database.shut().await;
     for _ in 0..3 {
         let event = pipeline.bodies.event("payment.captured");
@@ -113,14 +113,14 @@ async fn where_neither_store_takes_it_the_answer_is_503_and_in_time() {
         pipeline.try_deliver(&event).await == 200
     })
     .await;
-    redis.signal("CONT").await;
+    redis.unpause();
 }
 
 #[tokio::test]
 async fn a_delivery_stored_twice_in_the_inbox_is_one_row_and_one_duplicate() {
     let mut redis = RedisServer::start(&[]).await;
     let mut pipeline = Pipeline::start_on(redis.url()).await;
-    redis.kill().await;
+    redis.kill();
     let event = pipeline.bodies.event("payment.captured");
     for _ in 0..3 {
         pipeline.deliver(&event).await;

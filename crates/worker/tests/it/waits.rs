@@ -47,7 +47,7 @@ async fn a_redis_that_restarts_is_read_on_from() {
     let event = pipeline.bodies.event("payment.captured");
     pipeline.deliver(&event).await;
     pipeline.until_events("processed", 1).await;
-    redis.kill().await;
+    redis.kill();
     redis.resume().await;
     // Until the ingress uses Redis again, deliveries go round it; one that was appended must come by it.
     wait_until("an event comes by Redis again", BOUND, async || {
@@ -202,7 +202,7 @@ async fn rows_that_are_due_do_not_wait_for_a_redis_that_acknowledges_nothing() {
         pipeline.pending(Lane::Default).await == 1
     })
     .await;
-    redis.signal("STOP").await;
+    redis.pause();
     pipeline.release_commits().await;
     pipeline.until_events("processed", 2).await;
     let all = ReplaySelection {
@@ -215,7 +215,7 @@ async fn rows_that_are_due_do_not_wait_for_a_redis_that_acknowledges_nothing() {
         pipeline.until_events("processed", 2).await;
     }
 
-    redis.signal("CONT").await;
+    redis.unpause();
     pipeline.until_drained().await;
     let duplicates: i64 = pipeline
         .database
