@@ -1,4 +1,4 @@
-//! Who is let in at the door: decided by address and rate before a body is read.
+//! Admission: requests are refused by address and rate before their body is read.
 
 pub(crate) mod buffered;
 
@@ -16,29 +16,29 @@ use harkara_settings::{IngressSettings, Networks, RateLimit};
 use client::client_address;
 use rate::{AddressRates, Rate};
 
-/// Refused addresses are told of at most once in this many milliseconds: a flood must not fill the log.
-const TELL_EVERY_MS: u64 = 60_000;
+/// Least milliseconds between two log lines about refused addresses: a flood must not fill the log.
+const LOG_EVERY_MS: u64 = 60_000;
 
-/// What is checked for every endpoint. Costs nothing where nothing is configured.
+/// The checks that all endpoints share. Costs nothing unless configured.
 pub(crate) struct Admission {
     trusted_proxies: Networks,
     address_rates: Option<AddressRates>,
     started_at: Instant,
-    tell_from_ms: AtomicU64,
+    log_from_ms: AtomicU64,
 }
 
-/// What is checked for one endpoint.
+/// The checks of one endpoint.
 pub(crate) struct Gate {
     allow: Option<Networks>,
     rate: Option<Rate>,
 }
 
-/// Why a request is not let in.
+/// Why a request is not admitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NotAdmitted {
     /// The client's address may not use the endpoint.
     Forbidden,
-    /// There were too many requests; how many seconds until the next is taken.
+    /// There were too many requests; the next is admitted after this many seconds.
     TooMany { retry_after_s: NonZeroU64 },
 }
 
@@ -48,17 +48,17 @@ impl Admission {
             trusted_proxies: settings.trusted_proxies.clone(),
             address_rates: settings.address_rate.map(AddressRates::new),
             started_at: Instant::now(),
-            tell_from_ms: AtomicU64::new(0),
+            log_from_ms: AtomicU64::new(0),
         }
     }
 
-    /// Whether the request may go on to the endpoint behind `gate`. A refused address takes nothing of
-    /// any rate, and one over its own rate nothing of the endpoint's.
+    /// Whether the request may use the endpoint behind `gate`. A refused address does not count against any
+    /// rate, and one over its own rate does not count against the endpoint's.
     pub(crate) fn admit(&self, request: &HttpRequest, gate: &Gate) -> Result<(), NotAdmitted> {
         if gate.allow.is_some() || self.address_rates.is_some() {
             let client = self.client_of(request);
             if gate.allow.as_ref().is_some_and(|a| !a.contains(client)) {
-                self.tell_of_refused(client);
+                self.log_refused(client);
                 return Err(NotAdmitted::Forbidden);
             }
             if let Some(rates) = &self.address_rates {
@@ -69,27 +69,25 @@ impl Admission {
     }
 
     fn client_of(&self, request: &HttpRequest) -> IpAddr {
-        // Every connection of a TCP server has a peer; one without is nobody's.
+        // Every connection of a TCP server has a peer.
         let peer = request.peer_addr().map(|peer| peer.ip());
         let peer = peer.unwrap_or(Ipv4Addr::UNSPECIFIED.into());
         client_address(peer, request.headers(), &self.trusted_proxies)
     }
 
-    /// Without the address nobody could see that a load balancer is missing in the settings.
-    fn tell_of_refused(&self, client: IpAddr) {
+    /// Logs the address, which shows when a load balancer is missing in the settings.
+    fn log_refused(&self, client: IpAddr) {
         let now_ms = u64::try_from(self.started_at.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let from_ms = self.tell_from_ms.load(Relaxed);
-        let is_due = now_ms >= from_ms;
-        let next_ms = now_ms.saturating_add(TELL_EVERY_MS);
-        if is_due
-            && self
-                .tell_from_ms
+        let from_ms = self.log_from_ms.load(Relaxed);
+        let next_ms = now_ms.saturating_add(LOG_EVERY_MS);
+        let claim = || {
+            self.log_from_ms
                 .compare_exchange(from_ms, next_ms, Relaxed, Relaxed)
-                .is_ok()
-        {
+        };
+        if now_ms >= from_ms && claim().is_ok() {
             tracing::warn!(
                 client.address = %client,
-                "Refused an address that may not use its endpoint; further ones within a minute are only counted. If it is a load balancer's, it is missing in ingress.trusted_proxies."
+                "Refused an address that may not use the endpoint; others within a minute are only counted. If it is a load balancer, add it to ingress.trusted_proxies."
             );
         }
     }

@@ -1,7 +1,6 @@
 //! The answers of the public port: a status and a small JSON body each, exactly as documented.
 
 use std::convert::Infallible;
-use std::num::NonZeroU64;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -12,109 +11,64 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
 use bytes::Bytes;
 
-use crate::durable_sink::Durable;
+use crate::durable::Durable;
+use crate::outcome::Rejection;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const POST_ONLY: HeaderValue = HeaderValue::from_static("POST");
 
 /// 200. Takes the proof that the delivery is durable.
-pub(crate) fn accepted(_: Durable) -> HttpResponse {
+#[must_use]
+pub fn accepted(_: Durable) -> HttpResponse {
     json(StatusCode::OK, r#"{"status":"accepted"}"#)
 }
 
-/// 401, whatever was wrong with the signature: a caller learns no more.
-pub(crate) fn invalid_signature() -> HttpResponse {
-    json(StatusCode::UNAUTHORIZED, r#"{"error":"invalid_signature"}"#)
+/// The answer to a rejected request; `retry_after` is sent if a later attempt can succeed. It does not say
+/// what is wrong with a signature.
+pub(crate) fn rejected(rejection: Rejection, retry_after: &HeaderValue) -> HttpResponse {
+    use Rejection::{
+        Forbidden, HeadersTooLarge, Incomplete, InvalidSignature, Overloaded, RateLimited, Timeout,
+        TooLarge, Unavailable, UnknownEndpoint,
+    };
+    let (status, body) = match rejection {
+        Incomplete => (400, r#"{"error":"body_incomplete"}"#),
+        InvalidSignature => (401, r#"{"error":"invalid_signature"}"#),
+        Forbidden => (403, r#"{"error":"forbidden"}"#),
+        UnknownEndpoint => (404, r#"{"error":"unknown_endpoint"}"#),
+        Timeout => (408, r#"{"error":"body_too_slow"}"#),
+        TooLarge => (413, r#"{"error":"body_too_large"}"#),
+        RateLimited => (429, r#"{"error":"rate_limited"}"#),
+        Overloaded => (429, r#"{"error":"overloaded"}"#),
+        HeadersTooLarge => (431, r#"{"error":"headers_too_large"}"#),
+        Unavailable => (503, r#"{"error":"unavailable"}"#),
+    };
+    let status = StatusCode::from_u16(status).expect("a valid status");
+    match rejection {
+        RateLimited | Overloaded | Unavailable => {
+            with_header(json(status, body), header::RETRY_AFTER, retry_after.clone())
+        }
+        _ => json(status, body),
+    }
 }
 
-/// 404 for an endpoint that is not configured.
-pub(crate) fn unknown_endpoint() -> HttpResponse {
-    json(StatusCode::NOT_FOUND, r#"{"error":"unknown_endpoint"}"#)
-}
-
-/// 404 for any other path.
+/// 404 for a path that is no webhook's.
 pub(crate) fn not_found() -> HttpResponse {
     json(StatusCode::NOT_FOUND, r#"{"error":"not_found"}"#)
 }
 
-/// 405 with the one method that is allowed.
+/// 405, naming the one method that is allowed.
 pub(crate) fn method_not_allowed() -> HttpResponse {
-    with_header(
-        json(
-            StatusCode::METHOD_NOT_ALLOWED,
-            r#"{"error":"method_not_allowed"}"#,
-        ),
-        header::ALLOW,
-        POST_ONLY,
-    )
+    let response = json(
+        StatusCode::METHOD_NOT_ALLOWED,
+        r#"{"error":"method_not_allowed"}"#,
+    );
+    with_header(response, header::ALLOW, POST_ONLY)
 }
 
-/// 413.
-pub(crate) fn body_too_large() -> HttpResponse {
-    json(
-        StatusCode::PAYLOAD_TOO_LARGE,
-        r#"{"error":"body_too_large"}"#,
-    )
-}
-
-/// 431.
-pub(crate) fn headers_too_large() -> HttpResponse {
-    json(
-        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-        r#"{"error":"headers_too_large"}"#,
-    )
-}
-
-/// 408 for a body that did not come in time.
-pub(crate) fn body_too_slow() -> HttpResponse {
-    json(StatusCode::REQUEST_TIMEOUT, r#"{"error":"body_too_slow"}"#)
-}
-
-/// 400 for a body that broke off. Mostly nobody is left to read it.
-pub(crate) fn body_incomplete() -> HttpResponse {
-    json(StatusCode::BAD_REQUEST, r#"{"error":"body_incomplete"}"#)
-}
-
-/// 403 for an address that may not use the endpoint.
-pub(crate) fn forbidden() -> HttpResponse {
-    json(StatusCode::FORBIDDEN, r#"{"error":"forbidden"}"#)
-}
-
-/// 429: too many requests from this address or to this endpoint.
-pub(crate) fn rate_limited(retry_after_s: NonZeroU64) -> HttpResponse {
-    with_header(
-        json(StatusCode::TOO_MANY_REQUESTS, r#"{"error":"rate_limited"}"#),
-        header::RETRY_AFTER,
-        HeaderValue::from(retry_after_s.get()),
-    )
-}
-
-/// 429: the bodies of all requests together need more memory than they may.
-pub(crate) fn overloaded(retry_after: &HeaderValue) -> HttpResponse {
-    with_header(
-        json(StatusCode::TOO_MANY_REQUESTS, r#"{"error":"overloaded"}"#),
-        header::RETRY_AFTER,
-        retry_after.clone(),
-    )
-}
-
-/// 503: nothing could take the delivery durably; the caller is to come again.
-pub(crate) fn unavailable(retry_after: &HeaderValue) -> HttpResponse {
-    with_header(
-        json(
-            StatusCode::SERVICE_UNAVAILABLE,
-            r#"{"error":"unavailable"}"#,
-        ),
-        header::RETRY_AFTER,
-        retry_after.clone(),
-    )
-}
-
-/// The same answer, after which the connection is closed, because its body was not read.
+/// Closes the connection after the answer, because the request's body was not read.
 ///
-/// Without this the server would wait, for ever and holding one of its connections, for the rest of
-/// a chunked body that nobody wants. It does so once the payload is dropped; so the answer's body
-/// holds it until that body is sent.
+/// Once the payload is dropped, the server would wait without limit for the rest of a chunked body and hold
+/// a connection meanwhile. So the answer's body holds the payload until that body is sent.
 pub(crate) fn and_close(response: HttpResponse, unread: Payload) -> HttpResponse {
     if matches!(unread, Payload::None) {
         return response;

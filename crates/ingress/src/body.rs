@@ -9,59 +9,41 @@ use actix_web::dev::Payload;
 use bytes::Bytes;
 use futures_core::Stream;
 
-use crate::admission::buffered::{Charge, Full};
+use crate::admission::buffered::Charge;
+use crate::outcome::Rejection;
 
-/// Why there is no body to verify.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum NoBody {
-    /// It is, or says that it will be, larger than the limit.
-    TooLarge,
-    /// It did not come in time.
-    TooSlow,
-    /// The client went away or broke the protocol.
-    Incomplete,
-    /// Together with all others it would hold too much memory.
-    Overloaded,
-}
-
-impl From<Full> for NoBody {
-    fn from(Full: Full) -> Self {
-        Self::Overloaded
-    }
-}
-
-/// The whole body, as much of it charged as memory is held for it. What it declares to be too large is
-/// not read at all.
+/// Reads the whole body and charges the memory that it takes. A body that declares to be too large is not
+/// read at all.
 pub(crate) async fn read(
     payload: &mut Payload,
     declared_bytes: Option<u64>,
     bytes_max: usize,
     timeout: Duration,
     charge: &mut Charge<'_>,
-) -> Result<Bytes, NoBody> {
+) -> Result<Bytes, Rejection> {
     if declared_bytes.is_some_and(|declared| declared > bytes_max as u64) {
-        return Err(NoBody::TooLarge);
+        return Err(Rejection::TooLarge);
     }
     let declared_bytes = declared_bytes.and_then(|declared| usize::try_from(declared).ok());
     let bytes_max = declared_bytes.unwrap_or(bytes_max);
     let mut read = pin!(read_all(payload, bytes_max, charge));
-    // Mostly the whole body came with the head. Then no timer is needed.
+    // Usually the whole body came with the head. Then no timer is needed.
     let ready = poll_fn(|context| Poll::Ready(read.as_mut().poll(context))).await;
     if let Poll::Ready(body) = ready {
         return body;
     }
     let read = tokio::time::timeout(timeout, read);
-    read.await.unwrap_or(Err(NoBody::TooSlow))
+    read.await.unwrap_or(Err(Rejection::Timeout))
 }
 
 async fn read_all(
     payload: &mut Payload,
     bytes_max: usize,
     charge: &mut Charge<'_>,
-) -> Result<Bytes, NoBody> {
+) -> Result<Bytes, Rejection> {
     let first = next(payload).await?.unwrap_or_default();
     if first.len() > bytes_max {
-        return Err(NoBody::TooLarge);
+        return Err(Rejection::TooLarge);
     }
     charge.grow_to(first.len())?;
     let Some(second) = next(payload).await? else {
@@ -78,17 +60,17 @@ async fn read_all(
     Ok(body.into())
 }
 
-/// Memory grows with what has come, not with what was declared: a client cannot reserve memory by
-/// promising a large body. It doubles, so that a body in many pieces is not copied for each.
+/// Memory grows with the bytes received, not with those declared: a client cannot reserve memory by
+/// announcing a large body. It doubles, so that a body in many pieces is not copied for each.
 fn append(
     body: &mut Vec<u8>,
     chunk: &[u8],
     bytes_max: usize,
     charge: &mut Charge<'_>,
-) -> Result<(), NoBody> {
+) -> Result<(), Rejection> {
     let bytes = body.len() + chunk.len();
     if bytes > bytes_max {
-        return Err(NoBody::TooLarge);
+        return Err(Rejection::TooLarge);
     }
     if bytes > body.capacity() {
         let capacity = bytes.max(body.capacity() * 2).min(bytes_max);
@@ -99,9 +81,9 @@ fn append(
     Ok(())
 }
 
-async fn next(payload: &mut Payload) -> Result<Option<Bytes>, NoBody> {
+async fn next(payload: &mut Payload) -> Result<Option<Bytes>, Rejection> {
     poll_fn(|context| Pin::new(&mut *payload).poll_next(context))
         .await
         .transpose()
-        .map_err(|_| NoBody::Incomplete)
+        .map_err(|_| Rejection::Incomplete)
 }

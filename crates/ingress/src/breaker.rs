@@ -1,8 +1,8 @@
 //! Whether deliveries go to Redis or straight to the inbox.
 //!
 //! The first append that fails opens the breaker, so that no other request waits for a Redis that is
-//! away, and so does a bound that is reached. The watch closes it when Redis takes writes again: no
-//! request that the inbox can serve is spent on finding that out.
+//! unavailable; so does a limit that is reached. The health check closes it when Redis takes writes again:
+//! no request that the inbox can serve is spent on finding that out.
 
 mod health_check;
 mod startup_check;
@@ -11,244 +11,244 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use harkara_core::causes::with_causes;
-use tokio::sync::{Notify, watch as watch_channel};
+use harkara_streams::append::NotAppended;
+use harkara_streams::fitness::{CheckError, Unfit};
+use harkara_streams::{Confirmations, ServerProblem};
+use strum::{IntoStaticStr, VariantArray};
+use tokio::sync::{Notify, watch};
 
 use crate::inbox::NotStored;
 use crate::metrics::BreakerGauge;
-use harkara_streams::Confirmations;
-use harkara_streams::append::NotAppended;
 pub(crate) use health_check::HealthCheck;
 pub(crate) use startup_check::startup_check;
 
 /// Shared by all server threads.
 pub(crate) struct Breaker {
-    /// What `now` is, as requests see it; written while `now` is locked.
+    /// The snapshot of `inner`, written while `inner` is locked.
     snapshot: AtomicU64,
-    now: Mutex<Now>,
+    inner: Mutex<Inner>,
     opened: Notify,
-    /// Somebody needs Redis now.
+    /// A request needs Redis now.
     check_now: Notify,
-    /// How many checks at Redis have ended.
-    checks: watch_channel::Sender<u64>,
+    /// Number of finished health checks.
+    checks: watch::Sender<u64>,
     gauge: BreakerGauge,
 }
 
-/// What a request sees of the breaker: the number of the state, and above it the generation.
+/// The breaker as a request sees it: the state's number, and above it the generation.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Snapshot(u64);
 
-struct Now {
-    state: State,
-    /// What confirms the levels, as far as it was ever found out.
+struct Inner {
+    /// Why Redis is given no deliveries; `None` while the breaker is closed.
+    reason: Option<Reason>,
+    /// What confirms the levels; `None` until Redis was fit for the first time.
     confirmations: Option<Confirmations>,
-    /// Grows whenever Redis takes deliveries anew, or confirms them in another way. Connections and errors
-    /// of an earlier generation count for nothing.
+    /// Grows whenever Redis becomes fit again or confirms deliveries differently. Connections and errors of
+    /// an earlier generation are ignored.
     generation: u64,
-    /// Whether it was logged that the inbox does not take what Redis does not.
+    /// Whether a failure of the inbox was logged.
     inbox_failing: bool,
 }
 
-enum State {
-    /// Deliveries go to Redis.
-    Closed,
-    /// Redis is given nothing, for this reason, before it was looked at anew.
-    Failing(String),
-    /// Redis must not be given any more: a bound is reached, or it is less durable than asked.
-    Unfit(String),
+/// Why Redis is given no deliveries.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+enum Reason {
+    Append(#[from] NotAppended),
+    Check(#[from] CheckError),
+    Unfit(#[from] Unfit),
 }
 
-/// The states' names, in the order of their numbers, which is that of how much they forbid.
-pub(crate) const STATES: [&str; 3] = ["closed", "failing", "unfit"];
+/// The breaker's state; the greater, the more it forbids.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
+pub(crate) enum State {
+    /// Deliveries go to Redis.
+    Closed,
+    /// Redis fails; it may be tried where nothing else takes a delivery.
+    Failing,
+    /// Redis must not be given deliveries: a limit is reached, or it is less durable than configured.
+    Unfit,
+}
 
-const CLOSED: u8 = 0;
-const FAILING: u8 = 1;
-const UNFIT: u8 = 2;
-
-/// Looks that a request waits for which nothing else takes.
+/// Health checks that a request waits for when neither Redis nor the inbox took its delivery.
 const CHECKS_AWAITED: u64 = 2;
 
-/// Bits of a state's number in what a request sees.
+/// Bits of a state's number in a snapshot.
 const STATE_BITS: u32 = 2;
 
 impl Breaker {
-    /// Closed if it is known what confirms the levels, else open for the given reason.
-    pub(crate) fn new(found: Result<Confirmations, String>, gauge: BreakerGauge) -> Self {
-        let (state, confirmations) = match found {
-            Ok(confirmations) => (State::Closed, Some(confirmations)),
-            Err(reason) => (State::Failing(reason), None),
+    /// Closed if the startup check found what confirms the levels, open otherwise.
+    pub(crate) fn new(found: Result<Confirmations, ServerProblem>, gauge: BreakerGauge) -> Self {
+        let (reason, confirmations) = match found {
+            Ok(confirmations) => (None, Some(confirmations)),
+            Err(problem) => (Some(CheckError::Server(problem).into()), None),
         };
-        let now = Now {
-            state,
+        let inner = Inner {
+            reason,
             confirmations,
             generation: 0,
             inbox_failing: false,
         };
-        gauge.set(now.state.name());
+        gauge.set(inner.state());
         Self {
-            snapshot: AtomicU64::new(now.snapshot().0),
-            now: Mutex::new(now),
+            snapshot: AtomicU64::new(inner.snapshot().0),
+            inner: Mutex::new(inner),
             opened: Notify::new(),
             check_now: Notify::new(),
-            checks: watch_channel::Sender::new(0),
+            checks: watch::Sender::new(0),
             gauge,
         }
     }
 
-    /// The present state, for a request: one load.
+    /// The present state, for a request: one atomic load.
     pub(crate) fn snapshot(&self) -> Snapshot {
         Snapshot(self.snapshot.load(Ordering::Acquire))
     }
 
-    /// What is snapshot after two more checks at Redis, which begin at once: one may be under way that began
-    /// before Redis came back. Sooner where deliveries go there.
+    /// The state after two more health checks, which begin immediately: one may be in progress that began
+    /// before Redis came back. Returns sooner if the breaker closes.
     pub(crate) async fn recheck(&self) -> Snapshot {
         let mut checks = self.checks.subscribe();
         let enough = *checks.borrow_and_update() + CHECKS_AWAITED;
         self.check_now.notify_one();
+        // It cannot fail: the counter lives as long as the breaker.
         let waited = checks.wait_for(|n| *n >= enough || self.snapshot().is_closed());
-        // The counter lives as long as the breaker.
-        waited
-            .await
-            .map_or_else(|_| self.snapshot(), |_| self.snapshot())
+        drop(waited.await);
+        self.snapshot()
     }
 
-    /// What confirms the levels, and since which generation; `None` until Redis was found fit for the first
-    /// time.
+    /// The generation and what confirms its levels; `None` until Redis was fit for the first time.
     pub(crate) fn confirmations(&self) -> (u64, Option<Confirmations>) {
-        let now = self.lock();
-        (now.generation, now.confirmations.clone())
+        let inner = self.lock();
+        (inner.generation, inner.confirmations.clone())
     }
 
-    /// Why deliveries do not go to Redis, where they do not.
+    /// Why deliveries do not go to Redis; `None` if they do.
     pub(crate) fn reason(&self) -> Option<String> {
-        match &self.lock().state {
-            State::Closed => None,
-            State::Failing(reason) | State::Unfit(reason) => Some(reason.clone()),
-        }
+        self.lock()
+            .reason
+            .as_ref()
+            .map(|reason| with_causes(reason))
     }
 
-    /// An append failed that was made because of what was `snapshot`.
-    pub(crate) fn append_failed(&self, snapshot: Snapshot, error: &NotAppended) {
-        // Those that were on their way when another's failure opened it, or that lasted until it was closed
-        // again, tell nothing new.
+    /// Opens the breaker after a failed append that was made on the strength of `snapshot`.
+    pub(crate) fn append_failed(&self, snapshot: Snapshot, error: NotAppended) {
+        // An append that was in flight when another opened the breaker, or until it was closed again,
+        // adds nothing.
         if snapshot.is_closed() && self.snapshot() == snapshot {
-            self.found_failing(with_causes(error));
+            self.open(error.into());
         }
     }
 
-    /// The inbox did not take a delivery either.
+    /// Logs the first delivery that the inbox did not take either.
     pub(crate) fn inbox_failed(&self, error: &NotStored) {
         if !std::mem::replace(&mut self.lock().inbox_failing, true) {
             let reason = with_causes(error);
             tracing::error!(
                 reason,
-                "PostgreSQL does not take what Redis does not; such deliveries are answered 503."
+                "Redis and PostgreSQL unavailable; answering deliveries with 503."
             );
         }
     }
 
-    /// Redis does not take deliveries, or cannot be asked.
-    fn found_failing(&self, reason: String) {
-        self.open(State::Failing(reason));
-    }
-
-    /// Redis is not to be given deliveries.
-    fn found_unfit(&self, reason: String) {
-        self.open(State::Unfit(reason));
-    }
-
-    fn open(&self, state: State) {
-        let mut now = self.lock();
-        let before = now.state.number();
-        // What is unfit stays so until it is found fit.
-        if before > state.number() {
+    fn open(&self, reason: Reason) {
+        let mut inner = self.lock();
+        let (before, after) = (inner.state(), reason.state());
+        // Once unfit, Redis stays so until a check finds it fit.
+        if before > after {
             return;
         }
-        now.state = state;
-        if before < now.state.number() {
-            if let State::Failing(reason) | State::Unfit(reason) = &now.state {
-                tracing::error!(
-                    reason,
-                    state = now.state.name(),
-                    "Redis is not given deliveries; they go to the inbox in PostgreSQL, or are answered 503 where there is none."
-                );
-            }
-            self.publish(&now);
-            self.opened.notify_one();
+        if before < after {
+            tracing::error!(
+                reason = with_causes(&reason),
+                state = after.name(),
+                "Redis unavailable; storing deliveries in PostgreSQL (503 if the inbox is disabled)."
+            );
         }
+        inner.reason = Some(reason);
+        self.publish(&inner);
+        self.opened.notify_one();
     }
 
-    /// Redis can be given deliveries, and this confirms them: so says a look that began when this was `snapshot`.
-    fn found_fit(&self, snapshot: Snapshot, confirmations: Confirmations) {
-        let mut now = self.lock();
-        if snapshot.is_closed() && now.snapshot() != snapshot {
-            // An append has failed meanwhile. The next look tells more.
+    /// Closes the breaker after a health check that began at `snapshot`.
+    fn close(&self, snapshot: Snapshot, confirmations: Confirmations) {
+        let mut inner = self.lock();
+        if snapshot.is_closed() && inner.snapshot() != snapshot {
+            // An append has failed since. The next check decides.
             return;
         }
-        let was_open = now.state.number() != CLOSED;
-        if !was_open && now.confirmations.as_ref() == Some(&confirmations) {
+        let was_open = inner.reason.is_some();
+        if !was_open && inner.confirmations.as_ref() == Some(&confirmations) {
             return;
         }
         if was_open {
             tracing::info!("Redis takes deliveries again.");
         } else {
-            tracing::warn!("Redis confirms deliveries in another way than before.");
+            tracing::warn!("Redis confirms deliveries differently than before.");
         }
-        *now = Now {
-            state: State::Closed,
+        *inner = Inner {
+            reason: None,
             confirmations: Some(confirmations),
-            generation: now.generation + 1,
+            generation: inner.generation + 1,
             inbox_failing: false,
         };
-        self.publish(&now);
+        self.publish(&inner);
     }
 
-    fn publish(&self, now: &Now) {
-        self.snapshot.store(now.snapshot().0, Ordering::Release);
-        self.gauge.set(now.state.name());
+    fn publish(&self, inner: &Inner) {
+        self.snapshot.store(inner.snapshot().0, Ordering::Release);
+        self.gauge.set(inner.state());
     }
 
-    fn lock(&self) -> MutexGuard<'_, Now> {
-        self.now.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Snapshot {
     /// Whether deliveries go to Redis.
     pub(crate) fn is_closed(self) -> bool {
-        self.is(CLOSED)
+        self.is(State::Closed)
     }
 
-    /// Whether Redis may be asked where nothing else takes a delivery.
+    /// Whether Redis may be tried where nothing else takes a delivery.
     pub(crate) fn may_be_tried(self) -> bool {
-        !self.is(UNFIT)
+        !self.is(State::Unfit)
     }
 
     pub(crate) fn generation(self) -> u64 {
         self.0 >> STATE_BITS
     }
 
-    fn is(self, state: u8) -> bool {
-        self.0 & ((1 << STATE_BITS) - 1) == u64::from(state)
+    fn is(self, state: State) -> bool {
+        self.0 & ((1 << STATE_BITS) - 1) == state as u64
     }
 }
 
-impl Now {
+impl Inner {
+    fn state(&self) -> State {
+        self.reason.as_ref().map_or(State::Closed, Reason::state)
+    }
+
     fn snapshot(&self) -> Snapshot {
-        Snapshot(self.generation << STATE_BITS | u64::from(self.state.number()))
+        Snapshot(self.generation << STATE_BITS | self.state() as u64)
+    }
+}
+
+impl Reason {
+    fn state(&self) -> State {
+        match self {
+            Self::Append(_) | Self::Check(_) => State::Failing,
+            Self::Unfit(_) => State::Unfit,
+        }
     }
 }
 
 impl State {
-    fn number(&self) -> u8 {
-        match self {
-            Self::Closed => CLOSED,
-            Self::Failing(_) => FAILING,
-            Self::Unfit(_) => UNFIT,
-        }
-    }
-
-    fn name(&self) -> &'static str {
-        STATES[usize::from(self.number())]
+    /// Its name in metrics and logs.
+    pub(crate) fn name(self) -> &'static str {
+        self.into()
     }
 }

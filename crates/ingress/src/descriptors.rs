@@ -1,4 +1,4 @@
-//! As many file descriptors as the connections need.
+//! The limit of open files.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -6,12 +6,12 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 const PER_CONNECTION: u64 = 2;
 
 /// For listening, Redis, PostgreSQL, probes, metrics and the log.
-const BESIDES: u64 = 256;
+const OTHERS: u64 = 256;
 
-/// Raises the process's own limit of open files as far as the system lets it, and warns where that is
-/// too little: connections beyond it would wait to be accepted long before `ingress.connections_max`.
-pub(crate) fn allow_connections(connections_max: usize) {
-    let needed = (connections_max as u64).saturating_mul(PER_CONNECTION) + BESIDES;
+/// Raises the process's limit of open files as far as the system permits, and warns if that is not enough:
+/// connections beyond it would wait to be accepted long before `ingress.connections_max`.
+pub(crate) fn raise_limit(connections_max: usize) {
+    let needed = (connections_max as u64).saturating_mul(PER_CONNECTION) + OTHERS;
     let limit = getrlimit(Resource::Nofile);
     let is_enough = |limit: Option<u64>| limit.is_none_or(|limit| limit >= needed);
     if is_enough(limit.current) {
@@ -25,7 +25,7 @@ pub(crate) fn allow_connections(connections_max: usize) {
         tracing::warn!(
             files.needed = needed,
             files.allowed = getrlimit(Resource::Nofile).current,
-            "The system allows fewer open files than ingress.connections_max needs; raise the limit (`ulimit -n`, LimitNOFILE), or lower the setting."
+            "The limit of open files is too low for ingress.connections_max; raise it (`ulimit -n`, LimitNOFILE), or lower the setting."
         );
     }
 }

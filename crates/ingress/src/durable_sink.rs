@@ -7,39 +7,34 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use harkara_core::delivery::VerifiedDelivery;
-use harkara_core::durability::Durability;
 use harkara_core::lane::Lane;
 use harkara_settings::RedisSettings;
+use harkara_streams::append::Appender;
 use prometheus_client::metrics::histogram::Histogram;
 use tokio::time::{Instant, timeout_at};
 
 use crate::breaker::{Breaker, Snapshot};
-use crate::inbox::{Inbox, StoredDelivery};
-use harkara_streams::append::{AppendedEntry, Appender};
+use crate::durable::Durable;
+use crate::inbox::Inbox;
 
-/// The proof that a delivery is durable, which an answer of 200 takes. It is made of nothing but what
-/// Redis or PostgreSQL confirmed.
-#[must_use]
-pub(crate) struct Durable(Durability);
-
-/// Neither way took the delivery. It may be in the stream, in the inbox or in both all the same, where
-/// only a confirmation was lost. Then Razorpay sends it again, and the ledger drops the duplicate.
+/// Neither Redis nor the inbox confirmed the delivery. Either may hold it nevertheless, if only a
+/// confirmation was lost. Razorpay then sends it again, and the ledger drops the duplicate.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct NotDurable;
 
 /// Redis and the inbox, as one server thread uses them.
 pub(crate) struct DurableSink {
-    /// The breaker keeps requests from waiting for a Redis that is away.
+    /// Keeps requests from waiting for an unavailable Redis.
     breaker: Arc<Breaker>,
     inbox: Option<Inbox>,
     redis: RedisSettings,
     append_timeout: Duration,
-    /// How many were appended together.
+    /// Sizes of groups that are appended together.
     append_group: Histogram,
-    /// The longest time to an answer, whichever way it is.
+    /// The longest time to an answer.
     answer_max: Duration,
-    /// The appender, and the breaker's generation that it is of: what connections an outage has left behind
-    /// goes with it.
+    /// The appender with its generation of the breaker: a new generation drops the connections that an
+    /// outage left behind.
     appender: RefCell<Option<(u64, Rc<Appender>)>>,
 }
 
@@ -84,14 +79,13 @@ impl DurableSink {
                 Err(error) => self.breaker.inbox_failed(&error),
             }
         }
-        // Neither of the two is left unasked before the answer is 503.
-        let at_last = timeout_at(until, self.append_at_last(delivery, lane, event_name));
-        at_last.await.ok().flatten().ok_or(NotDurable)
+        // Before a 503, Redis is tried once more.
+        let last = timeout_at(until, self.append_after_recheck(delivery, lane, event_name));
+        last.await.ok().flatten().ok_or(NotDurable)
     }
 
-    /// Redis may be back, and nobody has looked since. What it confirms may have changed meanwhile, so it is
-    /// looked at first.
-    async fn append_at_last(
+    /// Redis may be back since the last health check. It may confirm differently, so it is checked first.
+    async fn append_after_recheck(
         &self,
         delivery: &VerifiedDelivery,
         lane: Lane,
@@ -118,13 +112,13 @@ impl DurableSink {
         match appender.append(delivery, lane, event_name).await {
             Ok(entry) => Some(entry.into()),
             Err(error) => {
-                self.breaker.append_failed(snapshot, &error);
+                self.breaker.append_failed(snapshot, error);
                 None
             }
         }
     }
 
-    /// The appender of the present generation; `None` while nobody knows what Redis confirms.
+    /// The appender of the present generation; `None` while it is unknown what Redis confirms.
     fn appender(&self, snapshot: Snapshot) -> Option<Rc<Appender>> {
         if let Some((generation, appender)) = &*self.appender.borrow()
             && *generation >= snapshot.generation()
@@ -141,24 +135,5 @@ impl DurableSink {
         let appender = Rc::new(appender);
         self.appender.replace(Some((generation, appender.clone())));
         Some(appender)
-    }
-}
-
-impl Durable {
-    /// The level that was reached.
-    pub(crate) fn level(&self) -> Durability {
-        self.0
-    }
-}
-
-impl From<AppendedEntry> for Durable {
-    fn from(appended: AppendedEntry) -> Self {
-        Self(appended.level())
-    }
-}
-
-impl From<StoredDelivery> for Durable {
-    fn from(_: StoredDelivery) -> Self {
-        Self(Durability::Stored)
     }
 }

@@ -1,4 +1,4 @@
-//! How long an endpoint has been failing: Razorpay disables one that answers nothing but errors for a day.
+//! How long an endpoint has been failing: Razorpay disables one that answers only errors for a day.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,64 +11,66 @@ use prometheus_client::encoding::{EncodeMetric, MetricEncoder};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
-/// After so long without any 2xx Razorpay disables an endpoint, and someone has to enable it by hand
+use crate::rules::Endpoint;
+
+/// Razorpay disables an endpoint without any 2xx for this long; somebody has to enable it by hand
 /// (Razorpay's documentation of webhooks, "best practices").
 const DISABLED_AFTER: Duration = Duration::from_hours(24);
 
-/// The answers of one endpoint since the last 2xx.
+/// The failing answers of one endpoint since its last 2xx. Cheap to clone.
 #[derive(Clone, Debug)]
-pub(crate) struct EndpointHealth(Arc<Since>);
+pub(crate) struct EndpointHealth(Arc<Streak>);
 
 #[derive(Debug)]
-struct Since {
+struct Streak {
     began: Instant,
-    /// Milliseconds from `began` to the first failing answer of the health, and one; 0 while there is none.
-    failing_at: AtomicU64,
+    /// 1 + the milliseconds from `began` to the first failing answer; 0 while there is none.
+    failing_since: AtomicU64,
     failing: AtomicU64,
 }
 
 impl EndpointHealth {
     pub(crate) fn new(began: Instant) -> Self {
-        Self(Arc::new(Since {
+        Self(Arc::new(Streak {
             began,
-            failing_at: AtomicU64::new(0),
+            failing_since: AtomicU64::new(0),
             failing: AtomicU64::new(0),
         }))
     }
 
-    /// An answer was 2xx: the health is over.
+    /// Records a 2xx, which ends the streak.
     pub(crate) fn succeeded(&self) {
         // Reading is cheaper than writing where many threads do it.
-        if self.0.failing_at.load(Ordering::Relaxed) != 0 {
-            self.0.failing_at.store(0, Ordering::Relaxed);
+        if self.0.failing_since.load(Ordering::Relaxed) != 0 {
+            self.0.failing_since.store(0, Ordering::Relaxed);
             self.0.failing.store(0, Ordering::Relaxed);
         }
     }
 
-    /// Another answer was not.
+    /// Records another answer.
     pub(crate) fn failed(&self) {
         self.0.failing.fetch_add(1, Ordering::Relaxed);
-        if self.0.failing_at.load(Ordering::Relaxed) == 0 {
-            // Whoever is first, it is the same moment.
+        if self.0.failing_since.load(Ordering::Relaxed) == 0 {
+            // Threads that race here store the same moment.
             let now = self.millis_at(Instant::now()) + 1;
-            self.0.failing_at.store(now, Ordering::Relaxed);
+            self.0.failing_since.store(now, Ordering::Relaxed);
         }
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "nobody counts so far")]
+    #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52 answers")]
     fn failing(&self) -> f64 {
         self.0.failing.load(Ordering::Relaxed) as f64
     }
 
-    /// The time until the endpoint is disabled if nothing changes.
+    /// The time until the endpoint is disabled if it keeps failing.
     fn disabled_in(&self, now: Instant) -> Duration {
-        match self.0.failing_at.load(Ordering::Relaxed).checked_sub(1) {
-            None => DISABLED_AFTER,
-            Some(since) => {
-                let lasts = self.millis_at(now).saturating_sub(since);
-                DISABLED_AFTER.saturating_sub(Duration::from_millis(lasts))
-            }
-        }
+        let failing_since = self.0.failing_since.load(Ordering::Relaxed);
+        failing_since
+            .checked_sub(1)
+            .map_or(DISABLED_AFTER, |since| {
+                let lasted = self.millis_at(now).saturating_sub(since);
+                DISABLED_AFTER.saturating_sub(Duration::from_millis(lasted))
+            })
     }
 
     fn millis_at(&self, now: Instant) -> u64 {
@@ -77,23 +79,28 @@ impl EndpointHealth {
     }
 }
 
-/// The streaks of some endpoints as one metric.
+/// A metric of all endpoints.
 #[derive(Debug)]
-struct Shown {
+struct HealthMetric {
     endpoints: Vec<(EndpointName, EndpointHealth)>,
     value: fn(&EndpointHealth) -> f64,
 }
 
-/// Shows the streaks of all endpoints among the metrics.
-pub(crate) fn register(endpoints: Vec<(EndpointName, EndpointHealth)>, registry: &mut Registry) {
-    let shown = |endpoints, value| Shown { endpoints, value };
-    let failing = shown(endpoints.clone(), EndpointHealth::failing);
-    INGRESS_FAILING_STREAK.register(registry, failing);
+/// Adds the health of the endpoints to the metrics.
+pub(crate) fn register(endpoints: &[Endpoint], registry: &mut Registry) {
+    let metric = |value| HealthMetric {
+        endpoints: endpoints
+            .iter()
+            .map(|endpoint| (endpoint.name.clone(), endpoint.health.clone()))
+            .collect(),
+        value,
+    };
+    INGRESS_FAILING_STREAK.register(registry, metric(EndpointHealth::failing));
     let disabled_in = |health: &EndpointHealth| health.disabled_in(Instant::now()).as_secs_f64();
-    INGRESS_DISABLED_IN_SECONDS.register(registry, shown(endpoints, disabled_in));
+    INGRESS_DISABLED_IN_SECONDS.register(registry, metric(disabled_in));
 }
 
-impl EncodeMetric for Shown {
+impl EncodeMetric for HealthMetric {
     fn encode(&self, mut encoder: MetricEncoder<'_>) -> fmt::Result {
         for (endpoint, health) in &self.endpoints {
             let label = [("endpoint", endpoint.as_str())];
@@ -116,7 +123,7 @@ mod tests {
     use super::{DISABLED_AFTER, EndpointHealth};
 
     #[test]
-    fn a_streak_runs_from_its_first_failure_until_a_success() {
+    fn a_streak_lasts_from_the_first_failure_until_a_success() {
         let health = EndpointHealth::new(Instant::now());
         assert_eq!(health.disabled_in(Instant::now()), DISABLED_AFTER);
         health.failed();

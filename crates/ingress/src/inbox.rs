@@ -1,8 +1,8 @@
-//! The second way to be durable: a pending row of the ledger, written here and taken up by a worker.
+//! The inbox: deliveries that Redis did not take become pending rows of the ledger, which workers process.
 //!
-//! Deliveries gather while others are being stored, so that one transaction serves many. It is the
-//! commit that workers make, with the verdict that nobody has looked into the event yet: what Redis has
-//! all the same, because only its confirmation was lost, is a duplicate like any other.
+//! Deliveries gather while others are being stored, so that one transaction serves many. It is the commit
+//! of the workers, with the verdict that the event is not processed yet. If Redis has a delivery too,
+//! because only its confirmation was lost, that is a duplicate like any other.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,13 +13,14 @@ use harkara_core::lane::Lane;
 use harkara_settings::{IngressSettings, PostgresSettings};
 use harkara_storage::commit::{CommittedBatch, DuplicateHint, commit};
 use harkara_storage::record::{ClaimedEvent, EventRecord, Origin, Verdict};
-use harkara_storage::{Pool, PoolSettings, Recovery, StorageError};
+use harkara_storage::{Pool, Recovery, StorageError};
 use harkara_telemetry::catalogue::INGRESS_INBOX_WAITING;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
-use crate::metrics::InHand;
+use crate::metrics::{InFlight, registered};
+use crate::postgres;
 
 /// Most deliveries of one transaction: as many as a worker commits at once.
 const GROUP_ENTRIES_MAX: usize = 400;
@@ -27,20 +28,20 @@ const GROUP_ENTRIES_MAX: usize = 400;
 /// Most deliveries that wait for their transaction; more are refused.
 const WAITING_MAX: usize = 4096;
 
-/// Most bytes of bodies that wait or are on their way; more are refused.
+/// Most bytes of bodies that wait or are being stored; more are refused.
 const WAITING_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// The event type of a delivery without an event name.
 const UNKNOWN: &str = "unknown";
 
-/// Where deliveries are handed in. Cheap to clone.
+/// Stores deliveries in PostgreSQL. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Inbox {
     pool: Pool,
     waiting: mpsc::Sender<Waiting>,
     bytes: Arc<Semaphore>,
     timeout: Duration,
-    in_hand: Gauge,
+    in_flight: Gauge,
 }
 
 /// The proof that a delivery is committed to PostgreSQL.
@@ -50,15 +51,15 @@ pub(crate) struct StoredDelivery(());
 /// Why a delivery is not known to be stored.
 #[derive(Clone, Debug, thiserror::Error)]
 pub(crate) enum NotStored {
-    /// As many wait as may.
+    /// Too many deliveries, or bytes, wait already.
     #[error("the inbox is full")]
     Full,
     /// PostgreSQL did not confirm in time.
     #[error("PostgreSQL did not confirm in time")]
     Timeout,
-    /// PostgreSQL is away, or refused.
-    #[error("PostgreSQL did not take the delivery: {0}")]
-    Postgres(String),
+    /// PostgreSQL is unavailable, or refused.
+    #[error("PostgreSQL did not take the delivery")]
+    Postgres(#[source] Arc<StorageError>),
 }
 
 struct Waiting {
@@ -68,51 +69,40 @@ struct Waiting {
 }
 
 impl Inbox {
-    /// Lays out the inbox; `None` where the settings want none. Nothing is connected before the first
-    /// delivery. Must be called within the runtime that is to store.
+    /// The inbox; `None` if the settings disable it. Connects with the first delivery. Must be called within
+    /// the tokio runtime that will store deliveries.
     pub(crate) fn open(
         settings: &IngressSettings,
         postgres: &PostgresSettings,
         registry: &mut Registry,
     ) -> Result<Option<Self>, StorageError> {
-        let in_hand = Gauge::default();
-        INGRESS_INBOX_WAITING.register(registry, in_hand.clone());
+        let in_flight = registered(&INGRESS_INBOX_WAITING, registry, Gauge::default());
         if settings.inbox_connections_max == 0 {
             return Ok(None);
         }
-        let pool = Pool::new(&PoolSettings {
-            url: postgres.url.clone(),
-            tls: postgres.tls.clone(),
-            application: "harkara-ingress",
-            connections_max: settings.inbox_connections_max,
-            // Requests have a bound of their own. Were a connection not given more time than they have, it
-            // would never be opened over a slow link.
-            connect_timeout: postgres.connect_timeout,
-            statement_timeout: settings.inbox_timeout,
-        })?;
+        // A connection may take longer than a request waits; otherwise none would ever be made over a slow
+        // link.
+        let connections_max = settings.inbox_connections_max;
+        let pool = postgres::pool(postgres, connections_max, settings.inbox_timeout)?;
         let (sender, waiting) = mpsc::channel(WAITING_MAX);
-        tokio::spawn(gather(
-            pool.clone(),
-            waiting,
-            settings.inbox_connections_max,
-        ));
+        tokio::spawn(gather(pool.clone(), waiting, connections_max));
         Ok(Some(Self {
             pool,
             waiting: sender,
             bytes: Arc::new(Semaphore::new(WAITING_BYTES_MAX)),
             timeout: settings.inbox_timeout,
-            in_hand,
+            in_flight,
         }))
     }
 
-    /// Stores a delivery, or says why it is not known to be stored.
+    /// Stores a delivery. After an error it may be stored nevertheless.
     pub(crate) async fn store(
         &self,
         delivery: &VerifiedDelivery,
         lane: Lane,
         event_name: &str,
     ) -> Result<StoredDelivery, NotStored> {
-        let _in_hand = InHand::new(&self.in_hand);
+        let _in_flight = InFlight::new(&self.in_flight);
         let n_bytes = u32::try_from(delivery.body().len()).map_err(|_| NotStored::Full)?;
         let bytes = self.bytes.clone().try_acquire_many_owned(n_bytes);
         let (confirm, confirmed) = oneshot::channel();
@@ -126,12 +116,12 @@ impl Inbox {
             .map_err(|_| NotStored::Full)?;
         match tokio::time::timeout(self.timeout, confirmed).await {
             Ok(Ok(outcome)) => outcome.map(|()| StoredDelivery(())),
-            // The process is ending, or it took too long.
+            // The process is ending, or time is up.
             Ok(Err(_)) | Err(_) => Err(NotStored::Timeout),
         }
     }
 
-    /// How long storing may take.
+    /// The longest that storing takes.
     pub(crate) fn timeout(&self) -> Duration {
         self.timeout
     }
@@ -142,7 +132,7 @@ impl Inbox {
     }
 }
 
-/// Commits what waits, a group for each connection. Ends when nobody can hand in any more.
+/// Commits waiting deliveries, one group for each connection. Ends with the last [`Inbox`].
 async fn gather(pool: Pool, mut waiting: mpsc::Receiver<Waiting>, groups_in_flight_max: usize) {
     let duplicate_hint = Arc::new(DuplicateHint::default());
     let in_flight = Arc::new(Semaphore::new(groups_in_flight_max));
@@ -161,19 +151,19 @@ async fn gather(pool: Pool, mut waiting: mpsc::Receiver<Waiting>, groups_in_flig
     }
 }
 
-/// Commits a group and tells everyone in it. One that PostgreSQL refuses for what is in it is halved,
-/// so that a delivery at fault refuses nobody else's. Connections that a restart of PostgreSQL has left behind
-/// refuse nobody either.
+/// Commits a group and answers each delivery in it. A group that PostgreSQL refuses for its content is
+/// halved, so that a bad delivery does not affect the others. A commit over a connection that a restart of
+/// PostgreSQL has broken is repeated.
 async fn store(
     pool: &Pool,
     duplicate_hint: &DuplicateHint,
     group: Vec<Waiting>,
     connections_max: usize,
 ) {
-    let mut left_behind_max = connections_max;
+    let mut broken_max = connections_max;
     let mut groups = vec![group];
     while let Some(mut group) = groups.pop() {
-        // Whoever waited too long has been answered.
+        // Those that waited too long have been answered.
         group.retain(|waiting| !waiting.confirm.is_closed());
         if group.is_empty() {
             continue;
@@ -185,15 +175,13 @@ async fn store(
                 groups.push(group.split_off(group.len() / 2));
                 groups.push(group);
             }
-            Err(error) if error.ended_the_connection() && left_behind_max > 0 => {
-                left_behind_max -= 1;
+            Err(error) if error.ended_the_connection() && broken_max > 0 => {
+                broken_max -= 1;
                 groups.push(group);
             }
             Err(error) => {
-                let refused = NotStored::Postgres(error.full());
-                for waiting in group {
-                    tell(waiting.confirm, Err(refused.clone()));
-                }
+                let error = NotStored::Postgres(Arc::new(error));
+                answer(group, &Err(error));
             }
         }
     }
@@ -201,21 +189,20 @@ async fn store(
 
 /// Takes the proof that the group's transaction has committed.
 fn confirm(group: Vec<Waiting>, _: &CommittedBatch) {
+    answer(group, &Ok(()));
+}
+
+fn answer(group: Vec<Waiting>, outcome: &Result<(), NotStored>) {
     for waiting in group {
-        tell(waiting.confirm, Ok(()));
+        // A client that went away needs no answer.
+        waiting.confirm.send(outcome.clone()).ok();
     }
 }
 
-/// A client that went away needs no answer.
-fn tell(confirm: oneshot::Sender<Result<(), NotStored>>, outcome: Result<(), NotStored>) {
-    confirm.send(outcome).ok();
-}
-
 fn record(delivery: &VerifiedDelivery, lane: Lane, event_name: &str) -> EventRecord {
-    let event_type = if event_name.is_empty() {
-        UNKNOWN
-    } else {
-        event_name
+    let event_type = match event_name {
+        "" => UNKNOWN,
+        name => name,
     };
     EventRecord {
         claimed: ClaimedEvent {

@@ -1,44 +1,46 @@
 //! The ingress: receives Razorpay's webhooks, verifies them, makes them durable and answers 200. They go
-//! to Redis, and while Redis cannot take them to the inbox in PostgreSQL. It parses no more than the
-//! event's name.
+//! to Redis, or to the inbox in PostgreSQL while Redis is unavailable. Nothing but the event's name is
+//! parsed.
 
 mod app;
+mod start_error;
 
+mod server;
 mod tls;
 
-mod receive;
-
-mod spans;
-
 mod connections;
-
 mod descriptors;
 
-mod admission;
+mod receive;
+mod rules;
 
+mod admission;
 mod body;
 
+mod refusals;
 mod secrets;
 
-mod refusals;
-
+mod breaker;
 mod durable_sink;
-
 mod inbox;
 
-mod breaker;
+mod outcome;
 
-mod answer;
-
-mod metrics;
+// Public so that a test outside can show that no 200 is made without a `Durable`.
+#[doc(hidden)]
+pub mod answer;
+#[doc(hidden)]
+pub mod durable;
 
 mod endpoint_health;
+mod metrics;
+mod spans;
 
 mod backlog;
-
+mod postgres;
 mod readiness;
-
 mod schema_check;
 
-pub use app::{App, RunError, StartError};
+pub use app::App;
 pub use schema_check::UnknownSchema;
+pub use start_error::{RunError, StartError};

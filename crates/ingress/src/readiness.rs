@@ -1,4 +1,4 @@
-//! Whether the ingress can take deliveries: by Redis, or else by the inbox.
+//! Whether the ingress can take deliveries: in Redis or in the inbox.
 
 use std::sync::Arc;
 
@@ -9,16 +9,15 @@ use harkara_streams::{Pool, ping};
 use crate::breaker::Breaker;
 use crate::inbox::Inbox;
 
-/// The probes of Redis and of the inbox, where there is one. One of them is enough: a process that is not
-/// ready gets no requests, and one that can store deliveries somewhere must get them.
+/// The probes of Redis and of the inbox, if there is one. One that is up suffices: a process that is not
+/// ready gets no requests, and one that can store deliveries anywhere must get them.
 pub(crate) fn probes(breaker: Arc<Breaker>, pool: Pool, inbox: Option<Inbox>) -> Vec<Probe> {
     let mut probes = vec![redis(breaker, pool)];
     probes.extend(inbox.map(postgres));
     probes
 }
 
-/// Deliveries must go there, which the breaker knows, and it must answer: without deliveries the breaker is
-/// late to notice that it does not.
+/// Redis is up if the breaker is closed and it answers: without deliveries the breaker is late to open.
 fn redis(breaker: Arc<Breaker>, pool: Pool) -> Probe {
     Probe::one_of("redis", move || {
         let reason = breaker.reason();
@@ -35,6 +34,6 @@ fn redis(breaker: Arc<Breaker>, pool: Pool) -> Probe {
 fn postgres(inbox: Inbox) -> Probe {
     Probe::one_of("postgres", move || {
         let inbox = inbox.clone();
-        async move { inbox.ping().await.map_err(|error| error.full()) }
+        async move { inbox.ping().await.map_err(|error| with_causes(&error)) }
     })
 }

@@ -1,35 +1,32 @@
-//! Receives one delivery: the way from a request to an answer.
+//! Receives one delivery: from the request to the answer.
 
-use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use actix_web::dev::Payload;
 use actix_web::http::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
+use bytes::Bytes;
 use harkara_core::delivery::{Delivery, VerifiedDelivery};
 use harkara_core::durability::Durability;
-use harkara_core::endpoint::EndpointName;
 use harkara_core::entry::event_name;
 use harkara_core::ids::EventId;
-use harkara_core::lane::{Lane, LaneTable};
+use harkara_core::lane::Lane;
 use harkara_core::signature::{Refusal, check_form, verify};
 use harkara_core::time::ReceivedAt;
 use harkara_core::trace::TraceContext;
 use harkara_runtime::clock;
 use harkara_telemetry::Tracer;
 
-use crate::admission::buffered::{Buffered, Charge};
-use crate::admission::{Admission, Gate, NotAdmitted};
-use crate::answer;
-use crate::body::{self, NoBody};
-use crate::connections;
-use crate::durable_sink::{Durable, DurableSink, NotDurable};
-use crate::endpoint_health::EndpointHealth;
-use crate::metrics::{Counters, Outcome};
-use crate::refusals::Refusals;
-use crate::secrets::LiveSecrets;
+use crate::admission::NotAdmitted;
+use crate::admission::buffered::Charge;
+use crate::durable::Durable;
+use crate::durable_sink::{DurableSink, NotDurable};
+use crate::metrics::Counters;
+use crate::outcome::{Outcome, Rejection};
+use crate::rules::{Endpoint, Rules};
 use crate::spans::RequestSpans;
+use crate::{answer, body, connections};
 
 const SIGNATURE: HeaderName = HeaderName::from_static("x-razorpay-signature");
 const EVENT_ID: HeaderName = HeaderName::from_static("x-razorpay-event-id");
@@ -47,25 +44,31 @@ pub(crate) struct Receiver {
     pub(crate) tracer: Tracer,
 }
 
-/// What is the same for all server threads and does not change while the process runs.
-pub(crate) struct Rules {
-    pub(crate) endpoints: HashMap<String, Endpoint>,
-    pub(crate) lanes: LaneTable,
-    pub(crate) admission: Admission,
-    pub(crate) buffered: Buffered,
-    pub(crate) body_bytes_max: usize,
-    pub(crate) header_bytes_max: usize,
-    pub(crate) body_read_timeout: Duration,
-    pub(crate) retry_after: HeaderValue,
+/// A request with its answer.
+pub(crate) struct Handled<'a> {
+    pub(crate) outcome: Outcome,
+    pub(crate) response: HttpResponse,
+    /// `None` for an unknown endpoint.
+    pub(crate) endpoint: Option<&'a Endpoint>,
+    pub(crate) refusal: Option<Refusal>,
+    /// `None` unless the signature was valid.
+    pub(crate) delivery: Option<HandledDelivery>,
 }
 
-/// An endpoint and its live secrets.
-pub(crate) struct Endpoint {
-    pub(crate) name: EndpointName,
-    pub(crate) secrets: Arc<LiveSecrets>,
-    pub(crate) refusals: Refusals,
-    pub(crate) gate: Gate,
-    pub(crate) health: EndpointHealth,
+/// A verified delivery that was answered.
+pub(crate) struct HandledDelivery {
+    pub(crate) verified: VerifiedDelivery,
+    pub(crate) lane: Lane,
+    /// `None` if it is not known to be durable.
+    pub(crate) level: Option<Durability>,
+}
+
+/// A request that is rejected before its signature is checked.
+struct Rejected<'a> {
+    rejection: Rejection,
+    endpoint: Option<&'a Endpoint>,
+    /// The `Retry-After` to send instead of the configured one.
+    retry_after: Option<HeaderValue>,
 }
 
 /// The routes of the public port.
@@ -73,20 +76,20 @@ pub(crate) fn routes(config: &mut web::ServiceConfig) {
     let webhook = |path: &str| {
         web::resource(path)
             .route(web::post().to(receive))
-            .default_service(web::to(refuse_method))
+            .default_service(web::to(method_not_allowed))
     };
     config
         .service(webhook("/webhooks/razorpay"))
         .service(webhook("/webhooks/razorpay/{endpoint}"))
-        .default_service(web::to(refuse_path));
+        .default_service(web::to(not_found));
 }
 
-async fn refuse_method(request: HttpRequest, unread: web::Payload) -> HttpResponse {
+async fn method_not_allowed(request: HttpRequest, unread: web::Payload) -> HttpResponse {
     connections::mark_active(&request);
     answer::and_close(answer::method_not_allowed(), unread.into_inner())
 }
 
-async fn refuse_path(request: HttpRequest, unread: web::Payload) -> HttpResponse {
+async fn not_found(request: HttpRequest, unread: web::Payload) -> HttpResponse {
     connections::mark_active(&request);
     answer::and_close(answer::not_found(), unread.into_inner())
 }
@@ -98,10 +101,9 @@ async fn receive(
 ) -> HttpResponse {
     let received_at = clock::now();
     let since = Instant::now();
-    let _in_hand = receiver.counters.begin();
+    let _in_flight = receiver.counters.begin();
     connections::mark_active(&request);
-    let headers = request.headers();
-    let caller = caller(headers);
+    let caller = caller_trace(request.headers());
     let mut spans = RequestSpans::begin(&receiver.tracer, caller.as_ref());
     let trace = match (&spans, caller) {
         (Some(spans), _) => spans.context(),
@@ -109,218 +111,223 @@ async fn receive(
         // A new one, so that every delivery can be followed.
         (None, None) => TraceContext::generated(rand::random(), rand::random()),
     };
-    let taken = receiver
-        .take(
-            &request,
-            payload.into_inner(),
-            received_at,
-            trace,
-            spans.as_mut(),
-        )
-        .await;
-    let trace_id = spans.and_then(|spans| spans.end(&receiver.tracer, &request, &taken));
-    receiver
-        .counters
-        .end(taken.outcome, since.elapsed(), trace_id);
-    if let Some(endpoint) = taken.endpoint {
-        match taken.outcome {
-            Outcome::Accepted => endpoint.health.succeeded(),
-            // Anybody may send what Razorpay would not have signed.
-            _ if check_form(signature(headers)).is_ok() => endpoint.health.failed(),
-            _ => {}
-        }
-    }
-    taken.response
+    let payload = payload.into_inner();
+    let handling = receiver.handle(&request, payload, received_at, trace, spans.as_mut());
+    let handled = handling.await;
+    receiver.count(&request, &handled, since, spans);
+    handled.response
 }
 
 impl Receiver {
-    async fn take(
+    async fn handle(
         &self,
         request: &HttpRequest,
         mut payload: Payload,
         received_at: ReceivedAt,
         trace: TraceContext,
         mut spans: Option<&mut RequestSpans>,
-    ) -> Taken<'_> {
-        let rules = &*self.rules;
+    ) -> Handled<'_> {
+        let endpoint = match self.admit(request) {
+            Ok(endpoint) => endpoint,
+            Err(rejected) => return self.reject(rejected, payload),
+        };
         let headers = request.headers();
-        if header_bytes(headers) > rules.header_bytes_max {
-            let response = answer::and_close(answer::headers_too_large(), payload);
-            return Taken::unread(Outcome::HeadersTooLarge, response);
-        }
-        let name = request
-            .match_info()
-            .get("endpoint")
-            .unwrap_or(DEFAULT_ENDPOINT);
-        let Some(endpoint) = rules.endpoints.get(name) else {
-            let response = answer::and_close(answer::unknown_endpoint(), payload);
-            return Taken::unread(Outcome::UnknownEndpoint, response);
-        };
-        if let Err(reason) = rules.admission.admit(request, &endpoint.gate) {
-            let (outcome, response) = not_admitted(reason);
-            return Taken::unread(outcome, answer::and_close(response, payload)).at(endpoint);
-        }
-        // Held until the answer: so long the body is in memory.
-        let mut charge = rules.buffered.charge();
-        let body = match read_body(headers, &mut payload, rules, &mut charge).await {
+        // Held until the answer, as the body is.
+        let mut charge = self.rules.buffered.charge();
+        let body = match self.read_body(headers, &mut payload, &mut charge).await {
             Ok(body) => body,
-            Err(no_body) => {
-                let (outcome, response) = without_body(no_body, &rules.retry_after);
-                return Taken::unread(outcome, answer::and_close(response, payload)).at(endpoint);
-            }
+            Err(rejection) => return self.reject(Rejected::by(endpoint, rejection), payload),
         };
-
-        let verifying = spans.is_some().then(Instant::now);
-        let signature = signature(headers);
         let delivery = Delivery {
             endpoint: endpoint.name.clone(),
             event_id: text(headers, &EVENT_ID).and_then(EventId::from_header),
-            signature,
+            signature: signature(headers),
             trace,
             received_at,
             body: body.clone(),
         };
-        // The secrets may be replaced meanwhile: a delivery is judged by those that it found.
-        let verified = {
-            let secrets = endpoint.secrets.load();
-            let verified = verify(delivery, secrets.keys());
-            if let Ok(verified) = &verified {
-                secrets.count_use(verified);
-                self.counters.matched(verified.secret_position());
-            }
-            verified
-        };
-        if let (Some(spans), Some(from)) = (spans.as_deref_mut(), verifying) {
+        match self.verify(endpoint, delivery, spans.as_deref_mut()) {
+            Ok(verified) => self.store(endpoint, verified, spans).await,
+            Err(refusal) => self.refuse(endpoint, refusal, headers, body, spans.as_deref()),
+        }
+    }
+
+    /// Finds the endpoint and checks that the client may use it, before the body is read.
+    fn admit(&self, request: &HttpRequest) -> Result<&Endpoint, Rejected<'_>> {
+        let rules = &*self.rules;
+        if header_bytes(request.headers()) > rules.header_bytes_max {
+            return Err(Rejected::without_endpoint(Rejection::HeadersTooLarge));
+        }
+        let name = request.match_info().get("endpoint");
+        let endpoint = rules.endpoints.get(name.unwrap_or(DEFAULT_ENDPOINT));
+        let endpoint = endpoint.ok_or(Rejected::without_endpoint(Rejection::UnknownEndpoint))?;
+        match rules.admission.admit(request, &endpoint.gate) {
+            Ok(()) => Ok(endpoint),
+            Err(NotAdmitted::Forbidden) => Err(Rejected::by(endpoint, Rejection::Forbidden)),
+            Err(NotAdmitted::TooMany { retry_after_s }) => Err(Rejected {
+                retry_after: Some(HeaderValue::from(retry_after_s.get())),
+                ..Rejected::by(endpoint, Rejection::RateLimited)
+            }),
+        }
+    }
+
+    async fn read_body(
+        &self,
+        headers: &HeaderMap,
+        payload: &mut Payload,
+        charge: &mut Charge<'_>,
+    ) -> Result<Bytes, Rejection> {
+        let declared_bytes = text(headers, &CONTENT_LENGTH).and_then(|length| length.parse().ok());
+        body::read(
+            payload,
+            declared_bytes,
+            self.rules.body_bytes_max,
+            self.rules.body_read_timeout,
+            charge,
+        )
+        .await
+    }
+
+    fn verify(
+        &self,
+        endpoint: &Endpoint,
+        delivery: Delivery<'_>,
+        spans: Option<&mut RequestSpans>,
+    ) -> Result<VerifiedDelivery, Refusal> {
+        let from = spans.is_some().then(Instant::now);
+        // A reload may replace the secrets at any time; this delivery is judged by these.
+        let secrets = endpoint.secrets.load();
+        let verified = verify(delivery, secrets.keys());
+        if let Ok(verified) = &verified {
+            secrets.count_use(verified);
+            self.counters.matched(verified.secret_position());
+        }
+        if let (Some(spans), Some(from)) = (spans, from) {
             spans.verified(from);
         }
-        let verified = match verified {
-            Ok(verified) => verified,
-            Err(refusal) => {
-                self.counters.refused(refusal);
-                let trace = || match &spans {
-                    Some(spans) => Some(spans.context()),
-                    None => caller(headers),
-                };
-                let trace_id = || Some(format!("{:032x}", trace()?.ids()?.trace_id));
-                endpoint.refusals.tell(refusal, signature, body, trace_id);
-                let response = answer::invalid_signature();
-                return Taken {
-                    refusal: Some(refusal),
-                    ..Taken::unread(Outcome::InvalidSignature, response).at(endpoint)
-                };
-            }
-        };
-        self.keep(verified, spans).await.at(endpoint)
+        verified
     }
 
     /// Makes a verified delivery durable.
-    async fn keep(
+    async fn store<'a>(
         &self,
+        endpoint: &'a Endpoint,
         verified: VerifiedDelivery,
         spans: Option<&mut RequestSpans>,
-    ) -> Taken<'_> {
-        let appending = spans.is_some().then(Instant::now);
+    ) -> Handled<'a> {
+        let from = spans.is_some().then(Instant::now);
         let event_name = event_name(verified.body());
         let lane = self.rules.lanes.lane_of(event_name.as_deref());
         let name = event_name.as_deref().unwrap_or_default();
-        let kept = self.sink.make_durable(&verified, lane, name).await;
-        if let (Some(spans), Some(from)) = (spans, appending) {
+        let stored = self.sink.make_durable(&verified, lane, name).await;
+        drop(event_name);
+        if let (Some(spans), Some(from)) = (spans, from) {
             spans.appended(from);
         }
-        let level = kept.as_ref().ok().map(Durable::level);
-        let (outcome, response) = match kept {
+        let level = stored.as_ref().ok().map(Durable::level);
+        let (outcome, response) = match stored {
             Ok(durable) => {
                 self.counters
                     .accepted(verified.body().len(), durable.level());
                 (Outcome::Accepted, answer::accepted(durable))
             }
             Err(NotDurable) => (
-                Outcome::Unavailable,
-                answer::unavailable(&self.rules.retry_after),
+                Outcome::Rejected(Rejection::Unavailable),
+                answer::rejected(Rejection::Unavailable, &self.rules.retry_after),
             ),
         };
-        drop(event_name);
-        Taken {
-            delivery: Some(Passed {
+        Handled {
+            outcome,
+            response,
+            endpoint: Some(endpoint),
+            refusal: None,
+            delivery: Some(HandledDelivery {
                 verified,
                 lane,
                 level,
             }),
-            ..Taken::unread(outcome, response)
         }
     }
-}
 
-/// What became of a request, and what is known of its delivery.
-pub(crate) struct Taken<'a> {
-    pub(crate) outcome: Outcome,
-    pub(crate) response: HttpResponse,
-    /// The endpoint, where it is one of ours.
-    pub(crate) endpoint: Option<&'a Endpoint>,
-    pub(crate) refusal: Option<Refusal>,
-    pub(crate) delivery: Option<Passed>,
-}
+    /// Answers a delivery whose signature is invalid, and hands it in to be diagnosed.
+    fn refuse<'a>(
+        &self,
+        endpoint: &'a Endpoint,
+        refusal: Refusal,
+        headers: &HeaderMap,
+        body: Bytes,
+        spans: Option<&RequestSpans>,
+    ) -> Handled<'a> {
+        self.counters.refused(refusal);
+        let trace = || match spans {
+            Some(spans) => Some(spans.context()),
+            None => caller_trace(headers),
+        };
+        let trace_id = || Some(format!("{:032x}", trace()?.ids()?.trace_id));
+        let refusals = &endpoint.refusals;
+        refusals.hand_in(refusal, signature(headers), body, trace_id);
+        let rejected = Rejected::by(endpoint, Rejection::InvalidSignature);
+        Handled {
+            refusal: Some(refusal),
+            // The body was read.
+            ..self.reject(rejected, Payload::None)
+        }
+    }
 
-/// A delivery whose signature was right.
-pub(crate) struct Passed {
-    pub(crate) verified: VerifiedDelivery,
-    pub(crate) lane: Lane,
-    /// How durable it was when it was answered; `None` where nothing took it.
-    pub(crate) level: Option<Durability>,
-}
-
-impl<'a> Taken<'a> {
-    /// What was answered before anything was known of a delivery.
-    fn unread(outcome: Outcome, response: HttpResponse) -> Self {
-        Self {
-            outcome,
-            response,
-            endpoint: None,
+    fn reject<'a>(&self, rejected: Rejected<'a>, unread: Payload) -> Handled<'a> {
+        let Rejected {
+            rejection,
+            endpoint,
+            retry_after,
+        } = rejected;
+        let retry_after = retry_after.as_ref().unwrap_or(&self.rules.retry_after);
+        let response = answer::rejected(rejection, retry_after);
+        Handled {
+            outcome: Outcome::Rejected(rejection),
+            response: answer::and_close(response, unread),
+            endpoint,
             refusal: None,
             delivery: None,
         }
     }
 
-    fn at(self, endpoint: &'a Endpoint) -> Self {
+    /// Records a handled request in spans, metrics and the health of its endpoint.
+    fn count(
+        &self,
+        request: &HttpRequest,
+        handled: &Handled<'_>,
+        since: Instant,
+        spans: Option<RequestSpans>,
+    ) {
+        let trace_id = spans.and_then(|spans| spans.end(&self.tracer, request, handled));
+        self.counters
+            .end(handled.outcome, since.elapsed(), trace_id);
+        let Some(endpoint) = handled.endpoint else {
+            return;
+        };
+        if handled.outcome == Outcome::Accepted {
+            endpoint.health.succeeded();
+        } else if check_form(signature(request.headers())).is_ok() {
+            // Without a signature that Razorpay could have sent, it was somebody else.
+            endpoint.health.failed();
+        }
+    }
+}
+
+impl<'a> Rejected<'a> {
+    fn without_endpoint(rejection: Rejection) -> Self {
+        Self {
+            rejection,
+            endpoint: None,
+            retry_after: None,
+        }
+    }
+
+    fn by(endpoint: &'a Endpoint, rejection: Rejection) -> Self {
         Self {
             endpoint: Some(endpoint),
-            ..self
+            ..Self::without_endpoint(rejection)
         }
-    }
-}
-
-async fn read_body(
-    headers: &HeaderMap,
-    payload: &mut Payload,
-    rules: &Rules,
-    charge: &mut Charge<'_>,
-) -> Result<bytes::Bytes, NoBody> {
-    let declared_bytes = text(headers, &CONTENT_LENGTH).and_then(|length| length.parse().ok());
-    body::read(
-        payload,
-        declared_bytes,
-        rules.body_bytes_max,
-        rules.body_read_timeout,
-        charge,
-    )
-    .await
-}
-
-fn not_admitted(reason: NotAdmitted) -> (Outcome, HttpResponse) {
-    match reason {
-        NotAdmitted::Forbidden => (Outcome::Forbidden, answer::forbidden()),
-        NotAdmitted::TooMany { retry_after_s } => {
-            (Outcome::RateLimited, answer::rate_limited(retry_after_s))
-        }
-    }
-}
-
-fn without_body(no_body: NoBody, retry_after: &HeaderValue) -> (Outcome, HttpResponse) {
-    match no_body {
-        NoBody::TooLarge => (Outcome::TooLarge, answer::body_too_large()),
-        NoBody::TooSlow => (Outcome::Timeout, answer::body_too_slow()),
-        NoBody::Incomplete => (Outcome::Incomplete, answer::body_incomplete()),
-        NoBody::Overloaded => (Outcome::Overloaded, answer::overloaded(retry_after)),
     }
 }
 
@@ -328,8 +335,8 @@ fn signature(headers: &HeaderMap) -> Option<&[u8]> {
     headers.get(&SIGNATURE).map(HeaderValue::as_bytes)
 }
 
-/// The trace context that the caller sent, where it did.
-fn caller(headers: &HeaderMap) -> Option<TraceContext> {
+/// The trace context that the caller sent.
+fn caller_trace(headers: &HeaderMap) -> Option<TraceContext> {
     let traceparent = text(headers, &TRACEPARENT)?;
     TraceContext::parse(traceparent, text(headers, &TRACESTATE))
 }

@@ -1,8 +1,8 @@
-//! Tells the operator why signatures are refused: of samples, away from requests, and never the caller.
+//! Diagnoses refused signatures for the operator: from samples, outside requests, and never in the answer.
 //!
-//! However many deliveries are refused, of each endpoint no more than one malformed signature and one that
-//! no secret fits wait to be told of, and one is told at a time. So a flood of one kind, or at one
-//! endpoint, hides no other, and neither logs nor memory grow with it.
+//! However many deliveries are refused, each endpoint has at most one waiting sample of a malformed
+//! signature and one of a signature that no secret matches, and one sample is diagnosed at a time. So a
+//! flood of one kind, or at one endpoint, hides no other, and neither the log nor memory grows with it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,24 +17,24 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
 use tokio::sync::mpsc;
 
+use crate::metrics::{Label, registered};
 use crate::secrets::LiveSecrets;
 
-/// The least time between two samples: bounds the lines in the log, and the work, which takes some
-/// milliseconds each.
+/// Least time between two samples. It bounds the log lines and the work, some milliseconds each.
 const SAMPLE_EVERY: Duration = Duration::from_millis(500);
 
-/// Samples of one endpoint that may wait: one malformed, one that no secret fits.
+/// Samples of one endpoint that may wait: one malformed, one that no secret matches.
 const WAITING_PER_ENDPOINT: usize = 2;
 
-/// Where the refusals of one endpoint are handed in.
+/// Takes samples of the refusals of one endpoint.
 pub(crate) struct Refusals {
     secrets: Arc<LiveSecrets>,
     waiting: Arc<[AtomicBool; WAITING_PER_ENDPOINT]>,
     samples: mpsc::Sender<Sample>,
 }
 
-/// The one task that looks into samples.
-pub(crate) struct Diagnoses {
+/// The one task that diagnoses samples.
+pub(crate) struct Diagnosis {
     endpoints: Vec<Arc<LiveSecrets>>,
     samples: mpsc::Receiver<Sample>,
     causes: Family<Label, Counter>,
@@ -43,22 +43,19 @@ pub(crate) struct Diagnoses {
 struct Sample {
     refusal: Refusal,
     trace_id: Option<String>,
-    /// Signature and body; absent where there is nothing to be found out, or too much to be kept.
+    /// Signature and body; `None` if there is nothing to diagnose, or too much to keep.
     examined: Option<(Vec<u8>, Bytes)>,
     secrets: Arc<LiveSecrets>,
     waiting: Arc<[AtomicBool; WAITING_PER_ENDPOINT]>,
 }
 
-type Label = [(&'static str, &'static str); 1];
-
 impl Refusals {
-    /// Where each endpoint's refusals are handed in, in the order of the endpoints, and the task for all.
+    /// The refusals of each endpoint, in the order of `endpoints`, and the task that diagnoses them.
     pub(crate) fn of_all(
         endpoints: &[Arc<LiveSecrets>],
         registry: &mut Registry,
-    ) -> (Vec<Self>, Diagnoses) {
-        let causes = Family::<Label, Counter>::default();
-        INGRESS_REFUSED_CAUSES.register(registry, causes.clone());
+    ) -> (Vec<Self>, Diagnosis) {
+        let causes = registered(&INGRESS_REFUSED_CAUSES, registry, Family::default());
         for code in Cause::CODES {
             drop(causes.get_or_create(&[("cause", code)]));
         }
@@ -70,17 +67,17 @@ impl Refusals {
             waiting: Arc::default(),
             samples: sender.clone(),
         });
-        let diagnoses = Diagnoses {
+        let diagnosis = Diagnosis {
             endpoints: endpoints.to_vec(),
             samples,
             causes,
         };
-        (each.collect(), diagnoses)
+        (each.collect(), diagnosis)
     }
 
-    /// Hands in a refused delivery. Does no more than to look whether one like it waits already.
+    /// Hands in a refused delivery. If one of its kind is waiting already, this costs one atomic operation.
     /// `trace_id` is that of the request, in hex.
-    pub(crate) fn tell(
+    pub(crate) fn hand_in(
         &self,
         refusal: Refusal,
         signature: Option<&[u8]>,
@@ -115,34 +112,45 @@ fn kind(refusal: Refusal) -> usize {
     usize::from(refusal == Refusal::NoMatch)
 }
 
-impl Diagnoses {
+impl Diagnosis {
     /// Runs until it is aborted.
     pub(crate) async fn run(mut self) {
         while let Some(sample) = self.samples.recv().await {
             sample.waiting[kind(sample.refusal)].store(false, Ordering::Relaxed);
-            if sample.refusal == Refusal::NoMatch {
-                self.diagnose(sample).await;
-            } else {
-                tracing::warn!(
-                    endpoint = sample.secrets.endpoint().as_str(),
-                    reason = sample.refusal.code(),
-                    trace_id = sample.trace_id,
-                    "A delivery was refused for its signature. Not every one is told of."
-                );
-            }
+            self.diagnose(sample).await;
             tokio::time::sleep(SAMPLE_EVERY).await;
         }
     }
 
     async fn diagnose(&self, sample: Sample) {
-        let called = sample.secrets.clone();
-        let trace_id = sample.trace_id.clone();
+        let endpoint = sample.secrets.endpoint().clone();
+        let (refusal, trace_id) = (sample.refusal, sample.trace_id.clone());
+        let cause = match refusal {
+            Refusal::NoMatch => self.cause_of(sample).await,
+            _ => None,
+        };
+        let code = cause.as_ref().map(Cause::code);
+        if let Some(code) = code {
+            self.causes.get_or_create(&[("cause", code)]).inc();
+        }
+        tracing::warn!(
+            endpoint = endpoint.as_str(),
+            reason = refusal.code(),
+            cause = code,
+            trace_id,
+            remedy = cause.as_ref().map(Cause::remedy).as_deref(),
+            "Refused a delivery for its signature; only samples are logged."
+        );
+    }
+
+    /// The likely cause; `None` only at the end of the process.
+    async fn cause_of(&self, sample: Sample) -> Option<Cause> {
         let others = self.endpoints.iter();
         let elsewhere: Vec<_> = others
-            .filter(|other| other.endpoint() != called.endpoint())
+            .filter(|other| other.endpoint() != sample.secrets.endpoint())
             .map(|other| (other.endpoint().clone(), other.load().live().to_vec()))
             .collect();
-        // It takes milliseconds, and this thread does other things.
+        // It takes milliseconds, and this thread has other tasks.
         let found = tokio::task::spawn_blocking(move || {
             let Some((signature, body)) = sample.examined else {
                 return Cause::NotExamined;
@@ -156,17 +164,6 @@ impl Diagnoses {
             };
             likely_cause(&body, &signature, &suspects)
         });
-        let Ok(cause) = found.await else {
-            return;
-        };
-        self.causes.get_or_create(&[("cause", cause.code())]).inc();
-        tracing::warn!(
-            endpoint = called.endpoint().as_str(),
-            reason = Refusal::NoMatch.code(),
-            cause = cause.code(),
-            trace_id,
-            remedy = %cause.remedy(),
-            "A delivery was refused for its signature. Not every one is told of."
-        );
+        found.await.ok()
     }
 }

@@ -1,10 +1,13 @@
-//! Whether the database schema is one that this binary knows.
+//! Whether this binary supports the database schema.
 
+use harkara_core::causes::with_causes;
 use harkara_settings::PostgresSettings;
+use harkara_storage::StorageError;
 use harkara_storage::migrations::{self, SchemaState};
-use harkara_storage::{Pool, PoolSettings};
 
-/// Connections for the one question at the start.
+use crate::postgres;
+
+/// Connections for the one check.
 const CONNECTIONS: usize = 1;
 
 /// The schema is behind this binary, or ahead of it; the text says which, and the remedy.
@@ -12,33 +15,27 @@ const CONNECTIONS: usize = 1;
 #[error("{0}")]
 pub struct UnknownSchema(String);
 
-/// Refuses a schema that this binary does not know.
+/// Refuses a schema that this binary does not support.
 ///
-/// A database that is away is no reason to refuse deliveries: Redis takes them. It is asked within
-/// `postgres.connect_timeout`, and silence is only logged.
+/// An unavailable database is no reason to refuse deliveries, because Redis takes them. The check is bounded
+/// by `postgres.connect_timeout`, and its failure is only logged.
 pub(crate) async fn check(settings: &PostgresSettings) -> Result<(), UnknownSchema> {
-    let state: Result<SchemaState, _> = async {
-        let pool = Pool::new(&PoolSettings {
-            url: settings.url.clone(),
-            tls: settings.tls.clone(),
-            application: "harkara-ingress",
-            connections_max: CONNECTIONS,
-            connect_timeout: settings.connect_timeout,
-            statement_timeout: settings.statement_timeout,
-        })?;
-        migrations::check(&pool).await
-    }
-    .await;
-    match state {
-        Ok(state) => state
-            .problem()
-            .map_or(Ok(()), |fault| Err(UnknownSchema(fault))),
+    match schema_state(settings).await {
+        Ok(state) => match state.problem() {
+            None => Ok(()),
+            Some(problem) => Err(UnknownSchema(problem)),
+        },
         Err(error) => {
             tracing::warn!(
-                error = error.full(),
-                "PostgreSQL could not be asked for its schema; receiving all the same."
+                error = with_causes(&error),
+                "PostgreSQL unavailable; starting without a check of its schema."
             );
             Ok(())
         }
     }
+}
+
+async fn schema_state(settings: &PostgresSettings) -> Result<SchemaState, StorageError> {
+    let pool = postgres::pool(settings, CONNECTIONS, settings.statement_timeout)?;
+    migrations::check(&pool).await
 }

@@ -3,6 +3,7 @@
 mod reload;
 mod usage;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -12,13 +13,12 @@ use harkara_core::endpoint::EndpointName;
 use harkara_core::secret::Secret;
 use harkara_core::signature::EndpointSecrets;
 use harkara_settings::EndpointSettings;
+use prometheus_client::registry::Registry;
 
 pub(crate) use reload::SecretsReload;
-pub(crate) use usage::SecretUsage;
+use usage::{SecretUsage, Usage};
 
-use usage::Usage;
-
-/// Secrets of an endpoint that a reload removed and that are kept, to tell why deliveries are refused.
+/// Removed secrets of an endpoint that are kept to diagnose refused deliveries.
 const RETIRED_MAX: usize = 4;
 
 /// The secrets of one endpoint, shared by all server threads.
@@ -30,24 +30,31 @@ pub(crate) struct LiveSecrets {
     current: ArcSwap<SecretSet>,
 }
 
-/// The secrets as they are between two reloads.
+/// The secrets between two reloads.
 pub(crate) struct SecretSet {
     keys: EndpointSecrets,
     /// Newest first, as in `keys`.
     live: Vec<Secret>,
     /// In the same order.
     used: Vec<Usage>,
-    /// Removed by reloads, the latest first. They verify nothing.
+    /// Removed by reloads, the latest first; for diagnosis only.
     retired: Vec<Secret>,
 }
 
 impl LiveSecrets {
-    /// The secrets of an endpoint as its settings have them.
-    pub(crate) fn new(
-        endpoint: &EndpointName,
-        settings: &EndpointSettings,
-        usage: &SecretUsage,
-    ) -> Self {
+    /// The secrets of all endpoints, in the order of their settings.
+    pub(crate) fn of_all(
+        endpoints: &BTreeMap<EndpointName, EndpointSettings>,
+        registry: &mut Registry,
+    ) -> Vec<Arc<Self>> {
+        let usage = SecretUsage::register(registry);
+        let endpoints = endpoints.iter();
+        endpoints
+            .map(|(name, settings)| Arc::new(Self::new(name, settings, &usage)))
+            .collect()
+    }
+
+    fn new(endpoint: &EndpointName, settings: &EndpointSettings, usage: &SecretUsage) -> Self {
         let live = settings.secrets.clone();
         let first = SecretSet::new(endpoint, live, Vec::new(), usage);
         Self {
@@ -59,20 +66,20 @@ impl LiveSecrets {
         }
     }
 
-    /// The secrets as they are now: one atomic load.
+    /// The present secrets: one atomic load.
     pub(crate) fn load(&self) -> Guard<Arc<SecretSet>> {
         self.current.load()
     }
 
-    /// Puts other secrets, which must be sound, in place of the present ones. Only one task may do so.
+    /// Replaces the present secrets by valid ones. Only one task may do so.
     fn replace(&self, live: Vec<Secret>) {
         let before = self.current.load_full();
         let mut retired: Vec<Secret> = before.live.iter().chain(&before.retired).cloned().collect();
         retired.retain(|secret| !live.contains(secret));
         retired.truncate(RETIRED_MAX);
         let next = SecretSet::new(&self.endpoint, live, retired, &self.usage);
-        let gone = before.keys.fingerprints().iter();
-        for fingerprint in gone.filter(|print| !next.keys.fingerprints().contains(print)) {
+        let fingerprints = before.keys.fingerprints().iter();
+        for fingerprint in fingerprints.filter(|print| !next.keys.fingerprints().contains(print)) {
             self.usage.forget(&self.endpoint, *fingerprint);
         }
         self.current.store(Arc::new(next));
@@ -82,7 +89,7 @@ impl LiveSecrets {
         &self.endpoint
     }
 
-    /// Secrets that verify nothing and may tell why a delivery is refused.
+    /// Secrets for diagnosis only.
     pub(crate) fn diagnose_with(&self) -> &[Secret] {
         &self.diagnose_with
     }
@@ -111,7 +118,7 @@ impl SecretSet {
         }
     }
 
-    /// What deliveries are verified with.
+    /// The keys that deliveries are verified with.
     pub(crate) fn keys(&self) -> &EndpointSecrets {
         &self.keys
     }
@@ -144,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_removed_of_late_is_known_until_it_is_back_or_too_much() {
+    fn removed_secrets_are_kept_for_diagnosis_up_to_a_bound() {
         let settings = EndpointSettings {
             secrets: secrets(&["a"]),
             ..EndpointSettings::default()

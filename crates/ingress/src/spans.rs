@@ -10,13 +10,13 @@ use harkara_core::signature::Refusal;
 use harkara_core::trace::TraceContext;
 use harkara_telemetry::{Span, SpanIds, SpanKind, Timeline, Tracer};
 
-use crate::metrics::Outcome;
-use crate::receive::{Passed, Taken};
+use crate::outcome::Outcome;
+use crate::receive::{Handled, HandledDelivery};
 
-/// The name of our way of messaging: the standard has none for streams of Redis.
+/// The messaging system's name; OpenTelemetry defines none for Redis Streams.
 const MESSAGING_SYSTEM: &str = "redis_streams";
 
-/// The instants of a delivery's way and the places of its spans.
+/// The instants of a request's steps and the ids of its spans.
 pub(crate) struct RequestSpans {
     line: Timeline,
     receive: SpanIds,
@@ -28,7 +28,7 @@ pub(crate) struct RequestSpans {
 }
 
 impl RequestSpans {
-    /// Begins where a request is received; `None` where no traces are kept.
+    /// Begins with a request; `None` if tracing is off.
     pub(crate) fn begin(tracer: &Tracer, caller: Option<&TraceContext>) -> Option<Self> {
         if !tracer.is_on() {
             return None;
@@ -48,47 +48,47 @@ impl RequestSpans {
         })
     }
 
-    /// What travels with the delivery: whoever processes it stands below the append.
+    /// The context that travels with the delivery: the parent of its processing is the append.
     pub(crate) fn context(&self) -> TraceContext {
         self.append.trace_context(self.is_kept, &self.vendors)
     }
 
-    /// The signature was looked at since `from`.
+    /// The signature was checked from `from` until now.
     pub(crate) fn verified(&mut self, from: Instant) {
         self.verified = Some((from, Instant::now()));
     }
 
-    /// The delivery was being made durable since `from`.
+    /// The delivery was made durable from `from` until now.
     pub(crate) fn appended(&mut self, from: Instant) {
         self.appended = Some((from, Instant::now()));
     }
 
-    /// Writes the spans down where the trace is kept: by sampling, or because of its end. Tells the id of a
-    /// trace that is.
+    /// Records the spans if the trace is kept, by sampling or for its outcome, and returns the id of a kept
+    /// trace.
     pub(crate) fn end(
         self,
         tracer: &Tracer,
         request: &HttpRequest,
-        taken: &Taken<'_>,
+        handled: &Handled<'_>,
     ) -> Option<String> {
         let now = Instant::now();
-        let is_refused = taken.outcome != Outcome::Accepted;
+        let is_refused = handled.outcome != Outcome::Accepted;
         let is_notable = is_refused || tracer.is_slow(now - self.line.origin());
-        // Anybody may ask for a refused request to be kept, so that these are bounded whoever asks.
+        // Anybody can set the sampled flag of a refused request, so these are bounded in any case.
         let is_kept = (self.is_kept && !is_refused) || (is_notable && tracer.keeps_notable(now));
         if !is_kept {
             return None;
         }
-        tracer.record(self.receive_span(now, request, taken));
+        tracer.record(self.receive_span(now, request, handled));
         if let Some(times) = self.verified {
-            let refusal = taken.refusal.map(Refusal::code);
+            let refusal = handled.refusal.map(Refusal::code);
             tracer.record(
                 self.span("verify", SpanKind::Internal, self.receive.child(), times)
                     .with_some("harkara.refusal", refusal),
             );
         }
-        if let (Some(times), Some(passed)) = (self.appended, &taken.delivery) {
-            tracer.record(self.append_span(times, passed));
+        if let (Some(times), Some(delivery)) = (self.appended, &handled.delivery) {
+            tracer.record(self.append_span(times, delivery));
         }
         Some(self.receive.trace_id())
     }
@@ -97,14 +97,14 @@ impl RequestSpans {
         &self,
         name: impl Into<Cow<'static, str>>,
         kind: SpanKind,
-        place: SpanIds,
+        ids: SpanIds,
         times: (Instant, Instant),
     ) -> Span {
-        Span::new(name, kind, place, &self.line, times)
+        Span::new(name, kind, ids, &self.line, times)
     }
 
-    fn receive_span(&self, now: Instant, request: &HttpRequest, taken: &Taken<'_>) -> Span {
-        let status = taken.response.status();
+    fn receive_span(&self, now: Instant, request: &HttpRequest, handled: &Handled<'_>) -> Span {
+        let status = handled.response.status();
         let route = request.match_pattern().unwrap_or_default();
         let scheme = if request.app_config().secure() {
             "https"
@@ -122,28 +122,28 @@ impl RequestSpans {
             .with("http.route", route)
             .with("url.scheme", scheme)
             .with("http.response.status_code", i64::from(status.as_u16()))
-            .with("harkara.outcome", taken.outcome.code())
+            .with("harkara.outcome", handled.outcome.name())
             .with_some(
                 "harkara.endpoint",
-                taken.endpoint.map(|endpoint| endpoint.name.to_string()),
+                handled.endpoint.map(|endpoint| endpoint.name.to_string()),
             );
-        let span = match &taken.delivery {
-            Some(passed) => passed.told_by(span),
+        let span = match &handled.delivery {
+            Some(delivery) => delivery.describe(span),
             None => span,
         };
         if status.is_server_error() {
-            span.failed(taken.outcome.code(), "nothing took the delivery durably")
+            span.failed(handled.outcome.name(), "nothing took the delivery durably")
         } else {
             span
         }
     }
 
-    fn append_span(&self, times: (Instant, Instant), passed: &Passed) -> Span {
-        let is_stored = passed.level == Some(Durability::Stored);
-        let (system, destination) = if is_stored {
-            ("postgresql", "inbox")
+    fn append_span(&self, times: (Instant, Instant), delivery: &HandledDelivery) -> Span {
+        let is_stored = delivery.level == Some(Durability::Stored);
+        let (system, database, operation, destination) = if is_stored {
+            ("postgresql", "postgresql", "COMMIT", "inbox")
         } else {
-            (MESSAGING_SYSTEM, passed.lane.as_str())
+            (MESSAGING_SYSTEM, "redis", "XADD", delivery.lane.as_str())
         };
         let span = self
             .span(
@@ -153,32 +153,26 @@ impl RequestSpans {
                 times,
             )
             .with("messaging.system", system)
-            .with(
-                "db.operation.name",
-                if is_stored { "COMMIT" } else { "XADD" },
-            )
-            .with(
-                "db.system.name",
-                if is_stored { "postgresql" } else { "redis" },
-            )
+            .with("db.operation.name", operation)
+            .with("db.system.name", database)
             .with("messaging.operation.name", "append")
             .with("messaging.operation.type", "send")
             .with("messaging.destination.name", destination)
             .with(
                 "messaging.message.body.size",
-                i64::try_from(passed.verified.body().len()).unwrap_or(i64::MAX),
+                i64::try_from(delivery.verified.body().len()).unwrap_or(i64::MAX),
             )
-            .with_some("harkara.durability", passed.level.map(Durability::as_str));
-        let span = passed.told_by(span);
-        match passed.level {
+            .with_some("harkara.durability", delivery.level.map(Durability::as_str));
+        let span = delivery.describe(span);
+        match delivery.level {
             Some(_) => span,
             None => span.failed("unavailable", "neither Redis nor PostgreSQL confirmed"),
         }
     }
 }
 
-impl Passed {
-    fn told_by(&self, span: Span) -> Span {
+impl HandledDelivery {
+    fn describe(&self, span: Span) -> Span {
         let event_type = event_name(self.verified.body());
         span.with("harkara.event.id", self.verified.event_id().to_string())
             .with_some("harkara.event.type", event_type.map(Cow::into_owned))

@@ -1,4 +1,4 @@
-//! TLS on the public port: the certificate, and keeping it fresh.
+//! The TLS certificate of the public port, and its reload.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use harkara_settings::IngressTls;
 use harkara_tls::{PemFault, ServerCertificate, ServerConfig};
 
-/// The certificate with which webhooks are received.
+/// The certificate that clients are shown.
 pub(crate) struct Tls {
     certificate: Arc<ServerCertificate>,
     reload_every: Duration,
@@ -23,38 +23,34 @@ impl Tls {
         })
     }
 
-    /// What a server needs to speak TLS. It goes on to show the certificate of the moment.
+    /// The configuration of a server that always shows the latest certificate.
     pub(crate) fn config(&self) -> ServerConfig {
         self.certificate.config()
     }
 
-    /// Takes over what the files hold, again and again, until dropped. Files that cannot be used are told
-    /// once, and the certificate stays.
-    pub(crate) async fn keep_fresh(self) {
-        let mut told = String::new();
+    /// Reloads the files periodically, until aborted. While they cannot be used the certificate stays; each
+    /// error is logged once.
+    pub(crate) async fn reload(self) {
+        let mut last_error = None;
         loop {
             tokio::time::sleep(self.reload_every).await;
             let certificate = self.certificate.clone();
             let reloaded = tokio::task::spawn_blocking(move || certificate.reload()).await;
-            match reloaded.expect("reading files does not panic") {
-                Ok(false) => told.clear(),
+            let error = match reloaded.expect("reading files does not panic") {
+                Ok(false) => None,
                 Ok(true) => {
-                    told.clear();
-                    tracing::info!(
-                        "New connections are shown the certificate that the files hold now."
-                    );
+                    tracing::info!("Reloaded the TLS certificate.");
+                    None
                 }
-                Err(fault) => {
-                    let fault = fault.to_string();
-                    if fault != told {
-                        tracing::warn!(
-                            error = fault,
-                            "The certificate in the files cannot be used; the one before stays."
-                        );
-                        told = fault;
-                    }
-                }
+                Err(fault) => Some(fault.to_string()),
+            };
+            if error.is_some() && error != last_error {
+                tracing::warn!(
+                    error,
+                    "The TLS certificate in the files cannot be used; keeping the previous one."
+                );
             }
+            last_error = error;
         }
     }
 }

@@ -7,6 +7,7 @@ mod sentinel;
 mod shared;
 
 mod confirmation;
+pub mod fitness;
 mod rehearsal;
 mod server_check;
 mod server_problem;

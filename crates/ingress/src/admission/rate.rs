@@ -1,4 +1,4 @@
-//! Limits of requests in time, shared by the server threads without a lock.
+//! Rate limits, shared by the server threads without a lock.
 
 use std::hash::{BuildHasher, RandomState};
 use std::net::{IpAddr, Ipv6Addr};
@@ -10,21 +10,21 @@ use harkara_settings::RateLimit;
 
 use super::NotAdmitted;
 
-/// Rates of addresses kept apart: 64 bytes each, 4 MiB in all.
+/// Slots for the rates of addresses: 64 bytes each, 4 MiB in all.
 const SLOTS: usize = 1 << 16;
 
-/// The bits of an IPv6 address that a provider gives to one customer: the rest the client may choose
+/// The bits of an IPv6 address that a provider assigns to one customer; the client may choose the rest
 /// (RFC 4291, 2.5.4).
 const IPV6_CLIENT_MASK: u128 = !0 << 64;
 
-/// One rate.
+/// One rate limit.
 pub(super) struct Rate(DefaultDirectRateLimiter);
 
-/// A rate for each client address.
+/// A rate limit for each client address.
 ///
-/// A fixed table, so that its memory is the same whoever comes: no flood of addresses makes it grow,
-/// and nothing needs to be swept. An address has the slot of its hash; two that share one share the
-/// rate. The hash is seeded anew in each process, so nobody can aim at another's slot.
+/// A table of fixed size: no flood of addresses makes it grow, and nothing needs to be evicted. An address
+/// has the slot of its hash; two that share a slot share the rate. The hash is seeded randomly in each
+/// process, so nobody can aim at another's slot.
 pub(super) struct AddressRates {
     slots: Box<[Rate]>,
     hasher: RandomState,
@@ -36,7 +36,7 @@ impl Rate {
         Self(DefaultDirectRateLimiter::direct(quota))
     }
 
-    /// Takes one request, or tells when there is room for the next.
+    /// Admits one request, or returns when the next is admitted.
     pub(super) fn take(&self) -> Result<(), NotAdmitted> {
         self.0.check().map_err(|not_until| {
             let wait = not_until.wait_time_from(self.0.clock().now());
@@ -55,7 +55,7 @@ impl AddressRates {
         }
     }
 
-    /// Takes one request of this client.
+    /// Admits one request of this client.
     pub(super) fn take(&self, client: IpAddr) -> Result<(), NotAdmitted> {
         let hash = self.hasher.hash_one(customer(client));
         let slot = usize::try_from(hash % SLOTS as u64).expect("a slot is a usize");
@@ -63,7 +63,7 @@ impl AddressRates {
     }
 }
 
-/// What counts as one client: an IPv4 address, or an IPv6 network.
+/// One client is an IPv4 address or an IPv6 network.
 fn customer(client: IpAddr) -> IpAddr {
     match client {
         IpAddr::V4(_) => client,

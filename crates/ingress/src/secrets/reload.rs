@@ -1,7 +1,7 @@
-//! Takes over what is written to files of secrets, without a restart.
+//! Reloads secrets from their files, without a restart.
 //!
-//! The files are read again and again: where an orchestrator swaps links, neither their time of change nor
-//! a notification tells that their content is another.
+//! The files are read periodically: where an orchestrator swaps links, neither a modification time nor a
+//! notification shows that their content has changed.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,132 +11,129 @@ use harkara_core::secret::{Fingerprint, Secret};
 use harkara_settings::{UnusableSecretsFile, read_secrets_file};
 use harkara_telemetry::catalogue::INGRESS_SECRETS_RELOADS;
 use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
 use tokio::time::MissedTickBehavior;
 
 use super::LiveSecrets;
+use crate::metrics::counters;
 
 /// The one task that replaces secrets.
 pub(crate) struct SecretsReload {
-    files: Vec<WatchedFile>,
-    look_every: Duration,
+    files: Vec<SecretsFile>,
+    poll_every: Duration,
     changed: Counter,
     failed: Counter,
 }
 
-struct WatchedFile {
+struct SecretsFile {
     path: PathBuf,
     live: Arc<LiveSecrets>,
-    /// Other secrets than the live ones, seen once. Whoever writes a file in place may be in the midst of
-    /// it, so they are taken when the next look finds them too.
-    seen: Option<Vec<Secret>>,
-    /// What was told of the file being unusable; told once.
-    told: Option<String>,
+    /// Other secrets than the live ones, read once. Somebody may still be writing the file in place, so they
+    /// are used when the next read returns them too.
+    candidate: Option<Vec<Secret>>,
+    /// The error of the last read; each is logged once.
+    last_error: Option<String>,
 }
 
-type Found = Result<Vec<Secret>, UnusableSecretsFile>;
+type ReadSecrets = Result<Vec<Secret>, UnusableSecretsFile>;
 
 impl SecretsReload {
-    /// Watches those of the endpoints whose secrets come from files.
+    /// Reloads the secrets of those endpoints that have a file.
     pub(crate) fn new(
         endpoints: &[Arc<LiveSecrets>],
-        look_every: Duration,
+        poll_every: Duration,
         registry: &mut Registry,
     ) -> Self {
-        let reloads = Family::<[(&'static str, &'static str); 1], Counter>::default();
-        INGRESS_SECRETS_RELOADS.register(registry, reloads.clone());
-        let watched = |live: &Arc<LiveSecrets>| {
-            Some(WatchedFile {
+        let outcomes = ["changed", "failed"];
+        let [changed, failed] = counters(&INGRESS_SECRETS_RELOADS, registry, "outcome", outcomes);
+        let file = |live: &Arc<LiveSecrets>| {
+            Some(SecretsFile {
                 path: live.file()?.to_owned(),
                 live: live.clone(),
-                seen: None,
-                told: None,
+                candidate: None,
+                last_error: None,
             })
         };
         Self {
-            files: endpoints.iter().filter_map(watched).collect(),
-            look_every,
-            changed: reloads.get_or_create_owned(&[("outcome", "changed")]),
-            failed: reloads.get_or_create_owned(&[("outcome", "failed")]),
+            files: endpoints.iter().filter_map(file).collect(),
+            poll_every,
+            changed,
+            failed,
         }
     }
 
-    /// Runs until it is aborted; ends at once where there are no files.
+    /// Runs until it is aborted; ends immediately if there are no files.
     pub(crate) async fn run(mut self) {
-        let mut looks = tokio::time::interval(self.look_every);
-        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut polls = tokio::time::interval(self.poll_every);
+        polls.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while !self.files.is_empty() {
-            looks.tick().await;
+            polls.tick().await;
             let paths: Vec<PathBuf> = self.files.iter().map(|file| file.path.clone()).collect();
-            let read =
-                move || -> Vec<Found> { paths.iter().map(|p| read_secrets_file(p)).collect() };
-            // A disk may be slow, and this thread does other things.
-            let Ok(found) = tokio::task::spawn_blocking(read).await else {
+            let read = move || -> Vec<ReadSecrets> {
+                paths.iter().map(|path| read_secrets_file(path)).collect()
+            };
+            // A disk may be slow, and this thread has other tasks.
+            let Ok(read) = tokio::task::spawn_blocking(read).await else {
                 continue;
             };
-            for (file, found) in self.files.iter_mut().zip(found) {
-                match file.look(found) {
-                    Look::Same => {}
-                    Look::Changed => {
-                        self.changed.inc();
-                    }
-                    Look::Failed => {
-                        self.failed.inc();
-                    }
-                }
+            for (file, read) in self.files.iter_mut().zip(read) {
+                match file.apply(read) {
+                    Reload::Unchanged => 0,
+                    Reload::Changed => self.changed.inc(),
+                    Reload::Failed => self.failed.inc(),
+                };
             }
         }
     }
 }
 
-enum Look {
-    Same,
+enum Reload {
+    Unchanged,
     Changed,
     Failed,
 }
 
-impl WatchedFile {
-    fn look(&mut self, found: Found) -> Look {
+impl SecretsFile {
+    fn apply(&mut self, read: ReadSecrets) -> Reload {
         let endpoint = self.live.endpoint().as_str();
         let file = self.path.display();
-        let seen = self.seen.take();
-        match found {
+        let candidate = self.candidate.take();
+        match read {
             Ok(secrets) if secrets == self.live.load().live() => {
-                if self.told.take().is_some() {
+                if self.last_error.take().is_some() {
                     tracing::info!(
                         endpoint, %file,
-                        "The file of webhook secrets is sound again and holds the secrets that are live."
+                        "The file of webhook secrets can be used again and holds the live secrets."
                     );
                 }
-                Look::Same
+                Reload::Unchanged
             }
-            Ok(secrets) if seen.as_ref() == Some(&secrets) => {
+            Ok(secrets) if candidate.as_ref() == Some(&secrets) => {
                 let n_secrets = secrets.len();
                 let fingerprints: Vec<_> = secrets.iter().map(Fingerprint::of).collect();
                 self.live.replace(secrets);
-                self.told = None;
+                self.last_error = None;
                 tracing::info!(
                     endpoint, %file, secrets = n_secrets, ?fingerprints,
                     "Webhook secrets were replaced from their file."
                 );
-                Look::Changed
+                Reload::Changed
             }
             Ok(secrets) => {
-                self.seen = Some(secrets);
-                Look::Same
+                self.candidate = Some(secrets);
+                Reload::Unchanged
             }
             Err(error) => {
                 let error = error.to_string();
-                if self.told.as_ref() != Some(&error) {
+                if self.last_error.as_ref() != Some(&error) {
                     tracing::error!(
                         endpoint, %file, error,
                         remedy = "write the endpoint's secrets into it, one a line, newest first",
-                        "The file of webhook secrets cannot be used; those from before stay live."
+                        "The file of webhook secrets cannot be used; keeping the previous secrets."
                     );
-                    self.told = Some(error);
+                    self.last_error = Some(error);
                 }
-                Look::Failed
+                Reload::Failed
             }
         }
     }

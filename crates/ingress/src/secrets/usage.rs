@@ -1,4 +1,4 @@
-//! How often and when last each live secret verified a delivery.
+//! Metrics of the use of each live secret.
 
 use std::sync::atomic::AtomicI64;
 
@@ -11,9 +11,11 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
-/// The metrics of all secrets: no more than those that are live. Cheap to clone.
+use crate::metrics::registered;
+
+/// The metrics of all live secrets. Cheap to clone.
 #[derive(Clone)]
-pub(crate) struct SecretUsage {
+pub(super) struct SecretUsage {
     used: Family<Label, Counter>,
     last_used: Family<Label, LastUsed>,
 }
@@ -28,16 +30,14 @@ type Label = [(&'static str, String); 2];
 type LastUsed = Gauge<i64, AtomicI64>;
 
 impl SecretUsage {
-    /// Registers the metrics.
-    pub(crate) fn register(registry: &mut Registry) -> Self {
-        let used = Family::<Label, Counter>::default();
-        INGRESS_SECRET_USED.register(registry, used.clone());
-        let last_used = Family::<Label, LastUsed>::default();
-        INGRESS_SECRET_LAST_USED.register(registry, last_used.clone());
-        Self { used, last_used }
+    pub(super) fn register(registry: &mut Registry) -> Self {
+        Self {
+            used: registered(&INGRESS_SECRET_USED, registry, Family::default()),
+            last_used: registered(&INGRESS_SECRET_LAST_USED, registry, Family::default()),
+        }
     }
 
-    /// The metrics of a secret; they begin at 0, or where they were.
+    /// The metrics of a secret, which start at 0 unless it was live before.
     pub(super) fn of(&self, endpoint: &EndpointName, fingerprint: Fingerprint) -> Usage {
         let label = label(endpoint, fingerprint);
         Usage {
@@ -46,7 +46,7 @@ impl SecretUsage {
         }
     }
 
-    /// Drops the metrics of a secret that is gone.
+    /// Drops the metrics of a removed secret.
     pub(super) fn forget(&self, endpoint: &EndpointName, fingerprint: Fingerprint) {
         let label = label(endpoint, fingerprint);
         self.used.remove(&label);

@@ -157,7 +157,7 @@ async fn a_broken_file_of_secrets_is_told_once_and_a_change_by_fingerprints_alon
     std::fs::write(&file, "whsec-second\nwhsec-first").unwrap();
     let told = until("Webhook secrets were replaced").await;
     let count = |message: &str| told.iter().filter(|line| line.contains(message)).count();
-    assert_eq!(count("those from before stay live"), 1, "{told:#?}");
+    assert_eq!(count("keeping the previous secrets"), 1, "{told:#?}");
     assert_eq!(count("at least one secret"), 1, "{told:#?}");
     let fingerprint = Fingerprint::of(&Secret::new("whsec-second"));
     assert!(

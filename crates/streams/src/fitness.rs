@@ -1,0 +1,173 @@
+//! Whether a Redis server may be given deliveries: durable enough, not too full, and taking appends.
+
+use std::time::Duration;
+
+use harkara_core::lane::Lane;
+use harkara_settings::{IngressSettings, RedisSettings};
+use redis::RedisResult;
+use redis::aio::MultiplexedConnection;
+
+use crate::confirmation::{Confirmations, LevelNotGiven};
+use crate::connect::address;
+use crate::rehearsal::rehearse;
+use crate::server_check::{check_server_over, connect_to_check};
+use crate::server_problem::ServerProblem;
+
+/// Checks one server repeatedly. Writes nothing.
+pub struct FitnessCheck {
+    redis: RedisSettings,
+    ingress: IngressSettings,
+    /// Kept while Redis is fit. Otherwise the next check connects anew: the same name may lead to another
+    /// server by then.
+    connection: Option<MultiplexedConnection>,
+}
+
+/// How full Redis may be.
+#[derive(Clone, Copy, Debug)]
+pub struct Room {
+    /// Percentage of its memory from which it is full.
+    pub memory_percent_max: u64,
+    /// Entries in all lanes from which it is full.
+    pub entries_max: u64,
+}
+
+/// The result of a check.
+#[derive(Debug)]
+pub enum Fitness {
+    /// Redis may be given deliveries; this confirms them.
+    Fit(Confirmations),
+    /// Redis must not be given deliveries.
+    Unfit(Unfit),
+}
+
+/// Why a server that answers must not be given deliveries.
+#[derive(Debug, thiserror::Error)]
+pub enum Unfit {
+    /// It takes appends and drops them when its memory is full.
+    #[error(transparent)]
+    Evicts(ServerProblem),
+    /// It is less durable than configured.
+    #[error(transparent)]
+    Level(#[from] LevelNotGiven),
+    /// Its memory is full.
+    #[error(
+        "{percent} % of the memory of Redis is in use; the limit is {percent_max} % (ingress.redis_memory_percent_max)"
+    )]
+    Memory {
+        /// Percentage in use.
+        percent: u64,
+        /// The limit.
+        percent_max: u64,
+    },
+    /// The lanes are full.
+    #[error("{entries} entries are in the lanes; the limit is {entries_max} (ingress.entries_max)")]
+    Entries {
+        /// Entries in all lanes.
+        entries: u64,
+        /// The limit.
+        entries_max: u64,
+    },
+}
+
+/// Why a check gave no result.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckError {
+    /// It took too long.
+    #[error("Redis did not answer a health check in time")]
+    Timeout,
+    /// The server cannot be reached, does not answer, or refuses an append.
+    #[error(transparent)]
+    Server(#[from] ServerProblem),
+}
+
+impl FitnessCheck {
+    /// A check that connects with the first run.
+    #[must_use]
+    pub fn new(redis: &RedisSettings, ingress: &IngressSettings) -> Self {
+        Self {
+            redis: redis.clone(),
+            ingress: ingress.clone(),
+            connection: None,
+        }
+    }
+
+    /// The longest that a run takes.
+    #[must_use]
+    pub fn duration_max(&self) -> Duration {
+        self.redis.connect_timeout + self.redis.response_timeout
+    }
+
+    /// Checks the server once.
+    pub async fn run(&mut self, room: Room) -> Result<Fitness, CheckError> {
+        let kept = self.connection.take();
+        let checked = tokio::time::timeout(self.duration_max(), self.check(kept, room)).await;
+        let (fitness, connection) = checked.map_err(|_| CheckError::Timeout)??;
+        self.connection = connection;
+        Ok(fitness)
+    }
+
+    async fn check(
+        &self,
+        kept: Option<MultiplexedConnection>,
+        room: Room,
+    ) -> Result<(Fitness, Option<MultiplexedConnection>), ServerProblem> {
+        let mut connection = match kept {
+            Some(connection) => connection,
+            None => connect_to_check(&self.redis).await?,
+        };
+        Ok(match self.assess(&mut connection, room).await? {
+            Ok(confirmations) => (Fitness::Fit(confirmations), Some(connection)),
+            Err(unfit) => (Fitness::Unfit(unfit), None),
+        })
+    }
+
+    async fn assess(
+        &self,
+        connection: &mut MultiplexedConnection,
+        room: Room,
+    ) -> Result<Result<Confirmations, Unfit>, ServerProblem> {
+        let problem = |error| ServerProblem::of(&address(&self.redis), error);
+        let server = match check_server_over(connection, &self.redis).await {
+            Ok(server) => server,
+            Err(evicts @ ServerProblem::EvictsEntries { .. }) => {
+                return Ok(Err(Unfit::Evicts(evicts)));
+            }
+            Err(problem) => return Err(problem),
+        };
+        let confirmations = match Confirmations::of(&self.ingress, &server) {
+            Ok(confirmations) => confirmations,
+            Err(not_given) => return Ok(Err(not_given.into())),
+        };
+        let percent_max = room.memory_percent_max;
+        if let Some(percent) = server.memory_percent()
+            && percent >= percent_max
+        {
+            return Ok(Err(Unfit::Memory {
+                percent,
+                percent_max,
+            }));
+        }
+        let entries_max = room.entries_max;
+        let entries = n_entries(connection, self.redis.partition).await;
+        let entries = entries.map_err(problem)?;
+        if entries >= entries_max {
+            return Ok(Err(Unfit::Entries {
+                entries,
+                entries_max,
+            }));
+        }
+        let rehearsed = rehearse(connection, self.redis.partition, &confirmations).await;
+        rehearsed.map_err(problem)?;
+        Ok(Ok(confirmations))
+    }
+}
+
+/// Entries in all lanes of a partition.
+async fn n_entries(connection: &mut MultiplexedConnection, partition: u16) -> RedisResult<u64> {
+    let mut lengths = redis::pipe();
+    for lane in Lane::ALL {
+        lengths.cmd("XLEN").arg(lane.stream_key(partition));
+    }
+    let lengths: Vec<u64> = lengths.query_async(connection).await?;
+    Ok(lengths.into_iter().sum())
+}
