@@ -3,24 +3,21 @@
 use std::time::{Duration, Instant};
 
 use harkara_core::trace::TraceContext;
-use harkara_runtime::telemetry::{self, TelemetryError};
-use harkara_settings::TraceSettings;
-use harkara_settings::instance;
+use harkara_settings::{instance, variable};
 use harkara_simulator::delivery::Signed;
 use harkara_simulator::send::{Answer, Destination, SendError};
-use harkara_telemetry::{Exporting, Span, SpanIds, SpanKind, Timeline};
+use harkara_telemetry::{Limits, Span, SpanIds, SpanKind, StartError, Timeline, TraceExporter};
 
 /// The limits of a service do not suit a command: whoever calls one with a collector wants all of its trace.
-const LIMITS: TraceSettings = TraceSettings {
+const LIMITS: Limits = Limits {
     ordinary_per_s_max: u32::MAX,
     slow: Duration::MAX,
-    links_only: false,
 };
 
 /// A call of a command, traced where the standard `OTEL_*` variables say where to.
 pub(crate) struct Call {
     name: &'static str,
-    exporting: Exporting,
+    exporter: TraceExporter,
     line: Timeline,
     ids: SpanIds,
     is_kept: bool,
@@ -28,13 +25,13 @@ pub(crate) struct Call {
 
 impl Call {
     /// Begins the trace of the command of this name.
-    pub(crate) fn begin(name: &'static str) -> Result<Self, TelemetryError> {
-        let exporting = telemetry::start(&LIMITS, "harkara", &instance::name())?;
+    pub(crate) fn begin(name: &'static str) -> Result<Self, StartError> {
+        let exporter = TraceExporter::start(&variable, LIMITS, "harkara", &instance::name())?;
         let (line, ids) = (Timeline::from_now(), SpanIds::root());
         Ok(Self {
-            is_kept: exporting.tracer().keeps(ids, None, line.origin()),
+            is_kept: exporter.tracer().keeps(ids, None, line.origin()),
             name,
-            exporting,
+            exporter,
             line,
             ids,
         })
@@ -51,9 +48,9 @@ impl Call {
             } else {
                 span.failed("failed", "the command says why")
             };
-            self.exporting.tracer().record(span);
+            self.exporter.tracer().record(span);
         }
-        self.exporting.finish();
+        self.exporter.finish();
     }
 
     /// Puts a delivery below this call: its ids, and the context to send with it. `None` where no trace
@@ -91,6 +88,6 @@ impl Call {
             }
             Err(_) => span.failed("no_answer", "nobody answered"),
         };
-        self.exporting.tracer().record(span);
+        self.exporter.tracer().record(span);
     }
 }

@@ -7,9 +7,9 @@ use anyhow::Context;
 use clap::Parser;
 use harkara_ingress::App;
 use harkara_runtime::shutdown::Shutdown;
-use harkara_runtime::{failure, logging, telemetry};
-use harkara_settings::Settings;
-use harkara_settings::instance;
+use harkara_runtime::{failure, logging};
+use harkara_settings::{Settings, instance, variable};
+use harkara_telemetry::{Limits, MetricsExporter, TraceExporter};
 
 /// What collectors know this process by.
 const SERVICE: &str = "harkara-ingress";
@@ -34,10 +34,14 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     logging::init(&settings.log)?;
     let stop = Shutdown::on_signals().context("signals cannot be listened for")?;
     let instance = instance::name();
-    let exporting = telemetry::start(&settings.trace, SERVICE, &instance)?;
-    let app = App::build(&settings, exporting.tracer()).await?;
-    let metrics = telemetry::export_metrics(app.metrics(), SERVICE, &instance)?;
+    let limits = Limits {
+        ordinary_per_s_max: settings.trace.ordinary_per_s_max,
+        slow: settings.trace.slow,
+    };
+    let traces = TraceExporter::start(&variable, limits, SERVICE, &instance)?;
+    let app = App::build(&settings, traces.tracer()).await?;
+    let metrics = MetricsExporter::start(&variable, app.metrics(), SERVICE, &instance)?;
     let ran = app.run_until_stopped(stop).await;
-    telemetry::finish(exporting, metrics);
+    harkara_telemetry::finish(traces, metrics);
     Ok(ran?)
 }

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use harkara_runtime::admin::AdminError;
 use harkara_storage::StorageError;
 use harkara_streams::{LevelNotGiven, ServerProblem};
-use harkara_tls::PemFault;
+use harkara_tls::PemError;
 
 use crate::schema_check::UnknownSchema;
 
@@ -37,7 +37,7 @@ pub enum StartError {
     #[error(
         "webhooks cannot be received over TLS; correct ingress.tls_certificate_file (HARKARA__INGRESS__TLS_CERTIFICATE_FILE) and ingress.tls_key_file (HARKARA__INGRESS__TLS_KEY_FILE)"
     )]
-    Certificate(#[source] PemFault),
+    Certificate(#[source] PemError),
     /// The public address cannot be bound.
     #[error(
         "cannot listen on {address}; is another process using it? ingress.bind (HARKARA__INGRESS__BIND) changes it"

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use harkara_settings::IngressTls;
-use harkara_tls::{PemFault, ServerCertificate, ServerConfig};
+use harkara_tls::{PemError, ServerCertificate, ServerConfig};
 
 /// The certificate that clients are shown.
 pub(crate) struct Tls {
@@ -14,7 +14,7 @@ pub(crate) struct Tls {
 
 impl Tls {
     /// Reads the files that the settings name.
-    pub(crate) fn read(settings: &IngressTls) -> Result<Self, PemFault> {
+    pub(crate) fn read(settings: &IngressTls) -> Result<Self, PemError> {
         let certificate =
             ServerCertificate::read(settings.certificate_file.clone(), settings.key_file.clone())?;
         Ok(Self {

@@ -1,11 +1,9 @@
 //! What every process needs to run.
 //!
-//! A process sets up [`logging`] and [`telemetry`], serves its [`admin`] port and works until its
+//! A process sets up [`logging`], serves its [`admin`] port and works until its
 //! [`shutdown`] is requested.
 
 pub mod logging;
-
-pub mod telemetry;
 
 pub mod admin;
 

@@ -43,6 +43,12 @@ use reader::Reader;
 /// The environment variable that names the settings file where `--config` does not.
 pub const CONFIG_VARIABLE: &str = "HARKARA_CONFIG";
 
+/// The value of an environment variable that is no setting, such as the standard `OTEL_*`.
+#[must_use]
+pub fn variable(name: &str) -> Option<String> {
+    env::var(name).ok()
+}
+
 /// Everything that can be set, parsed and checked.
 #[derive(Clone, Debug)]
 pub struct Settings {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use harkara_core::secret::Secret;
-use harkara_tls::{Certificates, ClientTls, PemFault, PrivateKey};
+use harkara_tls::{Certificates, ClientTls, PemError, PrivateKey};
 
 use super::fault::Origin;
 use super::postgres_url::{Mode, PostgresUrl};
@@ -152,7 +152,7 @@ impl Given {
             Ok(client) => Some(client),
             Err(fault) => {
                 let key = match fault {
-                    PemFault::NotAPair(_) => certificate_file,
+                    PemError::NotAPair(_) => certificate_file,
                     _ => ca_file,
                 };
                 r.fault(key, Origin::Default, fault.to_string());
@@ -166,7 +166,7 @@ fn complete<T>(
     r: &mut Reader,
     given: &mut Option<T>,
     file: Option<&PathBuf>,
-    read: impl Fn(&Path) -> Result<T, PemFault>,
+    read: impl Fn(&Path) -> Result<T, PemError>,
 ) {
     if let (None, Some(file)) = (&given, file) {
         match read(file) {

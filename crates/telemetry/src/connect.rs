@@ -1,8 +1,9 @@
-//! An exporter that speaks OTLP to the collector.
+//! Connections to the collector.
 
 use std::collections::HashMap;
+use std::error::Error;
 
-use harkara_tls::{Certificates, ClientTls, PemFault, PrivateKey};
+use harkara_tls::{Certificates, ClientTls, PemError, PrivateKey};
 use opentelemetry::KeyValue;
 use opentelemetry_otlp::{
     Protocol as OtlpProtocol, SpanExporter, WithExportConfig, WithHttpConfig, WithTonicConfig,
@@ -14,53 +15,52 @@ use opentelemetry_sdk::resource::{
 use opentelemetry_sdk::trace::SpanExporter as _;
 use tonic::transport::{Certificate, ClientTlsConfig, Identity};
 
-use crate::environment::{Environment, Protocol, Target};
+use crate::environment::{Protocol, Target};
 
-/// Why nothing can be sent.
+/// Why a connection to the collector cannot be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
-    /// A PEM file that a variable names cannot be used.
+    /// A variable names a PEM file that cannot be used.
     #[error("{variable} names a file that cannot be used")]
     File {
-        /// The end of the variable's name.
+        /// The variable's name.
         variable: &'static str,
-        /// What is wrong with it.
+        /// What is wrong with the file.
         #[source]
-        source: PemFault,
+        source: PemError,
     },
-    /// The two parts of what is shown of ourselves do not fit, or an authority cannot be read.
+    /// Our certificate and key do not belong together, or an authority cannot be read.
     #[error("the certificates for the collector cannot be used")]
-    Certificates(#[source] Box<dyn std::error::Error + Send + Sync>),
+    Certificates(#[source] Box<dyn Error + Send + Sync>),
     /// The endpoint or a header cannot be used.
-    #[error("telemetry cannot be sent to {endpoint}")]
+    #[error("cannot send telemetry to {endpoint}")]
     Exporter {
-        /// As it was given.
+        /// The endpoint without user and password.
         endpoint: String,
         /// What is wrong.
         #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
+        source: Box<dyn Error + Send + Sync>,
     },
 }
 
 impl ConnectError {
     pub(crate) fn unusable(
         target: &Target,
-        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+        source: impl Into<Box<dyn Error + Send + Sync>>,
     ) -> Self {
         Self::Exporter {
-            endpoint: target.told(),
+            endpoint: target.redacted_endpoint(),
             source: source.into(),
         }
     }
 }
 
-/// Must be called within the runtime that the exporter is used on. Connects with the first spans.
+/// A span exporter, which connects with the first export. Must be called within the runtime of the exports.
 pub(crate) fn connect(
-    environment: &Environment,
+    target: &Target,
     service: &'static str,
     instance: &str,
 ) -> Result<SpanExporter, ConnectError> {
-    let target = &environment.target;
     let files = Files::read(target)?;
     let built = match target.protocol {
         Protocol::Grpc => SpanExporter::builder()
@@ -83,28 +83,28 @@ pub(crate) fn connect(
     Ok(exporter)
 }
 
-/// What is told of the process; `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` go before.
+/// The attributes of this process; `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` take precedence.
 pub(crate) fn resource(target: &Target, service: &'static str, instance: &str) -> Resource {
-    let own = Resource::builder_empty()
+    let resource = Resource::builder_empty()
         .with_service_name(service)
         .with_attributes([
             KeyValue::new("service.namespace", "harkara"),
             KeyValue::new("service.version", env!("CARGO_PKG_VERSION")),
             KeyValue::new("service.instance.id", instance.to_owned()),
-        ]);
-    // What comes later goes before.
-    let said = own
+        ])
+        // Later ones take precedence.
         .with_detector(Box::new(TelemetryResourceDetector))
         .with_detector(Box::new(EnvResourceDetector::new()));
     if target.names_service {
-        said.with_detector(Box::new(SdkProvidedResourceDetector))
+        resource
+            .with_detector(Box::new(SdkProvidedResourceDetector))
             .build()
     } else {
-        said.build()
+        resource.build()
     }
 }
 
-/// The PEM files that the variables name.
+/// The PEM files named by the variables.
 pub(crate) struct Files {
     authorities: Option<Certificates>,
     identity: Option<(Certificates, PrivateKey)>,

@@ -1,4 +1,4 @@
-//! What became of spans.
+//! Counters of spans by outcome.
 
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -8,15 +8,15 @@ use crate::catalogue::TELEMETRY_SPANS;
 
 type Label = [(&'static str, &'static str); 1];
 
-/// Spans by what became of them. Clones count together.
+/// Spans by outcome. Clones share their values.
 #[derive(Clone, Debug)]
 pub(crate) struct Counters {
     by_outcome: Family<Label, Counter>,
-    /// The collector took them.
+    /// Taken by the collector.
     pub(crate) exported: Counter,
-    /// Too many waited for the collector.
+    /// Not queued: too many waited for the collector.
     pub(crate) dropped: Counter,
-    /// The collector did not take them.
+    /// Not taken by the collector.
     pub(crate) failed: Counter,
 }
 

@@ -1,8 +1,9 @@
-//! What the standard `OTEL_*` variables say.
+//! Reading the standard `OTEL_*` variables.
 
 mod target;
 
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU64, NonZeroUsize};
+use std::str::FromStr;
 use std::time::Duration;
 
 use crate::sampling::Sampling;
@@ -10,30 +11,25 @@ use target::Signal;
 
 pub(crate) use target::{Protocol, Target};
 
-/// Spans that may wait for the collector, where `OTEL_BSP_MAX_QUEUE_SIZE` says nothing (the standard's
-/// default).
-const QUEUE_SPANS: usize = 2048;
+/// Spans that may wait for the collector, unless `OTEL_BSP_MAX_QUEUE_SIZE` is set (the standard's default).
+const QUEUE_SPANS: NonZeroUsize = NonZeroUsize::new(2048).expect("not zero");
 
-/// Most spans sent at once, where `OTEL_BSP_MAX_EXPORT_BATCH_SIZE` says nothing (the standard's default).
-const BATCH_SPANS: usize = 512;
+/// Most spans in one export, unless `OTEL_BSP_MAX_EXPORT_BATCH_SIZE` is set (the standard's default).
+const BATCH_SPANS: NonZeroUsize = NonZeroUsize::new(512).expect("not zero");
 
-/// How long spans may wait for others to be sent with, where `OTEL_BSP_SCHEDULE_DELAY` says nothing. The
-/// standard's five seconds are long for somebody who waits for a trace.
+/// How long spans wait for others, unless `OTEL_BSP_SCHEDULE_DELAY` is set. The standard's five seconds are
+/// long for somebody who waits for a trace.
 const GATHER: Duration = Duration::from_secs(1);
 
-/// Time between two exports of metrics, where `OTEL_METRIC_EXPORT_INTERVAL` says nothing (the standard's
-/// default).
+/// Interval between exports of metrics, unless `OTEL_METRIC_EXPORT_INTERVAL` is set (the standard's default).
 const METRICS_EVERY: Duration = Duration::from_mins(1);
 
-/// Gives the value of an environment variable, `None` where it is not set.
+/// Looks up an environment variable; `None` if it is not set.
 pub type Variables<'a> = &'a dyn Fn(&str) -> Option<String>;
-
-/// The same, where a value that is blank is none.
-type Of<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// Where spans go and which are kept.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Environment {
+pub(crate) struct TraceEnvironment {
     pub(crate) target: Target,
     pub(crate) sampling: Sampling,
     pub(crate) queue_spans: NonZeroUsize,
@@ -43,12 +39,12 @@ pub struct Environment {
 
 /// Where metrics go and how often.
 #[derive(Clone, Debug, PartialEq)]
-pub struct MetricsEnvironment {
+pub(crate) struct MetricsEnvironment {
     pub(crate) target: Target,
     pub(crate) every: Duration,
 }
 
-/// A variable that cannot be followed.
+/// A variable with an invalid value.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{name} is {value:?}; expected {expected}")]
 pub struct InvalidVariable {
@@ -57,52 +53,42 @@ pub struct InvalidVariable {
     expected: &'static str,
 }
 
-impl Environment {
-    /// What the variables say; `None` where nothing is to be exported: no endpoint is named, or
-    /// `OTEL_SDK_DISABLED` or `OTEL_TRACES_EXPORTER` say so.
-    ///
-    /// # Errors
-    ///
-    /// Where a variable has a value that means nothing here.
-    pub fn read(variables: Variables<'_>) -> Result<Option<Self>, InvalidVariable> {
-        let of = |name: &str| not_blank(variables, name);
-        let Some(target) = Target::read(&of, Signal::Traces)? else {
+impl TraceEnvironment {
+    /// `None` if traces are not exported: no endpoint is set, or `OTEL_SDK_DISABLED` or
+    /// `OTEL_TRACES_EXPORTER` turns the export off.
+    pub(crate) fn read(variables: Variables<'_>) -> Result<Option<Self>, InvalidVariable> {
+        let set = |name: &str| not_blank(variables, name);
+        let Some(target) = Target::read(&set, Signal::Traces)? else {
             return Ok(None);
         };
+        let count =
+            |name, default| Ok(parsed(&set, name, "a number from 1 on")?.unwrap_or(default));
         Ok(Some(Self {
             target,
-            sampling: sampling(&of)?,
-            queue_spans: count(&of, "OTEL_BSP_MAX_QUEUE_SIZE", QUEUE_SPANS)?,
-            batch_spans: count(&of, "OTEL_BSP_MAX_EXPORT_BATCH_SIZE", BATCH_SPANS)?,
-            gather: match of("OTEL_BSP_SCHEDULE_DELAY") {
-                Some(value) => milliseconds("OTEL_BSP_SCHEDULE_DELAY".to_owned(), value)?,
-                None => GATHER,
-            },
+            sampling: sampling(&set)?,
+            queue_spans: count("OTEL_BSP_MAX_QUEUE_SIZE", QUEUE_SPANS)?,
+            batch_spans: count("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", BATCH_SPANS)?,
+            gather: milliseconds(&set, "OTEL_BSP_SCHEDULE_DELAY")?.unwrap_or(GATHER),
         }))
     }
 }
 
 impl MetricsEnvironment {
-    /// What the variables say; `None` where no metrics are to be exported: no endpoint is named, or
-    /// `OTEL_SDK_DISABLED` or `OTEL_METRICS_EXPORTER` say so.
-    ///
-    /// # Errors
-    ///
-    /// Where a variable has a value that means nothing here.
-    pub fn read(variables: Variables<'_>) -> Result<Option<Self>, InvalidVariable> {
-        let of = |name: &str| not_blank(variables, name);
-        let Some(target) = Target::read(&of, Signal::Metrics)? else {
+    /// `None` if metrics are not exported: no endpoint is set, or `OTEL_SDK_DISABLED` or
+    /// `OTEL_METRICS_EXPORTER` turns the export off.
+    pub(crate) fn read(variables: Variables<'_>) -> Result<Option<Self>, InvalidVariable> {
+        let set = |name: &str| not_blank(variables, name);
+        let Some(target) = Target::read(&set, Signal::Metrics)? else {
             return Ok(None);
         };
-        let name = "OTEL_METRIC_EXPORT_INTERVAL";
-        let every = match of(name) {
-            Some(value) => milliseconds(name.to_owned(), value)?,
-            None => METRICS_EVERY,
-        };
-        if every.is_zero() {
-            return Err(invalid(name, "0", "a number of milliseconds from 1 on"));
-        }
-        Ok(Some(Self { target, every }))
+        let expected = "a number of milliseconds from 1 on";
+        let every = parsed(&set, "OTEL_METRIC_EXPORT_INTERVAL", expected)?;
+        Ok(Some(Self {
+            target,
+            every: every.map_or(METRICS_EVERY, |ms: NonZeroU64| {
+                Duration::from_millis(ms.get())
+            }),
+        }))
     }
 }
 
@@ -110,19 +96,18 @@ fn not_blank(variables: Variables<'_>, name: &str) -> Option<String> {
     variables(name).filter(|value| !value.trim().is_empty())
 }
 
-fn sampling(of: Of<'_>) -> Result<Sampling, InvalidVariable> {
+fn sampling(set: Variables<'_>) -> Result<Sampling, InvalidVariable> {
     let ratio = || {
-        let name = "OTEL_TRACES_SAMPLER_ARG";
-        let Some(value) = of(name) else {
-            return Ok(1.0);
-        };
-        let ratio = value.trim().parse::<f64>().ok();
-        ratio
-            .filter(|ratio| (0.0..=1.0).contains(ratio))
-            .ok_or_else(|| invalid(name, &value, "a number from 0 to 1"))
+        let (name, expected) = ("OTEL_TRACES_SAMPLER_ARG", "a number from 0 to 1");
+        let ratio = parsed(set, name, expected)?.unwrap_or(1.0);
+        if (0.0..=1.0).contains(&ratio) {
+            Ok(ratio)
+        } else {
+            Err(invalid(name, &ratio.to_string(), expected))
+        }
     };
     let name = "OTEL_TRACES_SAMPLER";
-    Ok(match of(name).as_deref() {
+    Ok(match set(name).as_deref() {
         None | Some("parentbased_always_on") => Sampling::by_parent(1.0),
         Some("parentbased_traceidratio") => Sampling::by_parent(ratio()?),
         Some("parentbased_always_off") => Sampling::by_parent(0.0),
@@ -136,21 +121,22 @@ fn sampling(of: Of<'_>) -> Result<Sampling, InvalidVariable> {
     })
 }
 
-fn milliseconds(name: String, value: String) -> Result<Duration, InvalidVariable> {
-    match value.trim().parse() {
-        Ok(milliseconds) => Ok(Duration::from_millis(milliseconds)),
-        Err(_) => Err(InvalidVariable {
-            name,
-            value,
-            expected: "a number of milliseconds",
-        }),
-    }
+fn milliseconds(set: Variables<'_>, name: &str) -> Result<Option<Duration>, InvalidVariable> {
+    Ok(parsed(set, name, "a number of milliseconds")?.map(Duration::from_millis))
 }
 
-fn count(of: Of<'_>, name: &str, default: usize) -> Result<NonZeroUsize, InvalidVariable> {
-    let value = of(name).unwrap_or_else(|| default.to_string());
-    let count = value.trim().parse().ok();
-    count.ok_or_else(|| invalid(name, &value, "a number from 1 on"))
+fn parsed<T: FromStr>(
+    set: Variables<'_>,
+    name: &str,
+    expected: &'static str,
+) -> Result<Option<T>, InvalidVariable> {
+    let parse = |value: String| {
+        value
+            .trim()
+            .parse()
+            .map_err(|_| invalid(name, &value, expected))
+    };
+    set(name).map(parse).transpose()
 }
 
 fn invalid(name: &str, value: &str, expected: &'static str) -> InvalidVariable {

@@ -1,8 +1,7 @@
-//! Traces and metrics: which traces are kept, their spans, and their way to a collector.
+//! Traces and metrics: which traces are kept, the catalogue of metrics, and the export of both over OTLP.
 //!
-//! A span is written down when what it tells of is over, from instants that were taken on the way. So a
-//! delivery that nobody keeps costs a few of those, and one that turned out to be slow or to fail can be
-//! kept all the same.
+//! A span is written when its work is over, from instants noted on the way. So a delivery whose trace is not
+//! kept costs only those, and one that turned out slow or failed can still be kept.
 
 pub mod catalogue;
 
@@ -15,17 +14,19 @@ mod span_ids;
 
 mod tracer;
 
+mod background;
 mod connect;
 mod counters;
-mod export;
+mod traces;
 
 mod metrics;
 
+pub use background::{StartError, finish};
 pub use connect::ConnectError;
-pub use environment::{Environment, InvalidVariable, MetricsEnvironment, Variables};
-pub use export::{Exporting, StartError};
-pub use metrics::{Metrics, MetricsExporting};
+pub use environment::{InvalidVariable, Variables};
+pub use metrics::{Metrics, MetricsExporter};
 pub use opentelemetry::trace::SpanKind;
 pub use span::{Span, Timeline};
 pub use span_ids::SpanIds;
 pub use tracer::{Limits, Tracer};
+pub use traces::TraceExporter;

@@ -1,37 +1,31 @@
-//! The metrics of a process, and their way to a collector.
+//! The metrics of a process and their export.
 
 mod client;
 mod otlp;
-mod text;
 
 use std::fmt;
 use std::sync::Arc;
-use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::metrics::v1::{ResourceMetrics, ScopeMetrics};
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::transform::common::tonic::ResourceAttributesWithSchema;
-use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
 use tokio::time::error::Elapsed;
-use tokio::time::{MissedTickBehavior, interval_at, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 use tokio_util::sync::CancellationToken;
 
+use crate::background::{Background, LAST_EXPORT_MAX, StartError, WarningLimit, causes};
 use crate::catalogue::TELEMETRY_METRIC_EXPORTS;
-use crate::connect;
-use crate::environment::MetricsEnvironment;
-use crate::export::{StartError, TELL_EVERY};
+use crate::connect::resource;
+use crate::environment::{MetricsEnvironment, Variables};
 use client::Client;
-use otlp::Span;
+use otlp::Interval;
 
-/// How long the end of the process waits for the last export.
-const LAST_EXPORT_MAX: Duration = Duration::from_secs(3);
-
-/// Everything that a process tells. Cheap to clone; all clones show the same.
+/// All metrics of a process. Cheap to clone; clones share their values.
 #[derive(Clone, Debug)]
 pub struct Metrics {
     registry: Arc<Registry>,
@@ -39,15 +33,12 @@ pub struct Metrics {
     failed: Counter,
 }
 
-/// Metrics on their way to the collector, on a thread of their own.
+/// Exports metrics.
 #[derive(Debug)]
-pub struct MetricsExporting {
-    stop: CancellationToken,
-    thread: Option<JoinHandle<()>>,
-}
+pub struct MetricsExporter(Option<Background>);
 
 impl Metrics {
-    /// The metrics of a registry to which nothing is added any more, but for how their own export fares.
+    /// The metrics of a complete registry, and those of their own export.
     #[must_use]
     pub fn of(mut registry: Registry) -> Self {
         let by_outcome = Family::<[(&'static str, &'static str); 1], Counter>::default();
@@ -60,38 +51,32 @@ impl Metrics {
         }
     }
 
-    /// What is scraped.
+    /// The registry to scrape.
     #[must_use]
     pub fn registry(&self) -> &Registry {
         &self.registry
     }
 }
 
-impl MetricsExporting {
-    /// Starts sending, where the variables say where to. `service` and `instance` name this process.
-    ///
-    /// # Errors
-    ///
-    /// Where a file, a header or the endpoint cannot be used. A collector that is away is none: it may come.
+impl MetricsExporter {
+    /// Starts to export if the `OTEL_*` variables ask for it. `service` and `instance` name this process. A
+    /// collector that is unavailable is no error.
     pub fn start(
-        environment: Option<&MetricsEnvironment>,
+        variables: Variables<'_>,
         metrics: Metrics,
         service: &'static str,
         instance: &str,
     ) -> Result<Self, StartError> {
-        let stop = CancellationToken::new();
-        let Some(environment) = environment else {
-            return Ok(Self { stop, thread: None });
+        let Some(environment) = MetricsEnvironment::read(variables)? else {
+            return Ok(Self(None));
         };
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
+        let target = &environment.target;
+        let runtime = Background::runtime()?;
         let client = {
             let _within = runtime.enter();
-            Client::connect(&environment.target)?
+            Client::connect(target)?
         };
-        let resource = connect::resource(&environment.target, service, instance);
-        let resource = ResourceAttributesWithSchema::from(&resource);
+        let resource = ResourceAttributesWithSchema::from(&resource(target, service, instance));
         let sender = Sender {
             client,
             metrics,
@@ -101,30 +86,18 @@ impl MetricsExporting {
             },
             started_at: nanos_since_epoch(),
             every: environment.every,
-            answer_max: environment.target.timeout,
-            told_at: None,
+            answer_max: target.timeout,
+            warnings: WarningLimit::default(),
         };
-        let until = stop.clone();
-        let thread = thread::Builder::new()
-            .name("metrics".to_owned())
-            .spawn(move || runtime.block_on(sender.run(until)))?;
-        tracing::info!(
-            endpoint = environment.target.told(),
-            "Metrics are exported."
-        );
-        Ok(Self {
-            stop,
-            thread: Some(thread),
-        })
+        let background = Background::start("metrics", runtime, |stop| sender.run(stop))?;
+        tracing::info!(endpoint = target.redacted_endpoint(), "Exporting metrics.");
+        Ok(Self(Some(background)))
     }
 
-    /// Sends once more, for up to three seconds, and ends. Blocks that long.
-    pub fn finish(mut self) {
-        self.stop.cancel();
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-        {
-            tracing::warn!("The thread that exports metrics has panicked.");
+    /// Exports once more, for up to three seconds. Blocks that long.
+    pub fn finish(self) {
+        if let Some(background) = self.0 {
+            background.finish();
         }
     }
 }
@@ -132,11 +105,9 @@ impl MetricsExporting {
 /// Why an export failed.
 #[derive(Debug, thiserror::Error)]
 enum ExportError {
-    #[error("the metrics cannot be written")]
-    Unwritable(#[from] fmt::Error),
-    #[error(transparent)]
-    Unreadable(#[from] text::Unreadable),
-    #[error("the collector does not answer in time")]
+    #[error("cannot encode the metrics")]
+    Encode(#[from] fmt::Error),
+    #[error("the collector did not answer in time")]
     TooLate(#[from] Elapsed),
     #[error(transparent)]
     Send(#[from] client::SendError),
@@ -150,13 +121,12 @@ struct Sender {
     started_at: u64,
     every: Duration,
     answer_max: Duration,
-    told_at: Option<Instant>,
+    warnings: WarningLimit,
 }
 
 impl Sender {
     async fn run(mut self, stop: CancellationToken) {
-        let first = tokio::time::Instant::now() + self.every;
-        let mut ticks = interval_at(first, self.every);
+        let mut ticks = interval_at(Instant::now() + self.every, self.every);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let sent = async {
@@ -175,16 +145,15 @@ impl Sender {
         match self.try_to_send(answer_max).await {
             Ok(()) => {
                 self.metrics.exported.inc();
-                self.told_at = None;
+                self.warnings.reset();
             }
             Err(error) => {
                 self.metrics.failed.inc();
-                if self
-                    .told_at
-                    .is_none_or(|told_at| told_at.elapsed() >= TELL_EVERY)
-                {
-                    self.told_at = Some(Instant::now());
-                    tracing::warn!(%error, "The collector does not take metrics; /metrics shows them.");
+                if self.warnings.admits() {
+                    tracing::warn!(
+                        error = causes(&error),
+                        "The collector does not take metrics; /metrics still serves them."
+                    );
                 }
             }
         }
@@ -195,21 +164,19 @@ impl Sender {
         Ok(timeout(answer_max, self.client.send(request)).await??)
     }
 
-    fn request(&self) -> Result<ExportMetricsServiceRequest, ExportError> {
-        let mut text = String::new();
-        encode(&mut text, self.metrics.registry())?;
-        let span = Span {
+    fn request(&self) -> Result<ExportMetricsServiceRequest, fmt::Error> {
+        let interval = Interval {
             from: self.started_at,
             until: nanos_since_epoch(),
         };
-        let metrics = otlp::metrics(text::read(&text)?, span);
+        let scope_metrics = ScopeMetrics {
+            metrics: otlp::metrics(self.metrics.registry(), interval)?,
+            ..ScopeMetrics::default()
+        };
         Ok(ExportMetricsServiceRequest {
             resource_metrics: vec![ResourceMetrics {
                 resource: Some(self.resource.clone()),
-                scope_metrics: vec![ScopeMetrics {
-                    metrics,
-                    ..ScopeMetrics::default()
-                }],
+                scope_metrics: vec![scope_metrics],
                 ..ResourceMetrics::default()
             }],
         })

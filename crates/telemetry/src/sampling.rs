@@ -2,50 +2,53 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Traces are kept by what their parent says, by their id, or both.
+/// Keeps traces by the decision of their caller, by their id, or both.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Sampling {
-    asks_parent: bool,
-    /// Ids below this are kept, of 63 random bits.
+    follows_caller: bool,
+    /// Ids whose 63 random bits are below this are kept.
     kept_below: u64,
 }
 
-/// One more than the largest number of 63 bits.
+/// 2^63.
 const BITS_63: f64 = 9_223_372_036_854_775_808.0;
 
 impl Sampling {
-    /// Whoever calls us decides; where nobody did, so large a part of all.
+    /// Follows the caller; of the traces without one, keeps this ratio.
     pub(crate) fn by_parent(ratio: f64) -> Self {
         Self {
-            asks_parent: true,
+            follows_caller: true,
             ..Self::of_all(ratio)
         }
     }
 
-    /// So large a part of all traces, whatever the caller says.
+    /// Keeps this ratio of all traces, whatever the caller decided.
     pub(crate) fn of_all(ratio: f64) -> Self {
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
-            reason = "a ratio from 0 to 1 of 63 bits"
+            reason = "the ratio is from 0 to 1"
         )]
         let kept_below = (ratio * BITS_63) as u64;
         Self {
-            asks_parent: false,
+            follows_caller: false,
             kept_below,
         }
     }
 
-    /// Whether a trace is kept. `parent` is what the caller decided, where there is a caller with a trace.
+    /// Whether a trace is kept. `parent` is the caller's decision, if there is a caller with a trace.
     ///
-    /// It is decided by the same bits of the id as in other services that use the SDK for Rust, so that with
-    /// the same ratio they keep the same traces.
+    /// The ratio applies to the same bits of the id as in the SDK for Rust, so that services with the same
+    /// ratio keep the same traces.
     pub(crate) fn keeps(self, parent: Option<bool>, trace_id: u128) -> Kept {
-        match parent.filter(|_| self.asks_parent) {
-            Some(true) => Kept::AsCallerSays,
+        match parent.filter(|_| self.follows_caller) {
+            Some(true) => Kept::ByCaller,
             Some(false) => Kept::No,
             None => {
-                #[expect(clippy::cast_possible_truncation, reason = "the lower half is meant")]
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    reason = "only the lower half counts"
+                )]
                 let bits = (trace_id as u64) >> 1;
                 if bits < self.kept_below {
                     Kept::ByRatio
@@ -61,15 +64,15 @@ impl Sampling {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kept {
     No,
-    AsCallerSays,
+    ByCaller,
     ByRatio,
 }
 
-/// So many a second, and no more.
+/// A rate limit, per second.
 #[derive(Debug)]
 pub(crate) struct PerSecond {
     max: u32,
-    /// The second in the upper half, how many it had in the lower.
+    /// The second in the upper half, its count in the lower.
     counted: AtomicU64,
 }
 
@@ -81,7 +84,7 @@ impl PerSecond {
         }
     }
 
-    /// Whether one more is within the bound in this second, of whatever clock.
+    /// Whether the limit admits one more in this second (of any clock).
     pub(crate) fn admits(&self, second: u32) -> bool {
         let update = |counted: u64| {
             let (of, n) = (counted >> 32, counted & u64::from(u32::MAX));
@@ -99,17 +102,17 @@ mod tests {
     use super::{Kept, PerSecond, Sampling};
 
     #[test]
-    fn the_caller_decides_where_it_is_asked() {
-        let asked = Sampling::by_parent(0.0);
-        assert_eq!(asked.keeps(Some(true), 7), Kept::AsCallerSays);
-        assert_eq!(asked.keeps(Some(false), 7), Kept::No);
-        assert_eq!(asked.keeps(None, 7), Kept::No);
-        let not_asked = Sampling::of_all(1.0);
-        assert_eq!(not_asked.keeps(Some(false), 7), Kept::ByRatio);
+    fn the_caller_decides_if_sampling_follows_it() {
+        let follows = Sampling::by_parent(0.0);
+        assert_eq!(follows.keeps(Some(true), 7), Kept::ByCaller);
+        assert_eq!(follows.keeps(Some(false), 7), Kept::No);
+        assert_eq!(follows.keeps(None, 7), Kept::No);
+        let ignores = Sampling::of_all(1.0);
+        assert_eq!(ignores.keeps(Some(false), 7), Kept::ByRatio);
     }
 
     #[test]
-    fn a_ratio_keeps_that_part_of_all_ids() {
+    fn a_ratio_keeps_that_share_of_ids() {
         let quarter = Sampling::of_all(0.25);
         let step = u128::from(u64::MAX / 1000);
         let kept = (0..1000)
@@ -121,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn a_second_has_so_many_and_the_next_as_many_again() {
+    fn each_second_admits_up_to_the_limit() {
         let bound = PerSecond::new(2);
         let admitted = [5, 5, 5, 6, 6, 6].map(|second| bound.admits(second));
         assert_eq!(admitted, [true, true, false, true, true, false]);

@@ -1,4 +1,4 @@
-//! A span, written down when what it tells of is over.
+//! Spans, written when their work is over.
 
 use std::borrow::Cow;
 use std::time::{Instant, SystemTime};
@@ -12,8 +12,8 @@ use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
 
 use crate::span_ids::SpanIds;
 
-/// Instants of the monotonic clock as times of the wall clock, which is read once: a clock that is set
-/// meanwhile makes no span end before it began.
+/// Maps instants to wall-clock times. The wall clock is read once, so that setting it makes no span end before
+/// it began.
 #[derive(Clone, Copy, Debug)]
 pub struct Timeline {
     wall: SystemTime,
@@ -21,7 +21,7 @@ pub struct Timeline {
 }
 
 impl Timeline {
-    /// A line through now.
+    /// A timeline with its origin now.
     #[must_use]
     pub fn from_now() -> Self {
         Self {
@@ -30,7 +30,7 @@ impl Timeline {
         }
     }
 
-    /// The instant that the line was drawn at.
+    /// The instant at which the timeline was made.
     #[must_use]
     pub fn origin(&self) -> Instant {
         self.instant
@@ -44,18 +44,18 @@ impl Timeline {
     }
 }
 
-/// A span. Attributes hold no body, secret or personal datum.
+/// A span. Its attributes hold no body, secret or personal data.
 #[derive(Clone, Debug)]
 pub struct Span(pub(crate) SpanData);
 
 impl Span {
-    /// A span that lasted from one instant to another.
+    /// A span between two instants.
     #[must_use]
     pub fn new(
         name: impl Into<Cow<'static, str>>,
         kind: SpanKind,
         ids: SpanIds,
-        line: &Timeline,
+        timeline: &Timeline,
         (from, until): (Instant, Instant),
     ) -> Self {
         let parent = ids.parent;
@@ -67,8 +67,8 @@ impl Span {
             parent_span_is_remote: parent.is_some_and(|parent| parent.is_remote),
             span_kind: kind,
             name: name.into(),
-            start_time: line.at(from),
-            end_time: line.at(until),
+            start_time: timeline.at(from),
+            end_time: timeline.at(until),
             attributes: Vec::new(),
             dropped_attributes_count: 0,
             events: SpanEvents::default(),
@@ -78,14 +78,14 @@ impl Span {
         })
     }
 
-    /// With an attribute.
+    /// Adds an attribute.
     #[must_use]
     pub fn with(mut self, name: &'static str, value: impl Into<Value>) -> Self {
         self.0.attributes.push(KeyValue::new(name, value));
         self
     }
 
-    /// With an attribute where there is a value.
+    /// Adds an attribute if there is a value.
     #[must_use]
     pub fn with_some(self, name: &'static str, value: Option<impl Into<Value>>) -> Self {
         match value {
@@ -94,22 +94,22 @@ impl Span {
         }
     }
 
-    /// That what it tells of failed, and how: a word out of few, and what an operator reads.
+    /// Marks the span as failed. `error` is one of a few codes, `message` is for operators.
     #[must_use]
-    pub fn failed(self, error: &'static str, told: impl Into<Cow<'static, str>>) -> Self {
+    pub fn failed(self, error: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
         let mut span = self.with("error.type", error);
-        span.0.status = Status::error(told);
+        span.0.status = Status::error(message);
         span
     }
 
-    /// With a link to a span of this process.
+    /// Adds a link to a span of this process.
     #[must_use]
     pub fn linked(mut self, to: SpanIds) -> Self {
         self.link(to.span_context());
         self
     }
 
-    /// With a link to the span of another process that this context came from, where it holds one.
+    /// Adds a link to the span of another process, if the context holds one.
     #[must_use]
     pub fn linked_to(mut self, context: &TraceContext) -> Self {
         if let Some(ids) = context.ids() {
@@ -129,7 +129,7 @@ impl Span {
     }
 }
 
-/// What wrote the spans down.
+/// The instrumentation that wrote the spans.
 fn scope() -> InstrumentationScope {
     InstrumentationScope::builder("harkara")
         .with_version(env!("CARGO_PKG_VERSION"))

@@ -1,4 +1,4 @@
-//! Which traces are kept, and the way of their spans to the exporter.
+//! Decides which traces are kept and queues their spans.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,38 +13,37 @@ use crate::sampling::{Kept, PerSecond, Sampling};
 use crate::span::Span;
 use crate::span_ids::SpanIds;
 
-/// Traces a second that are kept for what became of them, such as refused deliveries, of which anybody can
-/// send as many as they like.
+/// Most traces a second kept for their outcome, such as refused deliveries, which anybody can cause.
 const NOTABLE_PER_S_MAX: u32 = 200;
 
-/// What bounds the cost of traces besides the sampler.
+/// Bounds the cost of traces, besides the sampler.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Most ordinary traces kept in a second, of those that no caller asked for.
+    /// Most ordinary traces kept a second, not counting those that a caller asked for.
     pub ordinary_per_s_max: u32,
-    /// What takes longer is kept, ordinary or not.
+    /// Anything slower is kept, ordinary or not.
     pub slow: Duration,
 }
 
-/// Keeps traces. Cheap to clone; clones share queue and bounds. Never waits: where the queue is full, spans
-/// are dropped and counted.
+/// Keeps traces. Cheap to clone; clones share the queue and the bounds. Never waits: if the queue is full,
+/// spans are dropped and counted.
 #[derive(Clone, Debug, Default)]
 pub struct Tracer(Option<Arc<Inner>>);
 
 #[derive(Debug)]
-pub(crate) struct Inner {
-    pub(crate) sampling: Sampling,
-    pub(crate) limits: Limits,
-    pub(crate) ordinary: PerSecond,
-    pub(crate) notable: PerSecond,
-    pub(crate) queue: mpsc::Sender<SpanData>,
-    pub(crate) counters: Counters,
-    /// Seconds are counted from here.
-    pub(crate) since: Instant,
+struct Inner {
+    sampling: Sampling,
+    limits: Limits,
+    ordinary: PerSecond,
+    notable: PerSecond,
+    queue: mpsc::Sender<SpanData>,
+    counters: Counters,
+    /// The start of the first second.
+    since: Instant,
 }
 
 impl Tracer {
-    /// One that keeps nothing.
+    /// A tracer that keeps nothing.
     #[must_use]
     pub fn off() -> Self {
         Self(None)
@@ -67,14 +66,14 @@ impl Tracer {
         })))
     }
 
-    /// Whether traces are kept at all.
+    /// Whether any trace may be kept.
     #[must_use]
     pub fn is_on(&self) -> bool {
         self.0.is_some()
     }
 
-    /// Whether an ordinary trace that begins at `ids` is kept. `caller` is the context that it was called
-    /// with, where it was.
+    /// Whether an ordinary trace is kept. `ids` are those of its first span here, `caller` is the context
+    /// it was called with.
     #[must_use]
     pub fn keeps(&self, ids: SpanIds, caller: Option<&TraceContext>, at: Instant) -> bool {
         let Some(inner) = &self.0 else {
@@ -83,26 +82,26 @@ impl Tracer {
         let parent = caller.and_then(TraceContext::ids).map(|ids| ids.is_sampled);
         match inner.sampling.keeps(parent, ids.trace_id) {
             Kept::No => false,
-            Kept::AsCallerSays => true,
+            Kept::ByCaller => true,
             Kept::ByRatio => inner.ordinary.admits(inner.second(at)),
         }
     }
 
-    /// Whether a trace that is not kept for its own sake is kept for what became of it.
+    /// Whether a trace that is not kept otherwise is kept for its outcome.
     #[must_use]
     pub fn keeps_notable(&self, at: Instant) -> bool {
         let inner = self.0.as_ref();
         inner.is_some_and(|inner| inner.notable.admits(inner.second(at)))
     }
 
-    /// Whether something took so long that it is kept for that; subject to [`Self::keeps_notable`].
+    /// Whether a duration is worth keeping the trace, subject to [`Self::keeps_notable`].
     #[must_use]
     pub fn is_slow(&self, took: Duration) -> bool {
         let inner = self.0.as_ref();
         inner.is_some_and(|inner| took >= inner.limits.slow)
     }
 
-    /// Sends a span on its way.
+    /// Queues a span for export.
     pub fn record(&self, span: Span) {
         if let Some(inner) = &self.0
             && inner.queue.try_send(span.0).is_err()
@@ -111,7 +110,7 @@ impl Tracer {
         }
     }
 
-    /// Adds what became of the spans to the metrics.
+    /// Registers the counters of spans.
     pub fn register(&self, registry: &mut Registry) {
         let counters = match &self.0 {
             Some(inner) => inner.counters.clone(),

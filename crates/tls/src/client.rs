@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rustls::{ClientConfig, RootCertStore};
 
-use crate::pem::{Certificates, PemFault, PrivateKey};
+use crate::pem::{Certificates, PemError, PrivateKey};
 
 /// The client's side of TLS, checked and cheap to clone.
 #[derive(Clone)]
@@ -21,13 +21,13 @@ impl ClientTls {
     pub fn new(
         authorities: Option<Certificates>,
         identity: Option<(Certificates, PrivateKey)>,
-    ) -> Result<Self, PemFault> {
+    ) -> Result<Self, PemError> {
         let builder = ClientConfig::builder().with_root_certificates(roots(authorities.as_ref())?);
         let config = match &identity {
             None => builder.with_no_client_auth(),
             Some((certificates, key)) => builder
                 .with_client_auth_cert(certificates.chain.clone(), key.key.clone_key())
-                .map_err(PemFault::NotAPair)?,
+                .map_err(PemError::NotAPair)?,
         };
         Ok(Self {
             authorities: authorities.map(Arc::new),
@@ -55,7 +55,7 @@ impl ClientTls {
     }
 }
 
-fn roots(authorities: Option<&Certificates>) -> Result<RootCertStore, PemFault> {
+fn roots(authorities: Option<&Certificates>) -> Result<RootCertStore, PemError> {
     let Some(authorities) = authorities else {
         let public = webpki_roots::TLS_SERVER_ROOTS.iter().cloned();
         return Ok(public.collect());
@@ -63,7 +63,7 @@ fn roots(authorities: Option<&Certificates>) -> Result<RootCertStore, PemFault> 
     let mut roots = RootCertStore::empty();
     for authority in &authorities.chain {
         let added = roots.add(authority.clone());
-        added.map_err(PemFault::NotAnAuthority)?;
+        added.map_err(PemError::NotAnAuthority)?;
     }
     Ok(roots)
 }

@@ -13,7 +13,7 @@ mod refusal;
 mod server;
 
 pub use client::ClientTls;
-pub use pem::{Certificates, PemFault, PrivateKey};
+pub use pem::{Certificates, PemError, PrivateKey};
 pub use refusal::Refusal;
 pub use rustls::{ClientConfig, ServerConfig};
 pub use server::ServerCertificate;

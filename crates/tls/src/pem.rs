@@ -21,7 +21,7 @@ pub struct PrivateKey {
 
 /// Why files cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub enum PemFault {
+pub enum PemError {
     /// It is not there, or not for us.
     #[error("the file {path} cannot be read: {error}")]
     Unreadable {
@@ -48,7 +48,7 @@ pub enum PemFault {
 
 impl Certificates {
     /// Reads every certificate of a file, at least one.
-    pub fn read(path: &Path) -> Result<Self, PemFault> {
+    pub fn read(path: &Path) -> Result<Self, PemError> {
         let text = read(path)?;
         let chain: Vec<_> = CertificateDer::pem_slice_iter(&text)
             .collect::<Result<_, _>>()
@@ -68,7 +68,7 @@ impl Certificates {
 
 impl PrivateKey {
     /// Reads the first private key of a file.
-    pub fn read(path: &Path) -> Result<Self, PemFault> {
+    pub fn read(path: &Path) -> Result<Self, PemError> {
         let text = read(path)?;
         let key = PrivateKeyDer::from_pem_slice(&text);
         let key = key.map_err(|_| not_found(path, "private key"))?;
@@ -103,15 +103,15 @@ impl fmt::Debug for PrivateKey {
     }
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, PemFault> {
-    std::fs::read(path).map_err(|error| PemFault::Unreadable {
+fn read(path: &Path) -> Result<Vec<u8>, PemError> {
+    std::fs::read(path).map_err(|error| PemError::Unreadable {
         path: path.display().to_string(),
         error,
     })
 }
 
-fn not_found(path: &Path, what: &'static str) -> PemFault {
-    PemFault::NotFound {
+fn not_found(path: &Path, what: &'static str) -> PemError {
+    PemError::NotFound {
         path: path.display().to_string(),
         what,
     }

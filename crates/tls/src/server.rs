@@ -9,7 +9,7 @@ use rustls::crypto::ring::default_provider;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
-use crate::pem::{Certificates, PemFault, PrivateKey};
+use crate::pem::{Certificates, PemError, PrivateKey};
 
 /// A certificate with its key, and the files that they come from. Connections that are open keep the one
 /// with which they began.
@@ -28,7 +28,7 @@ struct Pair {
 
 impl ServerCertificate {
     /// Reads both files. Fails unless they belong together.
-    pub fn read(certificate_file: PathBuf, key_file: PathBuf) -> Result<Self, PemFault> {
+    pub fn read(certificate_file: PathBuf, key_file: PathBuf) -> Result<Self, PemError> {
         let read = (
             Certificates::read(&certificate_file)?,
             PrivateKey::read(&key_file)?,
@@ -42,7 +42,7 @@ impl ServerCertificate {
 
     /// Reads both files again, and takes what they hold from the next connection on. Gives whether it is
     /// another than before. A fault changes nothing.
-    pub fn reload(&self) -> Result<bool, PemFault> {
+    pub fn reload(&self) -> Result<bool, PemError> {
         let read = (
             Certificates::read(&self.certificate_file)?,
             PrivateKey::read(&self.key_file)?,
@@ -64,10 +64,10 @@ impl ServerCertificate {
 }
 
 impl Pair {
-    fn of(read: (Certificates, PrivateKey)) -> Result<Self, PemFault> {
+    fn of(read: (Certificates, PrivateKey)) -> Result<Self, PemError> {
         let (chain, key) = (read.0.chain.clone(), read.1.key.clone_key());
         let certified =
-            CertifiedKey::from_der(chain, key, &default_provider()).map_err(PemFault::NotAPair)?;
+            CertifiedKey::from_der(chain, key, &default_provider()).map_err(PemError::NotAPair)?;
         Ok(Self {
             read,
             certified: Arc::new(certified),
@@ -117,16 +117,16 @@ mod tests {
         let second = write_pair(&folder);
         let other_key = fs::read(folder.join("tls.key")).unwrap();
         fs::write(folder.join("tls.key"), &key).unwrap();
-        assert!(matches!(certificate.reload(), Err(PemFault::NotAPair(_))));
+        assert!(matches!(certificate.reload(), Err(PemError::NotAPair(_))));
         fs::write(folder.join("tls.key"), "").unwrap();
         assert!(matches!(
             certificate.reload(),
-            Err(PemFault::NotFound { .. })
+            Err(PemError::NotFound { .. })
         ));
         fs::remove_file(folder.join("tls.key")).unwrap();
         assert!(matches!(
             certificate.reload(),
-            Err(PemFault::Unreadable { .. })
+            Err(PemError::Unreadable { .. })
         ));
         assert_eq!(shown(&certificate), first);
 

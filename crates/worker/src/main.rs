@@ -6,8 +6,9 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::Parser;
 use harkara_runtime::shutdown::Shutdown;
-use harkara_runtime::{failure, logging, telemetry};
-use harkara_settings::Settings;
+use harkara_runtime::{failure, logging};
+use harkara_settings::{Settings, variable};
+use harkara_telemetry::{Limits, MetricsExporter, TraceExporter};
 use harkara_worker::App;
 
 /// What collectors know this process by.
@@ -33,10 +34,15 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let settings = Settings::load(arguments.config.as_deref())?;
     logging::init(&settings.log)?;
     let stop = Shutdown::on_signals().context("signals cannot be listened for")?;
-    let exporting = telemetry::start(&settings.trace, SERVICE, &settings.worker.consumer)?;
-    let app = App::build(&settings, exporting.tracer()).await?;
-    let metrics = telemetry::export_metrics(app.metrics(), SERVICE, &settings.worker.consumer)?;
+    let limits = Limits {
+        ordinary_per_s_max: settings.trace.ordinary_per_s_max,
+        slow: settings.trace.slow,
+    };
+    let traces = TraceExporter::start(&variable, limits, SERVICE, &settings.worker.consumer)?;
+    let app = App::build(&settings, traces.tracer()).await?;
+    let metrics =
+        MetricsExporter::start(&variable, app.metrics(), SERVICE, &settings.worker.consumer)?;
     let ran = app.run_until_stopped(stop).await;
-    telemetry::finish(exporting, metrics);
+    harkara_telemetry::finish(traces, metrics);
     Ok(ran?)
 }

@@ -1,4 +1,4 @@
-//! Where a signal goes, and how it gets there.
+//! Where a signal goes, and over which protocol.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -7,38 +7,39 @@ use std::time::Duration;
 use harkara_core::secret::Secret;
 use percent_encoding::percent_decode_str;
 
-use super::{InvalidVariable, Of, invalid, milliseconds};
+use super::{InvalidVariable, Variables, invalid, milliseconds};
 
-/// The port that is registered for OTLP over gRPC.
+/// The registered port of OTLP over gRPC.
 const GRPC_PORT: &str = ":4317";
 
-/// How long the collector may take to answer, where `OTEL_EXPORTER_OTLP_TIMEOUT` says nothing (the
-/// standard's default).
+/// How long the collector may take to answer, unless `OTEL_EXPORTER_OTLP_TIMEOUT` is set (the standard's
+/// default).
 const ANSWER: Duration = Duration::from_secs(10);
 
-/// What is sent.
+/// What is exported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Signal {
     Traces,
     Metrics,
 }
 
-/// How it is sent.
+/// How it is exported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Protocol {
     Grpc,
     Http,
 }
 
-/// Where a signal goes, and how it gets there.
+/// Where a signal goes, and over which protocol.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Target {
     pub(crate) endpoint: String,
     pub(crate) protocol: Protocol,
     pub(crate) timeout: Duration,
     pub(crate) headers: BTreeMap<String, Secret>,
-    /// PEM files: authorities to trust, and what to show of ourselves.
+    /// A PEM file of the authorities to trust.
     pub(crate) authorities: Option<PathBuf>,
+    /// PEM files of our client certificate and its key.
     pub(crate) identity: Option<(PathBuf, PathBuf)>,
     /// Whether the variables name the service.
     pub(crate) names_service: bool,
@@ -52,7 +53,7 @@ impl Signal {
         }
     }
 
-    /// What the standard appends to the endpoint of all signals over HTTP.
+    /// The path that the standard appends to the common endpoint over HTTP.
     fn path(self) -> &'static str {
         match self {
             Self::Traces => "/v1/traces",
@@ -60,29 +61,29 @@ impl Signal {
         }
     }
 
-    fn is_exported(self, of: Of<'_>) -> Result<bool, InvalidVariable> {
+    fn is_exported(self, set: Variables<'_>) -> Result<bool, InvalidVariable> {
         let name = format!("OTEL_{}_EXPORTER", self.name());
-        match of(&name).as_deref() {
+        match set(&name).as_deref() {
             None | Some("otlp") => Ok(true),
             Some("none") => Ok(false),
             Some(other) => Err(invalid(&name, other, "otlp or none")),
         }
     }
 
-    /// The variable of this signal, else that of all signals; with its name.
-    fn variable(self, of: Of<'_>, name: &str) -> Option<(String, String)> {
-        [
-            format!("OTEL_EXPORTER_OTLP_{}_{name}", self.name()),
-            format!("OTEL_EXPORTER_OTLP_{name}"),
-        ]
-        .into_iter()
-        .find_map(|name| of(&name).map(|value| (name, value)))
+    /// The name of this signal's variable if that is set, else of the variable for all signals.
+    fn variable(self, set: Variables<'_>, name: &str) -> String {
+        let own = format!("OTEL_EXPORTER_OTLP_{}_{name}", self.name());
+        if set(&own).is_some() {
+            own
+        } else {
+            format!("OTEL_EXPORTER_OTLP_{name}")
+        }
     }
 }
 
 impl Target {
-    /// The endpoint as logs may tell it: without the name and password that it may hold.
-    pub(crate) fn told(&self) -> String {
+    /// The endpoint without user and password, for logs.
+    pub(crate) fn redacted_endpoint(&self) -> String {
         let Some((scheme, rest)) = self.endpoint.split_once("://") else {
             return self.endpoint.clone();
         };
@@ -92,84 +93,74 @@ impl Target {
         format!("{scheme}://{host}{path}")
     }
 
-    /// What the variables say; `None` where the signal is not to be exported: no endpoint is named, or
-    /// `OTEL_SDK_DISABLED` or the variable of its exporter say so.
-    pub(super) fn read(of: Of<'_>, signal: Signal) -> Result<Option<Self>, InvalidVariable> {
+    /// `None` if the signal is not exported: no endpoint is set, or `OTEL_SDK_DISABLED` or the variable of
+    /// its exporter turns the export off.
+    pub(super) fn read(
+        set: Variables<'_>,
+        signal: Signal,
+    ) -> Result<Option<Self>, InvalidVariable> {
         let is_disabled =
-            of("OTEL_SDK_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true"));
-        if is_disabled || !signal.is_exported(of)? {
+            set("OTEL_SDK_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true"));
+        if is_disabled || !signal.is_exported(set)? {
             return Ok(None);
         }
-        let Some((name, endpoint)) = signal.variable(of, "ENDPOINT") else {
+        let of_signal = |name| set(&signal.variable(set, name));
+        let Some(endpoint) = of_signal("ENDPOINT") else {
             return Ok(None);
         };
-        // The endpoint of one signal is taken as it stands.
-        let is_whole = name != "OTEL_EXPORTER_OTLP_ENDPOINT";
-        let protocol = protocol(of, signal, &endpoint)?;
+        let protocol = protocol(set, signal, &endpoint)?;
+        let is_common = signal.variable(set, "ENDPOINT") == "OTEL_EXPORTER_OTLP_ENDPOINT";
         let endpoint = match protocol {
-            Protocol::Http if !is_whole => {
+            Protocol::Http if is_common => {
                 format!("{}{}", endpoint.trim_end_matches('/'), signal.path())
             }
             Protocol::Http => endpoint,
-            Protocol::Grpc => with_scheme(of, signal, endpoint),
+            Protocol::Grpc => with_scheme(endpoint, of_signal("INSECURE")),
         };
-        let file = |name| {
-            signal
-                .variable(of, name)
-                .map(|(_, path)| PathBuf::from(path))
-        };
-        let identity = match (file("CLIENT_CERTIFICATE"), file("CLIENT_KEY")) {
-            (Some(certificate), Some(key)) => Some((certificate, key)),
-            _ => None,
-        };
-        let names_service = of("OTEL_SERVICE_NAME").is_some()
-            || of("OTEL_RESOURCE_ATTRIBUTES")
+        let file = |name| of_signal(name).map(PathBuf::from);
+        let names_service = set("OTEL_SERVICE_NAME").is_some()
+            || set("OTEL_RESOURCE_ATTRIBUTES")
                 .is_some_and(|attributes| attributes.contains("service.name="));
         Ok(Some(Self {
             endpoint,
             protocol,
-            timeout: match signal.variable(of, "TIMEOUT") {
-                Some((name, value)) => milliseconds(name, value)?,
-                None => ANSWER,
-            },
-            headers: match signal.variable(of, "HEADERS") {
-                Some((_, value)) => headers(&value),
-                None => BTreeMap::new(),
-            },
+            timeout: milliseconds(set, &signal.variable(set, "TIMEOUT"))?.unwrap_or(ANSWER),
+            headers: headers(&of_signal("HEADERS").unwrap_or_default()),
             authorities: file("CERTIFICATE"),
-            identity,
+            identity: file("CLIENT_CERTIFICATE").zip(file("CLIENT_KEY")),
             names_service,
         }))
     }
 }
 
-/// The standard's default is HTTP. Where nobody says otherwise the registered port of gRPC means gRPC: HTTP
-/// would fail there for sure.
-fn protocol(of: Of<'_>, signal: Signal, endpoint: &str) -> Result<Protocol, InvalidVariable> {
-    match signal.variable(of, "PROTOCOL") {
+/// The standard's default is HTTP. Without a variable the registered port of gRPC means gRPC, since HTTP would
+/// certainly fail there.
+fn protocol(
+    set: Variables<'_>,
+    signal: Signal,
+    endpoint: &str,
+) -> Result<Protocol, InvalidVariable> {
+    let name = signal.variable(set, "PROTOCOL");
+    match set(&name).as_deref() {
         None if endpoint.trim_end_matches('/').ends_with(GRPC_PORT) => Ok(Protocol::Grpc),
-        None => Ok(Protocol::Http),
-        Some((name, value)) => match value.as_str() {
-            "grpc" => Ok(Protocol::Grpc),
-            "http/protobuf" => Ok(Protocol::Http),
-            other => Err(invalid(&name, other, "grpc or http/protobuf")),
-        },
+        None | Some("http/protobuf") => Ok(Protocol::Http),
+        Some("grpc") => Ok(Protocol::Grpc),
+        Some(other) => Err(invalid(&name, other, "grpc or http/protobuf")),
     }
 }
 
-/// Over gRPC an endpoint may be host and port alone; TLS is spoken then, unless a variable says otherwise.
-fn with_scheme(of: Of<'_>, signal: Signal, endpoint: String) -> String {
+/// Over gRPC an endpoint may be just host and port; it means TLS then, unless a variable says otherwise.
+fn with_scheme(endpoint: String, insecure: Option<String>) -> String {
     if endpoint.contains("://") {
         return endpoint;
     }
-    let insecure = signal.variable(of, "INSECURE");
-    let is_insecure = insecure.is_some_and(|(_, value)| value.eq_ignore_ascii_case("true"));
+    let is_insecure = insecure.is_some_and(|value| value.eq_ignore_ascii_case("true"));
     let scheme = if is_insecure { "http" } else { "https" };
     format!("{scheme}://{endpoint}")
 }
 
-/// `name=value,…`, the values percent-encoded. What has no `=` is passed over, as the standard's own
-/// implementations do; a value is a secret, so that none is told in an error.
+/// `name=value,…`, with percent-encoded values. Pairs without `=` are ignored, as the standard's own
+/// implementations do. Values are secrets and never part of an error.
 fn headers(value: &str) -> BTreeMap<String, Secret> {
     let pairs = value.split(',').filter_map(|pair| pair.split_once('='));
     pairs

@@ -1,23 +1,32 @@
 use std::time::Duration;
 
-use super::{Environment, InvalidVariable, MetricsEnvironment, Protocol};
+use super::{InvalidVariable, MetricsEnvironment, Protocol, TraceEnvironment};
 use crate::sampling::Sampling;
 
-fn read(variables: &[(&str, &str)]) -> Result<Option<Environment>, InvalidVariable> {
-    let find = |name: &str| {
-        let found = variables.iter().find(|(of, _)| *of == name);
+type Pairs<'a> = &'a [(&'a str, &'a str)];
+
+fn lookup(variables: Pairs<'_>) -> impl Fn(&str) -> Option<String> {
+    |name| {
+        let found = variables.iter().find(|(set, _)| *set == name);
         found.map(|(_, value)| (*value).to_owned())
-    };
-    Environment::read(&find)
+    }
 }
 
-fn with(variables: &[(&str, &str)]) -> Environment {
+fn read(variables: Pairs<'_>) -> Result<Option<TraceEnvironment>, InvalidVariable> {
+    TraceEnvironment::read(&lookup(variables))
+}
+
+fn metrics(variables: Pairs<'_>) -> Result<Option<MetricsEnvironment>, InvalidVariable> {
+    MetricsEnvironment::read(&lookup(variables))
+}
+
+fn with(variables: Pairs<'_>) -> TraceEnvironment {
     let endpoint = [("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318/")];
     read(&[&endpoint, variables].concat()).unwrap().unwrap()
 }
 
 #[test]
-fn nothing_is_exported_where_nobody_says_where_to() {
+fn nothing_is_exported_without_an_endpoint() {
     let endpoint = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4317");
     assert_eq!(read(&[]), Ok(None));
     assert_eq!(read(&[("OTEL_EXPORTER_OTLP_ENDPOINT", " ")]), Ok(None));
@@ -29,25 +38,22 @@ fn nothing_is_exported_where_nobody_says_where_to() {
 }
 
 #[test]
-fn a_password_in_the_endpoint_is_not_told() {
-    let told = |endpoint| {
-        with(&[("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", endpoint)])
-            .target
-            .told()
-    };
-    assert_eq!(
-        told("https://me:pa@ss@otel:4318/v1/a@b"),
-        "https://otel:4318/v1/a@b"
-    );
-    assert_eq!(told("http://me:pass@otel"), "http://otel");
-    assert_eq!(
-        told("http://otel:4318/v1/traces"),
-        "http://otel:4318/v1/traces"
-    );
+fn a_password_in_the_endpoint_is_not_logged() {
+    for (endpoint, redacted) in [
+        (
+            "https://me:pa@ss@otel:4318/v1/a@b",
+            "https://otel:4318/v1/a@b",
+        ),
+        ("http://me:pass@otel", "http://otel"),
+        ("http://otel:4318/v1/traces", "http://otel:4318/v1/traces"),
+    ] {
+        let read = with(&[("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", endpoint)]);
+        assert_eq!(read.target.redacted_endpoint(), redacted);
+    }
 }
 
 #[test]
-fn defaults_are_those_of_the_standard_but_for_the_wait() {
+fn defaults_are_those_of_the_standard_except_the_delay() {
     let read = with(&[]);
     assert_eq!(read.target.endpoint, "http://collector:4318/v1/traces");
     assert_eq!(read.target.protocol, Protocol::Http);
@@ -62,7 +68,7 @@ fn defaults_are_those_of_the_standard_but_for_the_wait() {
 }
 
 #[test]
-fn what_is_said_for_traces_goes_before_what_is_said_for_all() {
+fn variables_of_a_signal_take_precedence_over_those_of_all() {
     let read = with(&[
         ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://traces:9/in"),
         ("OTEL_EXPORTER_OTLP_TIMEOUT", "70"),
@@ -76,14 +82,14 @@ fn what_is_said_for_traces_goes_before_what_is_said_for_all() {
 }
 
 #[test]
-fn the_port_of_grpc_means_grpc_unless_someone_says_otherwise() {
+fn the_port_of_grpc_means_grpc_unless_the_protocol_is_set() {
     let endpoint = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4317");
     let by_port = read(&[endpoint]).unwrap().unwrap();
     assert_eq!(by_port.target.protocol, Protocol::Grpc);
     assert_eq!(by_port.target.endpoint, "http://collector:4317");
-    let said = ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf");
-    let said = read(&[endpoint, said]).unwrap().unwrap();
-    assert_eq!(said.target.protocol, Protocol::Http);
+    let http = ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf");
+    let by_variable = read(&[endpoint, http]).unwrap().unwrap();
+    assert_eq!(by_variable.target.protocol, Protocol::Http);
 }
 
 #[test]
@@ -105,7 +111,7 @@ fn samplers_are_those_of_the_standard() {
 }
 
 #[test]
-fn a_variable_that_means_nothing_is_told_with_what_was_expected() {
+fn an_invalid_variable_is_reported_with_what_was_expected() {
     let endpoint = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318");
     for (name, value) in [
         ("OTEL_TRACES_EXPORTER", "zipkin"),
@@ -115,10 +121,10 @@ fn a_variable_that_means_nothing_is_told_with_what_was_expected() {
         ("OTEL_BSP_SCHEDULE_DELAY", "1s"),
         ("OTEL_EXPORTER_OTLP_TIMEOUT", "-1"),
     ] {
-        let told = read(&[endpoint, (name, value)]).unwrap_err().to_string();
+        let error = read(&[endpoint, (name, value)]).unwrap_err().to_string();
         assert!(
-            told.starts_with(&format!("{name} is {value:?}; expected ")),
-            "{told}"
+            error.starts_with(&format!("{name} is {value:?}; expected ")),
+            "{error}"
         );
     }
     let ratio = [
@@ -126,44 +132,26 @@ fn a_variable_that_means_nothing_is_told_with_what_was_expected() {
         ("OTEL_TRACES_SAMPLER", "traceidratio"),
         ("OTEL_TRACES_SAMPLER_ARG", "2"),
     ];
-    assert!(
-        read(&ratio)
-            .unwrap_err()
-            .to_string()
-            .contains("from 0 to 1")
-    );
-}
-
-fn metrics(variables: &[(&str, &str)]) -> Result<Option<MetricsEnvironment>, InvalidVariable> {
-    let find = |name: &str| {
-        let found = variables.iter().find(|(of, _)| *of == name);
-        found.map(|(_, value)| (*value).to_owned())
-    };
-    MetricsEnvironment::read(&find)
+    let error = read(&ratio).unwrap_err().to_string();
+    assert!(error.contains("from 0 to 1"), "{error}");
 }
 
 #[test]
-fn metrics_have_an_endpoint_and_a_switch_of_their_own() {
+fn metrics_have_their_own_endpoint_and_switch() {
     let all = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318");
-    let read = metrics(&[all]).unwrap().unwrap();
-    assert_eq!(read.target.endpoint, "http://collector:4318/v1/metrics");
-    assert_eq!(read.every, Duration::from_mins(1));
+    let common = metrics(&[all]).unwrap().unwrap();
+    assert_eq!(common.target.endpoint, "http://collector:4318/v1/metrics");
+    assert_eq!(common.every, Duration::from_mins(1));
     let own = ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "http://metrics:9/in");
-    let read = metrics(&[all, own, ("OTEL_METRIC_EXPORT_INTERVAL", "250")]);
-    let read = read.unwrap().unwrap();
-    assert_eq!(read.target.endpoint, "http://metrics:9/in");
-    assert_eq!(read.every, Duration::from_millis(250));
-    // Each can be had without the other.
+    let separate = metrics(&[all, own, ("OTEL_METRIC_EXPORT_INTERVAL", "250")]);
+    let separate = separate.unwrap().unwrap();
+    assert_eq!(separate.target.endpoint, "http://metrics:9/in");
+    assert_eq!(separate.every, Duration::from_millis(250));
+    // Each signal is exported without the other.
     assert_eq!(metrics(&[all, ("OTEL_METRICS_EXPORTER", "none")]), Ok(None));
-    assert!(
-        metrics(&[all, ("OTEL_TRACES_EXPORTER", "none")])
-            .unwrap()
-            .is_some()
-    );
-    assert_eq!(
-        Environment::read(&|name| (name == own.0).then(|| own.1.to_owned())),
-        Ok(None)
-    );
+    let without_traces = metrics(&[all, ("OTEL_TRACES_EXPORTER", "none")]);
+    assert!(without_traces.unwrap().is_some());
+    assert_eq!(read(&[own]), Ok(None));
     assert_eq!(metrics(&[]), Ok(None));
     assert!(metrics(&[all, ("OTEL_METRIC_EXPORT_INTERVAL", "0")]).is_err());
     assert!(metrics(&[all, ("OTEL_METRICS_EXPORTER", "prometheus")]).is_err());

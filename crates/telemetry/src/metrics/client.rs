@@ -1,7 +1,4 @@
-//! Who brings metrics to the collector.
-
-use std::error::Error;
-use std::iter;
+//! A client of the collector's metrics service.
 
 use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_client::MetricsServiceClient;
 use opentelemetry_proto::tonic::collector::metrics::v1::{
@@ -15,7 +12,7 @@ use tonic::transport::{Channel, Endpoint};
 use crate::connect::{ConnectError, Files};
 use crate::environment::{Protocol, Target};
 
-/// Most bytes of an answer over HTTP that are read.
+/// Most bytes read of an answer over HTTP.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
 
 pub(super) enum Client {
@@ -30,21 +27,21 @@ pub(super) enum Client {
     },
 }
 
-/// Why metrics were not taken.
+/// Why the collector did not take the metrics.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum SendError {
-    #[error("the collector refuses them: {0}")]
+    #[error("the collector refused them")]
     Grpc(#[from] Box<tonic::Status>),
-    #[error("the collector does not answer: {}", causes(.0))]
+    #[error("the collector did not answer")]
     Http(#[from] reqwest::Error),
-    #[error("the collector answers {0}")]
+    #[error("the collector answered {0}")]
     Answer(reqwest::StatusCode),
-    #[error("the collector rejects {points} points: {said}")]
-    Rejected { points: i64, said: String },
+    #[error("the collector rejected {points} points: {message}")]
+    Rejected { points: i64, message: String },
 }
 
 impl Client {
-    /// Must be called within the runtime that it is used on. Connects with the first metrics.
+    /// Connects with the first export. Must be called within the runtime of the exports.
     pub(super) fn connect(target: &Target) -> Result<Self, ConnectError> {
         let files = Files::read(target)?;
         let headers = headers(target)?;
@@ -82,7 +79,7 @@ impl Client {
                 let mut request = tonic::Request::new(metrics);
                 *request.metadata_mut() = metadata.clone();
                 let answer = client.export(request).await.map_err(Box::new)?;
-                all_taken(answer.into_inner())
+                check_rejections(answer.into_inner())
             }
             Self::Http {
                 client,
@@ -99,13 +96,13 @@ impl Client {
                 if !answer.status().is_success() {
                     return Err(SendError::Answer(answer.status()));
                 }
-                all_taken(read(answer).await?)
+                check_rejections(read(answer).await?)
             }
         }
     }
 }
 
-/// An answer that cannot be read tells of nothing that was rejected.
+/// Reads an answer. One that is too long or malformed counts as one without rejections.
 async fn read(mut answer: reqwest::Response) -> Result<ExportMetricsServiceResponse, SendError> {
     let mut body = Vec::new();
     while let Some(chunk) = answer.chunk().await? {
@@ -117,24 +114,15 @@ async fn read(mut answer: reqwest::Response) -> Result<ExportMetricsServiceRespo
     Ok(ExportMetricsServiceResponse::decode(body.as_slice()).unwrap_or_default())
 }
 
-/// A collector may take a part and answer that all is well.
-fn all_taken(answer: ExportMetricsServiceResponse) -> Result<(), SendError> {
+/// A successful answer may still report rejected points.
+fn check_rejections(answer: ExportMetricsServiceResponse) -> Result<(), SendError> {
     match answer.partial_success {
-        Some(partly) if partly.rejected_data_points > 0 => Err(SendError::Rejected {
-            points: partly.rejected_data_points,
-            said: partly.error_message,
+        Some(partial) if partial.rejected_data_points > 0 => Err(SendError::Rejected {
+            points: partial.rejected_data_points,
+            message: partial.error_message,
         }),
         _ => Ok(()),
     }
-}
-
-/// What `reqwest` leaves out of the text of an error, such as that nobody listens.
-fn causes(error: &reqwest::Error) -> String {
-    let causes = iter::successors(Some(error as &dyn Error), |&error| error.source());
-    causes
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(": ")
 }
 
 fn headers(target: &Target) -> Result<HeaderMap, ConnectError> {

@@ -1,6 +1,6 @@
-//! Metrics as OTLP has them.
+//! The registry's metrics as OTLP messages.
 
-use std::collections::BTreeMap;
+use std::fmt;
 
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
@@ -11,212 +11,222 @@ use opentelemetry_proto::tonic::metrics::v1::{
     AggregationTemporality, Exemplar, Gauge, Histogram, HistogramDataPoint, Metric,
     NumberDataPoint, Sum,
 };
+use prometheus_client::encoding::prometheus_protobuf::{encode, prometheus_data_model as scraped};
+use prometheus_client::registry::Registry;
 
-use super::text::{self, Labels, Sample, Scraped};
-use crate::catalogue;
+use crate::catalogue::{self, Kind};
 
-/// Since when values count, and at what time they were so: nanoseconds since 1970.
+/// When counting began and when the values were read, in nanoseconds since 1970.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Span {
+pub(super) struct Interval {
     pub(super) from: u64,
     pub(super) until: u64,
 }
 
-/// The metrics of a scrape under their names in the catalogue. One that is not in it is passed over, which a
-/// test of all that a process tells would notice.
-pub(super) fn metrics(scraped: Vec<Scraped>, span: Span) -> Vec<Metric> {
-    let known = scraped.into_iter().filter_map(|scraped| {
-        let is_of = |metric: &&catalogue::Metric| {
-            metric.name == scraped.name || metric.name.strip_suffix("_total") == Some(&scraped.name)
-        };
-        let known = catalogue::all().find(is_of)?;
-        Some(metric(known, scraped.samples, span))
+/// The metrics of a registry, with the names, help and units of the catalogue. Uncatalogued ones are skipped; a
+/// test of each binary's metrics finds those.
+pub(super) fn metrics(registry: &Registry, interval: Interval) -> Result<Vec<Metric>, fmt::Error> {
+    let families = encode(registry)?.into_iter().filter_map(|family| {
+        let known = catalogue::all().find(|metric| metric.name == family.name)?;
+        Some(Metric {
+            name: known.name.to_owned(),
+            description: known.help.to_owned(),
+            unit: known.unit().to_owned(),
+            metadata: Vec::new(),
+            data: Some(data(known.kind, family.metric, interval)),
+        })
     });
-    known.collect()
+    Ok(families.collect())
 }
 
-fn metric(known: &catalogue::Metric, samples: Vec<Sample>, span: Span) -> Metric {
+fn data(kind: Kind, samples: Vec<scraped::Metric>, interval: Interval) -> Data {
+    let samples = samples.into_iter();
     let cumulative = AggregationTemporality::Cumulative.into();
-    let data = match known.kind {
-        catalogue::Kind::Counter => Data::Sum(Sum {
-            data_points: samples.into_iter().map(|s| number(s, span)).collect(),
+    match kind {
+        Kind::Counter => Data::Sum(Sum {
+            data_points: samples
+                .filter_map(|sample| {
+                    let counter = sample.counter?;
+                    let point = number(sample.label, counter.value, interval);
+                    Some(NumberDataPoint {
+                        exemplars: counter.exemplar.into_iter().map(exemplar).collect(),
+                        ..point
+                    })
+                })
+                .collect(),
             aggregation_temporality: cumulative,
             is_monotonic: true,
         }),
-        catalogue::Kind::Gauge => Data::Gauge(Gauge {
-            data_points: samples.into_iter().map(|s| number(s, span)).collect(),
+        Kind::Gauge => Data::Gauge(Gauge {
+            data_points: samples
+                .filter_map(|sample| Some(number(sample.label, sample.gauge?.value, interval)))
+                .collect(),
         }),
-        catalogue::Kind::Histogram => Data::Histogram(Histogram {
-            data_points: histograms(known.name, samples, span),
+        Kind::Histogram => Data::Histogram(Histogram {
+            data_points: samples
+                .filter_map(|sample| Some(histogram(sample.label, sample.histogram?, interval)))
+                .collect(),
             aggregation_temporality: cumulative,
         }),
-    };
-    Metric {
-        name: known.name.to_owned(),
-        description: known.help.to_owned(),
-        unit: known.unit().to_owned(),
-        metadata: Vec::new(),
-        data: Some(data),
     }
 }
 
-fn number(sample: Sample, span: Span) -> NumberDataPoint {
+fn number(labels: Vec<scraped::LabelPair>, value: f64, interval: Interval) -> NumberDataPoint {
     NumberDataPoint {
-        attributes: attributes(sample.labels),
-        start_time_unix_nano: span.from,
-        time_unix_nano: span.until,
-        exemplars: sample.exemplar.into_iter().map(exemplar).collect(),
-        value: Some(Number::AsDouble(sample.value)),
+        attributes: attributes(labels),
+        start_time_unix_nano: interval.from,
+        time_unix_nano: interval.until,
+        value: Some(Number::AsDouble(value)),
         ..NumberDataPoint::default()
     }
 }
 
-/// One for each combination of labels: its buckets count on, each with those before it.
-fn histograms(name: &str, samples: Vec<Sample>, span: Span) -> Vec<HistogramDataPoint> {
-    let mut points: BTreeMap<Labels, (HistogramDataPoint, u64)> = BTreeMap::new();
-    for mut sample in samples {
-        let bound = sample.labels.remove("le").and_then(|le| le.parse().ok());
-        let (point, so_far) = points.entry(sample.labels).or_default();
-        match sample.name.strip_prefix(name) {
-            Some("_sum") => point.sum = Some(sample.value),
-            Some("_count") => point.count = whole(sample.value),
-            _ => {
-                let until_here = whole(sample.value);
-                point.bucket_counts.push(until_here.saturating_sub(*so_far));
-                *so_far = until_here;
-                point
-                    .explicit_bounds
-                    .extend(bound.filter(|bound: &f64| bound.is_finite()));
-                point.exemplars.extend(sample.exemplar.map(exemplar));
-            }
+/// Prometheus counts each bucket together with those below it, OTLP by itself; the last has no bound in OTLP.
+fn histogram(
+    labels: Vec<scraped::LabelPair>,
+    histogram: scraped::Histogram,
+    interval: Interval,
+) -> HistogramDataPoint {
+    let mut point = HistogramDataPoint {
+        attributes: attributes(labels),
+        start_time_unix_nano: interval.from,
+        time_unix_nano: interval.until,
+        count: histogram.sample_count,
+        sum: Some(histogram.sample_sum),
+        ..HistogramDataPoint::default()
+    };
+    let mut below = 0;
+    for bucket in histogram.bucket {
+        point.bucket_counts.push(bucket.cumulative_count - below);
+        below = bucket.cumulative_count;
+        if bucket.upper_bound.is_finite() {
+            point.explicit_bounds.push(bucket.upper_bound);
         }
+        point.exemplars.extend(bucket.exemplar.map(exemplar));
     }
-    let points = points
-        .into_iter()
-        .map(|(labels, (point, _))| HistogramDataPoint {
-            attributes: attributes(labels),
-            start_time_unix_nano: span.from,
-            time_unix_nano: span.until,
-            ..point
-        });
-    points.collect()
+    point
 }
 
-fn exemplar(mut exemplar: text::Exemplar) -> Exemplar {
+/// OTLP has fields for the ids of an exemplar's trace and span; its other labels are attributes.
+fn exemplar(exemplar: scraped::Exemplar) -> Exemplar {
+    let mut labels = exemplar.label;
     let mut id = |name| {
-        let hex = exemplar.labels.remove(name);
-        hex.and_then(|hex| bytes(&hex)).unwrap_or_default()
+        let at = labels.iter().position(|label| label.name == name)?;
+        const_hex::decode(labels.swap_remove(at).value).ok()
     };
     let (trace_id, span_id) = (id("trace_id"), id("span_id"));
+    let nanos = exemplar.timestamp.map(|at| {
+        let (seconds, nanos) = (u64::try_from(at.seconds), u64::try_from(at.nanos));
+        seconds.unwrap_or(0) * 1_000_000_000 + nanos.unwrap_or(0)
+    });
     Exemplar {
-        trace_id,
-        span_id,
-        filtered_attributes: attributes(exemplar.labels),
-        time_unix_nano: whole(exemplar.at.unwrap_or_default() * 1e9),
+        trace_id: trace_id.unwrap_or_default(),
+        span_id: span_id.unwrap_or_default(),
+        filtered_attributes: attributes(labels),
+        time_unix_nano: nanos.unwrap_or(0),
         value: Some(ExemplarValue::AsDouble(exemplar.value)),
     }
 }
 
-/// The bytes of a number in hex.
-fn bytes(hex: &str) -> Option<Vec<u8>> {
-    let digits = hex.as_bytes().chunks(2);
-    let byte = |pair| u8::from_str_radix(str::from_utf8(pair).ok()?, 16).ok();
-    digits.map(byte).collect()
-}
-
-fn attributes(labels: Labels) -> Vec<KeyValue> {
+fn attributes(labels: Vec<scraped::LabelPair>) -> Vec<KeyValue> {
     let labels = labels.into_iter();
     labels
-        .map(|(key, value)| KeyValue {
-            key,
+        .map(|label| KeyValue {
+            key: label.name,
             value: Some(AnyValue {
-                value: Some(Value::StringValue(value)),
+                value: Some(Value::StringValue(label.value)),
             }),
             ..KeyValue::default()
         })
         .collect()
 }
 
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "counts and times are neither negative nor near 2^64, and the cast saturates"
-)]
-fn whole(number: f64) -> u64 {
-    number as u64
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::time::{Duration, UNIX_EPOCH};
 
-    const SPAN: Span = Span { from: 1, until: 2 };
+    use prometheus_client::metrics::counter::Counter;
+    use prometheus_client::metrics::exemplar::HistogramWithExemplars;
+    use prometheus_client::metrics::family::Family;
+    use prometheus_client::metrics::gauge::Gauge;
+
+    use super::*;
+    use crate::catalogue::{BACKLOG_ENTRIES, INGRESS_ACCEPTED_BYTES, INGRESS_ANSWER_SECONDS};
+
+    type Labels = [(&'static str, &'static str); 1];
+
+    fn export(registry: &Registry) -> Vec<Metric> {
+        let (from, until) = (1, 2);
+        metrics(registry, Interval { from, until }).unwrap()
+    }
 
     #[test]
-    fn a_histogram_has_what_fell_into_each_bucket_and_its_exemplars() {
-        let text = "\
-# TYPE harkara_ingress_answer_seconds histogram
-harkara_ingress_answer_seconds_sum{answer=\"accepted\"} 7.25
-harkara_ingress_answer_seconds_count{answer=\"accepted\"} 4
-harkara_ingress_answer_seconds_bucket{le=\"0.5\",answer=\"accepted\"} 1 # {trace_id=\"0aff\",span_id=\"01\"} 0.25
-harkara_ingress_answer_seconds_bucket{le=\"1.0\",answer=\"accepted\"} 3
-harkara_ingress_answer_seconds_bucket{le=\"+Inf\",answer=\"accepted\"} 4
-harkara_ingress_answer_seconds_sum{answer=\"refused\"} 0
-harkara_ingress_answer_seconds_count{answer=\"refused\"} 0
-harkara_ingress_answer_seconds_bucket{le=\"0.5\",answer=\"refused\"} 0
-harkara_ingress_answer_seconds_bucket{le=\"+Inf\",answer=\"refused\"} 0
-# EOF
-";
-        let metrics = metrics(text::read(text).unwrap(), SPAN);
+    fn a_histogram_has_the_count_of_each_bucket_and_its_exemplars() {
+        type Answers = HistogramWithExemplars<[(&'static str, &'static str); 2]>;
+        let answers = Family::<Labels, Answers, _>::new_with_constructor(|| {
+            Answers::new([0.5, 1.0].into_iter())
+        });
+        let accepted = answers.get_or_create_owned(&[("answer", "accepted")]);
+        let at = UNIX_EPOCH + Duration::from_nanos(1_764_000_000_000_000_007);
+        accepted.observe(
+            0.25,
+            Some([("trace_id", "0aff"), ("span_id", "01")]),
+            Some(at),
+        );
+        for seconds in [0.75, 1.0, 5.25] {
+            accepted.observe(seconds, None, None);
+        }
+        let mut registry = Registry::default();
+        INGRESS_ANSWER_SECONDS.register(&mut registry, answers);
+        let exported = export(&registry);
         let [
             Metric {
                 unit,
                 data: Some(Data::Histogram(histogram)),
                 ..
             },
-        ] = metrics.as_slice()
+        ] = exported.as_slice()
         else {
-            panic!("{metrics:?}");
+            panic!("{exported:?}");
         };
         assert_eq!(unit, "s");
-        let [accepted, refused] = histogram.data_points.as_slice() else {
+        let [point] = histogram.data_points.as_slice() else {
             panic!("{histogram:?}");
         };
-        assert_eq!(accepted.bucket_counts, [1, 2, 1]);
-        assert_eq!(accepted.explicit_bounds, [0.5, 1.0]);
-        assert_eq!((accepted.count, accepted.sum), (4, Some(7.25)));
-        let exemplar = &accepted.exemplars[0];
+        assert_eq!(point.bucket_counts, [1, 2, 1]);
+        assert_eq!(point.explicit_bounds, [0.5, 1.0]);
+        assert_eq!((point.count, point.sum), (4, Some(7.25)));
+        assert_eq!((point.start_time_unix_nano, point.time_unix_nano), (1, 2));
+        let [exemplar] = point.exemplars.as_slice() else {
+            panic!("{point:?}");
+        };
         assert_eq!(
-            (exemplar.trace_id.as_slice(), exemplar.span_id.as_slice()),
+            (&*exemplar.trace_id, &*exemplar.span_id),
             (&[10, 255][..], &[1][..])
         );
         assert_eq!(exemplar.value, Some(ExemplarValue::AsDouble(0.25)));
-        assert_eq!(refused.bucket_counts, [0, 0]);
-        assert_eq!(
-            (refused.start_time_unix_nano, refused.time_unix_nano),
-            (1, 2)
-        );
+        assert_eq!(exemplar.time_unix_nano, 1_764_000_000_000_000_007);
     }
 
     #[test]
-    fn counters_keep_their_names_and_only_grow_and_gauges_do_not() {
-        let text = "\
-# TYPE harkara_ingress_accepted_bytes counter
-harkara_ingress_accepted_bytes_total 9
-# TYPE harkara_backlog_entries gauge
-harkara_backlog_entries{lane=\"normal\"} 5.0
-# TYPE of_somebody_else gauge
-of_somebody_else 1
-# EOF
-";
-        let metrics = metrics(text::read(text).unwrap(), SPAN);
-        let [bytes, entries] = metrics.as_slice() else {
-            panic!("{metrics:?}");
-        };
-        assert_eq!(
-            (bytes.name.as_str(), bytes.unit.as_str()),
-            ("harkara_ingress_accepted_bytes_total", "By")
+    fn counters_keep_their_names_and_are_monotonic_and_gauges_are_not() {
+        let (bytes, entries) = (
+            Counter::<u64>::default(),
+            Family::<Labels, Gauge>::default(),
         );
+        bytes.inc_by(9);
+        entries.get_or_create(&[("lane", "a\"b\nc")]).set(5);
+        let mut registry = Registry::default();
+        INGRESS_ACCEPTED_BYTES.register(&mut registry, bytes);
+        BACKLOG_ENTRIES.register(&mut registry, entries);
+        registry.register("uncatalogued", "Skipped", Counter::<u64>::default());
+        let exported = export(&registry);
+        let [bytes, entries] = exported.as_slice() else {
+            panic!("{exported:?}");
+        };
+        assert_eq!(bytes.name, "harkara_ingress_accepted_bytes_total");
+        assert_eq!(bytes.description, INGRESS_ACCEPTED_BYTES.help);
+        assert_eq!(bytes.unit, "By");
         let Some(Data::Sum(sum)) = &bytes.data else {
             panic!("{bytes:?}");
         };
@@ -225,9 +235,10 @@ of_somebody_else 1
         let Some(Data::Gauge(gauge)) = &entries.data else {
             panic!("{entries:?}");
         };
-        assert_eq!(
-            gauge.data_points[0].attributes,
-            attributes([("lane".to_owned(), "normal".to_owned())].into())
-        );
+        let label = scraped::LabelPair {
+            name: "lane".into(),
+            value: "a\"b\nc".into(),
+        };
+        assert_eq!(gauge.data_points[0].attributes, attributes(vec![label]));
     }
 }

@@ -1,21 +1,16 @@
-//! Spans and metrics on their way to a real receiver of OTLP, and what operators load to watch over Harkara.
+//! Spans and metrics at a real receiver of OTLP, and the files that operators load to monitor Harkara.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "what a test cannot go on without ends it"
-)]
+#![expect(clippy::unwrap_used, reason = "a failed set-up fails the test")]
 
 mod collectors;
+mod failures;
 mod metrics;
 mod observability;
-mod trouble;
 
 use std::time::{Duration, Instant};
 
-use harkara_telemetry::{
-    Environment, Exporting, Limits, Span, SpanIds, SpanKind, StartError, Timeline,
-};
-use harkara_testkit::wait_until;
+use harkara_telemetry::{Limits, Span, SpanIds, SpanKind, StartError, Timeline, TraceExporter};
+use harkara_testkit::{Authority, Folder, wait_until};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
 
@@ -24,36 +19,66 @@ const LIMITS: Limits = Limits {
     slow: Duration::from_secs(1),
 };
 
-/// Longer than any of it takes.
+const ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
+const PROTOCOL: &str = "OTEL_EXPORTER_OTLP_PROTOCOL";
+const SERVICE: &str = "harkara-test";
+const INSTANCE: &str = "test-1";
+
+/// Longer than anything here takes.
 const LONG: Duration = Duration::from_secs(20);
 
-/// Starts what these variables ask for, besides a short wait for further spans.
-fn start(variables: &[(&str, &str)]) -> Result<Exporting, StartError> {
-    let find = |name: &str| {
-        let short = [("OTEL_BSP_SCHEDULE_DELAY", "10")];
-        let found = variables.iter().chain(&short).find(|(of, _)| *of == name);
+type Pairs<'a> = &'a [(&'a str, &'a str)];
+
+/// Looks up a variable in `variables`, then in `default`.
+fn lookup<'a>(
+    variables: Pairs<'a>,
+    default: (&'a str, &'a str),
+) -> impl Fn(&str) -> Option<String> {
+    move |name| {
+        let mut all = variables.iter().chain([&default]);
+        let found = all.find(|(set, _)| *set == name);
         found.map(|(_, value)| (*value).to_owned())
-    };
-    let environment = Environment::read(&find).unwrap();
-    Exporting::start(environment.as_ref(), LIMITS, "harkara-test", "test-1")
+    }
 }
 
-fn span(name: &'static str, place: SpanIds) -> Span {
+/// Exports spans with these variables, and a short wait for further spans.
+fn start(variables: Pairs<'_>) -> Result<TraceExporter, StartError> {
+    let variables = lookup(variables, ("OTEL_BSP_SCHEDULE_DELAY", "10"));
+    TraceExporter::start(&variables, LIMITS, SERVICE, INSTANCE)
+}
+
+fn span(name: &'static str, ids: SpanIds) -> Span {
     let line = Timeline::from_now();
     let until = Instant::now() + Duration::from_millis(5);
-    Span::new(name, SpanKind::Server, place, &line, (line.origin(), until))
+    Span::new(name, SpanKind::Server, ids, &line, (line.origin(), until))
 }
 
-/// What became of so many spans.
-fn counted(exporting: &Exporting, outcome: &str) -> u64 {
+/// Files of an authority and of a client certificate with its key.
+fn client_files(authority: &Authority) -> (Folder, [String; 3]) {
+    let folder = Folder::new();
+    let own = authority.issue(&["harkara"]);
+    let files = [
+        ("ca.pem", authority.pem()),
+        ("own.pem", own.pem),
+        ("own.key", own.key_pem),
+    ];
+    let paths = files.map(|(name, text)| {
+        folder.write(name, &text);
+        folder.path().join(name).to_str().unwrap().to_owned()
+    });
+    (folder, paths)
+}
+
+/// How many spans had this outcome.
+fn counted(exporter: &TraceExporter, outcome: &str) -> u64 {
     let mut registry = Registry::default();
-    exporting.tracer().register(&mut registry);
+    exporter.tracer().register(&mut registry);
     let series = format!("harkara_telemetry_spans_total{{outcome=\"{outcome}\"}}");
-    shown(&registry, &series)
+    scraped(&registry, &series)
 }
 
 /// The value of a counter.
-fn shown(registry: &Registry, series: &str) -> u64 {
+fn scraped(registry: &Registry, series: &str) -> u64 {
     let mut text = String::new();
     encode(&mut text, registry).unwrap();
     let lines = text.lines();
@@ -61,7 +86,6 @@ fn shown(registry: &Registry, series: &str) -> u64 {
     values.next().unwrap().parse().unwrap()
 }
 
-/// Waits until metrics show it.
-async fn until_shown(what: &str, is_shown: impl Fn() -> bool) {
-    wait_until(what, LONG, async || is_shown()).await;
+async fn until(what: &str, is_so: impl Fn() -> bool) {
+    wait_until(what, LONG, async || is_so()).await;
 }

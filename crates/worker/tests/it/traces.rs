@@ -5,7 +5,7 @@ use std::time::Duration;
 use harkara_core::secret::Secret;
 use harkara_core::signature::sign;
 use harkara_storage::ledger::{ReplaySelection, replay};
-use harkara_telemetry::{Environment, Exporting, Limits};
+use harkara_telemetry::{Limits, TraceExporter};
 use harkara_testkit::{CollectedSpan, Collector, Reaction};
 
 use crate::pipeline::{Pipeline, SECRET, exchange};
@@ -16,7 +16,7 @@ const LIMITS: Limits = Limits {
 };
 
 /// An exporter to this collector, with a sampler.
-fn export(collector: &Collector, sampler: &str, limits: Limits) -> Exporting {
+fn export(collector: &Collector, sampler: &str, limits: Limits) -> TraceExporter {
     let endpoint = collector.endpoint();
     let variables = |name: &str| {
         let value = match name {
@@ -27,8 +27,7 @@ fn export(collector: &Collector, sampler: &str, limits: Limits) -> Exporting {
         };
         Some(value.to_owned())
     };
-    let environment = Environment::read(&variables).unwrap();
-    Exporting::start(environment.as_ref(), limits, "harkara", "test").unwrap()
+    TraceExporter::start(&variables, limits, "harkara", "test").unwrap()
 }
 
 fn named<'a>(spans: &'a [CollectedSpan], name: &str) -> Vec<&'a CollectedSpan> {

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, SystemTime};
 
 use harkara_settings::{IngressTls, Settings};
-use harkara_tls::{Certificates, ClientTls, PemFault, ServerCertificate};
+use harkara_tls::{Certificates, ClientTls, PemError, ServerCertificate};
 
 use super::finding::{Area, Finding};
 use super::words::span;
@@ -87,7 +87,7 @@ fn ingress(files: &IngressTls, now: SystemTime) -> Finding {
     match read.and_then(|_| Certificates::read(&files.certificate_file)) {
         Ok(chain) => expiry(check, chain.first_expires_at(), now),
         // A worker may well not have them.
-        Err(fault @ PemFault::Unreadable { .. }) => AREA.warning(
+        Err(fault @ PemError::Unreadable { .. }) => AREA.warning(
             check,
             format!("{fault}; an ingress would not start here"),
             remedy,
