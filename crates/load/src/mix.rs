@@ -1,10 +1,10 @@
-//! What kinds of stories a load consists of.
+//! What kinds of lifecycles a load consists of.
 
 use harkara_simulator::{Bodies, SimulatedEvent};
 
 use crate::template::StoryTemplate;
 
-/// Weighted mix of stories, each a list of events that share ids.
+/// Weighted mix of lifecycles, each a list of events that share ids.
 ///
 /// Real bodies that were seen have 764 to 2,620 bytes. Those of a realistic mix have 1.56 kB on
 /// average, 90 % of them between 1.2 and 2.2 kB; downtimes are the shortest with 0.5 kB, paid
@@ -16,7 +16,7 @@ pub enum Mix {
     Payments,
     /// What a merchant's webhook with all events switched on would see.
     ///
-    /// Of 1,000 stories, 800 are a payment that is authorized, captured and pays its order; 85 fail
+    /// Of 1,000 lifecycles, 800 are a payment that is authorized, captured and pays its order; 85 fail
     /// (78 for good, 7 are paid late), since roughly one online payment in twelve does; 33 are paid
     /// and refunded (30 in part, 3 in full by two refunds), a usual rate of returns; 2 are disputed.
     /// 35 payment links and 20 invoices are for merchants that bill. Account, fund account and
@@ -34,14 +34,14 @@ pub enum Contents {
     Events(Vec<(String, usize)>),
 }
 
-/// How many different stories of each kind there are: amounts, methods and notes differ among them.
+/// How many different lifecycles of each kind there are: amounts, methods and notes differ among them.
 const TEMPLATES_PER_KIND: usize = 32;
 
-/// A kind of story: its weight and how the simulator tells it.
+/// A kind of lifecycle: its weight and how the simulator tells it.
 struct Kind {
     weight: usize,
     tell: fn(&mut Bodies) -> Vec<SimulatedEvent>,
-    /// Whether payments, orders and refunds of the story carry [`SHOP_NOTES`].
+    /// Whether payments, orders and refunds of the lifecycle carry [`SHOP_NOTES`].
     shop_notes: bool,
 }
 
@@ -58,7 +58,7 @@ const PAYMENTS: &[Kind] = &[Kind {
     weight: 1,
     tell: |bodies| {
         part(
-            bodies.payment_story(),
+            bodies.payment_lifecycle(),
             &["payment.authorized", "payment.captured"],
         )
     },
@@ -70,7 +70,7 @@ const REALISTIC: &[Kind] = &[
         weight: 800,
         tell: |bodies| {
             part(
-                bodies.payment_story(),
+                bodies.payment_lifecycle(),
                 &["payment.authorized", "payment.captured", "order.paid"],
             )
         },
@@ -85,7 +85,7 @@ const REALISTIC: &[Kind] = &[
         weight: 7,
         tell: |bodies| {
             part(
-                bodies.payment_story(),
+                bodies.payment_lifecycle(),
                 &[
                     "payment.failed",
                     "payment.authorized",
@@ -100,7 +100,7 @@ const REALISTIC: &[Kind] = &[
         weight: 30,
         tell: |bodies| {
             part(
-                bodies.payment_story(),
+                bodies.payment_lifecycle(),
                 &[
                     "payment.authorized",
                     "payment.captured",
@@ -114,27 +114,27 @@ const REALISTIC: &[Kind] = &[
     },
     Kind {
         weight: 3,
-        tell: Bodies::refund_story,
+        tell: Bodies::refund_lifecycle,
         shop_notes: true,
     },
     Kind {
         weight: 2,
-        tell: Bodies::dispute_story,
+        tell: Bodies::dispute_lifecycle,
         shop_notes: true,
     },
     Kind {
         weight: 35,
-        tell: Bodies::payment_link_story,
+        tell: Bodies::payment_link_lifecycle,
         shop_notes: false,
     },
     Kind {
         weight: 20,
-        tell: Bodies::invoice_story,
+        tell: Bodies::invoice_lifecycle,
         shop_notes: false,
     },
     Kind {
         weight: 8,
-        tell: Bodies::account_story,
+        tell: Bodies::account_lifecycle,
         shop_notes: false,
     },
     Kind {
@@ -144,7 +144,7 @@ const REALISTIC: &[Kind] = &[
     },
     Kind {
         weight: 5,
-        tell: Bodies::downtime_story,
+        tell: Bodies::downtime_lifecycle,
         shop_notes: false,
     },
 ];
@@ -163,11 +163,11 @@ impl Mix {
         let mut templates_of = |kind: &Kind| {
             (0..TEMPLATES_PER_KIND)
                 .map(|_| {
-                    let mut story = (kind.tell)(bodies);
+                    let mut lifecycle = (kind.tell)(bodies);
                     if kind.shop_notes {
-                        story.iter_mut().for_each(add_shop_notes);
+                        lifecycle.iter_mut().for_each(add_shop_notes);
                     }
-                    StoryTemplate::new(story, &account_id)
+                    StoryTemplate::new(lifecycle, &account_id)
                 })
                 .collect()
         };
@@ -214,9 +214,9 @@ fn with_id(mut event: SimulatedEvent) -> SimulatedEvent {
     event
 }
 
-/// Those events of a story that have one of `names`.
-fn part(story: Vec<SimulatedEvent>, names: &[&str]) -> Vec<SimulatedEvent> {
-    story
+/// Those events of a lifecycle that have one of `names`.
+fn part(lifecycle: Vec<SimulatedEvent>, names: &[&str]) -> Vec<SimulatedEvent> {
+    lifecycle
         .into_iter()
         .filter(|event| names.contains(&event.name.as_str()))
         .collect()

@@ -1,4 +1,4 @@
-//! The inputs that fuzzing starts from: the bodies of the simulator, documented and strange, and stories.
+//! The inputs that fuzzing starts from: the bodies of the simulator, documented and strange, and lifecycles.
 
 use bytes::Bytes;
 use harkara_core::catalogue::EVENTS;
@@ -10,7 +10,7 @@ use harkara_core::secret::Secret;
 use harkara_core::signature::{EndpointSecrets, sign, verify};
 use harkara_core::time::ReceivedAt;
 use harkara_core::trace::TraceContext;
-use harkara_simulator::{Bodies, oddities};
+use harkara_simulator::{Bodies, edge_cases};
 
 use crate::{entry, event, signature};
 
@@ -35,9 +35,13 @@ pub struct Target {
 pub fn targets() -> [Target; 4] {
     let mut made = Bodies::new(SEED, NOW_SECONDS);
     let mut bodies: Vec<Vec<u8>> = EVENTS.iter().map(|known| made.body(known.name)).collect();
-    bodies.extend(oddities::ALL.iter().map(|oddity| oddity.body(&mut made)));
-    let stories = made.stories().into_iter().map(|(_, story)| {
-        let bodies: Vec<Vec<u8>> = story.into_iter().map(|event| event.body).collect();
+    bodies.extend(
+        edge_cases::ALL
+            .iter()
+            .map(|edge_case| edge_case.body(&mut made)),
+    );
+    let lifecycles = made.lifecycles().into_iter().map(|(_, lifecycle)| {
+        let bodies: Vec<Vec<u8>> = lifecycle.into_iter().map(|event| event.body).collect();
         bodies.join(&event::BODY_END)
     });
     let signed = |body: &Vec<u8>| {
@@ -77,7 +81,7 @@ pub fn targets() -> [Target; 4] {
         Target {
             name: "event",
             property: crate::event,
-            seeds: bodies.iter().cloned().chain(stories).collect(),
+            seeds: bodies.iter().cloned().chain(lifecycles).collect(),
         },
     ]
 }

@@ -17,16 +17,16 @@ mod purchase;
 mod refund;
 mod validation;
 
-pub(crate) use account::Account;
-pub(crate) use dispute::Dispute;
-pub(crate) use downtime::Downtime;
+pub(crate) use account::SimulatedAccount;
+pub(crate) use dispute::SimulatedDispute;
+pub(crate) use downtime::SimulatedDowntime;
 pub(crate) use envelope::Envelope;
-pub(crate) use invoice::Invoice;
-pub(crate) use order::Order;
-pub(crate) use payment::Payment;
-pub(crate) use payment_link::PaymentLink;
+pub(crate) use invoice::SimulatedInvoice;
+pub(crate) use order::SimulatedOrder;
+pub(crate) use payment::SimulatedPayment;
+pub(crate) use payment_link::SimulatedPaymentLink;
 pub(crate) use purchase::Purchase;
-pub(crate) use refund::Refund;
+pub(crate) use refund::SimulatedRefund;
 
 use harkara_core::catalogue;
 

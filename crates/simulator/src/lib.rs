@@ -7,8 +7,8 @@ mod json;
 pub mod random;
 
 pub mod bodies;
-pub mod oddities;
-pub mod stories;
+pub mod edge_cases;
+pub mod lifecycles;
 
 pub mod delivery;
 pub mod plan;

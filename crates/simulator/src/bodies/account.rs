@@ -2,12 +2,11 @@
 
 use super::customer::Customer;
 use super::{Bodies, Envelope, verb};
-use crate::json::{Json, list, object};
+use crate::json::{EMPTY_LIST, Object, object};
 use crate::random::Random;
 
 /// A merchant's account as it is at one moment.
-#[derive(Clone)]
-pub(crate) struct Account {
+pub(crate) struct SimulatedAccount {
     pub(crate) activation_status: Option<&'static str>,
     pub(crate) updated_at: i64,
     bare_id: String,
@@ -24,7 +23,7 @@ pub(crate) struct Account {
 /// How long onboarding has been going on when something happens.
 const ONBOARDING_SECONDS: i64 = 3 * 86_400;
 
-impl Account {
+impl SimulatedAccount {
     pub(crate) fn new(random: &mut Random, at: i64) -> Self {
         Self {
             activation_status: None,
@@ -52,38 +51,34 @@ impl Account {
         format!("acc_{}", self.bare_id)
     }
 
-    fn next_statuses(&self) -> Json {
+    fn next_statuses(&self) -> &'static [&'static str] {
         match self.activation_status {
-            Some("instantly_activated") => {
-                list!["under_review", "activated", "activated_mcc_pending"]
-            }
-            Some("under_review") => {
-                list![
-                    "needs_clarification",
-                    "activated",
-                    "rejected",
-                    "activated_mcc_pending",
-                    "activated_kyc_pending"
-                ]
-            }
-            Some("needs_clarification" | "rejected") => list!["under_review"],
-            _ => list![],
+            Some("instantly_activated") => &["under_review", "activated", "activated_mcc_pending"],
+            Some("under_review") => &[
+                "needs_clarification",
+                "activated",
+                "rejected",
+                "activated_mcc_pending",
+                "activated_kyc_pending",
+            ],
+            Some("needs_clarification" | "rejected") => &["under_review"],
+            _ => &[],
         }
     }
 
     /// The entity as Razorpay writes it: its id without `acc_`, and called a merchant.
-    pub(crate) fn json(&self) -> Json {
+    pub(crate) fn json(&self) -> Object {
         object! {
-            "id": &self.bare_id,
+            "id": self.bare_id,
             "entity": "merchant",
             "name": self.business,
-            "email": &self.owner.email,
+            "email": self.owner.email,
             "activated": self.live,
             "activated_at": self.live.then_some(self.created_at + 120),
             "live": self.live,
             "hold_funds": self.hold_funds,
             "pricing_plan_id": "C1standardPlan",
-            "parent_id": Json::Null,
+            "parent_id": (),
             "website": "",
             "category": "5691",
             "category2": "ecommerce",
@@ -95,18 +90,18 @@ impl Account {
             "refund_source": "balance",
             "billing_label": self.business,
             "receipt_email_enabled": true,
-            "transaction_report_email": list![&self.owner.email],
+            "transaction_report_email": [&self.owner.email],
             "channel": "axis2",
             "convert_currency": false,
             "max_payment_amount": 50_000_000,
-            "auto_refund_delay": Json::Null,
+            "auto_refund_delay": (),
             "risk_rating": 3,
             "created_at": self.created_at,
             "updated_at": self.updated_at,
             "suspended_at": self.suspended_at,
-            "archived_at": Json::Null,
-            "notes": list![],
-            "whitelisted_domains": list![],
+            "archived_at": (),
+            "notes": EMPTY_LIST,
+            "whitelisted_domains": EMPTY_LIST,
             "merchant_detail": self.merchant_detail(),
             "activation_source": "primary",
             "business_banking": false,
@@ -115,12 +110,12 @@ impl Account {
         }
     }
 
-    fn merchant_detail(&self) -> Json {
+    fn merchant_detail(&self) -> Object {
         object! {
             "contact_name": self.owner.name,
-            "contact_email": &self.owner.email,
-            "contact_mobile": self.owner.contact.trim_start_matches("+91").to_owned(),
-            "contact_landline": Json::Null,
+            "contact_email": self.owner.email,
+            "contact_mobile": self.owner.contact.trim_start_matches("+91"),
+            "contact_landline": (),
             "business_type": "4",
             "business_name": self.business,
             "business_dba": self.business,
@@ -129,9 +124,9 @@ impl Account {
             "business_registered_state": "KA",
             "business_registered_city": "Mysuru",
             "business_registered_pin": "570001",
-            "promoter_pan": &self.pan,
+            "promoter_pan": self.pan,
             "promoter_pan_name": self.owner.name,
-            "gstin": Json::Null,
+            "gstin": (),
             "business_category": "ecommerce",
             "business_subcategory": "fashion_and_lifestyle",
             "steps_finished": "[]",
@@ -140,38 +135,38 @@ impl Account {
             "activation_status": self.activation_status,
             "bank_details_verification_status": "initiated",
             "poi_verification_status": "initiated",
-            "clarification_mode": Json::Null,
+            "clarification_mode": (),
             "archived": 0,
             "allowed_next_activation_statuses": self.next_statuses(),
             "submitted": true,
             "submitted_at": self.created_at + 120,
-            "bank_account_number": &self.bank_account_number,
+            "bank_account_number": self.bank_account_number,
             "bank_account_name": self.owner.name,
             "bank_branch_ifsc": "UTIB0000123",
             "created_at": self.created_at,
             "updated_at": self.updated_at,
             "activation_flow": "whitelist",
             "live_transaction_done": 0,
-            "client_applications": list![],
+            "client_applications": EMPTY_LIST,
         }
     }
 
-    /// The account in the newer shape, in which Route tells about its own.
-    fn route_json(&self) -> Json {
+    /// The account in the newer shape, which Route uses.
+    fn route_json(&self) -> Object {
         object! {
-            "id": self.account_id(), "entity": "account", "name": self.business, "email": &self.owner.email,
-            "live": self.live, "managed": true, "tnc_accepted": true, "notes": list![],
+            "id": self.account_id(), "entity": "account", "name": self.business, "email": self.owner.email,
+            "live": self.live, "managed": true, "tnc_accepted": true, "notes": EMPTY_LIST,
             "activation_details": object! {
-                "status": "activated", "activated_at": self.updated_at, "can_submit": true, "fields_pending": list![],
+                "status": "activated", "activated_at": self.updated_at, "can_submit": true, "fields_pending": EMPTY_LIST,
             },
             "dashboard_access": false, "allow_reversals": false,
         }
     }
 
-    fn bank_account_json(&self, random: &mut Random) -> Json {
+    fn bank_account_json(&self, random: &mut Random) -> Object {
         object! {
             "id": random.id("ba_"), "entity": "bank_account", "ifsc": "UTIB0000123", "bank_name": "Axis Bank",
-            "name": self.owner.name, "notes": list![], "account_number": &self.bank_account_number,
+            "name": self.owner.name, "notes": EMPTY_LIST, "account_number": self.bank_account_number,
         }
     }
 }
@@ -179,7 +174,7 @@ impl Account {
 pub(super) fn envelope(bodies: &mut Bodies, name: &str) -> Envelope {
     let now = bodies.now_seconds();
     let random = bodies.random();
-    let mut account = Account::new(random, now);
+    let mut account = SimulatedAccount::new(random, now);
     let envelope = Envelope::new(&account.account_id(), name, now);
     match verb(name) {
         "authorization_revoked" => return envelope.without_entity_and_payload(),

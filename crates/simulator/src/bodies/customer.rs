@@ -1,6 +1,6 @@
 //! Invented people.
 
-use crate::json::{Json, object};
+use crate::json::{Object, object};
 use crate::random::Random;
 
 /// Somebody who pays.
@@ -34,7 +34,7 @@ impl Customer {
     }
 
     /// The customer as invoices hold him.
-    pub(crate) fn invoice_details(&self, random: &mut Random) -> Json {
+    pub(crate) fn invoice_details(&self, random: &mut Random) -> Object {
         let address = |random: &mut Random, kind: &'static str| {
             object! {
                 "id": random.id("addr_"), "type": kind, "primary": true,
@@ -43,10 +43,10 @@ impl Customer {
             }
         };
         object! {
-            "id": &self.id, "name": self.name, "email": &self.email, "contact": &self.contact, "gstin": Json::Null,
+            "id": self.id, "name": self.name, "email": self.email, "contact": self.contact, "gstin": (),
             "billing_address": address(random, "billing_address"),
             "shipping_address": random.once_in(2).then(|| address(random, "shipping_address")),
-            "customer_name": self.name, "customer_email": &self.email, "customer_contact": &self.contact,
+            "customer_name": self.name, "customer_email": self.email, "customer_contact": self.contact,
         }
     }
 }

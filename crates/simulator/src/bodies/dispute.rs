@@ -1,14 +1,12 @@
 //! Disputes.
 
-use super::{Bodies, Envelope, Payment, Purchase, verb};
-use crate::json::{Json, list, object};
+use super::{Bodies, Envelope, Purchase, SimulatedPayment, verb};
+use crate::json::{Object, object};
 use crate::random::Random;
 
 /// A dispute as it is at one moment.
-#[derive(Clone)]
-pub(crate) struct Dispute {
+pub(crate) struct SimulatedDispute {
     pub(crate) status: &'static str,
-    evidence: Evidence,
     id: String,
     payment_id: String,
     amount: i64,
@@ -17,45 +15,42 @@ pub(crate) struct Dispute {
     phase: &'static str,
     respond_by: i64,
     created_at: i64,
+    /// The merchant's documents.
+    documents: Option<[String; 2]>,
+    submitted_at: Option<i64>,
 }
 
-/// What the merchant has brought forward.
-#[derive(Clone)]
-enum Evidence {
-    None,
-    Submitted { documents: Vec<String>, at: i64 },
-}
-
-/// How long a merchant has to answer.
+/// How long a merchant has to respond.
 const RESPONSE_SECONDS: i64 = 7 * 86_400;
 
-impl Dispute {
-    pub(crate) fn of(random: &mut Random, payment: &Payment, created_at: i64) -> Self {
+const REASONS: [&str; 3] = [
+    "goods_not_received",
+    "duplicate_processing",
+    "fraudulent_transaction",
+];
+
+impl SimulatedDispute {
+    pub(crate) fn of(random: &mut Random, payment: &SimulatedPayment, created_at: i64) -> Self {
         Self {
             id: random.id("disp_"),
             payment_id: payment.id.clone(),
             amount: payment.amount - payment.amount_refunded,
             amount_deducted: 0,
-            reason_code: random.pick(&[
-                "goods_not_received",
-                "duplicate_processing",
-                "fraudulent_transaction",
-            ]),
+            reason_code: random.pick(&REASONS),
             status: "open",
             phase: "chargeback",
             respond_by: created_at + RESPONSE_SECONDS,
-            evidence: Evidence::None,
             created_at,
+            documents: None,
+            submitted_at: None,
         }
     }
 
     /// The merchant contests it.
     pub(crate) fn contest(&mut self, random: &mut Random, at: i64) {
         self.status = "under_review";
-        self.evidence = Evidence::Submitted {
-            documents: vec![random.id("doc_"), random.id("doc_")],
-            at,
-        };
+        self.documents = Some([random.id("doc_"), random.id("doc_")]);
+        self.submitted_at = Some(at);
     }
 
     pub(crate) fn lose(&mut self) {
@@ -63,52 +58,35 @@ impl Dispute {
         self.amount_deducted = self.amount;
     }
 
-    /// Only what the bank asks about in its fraud phase is closed without a winner.
-    fn close(&mut self) {
-        self.status = "closed";
-        self.phase = "fraud";
-    }
-
-    fn evidence_json(&self) -> Json {
-        let (summary, documents, submitted_at) = match &self.evidence {
-            Evidence::None => (None, None, None),
-            Evidence::Submitted { documents, at } => {
-                let ids = documents.iter().map(Json::from).collect();
-                (
-                    Some("signed for at the door"),
-                    Some(Json::List(ids)),
-                    Some(*at),
-                )
-            }
-        };
-        let others = documents.clone().map(|ids| {
-            list![object! { "type": "receipt_signed_by_customer", "document_ids": ids }]
-        });
+    fn evidence(&self) -> Object {
+        let documents = self.documents.as_ref();
+        let others = documents
+            .map(|ids| [object! { "type": "receipt_signed_by_customer", "document_ids": ids }]);
         object! {
             "amount": self.amount,
-            "summary": summary,
+            "summary": documents.map(|_| "signed for at the door"),
             "shipping_proof": documents,
-            "billing_proof": Json::Null,
-            "cancellation_proof": Json::Null,
-            "customer_communication": Json::Null,
-            "proof_of_service": Json::Null,
-            "explanation_letter": Json::Null,
-            "refund_confirmation": Json::Null,
-            "access_activity_log": Json::Null,
-            "refund_cancellation_policy": Json::Null,
-            "term_and_conditions": Json::Null,
+            "billing_proof": (),
+            "cancellation_proof": (),
+            "customer_communication": (),
+            "proof_of_service": (),
+            "explanation_letter": (),
+            "refund_confirmation": (),
+            "access_activity_log": (),
+            "refund_cancellation_policy": (),
+            "term_and_conditions": (),
             "others": others,
-            "submitted_at": submitted_at,
+            "submitted_at": self.submitted_at,
         }
     }
 
-    /// Announces the dispute; where action is required, its evidence stands beside the entity and
-    /// not within it.
-    pub(crate) fn announce(&self, envelope: Envelope, payment: &Payment) -> Envelope {
+    /// Announces the dispute. Where action is required, its evidence stands beside the entity, not
+    /// within it.
+    pub(crate) fn announce(&self, envelope: Envelope, payment: &SimulatedPayment) -> Envelope {
         let dispute = object! {
-            "id": &self.id,
+            "id": self.id,
             "entity": "dispute",
-            "payment_id": &self.payment_id,
+            "payment_id": self.payment_id,
             "amount": self.amount,
             "currency": "INR",
             "amount_deducted": self.amount_deducted,
@@ -118,14 +96,15 @@ impl Dispute {
             "phase": self.phase,
             "created_at": self.created_at,
         };
-        let evidence = object! { "evidence": self.evidence_json() };
-        let beside = verb(envelope.name()) == "action_required";
-        let envelope = envelope.with("payment", payment.json());
-        if beside {
-            envelope.with_value("dispute", object! { "entity": dispute }.and(evidence))
+        let evidence = self.evidence();
+        let value = if verb(envelope.name()) == "action_required" {
+            object! { "entity": dispute, "evidence": evidence }
         } else {
-            envelope.with("dispute", dispute.and(evidence))
-        }
+            object! { "entity": dispute.with("evidence", evidence) }
+        };
+        envelope
+            .with("payment", payment.json())
+            .with_value("dispute", value)
     }
 }
 
@@ -133,15 +112,13 @@ pub(super) fn envelope(bodies: &mut Bodies, name: &str) -> Envelope {
     let now = bodies.now_seconds();
     let random = bodies.random();
     let paid_at = now - random.between(10 * 86_400, 30 * 86_400);
-    let mut purchase = Purchase::new(random, paid_at);
-    purchase.capture();
+    let payment = Purchase::captured(random, paid_at).payment;
     let verb = verb(name);
-    let begun_at = if verb == "created" {
-        now
-    } else {
-        now - random.between(3_600, 3 * 86_400)
+    let age = match verb {
+        "created" => 0,
+        _ => random.between(3_600, 3 * 86_400),
     };
-    let mut dispute = Dispute::of(random, &purchase.payment, begun_at);
+    let mut dispute = SimulatedDispute::of(random, &payment, now - age);
     match verb {
         "under_review" => dispute.contest(random, now),
         "action_required" => {
@@ -153,8 +130,9 @@ pub(super) fn envelope(bodies: &mut Bodies, name: &str) -> Envelope {
             dispute.status = "won";
         }
         "lost" => dispute.lose(),
-        "closed" => dispute.close(),
+        // Only a bank's question in its fraud phase is closed without a winner.
+        "closed" => (dispute.status, dispute.phase) = ("closed", "fraud"),
         _ => {}
     }
-    dispute.announce(bodies.envelope(name, now), &purchase.payment)
+    dispute.announce(bodies.envelope(name, now), &payment)
 }

@@ -1,82 +1,63 @@
 //! Downtimes of payment methods.
 
+use std::borrow::Cow;
+
+use serde::Serialize;
+
 use super::{Bodies, Envelope, verb};
-use crate::json::{Json, list, object};
+use crate::json::{Object, object};
 use crate::random::Random;
 
-/// A downtime as it is at one moment.
-#[derive(Clone)]
-pub(crate) struct Downtime {
-    pub(crate) status: &'static str,
-    pub(crate) severity: &'static str,
-    pub(crate) end: Option<i64>,
-    pub(crate) updated_at: i64,
+/// A downtime as it is at one moment, with its fields in Razorpay's order.
+#[derive(Serialize)]
+pub(crate) struct SimulatedDowntime {
     id: String,
-    scheduled: bool,
-    begin: i64,
+    entity: &'static str,
     method: &'static str,
-    instrument: Json,
-    instrument_schema: Json,
+    begin: i64,
+    end: Option<i64>,
+    pub(crate) status: &'static str,
+    scheduled: bool,
+    pub(crate) severity: &'static str,
+    instrument: Object,
+    /// The keys of `instrument`.
+    instrument_schema: Vec<Cow<'static, str>>,
+    created_at: i64,
+    pub(crate) updated_at: i64,
 }
 
-impl Downtime {
+impl SimulatedDowntime {
     pub(crate) fn new(random: &mut Random, begin: i64) -> Self {
-        let (method, instrument, instrument_schema) = match random.between(0, 4) {
-            0 => (
-                "netbanking",
-                object! { "bank": random.pick(&["SBIN", "PUNB", "FDRL"]) },
-                list!["bank"],
-            ),
-            1 => (
-                "card",
-                object! { "network": "RuPay", "type": "debit" },
-                list!["network", "type"],
-            ),
-            2 => (
-                "card",
-                object! { "issuer": "UTIB", "type": "credit" },
-                list!["issuer", "type"],
-            ),
-            3 => (
-                "upi",
-                object! { "vpa_handle": "ybl", "flow": "collect" },
-                list!["vpa_handle", "flow"],
-            ),
-            _ => (
-                "upi",
-                object! { "psp": "google_pay", "flow": "intent" },
-                list!["psp", "flow"],
-            ),
+        let (method, instrument) = match random.between(0, 4) {
+            0 => {
+                let bank = random.pick(&["SBIN", "PUNB", "FDRL"]);
+                ("netbanking", object! { "bank": bank })
+            }
+            1 => ("card", object! { "network": "RuPay", "type": "debit" }),
+            2 => ("card", object! { "issuer": "UTIB", "type": "credit" }),
+            3 => ("upi", object! { "vpa_handle": "ybl", "flow": "collect" }),
+            _ => ("upi", object! { "psp": "google_pay", "flow": "intent" }),
         };
         Self {
             id: random.id("down_"),
+            entity: "payment.downtime",
+            method,
+            begin,
+            end: None,
             status: "started",
             scheduled: random.once_in(4),
             severity: random.pick(&["high", "medium", "low"]),
-            begin,
-            end: None,
-            updated_at: begin,
-            method,
+            instrument_schema: instrument.keys(),
             instrument,
-            instrument_schema,
+            created_at: begin,
+            updated_at: begin,
         }
     }
 
-    pub(crate) fn json(&self) -> Json {
-        object! {
-            "id": &self.id,
-            "entity": "payment.downtime",
-            "method": self.method,
-            "begin": self.begin,
-            "end": self.end,
-            "status": self.status,
-            "scheduled": self.scheduled,
-            "severity": self.severity,
-            "instrument": &self.instrument,
-            "instrument_schema": &self.instrument_schema,
-            "created_at": self.begin,
-            "updated_at": self.updated_at,
-        }
+    pub(crate) fn resolve(&mut self, at: i64) {
+        self.status = "resolved";
+        self.updated_at = at;
+        self.end = Some(at);
     }
 }
 
@@ -84,22 +65,18 @@ pub(super) fn envelope(bodies: &mut Bodies, name: &str) -> Envelope {
     let now = bodies.now_seconds();
     let random = bodies.random();
     let verb = verb(name);
-    let begin = if verb == "started" {
-        now
-    } else {
-        now - random.between(60, 7_200)
+    let age = match verb {
+        "started" => 0,
+        _ => random.between(60, 7_200),
     };
-    let mut downtime = Downtime::new(random, begin);
+    let mut downtime = SimulatedDowntime::new(random, now - age);
     downtime.updated_at = now;
     match verb {
         "updated" => downtime.status = "updated",
-        "resolved" => {
-            downtime.status = "resolved";
-            downtime.end = Some(now);
-        }
+        "resolved" => downtime.resolve(now),
         _ => {}
     }
     bodies
         .envelope(name, now)
-        .with("payment.downtime", downtime.json())
+        .with("payment.downtime", downtime)
 }

@@ -1,18 +1,28 @@
-//! What surrounds the entities of an event.
+//! The envelope around the entities of an event.
 
 use std::borrow::Cow;
 
-use crate::json::{Encoder, Json, object};
+use serde::Serialize;
 
-/// An event before it is written.
+use crate::json::{Encoder, Object, object};
+
+/// An event before it is encoded.
 pub(crate) struct Envelope {
     account_id: String,
     name: String,
-    payload: Vec<(Cow<'static, str>, Json)>,
+    payload: Object,
     created_at: i64,
-    created_at_inside_payload: bool,
-    bare: bool,
+    layout: Layout,
     encoder: Encoder,
+}
+
+/// Where a service puts the fields of the envelope.
+enum Layout {
+    Usual,
+    /// The event's time stands among the entities.
+    TimeInsidePayload,
+    /// There is neither `entity` nor `payload`.
+    Bare,
 }
 
 impl Envelope {
@@ -20,10 +30,9 @@ impl Envelope {
         Self {
             account_id: account_id.to_owned(),
             name: name.to_owned(),
-            payload: Vec::new(),
+            payload: Object::default(),
             created_at,
-            created_at_inside_payload: false,
-            bare: false,
+            layout: Layout::Usual,
             encoder: Encoder::AsWritten,
         }
     }
@@ -32,18 +41,18 @@ impl Envelope {
         &self.name
     }
 
-    /// With an entity behind those that it has.
-    pub(crate) fn with(self, key: impl Into<Cow<'static, str>>, entity: Json) -> Self {
+    /// Adds an entity to the payload.
+    pub(crate) fn with(self, key: impl Into<Cow<'static, str>>, entity: impl Serialize) -> Self {
         self.with_value(key, object! { "entity": entity })
     }
 
-    /// With a payload value that is not just `{entity}`.
+    /// Adds a payload value that is not just `{entity}`.
     pub(crate) fn with_value(
         mut self,
         key: impl Into<Cow<'static, str>>,
-        value: impl Into<Json>,
+        value: impl Serialize,
     ) -> Self {
-        self.payload.push((key.into(), value.into()));
+        self.payload = self.payload.with(key, value);
         self
     }
 
@@ -52,48 +61,32 @@ impl Envelope {
         self
     }
 
-    /// As some services write it: the event's time stands among the entities and not beside them.
     pub(crate) fn with_time_inside_payload(mut self) -> Self {
-        self.created_at_inside_payload = true;
+        self.layout = Layout::TimeInsidePayload;
         self
     }
 
-    /// As the withdrawal of an app's authorization is written: it contains nothing.
     pub(crate) fn without_entity_and_payload(mut self) -> Self {
-        self.bare = true;
+        self.layout = Layout::Bare;
         self
     }
 
-    pub(crate) fn encoder(&self) -> Encoder {
-        self.encoder
-    }
-
+    /// The event's body.
     pub(crate) fn bytes(&self) -> Vec<u8> {
-        self.encoder.encode(&self.tree())
-    }
-
-    /// The whole body as a value.
-    pub(crate) fn tree(&self) -> Json {
-        let contains = self
-            .payload
-            .iter()
-            .map(|(key, _)| Json::Text(key.clone()))
-            .collect();
-        let mut payload = self.payload.clone();
         let head = object! {
-            "entity": "event",
-            "account_id": &self.account_id,
-            "event": &self.name,
-            "contains": Json::List(contains),
+            "account_id": self.account_id, "event": self.name, "contains": self.payload.keys(),
         };
-        if self.bare {
-            head.without(&["entity"])
-                .and(object! { "created_at": self.created_at })
-        } else if self.created_at_inside_payload {
-            payload.push((Cow::Borrowed("created_at"), Json::Int(self.created_at)));
-            head.and(object! { "payload": Json::Object(payload) })
-        } else {
-            head.and(object! { "payload": Json::Object(payload), "created_at": self.created_at })
-        }
+        let named = |head| object! { "entity": "event" }.and(head);
+        let body = match self.layout {
+            Layout::Usual => named(head)
+                .with("payload", &self.payload)
+                .with("created_at", self.created_at),
+            Layout::TimeInsidePayload => {
+                let payload = self.payload.clone().with("created_at", self.created_at);
+                named(head).with("payload", payload)
+            }
+            Layout::Bare => head.with("created_at", self.created_at),
+        };
+        self.encoder.encode(&body)
     }
 }

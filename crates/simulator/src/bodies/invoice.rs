@@ -1,24 +1,26 @@
 //! Invoices.
 
+use serde_json::value::RawValue;
+
 use super::customer::Customer;
 use super::notes::notes;
-use super::{Bodies, Envelope, Order, Payment, verb};
-use crate::json::{Encoder, Json, object};
+use super::{Bodies, Envelope, SimulatedOrder, SimulatedPayment, verb};
+use crate::json::{Encoder, Object, object};
 use crate::random::Random;
 
 /// An invoice with its order, as they are at one moment.
-pub(crate) struct Invoice {
-    pub(crate) id: String,
-    pub(crate) order: Order,
+pub(crate) struct SimulatedInvoice {
+    pub(crate) order: SimulatedOrder,
+    id: String,
     expired_at: Option<i64>,
     paid_at: Option<i64>,
     payment_id: Option<String>,
     number: String,
-    customer: Json,
+    customer: Object,
     customer_id: String,
     issued_at: i64,
-    link: bool,
-    notes: Json,
+    is_link: bool,
+    notes: Box<RawValue>,
     short_url: String,
     user_id: String,
 }
@@ -26,12 +28,12 @@ pub(crate) struct Invoice {
 /// How long an invoice may be paid.
 const PAYABLE_SECONDS: i64 = 30 * 86_400;
 
-impl Invoice {
+impl SimulatedInvoice {
     pub(crate) fn new(random: &mut Random, issued_at: i64) -> Self {
         let customer = Customer::new(random);
         Self {
             id: random.id("inv_"),
-            order: Order::new(random, issued_at),
+            order: SimulatedOrder::new(random, issued_at),
             expired_at: None,
             paid_at: None,
             payment_id: None,
@@ -39,53 +41,50 @@ impl Invoice {
             customer: customer.invoice_details(random),
             customer_id: customer.id,
             issued_at,
-            link: random.once_in(3),
+            is_link: random.once_in(3),
             notes: notes(random),
             short_url: format!("https://rzp.io/i/{}", &random.bare_id()[..7]),
             user_id: random.bare_id(),
         }
     }
 
-    /// The customer pays a part of what is due, or all of it.
-    pub(crate) fn pay(&mut self, random: &mut Random, amount: i64, at: i64) -> Payment {
-        let mut payment = Payment::towards(random, &self.order, amount, at - 3);
+    /// The customer pays a part of the amount due, or all of it.
+    pub(crate) fn pay(&mut self, random: &mut Random, amount: i64, at: i64) -> SimulatedPayment {
+        let mut payment = SimulatedPayment::towards(random, &self.order, amount, at - 3);
         payment.invoice_id = Some(self.id.clone());
         payment.description = Some(format!("Invoice #{}", self.id));
         payment.capture();
         self.order.attempt();
         self.order.receive(amount);
-        if self.order.due() == 0 {
+        if self.order.amount_due == 0 {
             self.paid_at = Some(at);
         }
         self.payment_id = Some(payment.id.clone());
         payment
     }
 
-    fn status(&self) -> &'static str {
-        match (self.expired_at, self.paid_at, self.order.paid()) {
+    fn json(&self) -> Object {
+        let tax = self.order.amount / 10;
+        let status = match (self.expired_at, self.paid_at, self.order.amount_paid) {
             (Some(_), _, _) => "expired",
             (None, Some(_), _) => "paid",
             (None, None, 0) => "issued",
             (None, None, _) => "partially_paid",
-        }
-    }
-
-    fn json(&self) -> Json {
-        let tax = self.order.amount / 10;
+        };
         let invoice = object! {
-            "id": &self.id,
+            "id": self.id,
             "entity": "invoice",
-            "receipt": &self.number,
-            "invoice_number": &self.number,
-            "customer_id": &self.customer_id,
-            "customer_details": &self.customer,
-            "order_id": &self.order.id,
-            "payment_id": self.payment_id.as_ref(),
-            "status": self.status(),
+            "receipt": self.number,
+            "invoice_number": self.number,
+            "customer_id": self.customer_id,
+            "customer_details": self.customer,
+            "order_id": self.order.id,
+            "payment_id": self.payment_id,
+            "status": status,
             "expire_by": self.issued_at + PAYABLE_SECONDS,
             "issued_at": self.issued_at,
             "paid_at": self.paid_at,
-            "cancelled_at": Json::Null,
+            "cancelled_at": (),
             "expired_at": self.expired_at,
             "sms_status": "sent",
             "email_status": "sent",
@@ -96,36 +95,40 @@ impl Invoice {
             "tax_amount": tax,
             "taxable_amount": self.order.amount - tax,
             "amount": self.order.amount,
-            "amount_paid": self.order.paid(),
-            "amount_due": self.order.due(),
-            "first_payment_min_amount": Json::Null,
+            "amount_paid": self.order.amount_paid,
+            "amount_due": self.order.amount_due,
+            "first_payment_min_amount": (),
             "currency": "INR",
             "description": "Repair of a pump",
-            "notes": &self.notes,
-            "comment": Json::Null,
-            "short_url": &self.short_url,
+            "notes": self.notes,
+            "comment": (),
+            "short_url": self.short_url,
             "view_less": true,
-            "billing_start": Json::Null,
-            "billing_end": Json::Null,
-            "type": if self.link { "link" } else { "invoice" },
+            "billing_start": (),
+            "billing_end": (),
+            "type": if self.is_link { "link" } else { "invoice" },
             "group_taxes_discounts": false,
-            "user_id": &self.user_id,
+            "user_id": self.user_id,
             "created_at": self.issued_at,
-            "idempotency_key": Json::Null,
+            "idempotency_key": (),
         };
-        if self.link {
-            invoice.and(object! { "currency_symbol": "₹" })
+        if self.is_link {
+            invoice.with("currency_symbol", "₹")
         } else {
             invoice
         }
     }
 
-    /// Announces the invoice, with the payment that was made towards it where there is one.
-    pub(crate) fn announce(&self, envelope: Envelope, payment: Option<&Payment>) -> Envelope {
+    /// Announces the invoice, and the payment made towards it.
+    pub(crate) fn announce(
+        &self,
+        envelope: Envelope,
+        payment: Option<&SimulatedPayment>,
+    ) -> Envelope {
         let envelope = match payment {
             Some(payment) => envelope
                 .with("payment", payment.json())
-                .with("order", self.order.json()),
+                .with("order", &self.order),
             None => envelope,
         };
         envelope
@@ -138,20 +141,19 @@ pub(super) fn envelope(bodies: &mut Bodies, name: &str) -> Envelope {
     let now = bodies.now_seconds();
     let random = bodies.random();
     let verb = verb(name);
-    let age = if verb == "expired" {
-        PAYABLE_SECONDS
-    } else {
-        random.between(3_600, 20 * 86_400)
+    let age = match verb {
+        "expired" => PAYABLE_SECONDS,
+        _ => random.between(3_600, 20 * 86_400),
     };
-    let mut invoice = Invoice::new(random, now - age);
-    let payment = match verb {
+    let mut invoice = SimulatedInvoice::new(random, now - age);
+    let amount = match verb {
         "expired" => {
             invoice.expired_at = Some(now);
             None
         }
         "partially_paid" => Some(invoice.order.amount / 3),
         _ => Some(invoice.order.amount),
-    }
-    .map(|amount| invoice.pay(random, amount, now));
+    };
+    let payment = amount.map(|amount| invoice.pay(random, amount, now));
     invoice.announce(bodies.envelope(name, now), payment.as_ref())
 }

@@ -1,102 +1,96 @@
 //! Orders.
 
+use serde::Serialize;
+use serde_json::value::RawValue;
+
 use super::notes::notes;
 use super::{Bodies, Envelope, Purchase, verb};
-use crate::json::{Json, list, object};
+use crate::json::{EMPTY_LIST, Object, object};
 use crate::random::Random;
 
-/// An order as it is at one moment.
-#[derive(Clone)]
-pub(crate) struct Order {
+/// An order as it is at one moment, with its fields in Razorpay's order.
+#[derive(Clone, Serialize)]
+pub(crate) struct SimulatedOrder {
     pub(crate) id: String,
-    pub(crate) receipt: String,
+    entity: &'static str,
     pub(crate) amount: i64,
+    pub(crate) amount_paid: i64,
+    pub(crate) amount_due: i64,
+    currency: &'static str,
+    pub(crate) receipt: String,
+    offer_id: (),
     pub(crate) status: &'static str,
-    amount_paid: i64,
-    attempts: i64,
+    attempts: u32,
+    notes: Box<RawValue>,
     created_at: i64,
-    notes: Json,
-    offered: bool,
+    /// Fields that some orders have, and those that some services add.
+    #[serde(flatten)]
+    pub(crate) more: Object,
 }
 
 /// What orders cost, in paise: 1 to 50,000 rupees.
 const AMOUNT_PAISE: (i64, i64) = (100, 5_000_000);
 
-impl Order {
+impl SimulatedOrder {
     pub(crate) fn new(random: &mut Random, created_at: i64) -> Self {
+        let id = random.id("order_");
+        let receipt = format!("rcpt/{}", random.digits(8));
+        let amount = random.between(AMOUNT_PAISE.0, AMOUNT_PAISE.1);
         Self {
-            id: random.id("order_"),
-            receipt: format!("rcpt/{}", random.digits(8)),
-            amount: random.between(AMOUNT_PAISE.0, AMOUNT_PAISE.1),
-            status: "created",
+            id,
+            entity: "order",
+            amount,
             amount_paid: 0,
+            amount_due: amount,
+            currency: "INR",
+            receipt,
+            offer_id: (),
+            status: "created",
             attempts: 0,
-            created_at,
             notes: notes(random),
-            offered: random.once_in(4),
+            created_at,
+            more: if random.once_in(4) {
+                object! { "offers": object! { "entity": "collection", "count": 0, "items": EMPTY_LIST } }
+            } else {
+                Object::default()
+            },
         }
     }
 
-    pub(crate) fn due(&self) -> i64 {
-        self.amount - self.amount_paid
-    }
-
-    pub(crate) fn paid(&self) -> i64 {
-        self.amount_paid
-    }
-
-    /// Somebody tried to pay.
+    /// The customer tries to pay.
     pub(crate) fn attempt(&mut self) {
         self.status = "attempted";
         self.attempts += 1;
     }
 
-    /// A payment was captured; an order that is paid in part stays attempted.
+    /// A payment was captured; a partially paid order stays attempted.
     pub(crate) fn receive(&mut self, amount: i64) {
-        assert!(amount <= self.due(), "no more than is due can be paid");
+        assert!(
+            amount <= self.amount_due,
+            "no more than the amount due can be paid"
+        );
         self.amount_paid += amount;
-        self.status = if self.due() == 0 { "paid" } else { "attempted" };
-    }
-
-    pub(crate) fn json(&self) -> Json {
-        let order = object! {
-            "id": &self.id,
-            "entity": "order",
-            "amount": self.amount,
-            "amount_paid": self.amount_paid,
-            "amount_due": self.due(),
-            "currency": "INR",
-            "receipt": &self.receipt,
-            "offer_id": Json::Null,
-            "status": self.status,
-            "attempts": self.attempts,
-            "notes": &self.notes,
-            "created_at": self.created_at,
-        };
-        if self.offered {
-            order.and(object! { "offers": object! { "entity": "collection", "count": 0, "items": list![] } })
+        self.amount_due -= amount;
+        self.status = if self.amount_due == 0 {
+            "paid"
         } else {
-            order
-        }
+            "attempted"
+        };
     }
 }
 
 pub(super) fn envelope(bodies: &mut Bodies, name: &str) -> Envelope {
     let now = bodies.now_seconds();
     if verb(name) == "paid" {
-        let mut purchase = Purchase::new(bodies.random(), now);
-        purchase.capture();
-        return bodies
-            .envelope(name, now)
-            .with("payment", purchase.payment.json())
-            .with("order", purchase.order.json());
+        let purchase = Purchase::captured(bodies.random(), now);
+        return purchase.announce(bodies.envelope(name, now));
     }
     // Magic Checkout's own: created, placed, expired.
-    let mut order = Order::new(bodies.random(), now);
+    let mut order = SimulatedOrder::new(bodies.random(), now);
     match verb(name) {
         "placed" => order.status = "placed",
         "expired" => order.status = "expired",
         _ => {}
     }
-    bodies.envelope(name, now).with("order", order.json())
+    bodies.envelope(name, now).with("order", order)
 }

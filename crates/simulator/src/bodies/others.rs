@@ -2,31 +2,30 @@
 
 use std::borrow::Cow;
 
-use harkara_core::catalogue::{self, EventSpec};
+use harkara_core::catalogue;
 
 use super::notes::notes;
-use super::{Bodies, Envelope, Purchase, verb};
-use crate::json::{Json, list, object};
+use super::{Bodies, Envelope, Purchase, SimulatedPayment, verb};
+use crate::json::{EMPTY_LIST, Object, object};
 use crate::random::Random;
 
 pub(super) fn envelope(bodies: &mut Bodies, name: &str) -> Envelope {
     let now = bodies.now_seconds();
     let account_id = bodies.account_id().to_owned();
-    let mut purchase = Purchase::new(bodies.random(), now);
-    purchase.capture();
+    let Purchase { order, payment } = Purchase::captured(bodies.random(), now);
     let mut envelope = bodies.envelope(name, now);
     for key in keys(name) {
         let random = bodies.random();
         envelope = match key.as_ref() {
-            "payment" => envelope.with(key, purchase.payment.json()),
-            "order" => envelope.with(key, purchase.order.json()),
-            "bank_transfer" => envelope.with(key, bank_transfer(random, &purchase)),
+            "payment" => envelope.with(key, payment.json()),
+            "order" => envelope.with(key, &order),
+            "bank_transfer" => envelope.with(key, bank_transfer(random, &payment)),
             "merchant_product" => {
                 envelope.with_value(key, merchant_product(random, &account_id, verb(name)))
             }
             "accounts" => {
                 let account = object! { "account_number": random.digits(16), "ifsc": "RATN0VAAPIS", "status": "activated" };
-                envelope.with_value(key, object! { "virtual": account, "current": list![] })
+                envelope.with_value(key, object! { "virtual": account, "current": EMPTY_LIST })
             }
             _ => {
                 let entity = entity(random, &key, verb(name), now);
@@ -37,36 +36,27 @@ pub(super) fn envelope(bodies: &mut Bodies, name: &str) -> Envelope {
     envelope
 }
 
-/// The payload keys of an event: as documented, else what its family is about, else, for a name
-/// that nobody has documented, all but its last part.
+/// The payload keys of an event: as documented, else the entity of its family, else, for an undocumented
+/// name, all but its last part.
 fn keys(name: &str) -> Vec<Cow<'static, str>> {
-    match catalogue::find(name) {
-        Some(EventSpec { contains, .. }) if !contains.is_empty() => {
-            contains.iter().map(|&key| key.into()).collect()
-        }
-        Some(EventSpec {
-            family: "zapier" | "shiprocket",
-            ..
-        }) => vec!["payment".into(), "order".into()],
-        Some(EventSpec {
-            family: "token.service_provider",
-            ..
-        }) => vec!["service_provider_token".into(), "token".into()],
-        Some(EventSpec { family, .. }) if family.starts_with("product.") => {
-            vec!["merchant_product".into()]
-        }
-        Some(EventSpec { family, .. }) => vec![catalogue::primary_entity(family).into()],
-        None => {
-            let subject = name.rsplit_once('.').map_or(name, |(subject, _)| subject);
-            vec![Cow::Owned(subject.to_owned())]
-        }
-    }
+    let Some(spec) = catalogue::find(name) else {
+        let subject = name.rsplit_once('.').map_or(name, |(subject, _)| subject);
+        return vec![subject.to_owned().into()];
+    };
+    let keys = match spec.family {
+        _ if !spec.contains.is_empty() => spec.contains.to_vec(),
+        "zapier" | "shiprocket" => vec!["payment", "order"],
+        "token.service_provider" => vec!["service_provider_token", "token"],
+        family if family.starts_with("product.") => vec!["merchant_product"],
+        family => vec![catalogue::primary_entity(family)],
+    };
+    keys.into_iter().map(Cow::Borrowed).collect()
 }
 
-/// What every entity has, with the fields of its kind between.
-fn entity(random: &mut Random, key: &str, verb: &str, now: i64) -> Json {
+/// The fields of every entity, with those of its kind between.
+fn entity(random: &mut Random, key: &str, verb: &str, now: i64) -> Object {
     let created_at = now - random.between(60, 86_400);
-    object! { "id": random.id(prefix(key)), "entity": key.to_owned() }
+    object! { "id": random.id(prefix(key)), "entity": key }
         .and(own_fields(random, key, verb, now))
         .and(object! { "notes": notes(random), "created_at": created_at })
 }
@@ -89,34 +79,34 @@ fn prefix(key: &str) -> &'static str {
     }
 }
 
-fn own_fields(random: &mut Random, key: &str, verb: &str, now: i64) -> Json {
+fn own_fields(random: &mut Random, key: &str, verb: &str, now: i64) -> Object {
     let amount = random.between(100, 5_000_000);
-    let verb = verb.to_owned();
+    let closed_at = (verb == "closed").then_some(now);
     match key {
         "payout" => object! {
             "fund_account_id": random.id("fa_"), "amount": amount, "currency": "INR", "fees": 590, "tax": 90,
-            "status": if matches!(verb.as_str(), "initiated" | "updated") { "processing".to_owned() } else { verb },
-            "purpose": "payout", "mode": "IMPS", "utr": random.digits(12), "reference_id": Json::Null,
+            "status": if matches!(verb, "initiated" | "updated") { "processing" } else { verb },
+            "purpose": "payout", "mode": "IMPS", "utr": random.digits(12), "reference_id": (),
         },
         "payout_link" => object! {
             "contact_id": random.id("cont_"), "amount": amount, "currency": "INR", "status": verb, "purpose": "refund",
-            "short_url": "https://rzp.io/i/pl", "expire_by": now + 86_400, "cancelled_at": Json::Null,
+            "short_url": "https://rzp.io/i/pl", "expire_by": now + 86_400, "cancelled_at": (),
         },
         "payout.downtime" => object! {
-            "status": verb, "method": list!["NEFT"], "instrument": object! { "bank": "UTIB" }, "scheduled": false,
-            "source": "beneficiary", "begin": now - 60, "end": Json::Null, "updated_at": now,
+            "status": verb, "method": ["NEFT"], "instrument": object! { "bank": "UTIB" }, "scheduled": false,
+            "source": "beneficiary", "begin": now - 60, "end": (), "updated_at": now,
         },
         "settlement" => object! {
             "amount": amount, "status": verb, "fees": 0, "tax": 0, "utr": format!("{}{}", random.capitals(6), random.digits(10)),
         },
         "subscription" => object! {
-            "plan_id": random.id("plan_"), "customer_id": random.id("cust_"), "status": subscription_status(&verb),
+            "plan_id": random.id("plan_"), "customer_id": random.id("cust_"), "status": subscription_status(verb),
             "quantity": 1, "total_count": 12, "paid_count": 3, "remaining_count": 9,
-            "current_start": now, "current_end": now + 30 * 86_400, "ended_at": Json::Null,
+            "current_start": now, "current_end": now + 30 * 86_400, "ended_at": (),
         },
         "token" => object! {
-            "method": "card", "status": &verb, "recurring": true, "expired_at": now + 1_000 * 86_400,
-            "recurring_details": object! { "status": verb, "failure_reason": Json::Null }, "max_amount": amount,
+            "method": "card", "status": verb, "recurring": true, "expired_at": now + 1_000 * 86_400,
+            "recurring_details": object! { "status": verb, "failure_reason": () }, "max_amount": amount,
         },
         "service_provider_token" => object! {
             "provider_type": "network", "provider_name": "Visa", "interoperable": true, "status": verb,
@@ -131,44 +121,45 @@ fn own_fields(random: &mut Random, key: &str, verb: &str, now: i64) -> Json {
             "balance": amount,
         },
         "qr_code" => object! {
-            "name": "Counter 2", "usage": "multiple_use", "type": "upi_qr", "payment_amount": Json::Null,
+            "name": "Counter 2", "usage": "multiple_use", "type": "upi_qr", "payment_amount": (),
             "status": if verb == "closed" { "closed" } else { "active" }, "payments_count_received": 1,
-            "close_by": now + 86_400, "closed_at": (verb == "closed").then_some(now),
+            "close_by": now + 86_400, "closed_at": closed_at,
         },
         "virtual_account" => object! {
             "name": "Blue Lotus Books", "status": if verb == "closed" { "closed" } else { "active" },
-            "amount_expected": Json::Null, "amount_paid": amount, "customer_id": random.id("cust_"),
-            "closed_at": (verb == "closed").then_some(now),
+            "amount_expected": (), "amount_paid": amount, "customer_id": random.id("cust_"),
+            "closed_at": closed_at,
         },
         _ => object! { "status": verb, "updated_at": now },
     }
 }
 
-fn subscription_status(verb: &str) -> String {
+fn subscription_status(verb: &str) -> &str {
     match verb {
-        "activated" | "charged" | "updated" | "resumed" => "active".to_owned(),
-        other => other.to_owned(),
+        "activated" | "charged" | "updated" | "resumed" => "active",
+        other => other,
     }
 }
 
-fn bank_transfer(random: &mut Random, purchase: &Purchase) -> Json {
+fn bank_transfer(random: &mut Random, payment: &SimulatedPayment) -> Object {
     object! {
-        "id": random.id("bt_"), "entity": "bank_transfer", "payment_id": &purchase.payment.id, "mode": "NEFT",
-        "bank_reference": random.digits(12), "amount": purchase.payment.amount, "virtual_account_id": random.id("va_"),
+        "id": random.id("bt_"), "entity": "bank_transfer", "payment_id": payment.id, "mode": "NEFT",
+        "bank_reference": random.digits(12), "amount": payment.amount, "virtual_account_id": random.id("va_"),
     }
 }
 
-/// A product's state, with what it still needs beside the entity: an object, or a list where there is nothing.
-fn merchant_product(random: &mut Random, account_id: &str, verb: &str) -> Json {
-    let data = if verb == "needs_clarification" {
-        object! { "requirements": list![object! { "field_reference": "settlements.ifsc_code", "status": "required" }] }
-    } else {
-        list![]
-    };
-    object! {
+/// A product's state, with its open requirements beside the entity: an object, or an empty list.
+fn merchant_product(random: &mut Random, account_id: &str, verb: &str) -> Object {
+    let product = object! {
         "entity": object! {
-            "id": random.id("acc_prd_"), "merchant_id": account_id.to_owned(), "activation_status": verb.to_owned(),
+            "id": random.id("acc_prd_"), "merchant_id": account_id, "activation_status": verb,
         },
-        "data": data,
+    };
+    if verb == "needs_clarification" {
+        let requirement =
+            object! { "field_reference": "settlements.ifsc_code", "status": "required" };
+        product.with("data", object! { "requirements": [requirement] })
+    } else {
+        product.with("data", EMPTY_LIST)
     }
 }

@@ -1,69 +1,63 @@
 //! Payments.
 
+use serde_json::value::RawValue;
+
 use super::customer::Customer;
 use super::method::Method;
 use super::notes::notes;
-use super::{Bodies, Envelope, Order, Purchase, verb};
-use crate::json::{Json, object};
+use super::{Bodies, Envelope, Purchase, SimulatedOrder, verb};
+use crate::json::{Object, object};
 use crate::random::Random;
 
 /// A payment as it is at one moment.
 #[derive(Clone)]
-pub(crate) struct Payment {
+pub(crate) struct SimulatedPayment {
     pub(crate) id: String,
     pub(crate) amount: i64,
     pub(crate) amount_refunded: i64,
-    pub(crate) order_id: String,
     pub(crate) invoice_id: Option<String>,
     pub(crate) description: Option<String>,
-    pub(crate) created_at: i64,
     pub(crate) method: Method,
+    order_id: String,
+    created_at: i64,
     status: &'static str,
     captured: bool,
-    failure: Option<Failure>,
+    /// A row of [`FAILURES`].
+    failure: Option<[&'static str; 5]>,
     customer: Customer,
-    notes: Json,
+    notes: Box<RawValue>,
 }
 
-/// Why a payment failed, in Razorpay's terms.
-#[derive(Clone, Copy)]
-struct Failure {
-    code: &'static str,
-    description: &'static str,
-    source: &'static str,
-    step: &'static str,
-    reason: &'static str,
-}
-
-const FAILURES: [Failure; 3] = [
-    Failure {
-        code: "BAD_REQUEST_ERROR",
-        description: "The customer closed the page before paying",
-        source: "customer",
-        step: "payment_authentication",
-        reason: "payment_cancelled",
-    },
-    Failure {
-        code: "GATEWAY_ERROR",
-        description: "The bank's answer did not come in time",
-        source: "bank",
-        step: "payment_authorization",
-        reason: "gateway_technical_error",
-    },
-    Failure {
-        code: "BAD_REQUEST_ERROR",
-        description: "There is not enough money on the account",
-        source: "customer",
-        step: "payment_authorization",
-        reason: "insufficient_funds",
-    },
+/// Code, description, source, step and reason of a failure, in Razorpay's terms.
+const FAILURES: [[&str; 5]; 3] = [
+    [
+        "BAD_REQUEST_ERROR",
+        "The customer closed the page before paying",
+        "customer",
+        "payment_authentication",
+        "payment_cancelled",
+    ],
+    [
+        "GATEWAY_ERROR",
+        "The bank's answer did not come in time",
+        "bank",
+        "payment_authorization",
+        "gateway_technical_error",
+    ],
+    [
+        "BAD_REQUEST_ERROR",
+        "There is not enough money on the account",
+        "customer",
+        "payment_authorization",
+        "insufficient_funds",
+    ],
 ];
 
-impl Payment {
+impl SimulatedPayment {
     /// A payment of `amount` that was just begun towards an order.
     pub(crate) fn towards(
         random: &mut Random,
-        order: &Order,
+        order: &SimulatedOrder,
         amount: i64,
         created_at: i64,
     ) -> Self {
@@ -91,7 +85,7 @@ impl Payment {
         self.failure = Some(random.pick(&FAILURES));
     }
 
-    /// The bank said yes, perhaps long after the payment had been given up as failed.
+    /// The bank authorized it, perhaps long after it had been given up as failed.
     pub(crate) fn authorize(&mut self) {
         self.status = "authorized";
         self.failure = None;
@@ -103,92 +97,85 @@ impl Payment {
         self.failure = None;
     }
 
-    /// Cash on delivery: to be paid at the door.
-    fn wait_for_delivery(&mut self) {
-        self.status = "pending";
-    }
-
-    /// Gives `amount` back, which must not be more than what is left.
-    pub(crate) fn give_back(&mut self, amount: i64) {
+    /// Refunds `amount`, which must not exceed the rest.
+    pub(crate) fn refund(&mut self, amount: i64) {
+        self.amount_refunded += amount;
         assert!(
-            amount <= self.amount - self.amount_refunded,
+            self.amount_refunded <= self.amount,
             "no more than was paid can be refunded"
         );
-        self.amount_refunded += amount;
         if self.amount_refunded == self.amount {
             self.status = "refunded";
         }
     }
 
-    /// 2 % and the tax on it; nothing is charged before capture.
-    fn fee_and_tax(&self) -> (Option<i64>, Option<i64>) {
-        if !self.captured {
-            return (None, None);
-        }
-        let net = self.amount / 50;
-        let tax = net * 18 / 100;
-        (Some(net + tax), Some(tax))
-    }
-
-    fn refund_status(&self) -> Option<&'static str> {
-        match self.amount_refunded {
+    pub(crate) fn json(&self) -> Object {
+        // 2 % and the tax on it, charged at capture.
+        let net = self.captured.then_some(self.amount / 50);
+        let tax = net.map(|net| net * 18 / 100);
+        let refund_status = match self.amount_refunded {
             0 => None,
             all if all == self.amount => Some("full"),
             _ => Some("partial"),
+        };
+        let instrument = |field| {
+            let (named, value) = &self.method.instrument;
+            (*named == field).then_some(value)
+        };
+        let error = |at: usize| self.failure.map(|failure| failure[at]);
+        let is_authorized = matches!(self.status, "authorized" | "captured" | "refunded");
+        let mut acquirer_data = Object::default();
+        for (key, reference) in &self.method.references {
+            acquirer_data = acquirer_data.with(*key, is_authorized.then_some(reference));
         }
-    }
-
-    pub(crate) fn json(&self) -> Json {
-        let (fee, tax) = self.fee_and_tax();
-        let told = matches!(self.status, "authorized" | "captured" | "refunded");
         object! {
-            "id": &self.id,
+            "id": self.id,
             "entity": "payment",
             "amount": self.amount,
             "currency": "INR",
             "base_amount": self.amount,
             "status": self.status,
-            "order_id": &self.order_id,
-            "invoice_id": self.invoice_id.as_ref(),
+            "order_id": self.order_id,
+            "invoice_id": self.invoice_id,
             "international": false,
-            "method": if self.status == "pending" { "cod" } else { self.method.name() },
+            // Cash on delivery is pending.
+            "method": if self.status == "pending" { "cod" } else { self.method.name },
             "amount_refunded": self.amount_refunded,
             "amount_transferred": 0,
-            "refund_status": self.refund_status(),
+            "refund_status": refund_status,
             "captured": self.captured,
-            "description": self.description.as_ref(),
-            "card_id": self.method.card_id(),
-            "bank": self.method.bank(),
-            "wallet": self.method.wallet(),
-            "vpa": self.method.vpa(),
-            "email": &self.customer.email,
-            "contact": &self.customer.contact,
-            "customer_id": &self.customer.id,
-            "notes": &self.notes,
-            "fee": fee,
+            "description": self.description,
+            "card_id": instrument("card_id"),
+            "bank": instrument("bank"),
+            "wallet": instrument("wallet"),
+            "vpa": instrument("vpa"),
+            "email": self.customer.email,
+            "contact": self.customer.contact,
+            "customer_id": self.customer.id,
+            "notes": self.notes,
+            "fee": net.zip(tax).map(|(net, tax)| net + tax),
             "tax": tax,
-            "error_code": self.failure.map(|f| f.code),
-            "error_description": self.failure.map(|f| f.description),
-            "error_source": self.failure.map(|f| f.source),
-            "error_step": self.failure.map(|f| f.step),
-            "error_reason": self.failure.map(|f| f.reason),
-            "acquirer_data": self.method.acquirer_data(told),
+            "error_code": error(0),
+            "error_description": error(1),
+            "error_source": error(2),
+            "error_step": error(3),
+            "error_reason": error(4),
+            "acquirer_data": acquirer_data,
             "created_at": self.created_at,
         }
-        .and(self.method.own_fields())
+        .and(self.method.own_fields.clone())
     }
 }
 
 pub(super) fn envelope(bodies: &mut Bodies, name: &str) -> Envelope {
     let now = bodies.now_seconds();
     let mut purchase = Purchase::new(bodies.random(), now);
+    let payment = &mut purchase.payment;
     match verb(name) {
-        "failed" => purchase.payment.fail(bodies.random()),
-        "captured" => purchase.capture(),
-        "pending" => purchase.payment.wait_for_delivery(),
-        _ => purchase.payment.authorize(),
+        "failed" => payment.fail(bodies.random()),
+        "captured" => payment.capture(),
+        "pending" => payment.status = "pending",
+        _ => payment.authorize(),
     }
-    bodies
-        .envelope(name, now)
-        .with("payment", purchase.payment.json())
+    bodies.envelope(name, now).with("payment", payment.json())
 }

@@ -2,13 +2,13 @@
 
 use super::customer::Customer;
 use super::method::Method;
-use super::{Bodies, Envelope, Order, Payment, verb};
-use crate::json::{Encoder, Json, list, object};
+use super::{Bodies, Envelope, SimulatedOrder, SimulatedPayment, verb};
+use crate::json::{EMPTY_LIST, Encoder, Object, object};
 use crate::random::Random;
 
 /// A payment link with its order, as they are at one moment.
-pub(crate) struct PaymentLink {
-    pub(crate) order: Order,
+pub(crate) struct SimulatedPaymentLink {
+    pub(crate) order: SimulatedOrder,
     created_at: i64,
     updated_at: i64,
     cancelled_at: i64,
@@ -19,7 +19,6 @@ pub(crate) struct PaymentLink {
     reference_id: String,
     short_url: String,
     user_id: String,
-    merchant_id: String,
 }
 
 /// Payment links write this where a time is not set.
@@ -28,13 +27,11 @@ const UNSET: i64 = 0;
 /// How long a link that expires may be paid.
 const PAYABLE_SECONDS: i64 = 7 * 86_400;
 
-impl PaymentLink {
-    pub(crate) fn new(bodies: &mut Bodies, created_at: i64) -> Self {
-        let merchant_id = bodies.account_id().trim_start_matches("acc_").to_owned();
-        let random = bodies.random();
+impl SimulatedPaymentLink {
+    pub(crate) fn new(random: &mut Random, created_at: i64) -> Self {
         Self {
             id: random.id("plink_"),
-            order: Order::new(random, created_at + 11),
+            order: SimulatedOrder::new(random, created_at + 11),
             created_at,
             updated_at: created_at,
             cancelled_at: UNSET,
@@ -44,15 +41,14 @@ impl PaymentLink {
             reference_id: random.digits(6),
             short_url: format!("https://rzp.io/rzp/{}", &random.bare_id()[..7]),
             user_id: random.bare_id(),
-            merchant_id,
         }
     }
 
-    /// The customer pays a part of what is due, or all of it.
-    pub(crate) fn pay(&mut self, random: &mut Random, amount: i64, at: i64) -> Payment {
-        let mut payment = Payment::towards(random, &self.order, amount, at - 2);
+    /// The customer pays a part of the amount due, or all of it.
+    pub(crate) fn pay(&mut self, random: &mut Random, amount: i64, at: i64) -> SimulatedPayment {
+        let mut payment = SimulatedPayment::towards(random, &self.order, amount, at - 2);
         payment.method = Method::upi(random);
-        payment.description = Some(format!("#{}", self.id.trim_start_matches("plink_")));
+        payment.description = Some(format!("#{}", self.bare_id()));
         payment.capture();
         self.order.attempt();
         self.order.receive(amount);
@@ -60,100 +56,99 @@ impl PaymentLink {
         payment
     }
 
-    fn status(&self) -> &'static str {
-        if self.cancelled_at != UNSET {
-            "cancelled"
-        } else if self.expired_at != UNSET {
-            "expired"
-        } else if self.order.due() == 0 {
-            "paid"
-        } else if self.order.paid() > 0 {
-            "partially_paid"
-        } else {
-            "created"
-        }
+    fn bare_id(&self) -> &str {
+        self.id.trim_start_matches("plink_")
     }
 
-    fn json(&self) -> Json {
+    fn json(&self) -> Object {
+        let status = match &self.order {
+            _ if self.cancelled_at != UNSET => "cancelled",
+            _ if self.expired_at != UNSET => "expired",
+            order if order.amount_due == 0 => "paid",
+            order if order.amount_paid > 0 => "partially_paid",
+            _ => "created",
+        };
         object! {
-            "id": &self.id,
+            "id": self.id,
             "accept_partial": true,
             "amount": self.order.amount,
-            "amount_paid": self.order.paid(),
+            "amount_paid": self.order.amount_paid,
             "cancelled_at": self.cancelled_at,
             "created_at": self.created_at,
             "currency": "INR",
-            "customer": object! { "contact": &self.customer.contact, "email": &self.customer.email },
+            "customer": object! { "contact": self.customer.contact, "email": self.customer.email },
             "description": "Deposit for a wedding hall",
             "expire_by": self.expire_by,
             "expired_at": self.expired_at,
             "first_min_partial_amount": 100,
-            "notes": Json::Null,
+            "notes": (),
             "notify": object! { "email": true, "sms": true, "whatsapp": false },
-            "order_id": &self.order.id,
-            "reference_id": &self.reference_id,
+            "order_id": self.order.id,
+            "reference_id": self.reference_id,
             "reminder_enable": false,
-            "reminders": list![],
-            "short_url": &self.short_url,
-            "status": self.status(),
+            "reminders": EMPTY_LIST,
+            "short_url": self.short_url,
+            "status": status,
             "updated_at": self.updated_at,
             "upi_link": false,
-            "user_id": &self.user_id,
+            "user_id": self.user_id,
             "whatsapp_link": false,
         }
     }
 
-    /// The order as this service writes it, with its internal fields.
-    fn order_json(&self) -> Json {
-        self.order.json().and(object! {
-            "account_number": Json::Null,
+    /// The fields that this service adds to an order.
+    fn internal_of_order(&self, merchant_id: &str) -> Object {
+        object! {
+            "account_number": (),
             "authorized": true,
-            "bank_account": Json::Null,
-            "customer_id": Json::Null,
-            "merchant_id": &self.merchant_id,
-            "method": Json::Null,
-            "order_metas": list![],
+            "bank_account": (),
+            "customer_id": (),
+            "merchant_id": merchant_id,
+            "method": (),
+            "order_metas": EMPTY_LIST,
             "partial_payment": true,
             "payment_capture": true,
-            "product_id": self.id.trim_start_matches("plink_").to_owned(),
+            "product_id": self.bare_id(),
             "product_type": "payment_link_v2",
-            "public_response": Json::Null,
-            "transfers": Json::Null,
+            "public_response": (),
+            "transfers": (),
             "updated_at": self.updated_at,
-        })
+        }
     }
 
-    /// Announces the link, with the payment that was made through it where there is one. The
-    /// envelope's time is the link's creation, whatever has happened to it since.
+    /// Announces the link, and the payment made through it. The envelope's time is the link's
+    /// creation, whatever has happened to it since.
     pub(crate) fn announce(
         &self,
         bodies: &Bodies,
         name: &str,
-        payment: Option<&Payment>,
+        payment: Option<&SimulatedPayment>,
     ) -> Envelope {
         let envelope = bodies
             .envelope(name, self.created_at)
             .with("payment_link", self.json())
             .encoded(Encoder::Alphabetical);
-        match payment {
-            Some(payment) => envelope.with("order", self.order_json()).with(
-                "payment",
-                payment.json().and(object! { "fee_bearer": "platform" }),
-            ),
-            None => envelope,
-        }
+        let Some(payment) = payment else {
+            return envelope;
+        };
+        let merchant_id = bodies.account_id().trim_start_matches("acc_");
+        let mut order = self.order.clone();
+        order.more = order.more.and(self.internal_of_order(merchant_id));
+        envelope
+            .with("order", order)
+            .with("payment", payment.json().with("fee_bearer", "platform"))
     }
 }
 
 pub(super) fn envelope(bodies: &mut Bodies, name: &str) -> Envelope {
     let now = bodies.now_seconds();
     let verb = verb(name);
-    let age = if verb == "expired" {
-        PAYABLE_SECONDS
-    } else {
-        bodies.random().between(60, 5 * 86_400)
+    let random = bodies.random();
+    let age = match verb {
+        "expired" => PAYABLE_SECONDS,
+        _ => random.between(60, 5 * 86_400),
     };
-    let mut link = PaymentLink::new(bodies, now - age);
+    let mut link = SimulatedPaymentLink::new(random, now - age);
     let amount = match verb {
         "cancelled" => {
             link.cancelled_at = now;
@@ -168,6 +163,6 @@ pub(super) fn envelope(bodies: &mut Bodies, name: &str) -> Envelope {
         _ => Some(link.order.amount),
     };
     link.updated_at = now;
-    let payment = amount.map(|amount| link.pay(bodies.random(), amount, now));
+    let payment = amount.map(|amount| link.pay(random, amount, now));
     link.announce(bodies, name, payment.as_ref())
 }

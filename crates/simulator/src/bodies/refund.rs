@@ -1,45 +1,43 @@
 //! Refunds.
 
+use serde_json::value::RawValue;
+
 use super::notes::notes;
-use super::{Bodies, Envelope, Payment, Purchase, verb};
-use crate::json::{Encoder, Json, object};
+use super::{Bodies, Envelope, Purchase, SimulatedPayment, verb};
+use crate::json::{Encoder, object};
 use crate::random::Random;
 
 /// A refund as it is at one moment.
-#[derive(Clone)]
-pub(crate) struct Refund {
-    pub(crate) status: &'static str,
-    pub(crate) speed_processed: &'static str,
+pub(crate) struct SimulatedRefund {
     id: String,
     payment_id: String,
     amount: i64,
+    status: &'static str,
     speed_requested: &'static str,
+    speed_processed: &'static str,
     arn: Option<String>,
     created_at: i64,
-    notes: Json,
+    notes: Box<RawValue>,
 }
 
-impl Refund {
+impl SimulatedRefund {
     /// A refund of a part or the whole of a payment, which shows it from now on.
     pub(crate) fn of(
         random: &mut Random,
-        payment: &mut Payment,
+        payment: &mut SimulatedPayment,
         amount: i64,
         created_at: i64,
     ) -> Self {
-        payment.give_back(amount);
-        let speed = random.pick(&["normal", "optimum"]);
+        payment.refund(amount);
+        let (speed_requested, speed_processed) =
+            random.pick(&[("normal", "normal"), ("optimum", "instant")]);
         Self {
             id: random.id("rfnd_"),
             payment_id: payment.id.clone(),
             amount,
             status: "pending",
-            speed_requested: speed,
-            speed_processed: if speed == "optimum" {
-                "instant"
-            } else {
-                "normal"
-            },
+            speed_requested,
+            speed_processed,
             arn: None,
             created_at,
             notes: notes(random),
@@ -51,46 +49,43 @@ impl Refund {
         self.arn = Some(random.digits(23));
     }
 
-    /// The instant way was not open, so it takes the normal one.
+    /// The instant speed was not available, so it takes the normal one.
     pub(crate) fn slow_down(&mut self) {
         self.speed_requested = "optimum";
         self.speed_processed = "normal";
     }
 
-    pub(crate) fn json(&self) -> Json {
-        object! {
-            "id": &self.id,
+    /// Announces the refund as its service does: keys in alphabetical order with internal ones among
+    /// them, except for the change of speed, whose time stands inside the payload.
+    pub(crate) fn announce(&self, envelope: Envelope, payment: &SimulatedPayment) -> Envelope {
+        let refund = object! {
+            "id": self.id,
             "entity": "refund",
             "amount": self.amount,
             "currency": "INR",
-            "payment_id": &self.payment_id,
-            "notes": &self.notes,
-            "receipt": Json::Null,
-            "acquirer_data": object! { "arn": self.arn.as_ref() },
+            "payment_id": self.payment_id,
+            "notes": self.notes,
+            "receipt": (),
+            "acquirer_data": object! { "arn": self.arn },
             "created_at": self.created_at,
-            "batch_id": Json::Null,
+            "batch_id": (),
             "status": self.status,
             "speed_processed": self.speed_processed,
             "speed_requested": self.speed_requested,
-        }
-    }
-
-    /// Announces the refund as its service does: keys in alphabetical order with internal ones among
-    /// them, except for the change of speed, whose time stands inside the payload.
-    pub(crate) fn announce(&self, envelope: Envelope, payment: &Payment) -> Envelope {
+        };
+        let payment = payment.json();
         if verb(envelope.name()) == "speed_changed" {
             return envelope
-                .with("refund", self.json())
-                .with("payment", payment.json())
+                .with("refund", refund)
+                .with("payment", payment)
                 .with_time_inside_payload();
         }
-        let internal = object! { "base_amount": self.amount, "gateway_refunded": Json::Null, "settled_by": Json::Null };
-        let payment = payment
-            .json()
-            .and(object! { "late_authorized": false, "reference1": Json::Null });
+        let internal =
+            object! { "base_amount": self.amount, "gateway_refunded": (), "settled_by": () };
+        let internal_of_payment = object! { "late_authorized": false, "reference1": () };
         envelope
-            .with("refund", self.json().and(internal))
-            .with("payment", payment)
+            .with("refund", refund.and(internal))
+            .with("payment", payment.and(internal_of_payment))
             .encoded(Encoder::Alphabetical)
     }
 }
@@ -99,10 +94,8 @@ pub(super) fn envelope(bodies: &mut Bodies, name: &str) -> Envelope {
     let now = bodies.now_seconds();
     let random = bodies.random();
     let paid_at = now - random.between(3_600, 86_400);
-    let mut purchase = Purchase::new(random, paid_at);
-    purchase.capture();
-    let full = random.once_in(3);
-    let mut refund = if full {
+    let mut purchase = Purchase::captured(random, paid_at);
+    let mut refund = if random.once_in(3) {
         purchase.refund_rest(random, now)
     } else {
         purchase.refund_part(random, now)

@@ -3,17 +3,17 @@
 use super::customer::Customer;
 use super::notes::notes;
 use super::{Bodies, Envelope, verb};
-use crate::json::{Json, object};
+use crate::json::{Object, object};
 use crate::random::Random;
 
-/// What Razorpay sends to a bank account to see whether it is there, in paise.
+/// The amount that Razorpay transfers to verify a bank account, in paise.
 const PENNY_PAISE: i64 = 100;
 
-/// Where the money would go.
+/// The account to validate.
 struct FundAccount {
-    id: String,
     kind: &'static str,
-    details: Json,
+    details: Object,
+    id: String,
     holder: &'static str,
 }
 
@@ -25,32 +25,35 @@ impl FundAccount {
             "name": holder, "bank_name": bank, "ifsc": format!("{ifsc}{}", random.digits(3)),
             "account_number": random.digits(14),
         };
+        let id = random.id("fa_");
         Self {
-            id: random.id("fa_"),
             kind: "bank_account",
-            details: object! { "bank_account": details },
+            details,
+            id,
             holder,
         }
     }
 
     fn vpa(random: &mut Random) -> Self {
-        let customer = Customer::new(random);
+        let holder = Customer::new(random).name;
         let username = random.digits(10);
-        let details = object! { "username": &username, "handle": "okexample", "address": format!("{username}@okexample") };
+        let address = format!("{username}@okexample");
+        let details = object! { "username": username, "handle": "okexample", "address": address };
+        let id = random.id("fa_");
         Self {
-            id: random.id("fa_"),
             kind: "vpa",
-            details: object! { "vpa": details },
-            holder: customer.name,
+            details,
+            id,
+            holder,
         }
     }
 
-    fn json(&self, random: &mut Random, created_at: i64) -> Json {
+    fn json(&self, random: &mut Random, created_at: i64) -> Object {
         object! {
-            "id": &self.id, "entity": "fund_account", "contact_id": random.id("cont_"), "account_type": self.kind,
+            "id": self.id, "entity": "fund_account", "contact_id": random.id("cont_"), "account_type": self.kind,
         }
-        .and(self.details.clone())
-        .and(object! { "batch_id": Json::Null, "active": true, "created_at": created_at })
+        .with(self.kind, &self.details)
+        .and(object! { "batch_id": (), "active": true, "created_at": created_at })
     }
 }
 
@@ -74,7 +77,7 @@ pub(super) fn envelope(bodies: &mut Bodies, name: &str) -> Envelope {
             "name_match_score": (active && banked).then(|| random.between(60, 100)),
         }
     } else {
-        object! { "account_status": "", "registered_name": "", "details": "null", "name_match_score": Json::Null }
+        object! { "account_status": "", "registered_name": "", "details": "null", "name_match_score": () }
     };
     let validation = object! {
         "id": random.id("fav_"),

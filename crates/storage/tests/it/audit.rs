@@ -95,17 +95,17 @@ async fn changes_within_one_batch_are_one_change() {
 async fn a_downtimes_life_is_written_though_its_table_is_a_history() {
     let db = TestDatabase::migrated().await;
     let pool = db.pool();
-    let story = Bodies::new(5, NOW).downtime_story();
-    for event in &story {
+    let lifecycle = Bodies::new(5, NOW).downtime_lifecycle();
+    for event in &lifecycle {
         deliver(&pool, &[event]).await;
     }
     let id: String = db.value("SELECT downtime_id FROM downtimes").await;
     assert_eq!(
         changes_of(&db, &id).await,
         [
-            format!("->started by {}", story[0].event_id),
-            format!("started>updated by {}", story[1].event_id),
-            format!("updated>resolved by {}", story[2].event_id),
+            format!("->started by {}", lifecycle[0].event_id),
+            format!("started>updated by {}", lifecycle[1].event_id),
+            format!("updated>resolved by {}", lifecycle[2].event_id),
         ]
     );
 }
@@ -114,7 +114,7 @@ async fn a_downtimes_life_is_written_though_its_table_is_a_history() {
 async fn a_dispute_that_goes_back_to_open_is_written_each_time() {
     let db = TestDatabase::migrated().await;
     let pool = db.pool();
-    for event in &Bodies::new(5, NOW).dispute_story() {
+    for event in &Bodies::new(5, NOW).dispute_lifecycle() {
         deliver(&pool, &[event]).await;
     }
     let id: String = db.value("SELECT dispute_id FROM payment_disputes").await;

@@ -49,11 +49,11 @@ struct Run {
     batches: [Vec<usize>; 2],
 }
 
-/// Two of each story, so that their entities stand in one batch with others.
+/// Two of each lifecycle, so that their entities stand in one batch with others.
 fn events(seed: u64) -> Vec<SimulatedEvent> {
     let mut bodies = Bodies::new(seed, NOW);
-    let stories = bodies.stories().into_iter().chain(bodies.stories());
-    stories.flat_map(|(_, story)| story).collect()
+    let lifecycles = bodies.lifecycles().into_iter().chain(bodies.lifecycles());
+    lifecycles.flat_map(|(_, lifecycle)| lifecycle).collect()
 }
 
 fn run() -> impl Strategy<Value = Run> {

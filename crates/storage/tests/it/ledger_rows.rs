@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use harkara_core::catalogue::{self, EVENTS};
 use harkara_core::ids::{AccountId, EventId};
 use harkara_core::time::EventTime;
-use harkara_simulator::oddities;
+use harkara_simulator::edge_cases;
 use harkara_storage::ledger::find;
 use harkara_storage::record::{EventRecord, Origin, Verdict};
 use harkara_testkit::TestDatabase;
@@ -119,12 +119,12 @@ async fn every_catalogued_event_and_an_unknown_one_is_kept_whole_and_processed()
 #[tokio::test]
 async fn every_strange_body_is_kept_whole() {
     let (db, mut bodies) = (TestDatabase::migrated().await, bodies());
-    let events: Vec<_> = oddities::ALL
+    let events: Vec<_> = edge_cases::ALL
         .iter()
-        .map(|oddity| {
-            let body = oddity.body(&mut bodies);
+        .map(|edge_case| {
+            let body = edge_case.body(&mut bodies);
             harkara_simulator::SimulatedEvent {
-                event_id: oddity.name.to_owned(),
+                event_id: edge_case.name.to_owned(),
                 name: String::new(),
                 body,
             }

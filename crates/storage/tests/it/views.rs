@@ -39,11 +39,11 @@ async fn payloads_are_json_and_null_where_a_body_is_not() {
     assert_eq!(counted, 3);
 }
 
-/// Delivers a story backwards and gives what a view says of its one entity.
-async fn latest(story: &[SimulatedEvent], view: &str) -> (String, String) {
+/// Delivers a lifecycle backwards and gives what a view says of its one entity.
+async fn latest(lifecycle: &[SimulatedEvent], view: &str) -> (String, String) {
     let db = TestDatabase::migrated().await;
     let pool = db.pool();
-    for event in story.iter().rev() {
+    for event in lifecycle.iter().rev() {
         deliver(&pool, &[event]).await;
     }
     let rows: Vec<String> = db
@@ -59,15 +59,19 @@ async fn latest(story: &[SimulatedEvent], view: &str) -> (String, String) {
 #[tokio::test]
 async fn the_latest_state_is_picked_by_precedence_and_not_by_arrival() {
     let mut bodies = Bodies::new(9, NOW);
-    for (story, view, status) in [
-        (bodies.downtime_story(), "downtimes", "resolved"),
-        (bodies.invoice_story(), "invoices", "paid"),
-        (bodies.payment_link_story(), "payment_links", "paid"),
-        (bodies.account_story(), "accounts", "activated_kyc_pending"),
+    for (lifecycle, view, status) in [
+        (bodies.downtime_lifecycle(), "downtimes", "resolved"),
+        (bodies.invoice_lifecycle(), "invoices", "paid"),
+        (bodies.payment_link_lifecycle(), "payment_links", "paid"),
+        (
+            bodies.account_lifecycle(),
+            "accounts",
+            "activated_kyc_pending",
+        ),
     ] {
-        let last = story.last().unwrap().event_id.clone();
+        let last = lifecycle.last().unwrap().event_id.clone();
         assert_eq!(
-            latest(&story, view).await,
+            latest(&lifecycle, view).await,
             (status.to_owned(), last),
             "{view}"
         );
@@ -76,9 +80,9 @@ async fn the_latest_state_is_picked_by_precedence_and_not_by_arrival() {
 
 #[tokio::test]
 async fn a_validation_has_a_latest_state() {
-    let story = [Bodies::new(9, NOW).event("fund_account.validation.completed")];
+    let lifecycle = [Bodies::new(9, NOW).event("fund_account.validation.completed")];
     assert_eq!(
-        latest(&story, "fund_account_validations").await.0,
+        latest(&lifecycle, "fund_account_validations").await.0,
         "completed"
     );
 }

@@ -15,16 +15,17 @@ const MERGED: [(&str, &str); 5] = [
 
 #[tokio::test]
 async fn reordered_and_repeated_stories_give_the_rows_of_the_orderly_ones() {
-    let stories: Vec<SimulatedEvent> = {
+    let lifecycles: Vec<SimulatedEvent> = {
         let mut bodies = Bodies::new(11, 1_764_000_000);
         (0..3)
-            .flat_map(|_| bodies.stories())
+            .flat_map(|_| bodies.lifecycles())
             .flat_map(|(_, events)| events)
             .collect()
     };
-    let orderly = rows_after(&stories, 1).await;
+    let orderly = rows_after(&lifecycles, 1).await;
 
-    let mut disorderly: Vec<SimulatedEvent> = stories.iter().chain(&stories).cloned().collect();
+    let mut disorderly: Vec<SimulatedEvent> =
+        lifecycles.iter().chain(&lifecycles).cloned().collect();
     // Backwards, and then every other one from the front: far from any natural order.
     disorderly.reverse();
     let (even, odd): (Vec<_>, Vec<_>) = disorderly

@@ -51,9 +51,9 @@ fn event_time(body: &Value) -> i64 {
 }
 
 #[test]
-fn every_story_goes_forward_in_time_and_has_happened_by_now() {
+fn every_lifecycle_goes_forward_in_time_and_has_happened_by_now() {
     for seed in 0..20 {
-        for (name, story) in Bodies::new(seed, NOW).stories() {
+        for (name, story) in Bodies::new(seed, NOW).lifecycles() {
             let times: Vec<_> = story
                 .iter()
                 .map(|event| event_time(&serde_json::from_slice(&event.body).unwrap()))
@@ -71,8 +71,8 @@ fn every_story_goes_forward_in_time_and_has_happened_by_now() {
 }
 
 #[test]
-fn a_payments_story_tells_of_one_payment() {
-    let story = story(Bodies::payment_story);
+fn a_payments_lifecycle_is_about_one_payment() {
+    let story = story(Bodies::payment_lifecycle);
     assert_eq!(
         names(&story),
         [
@@ -109,8 +109,8 @@ fn a_payments_story_tells_of_one_payment() {
 }
 
 #[test]
-fn a_refund_story_ends_refunded_in_full() {
-    let story = story(Bodies::refund_story);
+fn a_refund_lifecycle_ends_refunded_in_full() {
+    let story = story(Bodies::refund_lifecycle);
     assert_eq!(
         (distinct(&story, "payment"), distinct(&story, "refund")),
         (1, 2)
@@ -126,7 +126,7 @@ fn a_refund_story_ends_refunded_in_full() {
 
 #[test]
 fn a_dispute_goes_back_to_the_merchant_before_it_is_lost() {
-    let story = story(Bodies::dispute_story);
+    let story = story(Bodies::dispute_lifecycle);
     assert_eq!(distinct(&story, "dispute"), 1);
     assert_eq!(
         values(&story, "dispute", "status"),
@@ -138,10 +138,10 @@ fn a_dispute_goes_back_to_the_merchant_before_it_is_lost() {
 fn links_and_invoices_are_paid_by_two_payments_of_one_order() {
     for (tell, entity) in [
         (
-            Bodies::payment_link_story as fn(&mut Bodies) -> _,
+            Bodies::payment_link_lifecycle as fn(&mut Bodies) -> _,
             "payment_link",
         ),
-        (Bodies::invoice_story as fn(&mut Bodies) -> _, "invoice"),
+        (Bodies::invoice_lifecycle as fn(&mut Bodies) -> _, "invoice"),
     ] {
         let story = story(tell);
         assert_eq!(
@@ -168,7 +168,7 @@ fn links_and_invoices_are_paid_by_two_payments_of_one_order() {
 
 #[test]
 fn a_downtime_keeps_its_id_to_its_end() {
-    let story = story(Bodies::downtime_story);
+    let story = story(Bodies::downtime_lifecycle);
     assert_eq!(distinct(&story, "payment.downtime"), 1);
     assert_eq!(
         values(&story, "payment.downtime", "status"),
@@ -179,7 +179,7 @@ fn a_downtime_keeps_its_id_to_its_end() {
 
 #[test]
 fn an_account_passes_through_statuses_that_each_allowed_the_next() {
-    let story = story(Bodies::account_story);
+    let story = story(Bodies::account_lifecycle);
     assert_eq!(distinct(&story, "account"), 1);
     let details = values(&story, "account", "merchant_detail");
     for pair in details.windows(2) {
@@ -192,9 +192,9 @@ fn an_account_passes_through_statuses_that_each_allowed_the_next() {
 
 /// The law that stories are for: an order of arrival, and repetition, change no merged row.
 #[test]
-fn a_story_told_in_any_order_with_repetition_projects_to_the_same_rows() {
+fn a_lifecycle_in_any_order_with_repetition_projects_to_the_same_rows() {
     let mut random = Random::new(5);
-    for (name, story) in Bodies::new(9, NOW).stories() {
+    for (name, story) in Bodies::new(9, NOW).lifecycles() {
         let mut events: Vec<_> = story
             .iter()
             .map(|event| {
