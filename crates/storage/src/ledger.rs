@@ -1,13 +1,15 @@
-//! Questions to the ledger and what operators do with it.
+//! Queries of the ledger, leases of its rows, and replay.
 
 mod backlog;
 mod due;
 mod events;
 mod replay;
 mod secrets;
+mod status;
 
 pub use backlog::{DUE_COUNTED_MAX, due_backlog};
 pub use due::{LeaseBounds, Leased, lease_due, release};
 pub use events::{Change, EventDetail, EventFilter, EventRow, changes, find, list};
 pub use replay::{ReplayCount, ReplaySelection, count_replayable, replay};
 pub use secrets::{SecretUse, secret_uses};
+pub use status::EventStatus;

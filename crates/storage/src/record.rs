@@ -1,4 +1,4 @@
-//! A claimed event on its way into the ledger: where it came from, what it holds, what became of it.
+//! A claimed event on its way into the ledger: its origin, its contents and its verdict.
 
 use bytes::Bytes;
 use std::time::Duration;
@@ -13,14 +13,16 @@ use harkara_core::text::Text;
 use harkara_core::time::{EventTime, ReceivedAt};
 use harkara_core::trace::TraceContext;
 
-/// An event as it was claimed, from whichever source: everything but what its body means.
+use crate::ledger::EventStatus;
+
+/// An event as it was claimed, from whichever source, before its body is decoded.
 #[derive(Clone, Debug)]
 pub struct ClaimedEvent {
-    /// Where it was claimed.
+    /// Its source.
     pub origin: Origin,
-    /// The endpoint that took the delivery, or `unknown`.
+    /// The endpoint that received the delivery, or `unknown`.
     pub endpoint: Text,
-    /// The lane it came by.
+    /// Its lane.
     pub lane: Lane,
     /// Its id.
     pub event_id: EventId,
@@ -28,14 +30,14 @@ pub struct ClaimedEvent {
     pub event_type: Text,
     /// When its delivery was received.
     pub received_at: ReceivedAt,
-    /// The signature that was verified, in hex.
+    /// The verified signature, in hex.
     pub signature: String,
     /// The delivery's trace context.
     pub trace: TraceContext,
-    /// How durable it was when its delivery was answered; `None` where that is not known, or stands in its
-    /// ledger row already.
+    /// How durable it was when its delivery was answered; `None` where that is unknown, or already in its
+    /// ledger row.
     pub durability: Option<Durability>,
-    /// The secret that verified it; `None` where that is not known, or stands in its ledger row already.
+    /// The secret that verified it; `None` where that is unknown, or already in its ledger row.
     pub secret_fingerprint: Option<Fingerprint>,
     /// The exact body.
     pub body: Bytes,
@@ -44,7 +46,7 @@ pub struct ClaimedEvent {
 }
 
 impl ClaimedEvent {
-    /// The stream entry that it came in; `None` for others.
+    /// Its stream entry; `None` for events from elsewhere.
     #[must_use]
     pub fn entry(&self) -> Option<EntryRef> {
         match self.origin {
@@ -59,7 +61,7 @@ impl ClaimedEvent {
         !matches!(self.origin, Origin::Ledger { .. })
     }
 
-    /// Attempts to process it, this one included; none is made of what goes to the inbox.
+    /// Attempts to process it, including this one; storing it in the inbox is none.
     #[must_use]
     pub fn attempts(&self) -> u32 {
         match self.origin {
@@ -70,56 +72,55 @@ impl ClaimedEvent {
     }
 }
 
-/// A claimed event with what its body says and what is to be done about it.
+/// A claimed event with its decoded head and its verdict.
 #[derive(Clone, Debug)]
 pub struct EventRecord {
-    /// As it was claimed.
+    /// The event as it was claimed.
     pub claimed: ClaimedEvent,
-    /// The account that it belongs to, where the body tells.
+    /// The account that it belongs to, if the body names it.
     pub account_id: Option<AccountId>,
-    /// When it happened, where the body tells.
+    /// When it happened, if the body says so.
     pub occurred_at: Option<EventTime>,
-    /// What is to be done about it.
+    /// How to commit it.
     pub verdict: Verdict,
 }
 
-/// Where an event comes from.
+/// The source of an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
     /// A stream entry: a fresh delivery, acknowledged after the commit.
     Stream(EntryRef),
-    /// A fresh delivery that Redis could not take, straight from the ingress.
+    /// A fresh delivery from the ingress, which Redis did not confirm.
     Inbox,
     /// A pending ledger row: a retry or a replay.
     Ledger {
-        /// Its attempts including this one.
+        /// Its attempts, including this one.
         attempts: u32,
-        /// When the lease ends, in microseconds since 1970. No two leases of a row end at the same
-        /// time, so this tells whether the row is still this lease's.
+        /// When the lease ends, in microseconds since 1970. No two leases of a row end at the same time, so
+        /// this identifies the lease.
         leased_until_micros: i64,
-        /// `created_at` of the row in microseconds since 1970, which with the event id is its key.
+        /// `created_at` of the row in microseconds since 1970; with the event id, the key of the row.
         created_at_micros: i64,
-        /// Whether nobody has tried it before: a fresh delivery that was stored in the inbox, and no retry or
-        /// replay.
+        /// Whether this is the first attempt: a delivery from the inbox, and no retry or replay.
         is_first: bool,
     },
 }
 
-/// What is to be done about an event.
+/// How to commit an event.
 #[derive(Clone, Debug)]
 pub enum Verdict {
-    /// Keep it pending, due at once: nobody has looked into it yet.
+    /// Store it as pending, due immediately: it is not decoded yet.
     Hold,
     /// Apply it to the tables.
     Project(Event),
-    /// Keep it as a dead letter.
+    /// Store it as a dead letter.
     Fail {
-        /// What is wrong with it, for the operator.
+        /// The problem, for the operator.
         error: String,
     },
-    /// Keep it pending and try again.
+    /// Store it as pending, and try again.
     Retry {
-        /// What went wrong, for the operator.
+        /// The problem, for the operator.
         error: String,
         /// How long to wait.
         after: Duration,
@@ -127,11 +128,11 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    pub(crate) fn status(&self) -> &'static str {
+    pub(crate) fn status(&self) -> EventStatus {
         match self {
-            Self::Project(_) => "processed",
-            Self::Fail { .. } => "failed",
-            Self::Hold | Self::Retry { .. } => "pending",
+            Self::Project(_) => EventStatus::Processed,
+            Self::Fail { .. } => EventStatus::Failed,
+            Self::Hold | Self::Retry { .. } => EventStatus::Pending,
         }
     }
 

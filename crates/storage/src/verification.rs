@@ -1,13 +1,16 @@
-//! Questions of an audit: what the tables hold of events and entities that are known by their ids.
+//! Read-only queries that verify a load: the rows of events and entities with known ids.
 //!
-//! Whoever asks gives at most some thousand ids at a time, and compares the answers with what was sent.
-//! Every question but [`duplicate_bodies`] relies on a primary key or an index by event.
+//! Callers pass at most some thousand ids at a time, and compare the answers with the load. Every query but
+//! [`duplicate_bodies`] relies on a primary key or an index by event.
 
 use chrono::{DateTime, Utc};
+use diesel::dsl::sql;
 use diesel::sql_types::{Array, BigInt, Binary, Bool, Nullable, Text, Timestamptz};
 use diesel::{QueryableByName, sql_query};
 use diesel_async::RunQueryDsl;
+use strum::IntoStaticStr;
 
+use crate::ledger::EventStatus;
 use crate::{Pool, StorageError};
 
 /// A row of the ledger.
@@ -16,26 +19,26 @@ pub struct StoredEvent {
     /// Its id.
     #[diesel(sql_type = Text)]
     pub event_id: String,
-    /// `processed`, `pending` or `failed`.
+    /// Its status.
     #[diesel(sql_type = Text)]
-    pub status: String,
+    pub status: EventStatus,
     /// How durable it was when it was answered, where that is known.
     #[diesel(sql_type = Nullable<Text>)]
     pub durability: Option<String>,
-    /// SHA-256 of the stored body, computed from it now.
+    /// SHA-256 of the stored body, computed by this query.
     #[diesel(sql_type = Binary)]
     pub digest: Vec<u8>,
-    /// Whether the digest that stands beside the body is the body's.
+    /// Whether the stored digest is the body's.
     #[diesel(sql_type = Bool)]
     pub digest_is_right: bool,
 }
 
-/// The ledger's rows of some events.
+/// The ledger rows of some events.
 pub async fn stored_events(
     pool: &Pool,
     event_ids: &[&str],
 ) -> Result<Vec<StoredEvent>, StorageError> {
-    pool.within("read ledger rows", async |connection| {
+    pool.run("read ledger rows", async |connection| {
         sql_query(
             "SELECT razorpay_event_id AS event_id, status, durability, sha256(body) AS digest, \
                sha256(body) = body_sha256 AS digest_is_right \
@@ -44,38 +47,23 @@ pub async fn stored_events(
         .bind::<Array<Text>, _>(event_ids)
         .load(connection)
         .await
-        .map_err(StorageError::statement("read ledger rows"))
     })
     .await
 }
 
-#[derive(QueryableByName)]
-struct Id {
-    #[diesel(sql_type = Text)]
-    id: String,
-}
-
-fn ids(rows: Vec<Id>) -> Vec<String> {
-    rows.into_iter().map(|row| row.id).collect()
-}
-
-/// Those of some events that are in the ledger and wait for nothing: processed or failed.
+/// Those of some events that the ledger has as processed or failed.
 pub async fn settled_events(pool: &Pool, event_ids: &[&str]) -> Result<Vec<String>, StorageError> {
-    pool.within("read ledger rows", async |connection| {
-        sql_query(
-            "SELECT razorpay_event_id AS id FROM webhook_events \
-             WHERE razorpay_event_id = ANY ($1) AND status <> 'pending'",
-        )
-        .bind::<Array<Text>, _>(event_ids)
-        .load(connection)
-        .await
-        .map(ids)
-        .map_err(StorageError::statement("read ledger rows"))
+    pool.run("read ledger rows", async |connection| {
+        sql::<Text>("SELECT razorpay_event_id FROM webhook_events WHERE razorpay_event_id = ANY (")
+            .bind::<Array<Text>, _>(event_ids)
+            .sql(") AND status <> 'pending'")
+            .load(connection)
+            .await
     })
     .await
 }
 
-/// An identity: an id and the digest of the body that it stands for.
+/// An event's id and the digest of its body.
 #[derive(Clone, Debug, PartialEq, Eq, QueryableByName)]
 pub struct Identity {
     /// The id.
@@ -86,13 +74,13 @@ pub struct Identity {
     pub digest: Vec<u8>,
 }
 
-/// The identities of some bodies, and those that second bodies under some ids were given.
+/// The identities of some bodies, and the contested ones of some ids.
 pub async fn identities(
     pool: &Pool,
     event_ids: &[&str],
     digests: &[&[u8]],
 ) -> Result<Vec<Identity>, StorageError> {
-    pool.within("read event identities", async |connection| {
+    pool.run("read event identities", async |connection| {
         // A contested id is the id, a tilde and hex digits, all of which sort before a g.
         sql_query(
             "SELECT razorpay_event_id AS event_id, body_sha256 AS digest \
@@ -105,38 +93,27 @@ pub async fn identities(
         .bind::<Array<Binary>, _>(digests)
         .load(connection)
         .await
-        .map_err(StorageError::statement("read event identities"))
     })
     .await
 }
 
-#[derive(QueryableByName)]
-struct Digest {
-    #[diesel(sql_type = Binary)]
-    digest: Vec<u8>,
-}
-
-/// The digests that more than one ledger row has, among the rows received since a time. Reads them all,
-/// by the index on `created_at`.
+/// The digests that several ledger rows have, among the rows received since a time. Reads all of them, by
+/// the index on `created_at`.
 pub async fn duplicate_bodies(
     pool: &Pool,
     since: DateTime<Utc>,
 ) -> Result<Vec<Vec<u8>>, StorageError> {
-    pool.within("compare ledger rows", async |connection| {
-        let rows: Vec<Digest> = sql_query(
-            "SELECT body_sha256 AS digest FROM webhook_events WHERE created_at >= $1 \
-             GROUP BY body_sha256 HAVING count(*) > 1",
-        )
-        .bind::<Timestamptz, _>(since)
-        .load(connection)
-        .await
-        .map_err(StorageError::statement("compare ledger rows"))?;
-        Ok(rows.into_iter().map(|row| row.digest).collect())
+    pool.run("compare ledger rows", async |connection| {
+        sql::<Binary>("SELECT body_sha256 FROM webhook_events WHERE created_at >= ")
+            .bind::<Timestamptz, _>(since)
+            .sql(" GROUP BY body_sha256 HAVING count(*) > 1")
+            .load(connection)
+            .await
     })
     .await
 }
 
-/// A change of an entity's status that is told more than once.
+/// A change of an entity's status with several rows in `audit_logs`.
 #[derive(Clone, Debug, PartialEq, Eq, QueryableByName)]
 pub struct DuplicateChange {
     /// The event that made it.
@@ -148,17 +125,17 @@ pub struct DuplicateChange {
     /// The entity.
     #[diesel(sql_type = Text)]
     pub entity_id: String,
-    /// How many rows of `audit_logs` tell it.
+    /// The number of its rows in `audit_logs`.
     #[diesel(sql_type = BigInt)]
     pub rows: i64,
 }
 
-/// The changes of status by some events that are told more than once for an entity.
+/// The changes of status by some events that have several rows in `audit_logs`.
 pub async fn duplicate_changes(
     pool: &Pool,
     event_ids: &[&str],
 ) -> Result<Vec<DuplicateChange>, StorageError> {
-    pool.within("read audit rows", async |connection| {
+    pool.run("read audit rows", async |connection| {
         sql_query(
             "SELECT razorpay_event_id AS event_id, entity_type, entity_id, count(*) AS rows \
              FROM audit_logs WHERE razorpay_event_id = ANY ($1) AND action = 'status_changed' \
@@ -167,19 +144,23 @@ pub async fn duplicate_changes(
         .bind::<Array<Text>, _>(event_ids)
         .load(connection)
         .await
-        .map_err(StorageError::statement("read audit rows"))
     })
     .await
 }
 
 /// A table with one merged row for each entity.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, IntoStaticStr, PartialEq, Eq, PartialOrd, Ord)]
 #[expect(missing_docs, reason = "each is a table")]
 pub enum MergedTable {
+    #[strum(serialize = "payment_orders")]
     Orders,
+    #[strum(serialize = "payment_transactions")]
     Payments,
+    #[strum(serialize = "payment_refunds")]
     Refunds,
+    #[strum(serialize = "payment_disputes")]
     Disputes,
+    #[strum(serialize = "entity_snapshots")]
     Snapshots,
 }
 
@@ -187,46 +168,30 @@ impl MergedTable {
     /// The table's name.
     #[must_use]
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Orders => "payment_orders",
-            Self::Payments => "payment_transactions",
-            Self::Refunds => "payment_refunds",
-            Self::Disputes => "payment_disputes",
-            Self::Snapshots => "entity_snapshots",
-        }
+        self.into()
     }
 
-    /// The kind of entity; its id; the amounts that only ever grow or shrink; the text that does.
-    fn columns(self) -> [&'static str; 4] {
+    /// The kind of entity; its id; the amounts that only grow or shrink; the text that does.
+    fn columns(self) -> (&'static str, &'static str, &'static str, &'static str) {
         match self {
-            Self::Orders => [
+            Self::Orders => (
                 "''",
                 "order_id",
-                "ARRAY[amount_paid, amount_due, attempts]",
+                "amount_paid, amount_due, attempts",
                 "NULL::text",
-            ],
-            Self::Payments => [
-                "''",
-                "payment_id",
-                "ARRAY[amount_refunded]",
-                "refund_status",
-            ],
-            Self::Refunds => ["''", "refund_id", "ARRAY[]::bigint[]", "NULL::text"],
-            Self::Disputes => ["''", "dispute_id", "ARRAY[]::bigint[]", "NULL::text"],
-            Self::Snapshots => [
-                "entity_type",
-                "entity_id",
-                "ARRAY[]::bigint[]",
-                "NULL::text",
-            ],
+            ),
+            Self::Payments => ("''", "payment_id", "amount_refunded", "refund_status"),
+            Self::Refunds => ("''", "refund_id", "", "NULL::text"),
+            Self::Disputes => ("''", "dispute_id", "", "NULL::text"),
+            Self::Snapshots => ("entity_type", "entity_id", "", "NULL::text"),
         }
     }
 }
 
-/// A merged row, as far as the law of merging decides it.
+/// The columns of a merged row that the law of merging decides.
 #[derive(Clone, Debug, PartialEq, Eq, QueryableByName)]
 pub struct MergedRow {
-    /// The kind of entity where the table's key has one, else empty.
+    /// The kind of entity where the table's key has one, otherwise empty.
     #[diesel(sql_type = Text)]
     pub entity_type: String,
     /// The entity.
@@ -241,31 +206,31 @@ pub struct MergedRow {
     /// That snapshot's precedence.
     #[diesel(sql_type = BigInt)]
     pub precedence: i64,
-    /// What only ever grows (of an order: `amount_paid`, `amount_due`, which shrinks, and `attempts`; of a
-    /// payment `amount_refunded`).
+    /// Amounts that only grow or shrink: of an order `amount_paid`, `amount_due` and `attempts`, of a payment
+    /// `amount_refunded`.
     #[diesel(sql_type = Array<Nullable<BigInt>>)]
     pub grown: Vec<Option<i64>>,
-    /// Of a payment its `refund_status`.
+    /// The `refund_status` of a payment.
     #[diesel(sql_type = Nullable<Text>)]
     pub refund_status: Option<String>,
-    /// Whether it has no status, or `audit_logs` tells how it came to it.
+    /// Whether it has no status, or `audit_logs` has the change to it.
     #[diesel(sql_type = Bool)]
     pub is_audited: bool,
 }
 
-/// The rows of some entities, each a kind (empty but for [`MergedTable::Snapshots`]) and an id.
+/// The rows of some entities, each a kind (empty except for [`MergedTable::Snapshots`]) and an id.
 pub async fn merged_rows(
     pool: &Pool,
     table: MergedTable,
     entity_types: &[&str],
     entity_ids: &[&str],
 ) -> Result<Vec<MergedRow>, StorageError> {
-    let [entity_type, entity_id, grown, refund_status] = table.columns();
-    pool.within("read merged rows", async |connection| {
-        // The kind stands with the id, so that the key of snapshots is used.
+    let (entity_type, entity_id, grown, refund_status) = table.columns();
+    pool.run("read merged rows", async |connection| {
+        // The kind is joined with the id, so that the key of snapshots is used.
         sql_query(format!(
             "SELECT {entity_type} AS entity_type, {entity_id} AS entity_id, status, last_event_id, precedence, \
-               {grown} AS grown, {refund_status} AS refund_status, \
+               ARRAY[{grown}]::bigint[] AS grown, {refund_status} AS refund_status, \
                status IS NULL OR EXISTS (SELECT FROM audit_logs a \
                  WHERE a.entity_id = i.id AND a.action = 'status_changed' AND a.to_status = status) AS is_audited \
              FROM {} JOIN unnest($1, $2) AS i (kind, id) ON {entity_type} = i.kind AND {entity_id} = i.id",
@@ -275,7 +240,6 @@ pub async fn merged_rows(
         .bind::<Array<Text>, _>(entity_ids)
         .load(connection)
         .await
-        .map_err(StorageError::statement("read merged rows"))
     })
     .await
 }
@@ -301,7 +265,7 @@ pub struct HistoryRow {
     pub event_id: String,
 }
 
-/// The rows that some events have in the tables with one row for each event.
+/// The rows of some events in the tables with one row for each event.
 pub async fn history_rows(
     pool: &Pool,
     event_ids: &[&str],
@@ -312,12 +276,11 @@ pub async fn history_rows(
              WHERE razorpay_event_id = ANY ($1)"
         )
     });
-    pool.within("read history rows", async |connection| {
+    pool.run("read history rows", async |connection| {
         sql_query(each.join(" UNION ALL "))
             .bind::<Array<Text>, _>(event_ids)
             .load(connection)
             .await
-            .map_err(StorageError::statement("read history rows"))
     })
     .await
 }

@@ -39,7 +39,7 @@ impl<'a> From<&'a EventRow> for EventJson<'a> {
             account_id: row.account_id.as_deref(),
             endpoint: &row.endpoint,
             lane: &row.lane,
-            status: &row.status,
+            status: row.status.as_str(),
             processed: row.processed,
             occurred_at: row.occurred_at.map(rfc3339),
             created_at: rfc3339(row.created_at),

@@ -6,7 +6,7 @@ use anyhow::bail;
 use chrono::{DateTime, Utc};
 use clap::{ArgGroup, Args, ValueEnum};
 use harkara_settings::Settings;
-use harkara_storage::ledger::{self, ReplayCount, ReplaySelection};
+use harkara_storage::ledger::{self, EventStatus, ReplayCount, ReplaySelection};
 use serde::Serialize;
 
 use crate::arguments::moment;
@@ -88,8 +88,8 @@ pub(crate) async fn run(settings: &Settings, options: &ReplayOptions) -> anyhow:
     let selection = ReplaySelection {
         event_id: options.event_id.clone(),
         status: options.status.map(|status| match status {
-            Replayable::Failed => "failed".to_owned(),
-            Replayable::Processed => "processed".to_owned(),
+            Replayable::Failed => EventStatus::Failed,
+            Replayable::Processed => EventStatus::Processed,
         }),
         event_type: options.event_type.clone(),
         since: options.since,

@@ -1,7 +1,7 @@
 //! `harkara lag`.
 
 use harkara_core::lane::{CONSUMER_GROUP, Lane};
-use harkara_storage::ledger::{ReplaySelection, replay};
+use harkara_storage::ledger::{EventStatus, ReplaySelection, replay};
 use harkara_testkit::{TestDatabase, redis_database};
 use redis::aio::MultiplexedConnection;
 use serde_json::Value;
@@ -20,7 +20,7 @@ async fn some_backlog() -> (TestDatabase, String, MultiplexedConnection) {
     ])
     .await;
     let all = ReplaySelection {
-        status: Some("processed".to_owned()),
+        status: Some(EventStatus::Processed),
         ..ReplaySelection::default()
     };
     replay(&database.pool(), &all, "operator:test")

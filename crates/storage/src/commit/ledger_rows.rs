@@ -45,7 +45,7 @@ pub(super) async fn insert(
         })
         .text("endpoint", |(r, _)| Some(&r.claimed.endpoint))
         .text("lane", |(r, _)| Some(r.claimed.lane.as_str()))
-        .text("status", |(r, _)| Some(r.verdict.status()))
+        .text("status", |(r, _)| Some(r.verdict.status().as_str()))
         .text("signature", |(r, _)| Some(&r.claimed.signature))
         .text("error", |(r, _)| r.verdict.error())
         .text("traceparent", |(r, _)| {

@@ -66,7 +66,7 @@ pub(super) async fn pending(
     }
     let columns = Rows::of(&leased)
         .text("id", |(_, r, ..)| Some(r.claimed.event_id.as_str()))
-        .text("status", |(_, r, ..)| Some(r.verdict.status()))
+        .text("status", |(_, r, ..)| Some(r.verdict.status().as_str()))
         .text("error", |(_, r, ..)| r.verdict.error())
         .text("event_type", |(_, r, ..)| Some(&r.claimed.event_type))
         .text("account_id", |(_, r, ..)| {

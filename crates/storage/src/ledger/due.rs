@@ -1,4 +1,4 @@
-//! Pending rows whose time has come.
+//! Leases of due rows.
 
 use std::time::Duration;
 
@@ -12,10 +12,11 @@ use harkara_core::time::ReceivedAt;
 use harkara_core::trace::TraceContext;
 
 use crate::record::{ClaimedEvent, Origin};
+use crate::statement_times::Named;
 use crate::{Pool, StorageError};
 
 #[derive(QueryableByName)]
-struct Row {
+struct LeasedRow {
     #[diesel(sql_type = Text)]
     razorpay_event_id: String,
     #[diesel(sql_type = Text)]
@@ -53,30 +54,29 @@ pub struct LeaseBounds {
     pub rows_max: usize,
     /// Most bytes of bodies together; one row is leased whatever its size.
     pub bytes_max: usize,
-    /// Attempts that an event may have. A pending row that had as many lost some with their worker.
+    /// Attempts that an event may have. A pending row that had as many lost some to dying workers.
     pub attempts_max: u32,
-    /// How long the rows are held before they come due again by themselves.
+    /// How long the lease holds; then the rows are due again.
     pub lease: Duration,
 }
 
 /// Leased rows.
 #[derive(Debug)]
 pub struct Leased {
-    /// The events, those due the longest first.
+    /// The events, the longest due first.
     pub events: Vec<ClaimedEvent>,
     /// Whether more were due.
     pub left_more: bool,
 }
 
-/// Leases pending rows whose time has come, oldest first, each for one more attempt.
+/// Leases due rows, oldest first, each for one more attempt.
 ///
-/// Rows that another worker is leasing are passed over. A worker that dies with a lease leaves its
-/// rows pending: they come due again when the lease ends, with an attempt counted that nobody gave a
-/// verdict on. One of them may be what ended it, so such a row is leased alone; the rest is not
-/// counted meanwhile. Relies on the index `webhook_events_due`.
+/// Rows that another worker is leasing are skipped. The rows of a worker that dies are due again when the
+/// lease ends, with an attempt counted that has no verdict. One of them may have caused the crash, so such a
+/// row is leased alone. Relies on the index `webhook_events_due`.
 pub async fn lease_due(pool: &Pool, bounds: &LeaseBounds) -> Result<Leased, StorageError> {
     pool.within("lease due events", async |connection| {
-        let rows: Vec<Row> = sql_query(
+        let rows: Vec<LeasedRow> = sql_query(
             "WITH due AS (\
                SELECT razorpay_event_id, created_at, next_attempt_at, octet_length(body) AS bytes, \
                  (attempts > 0 AND error IS NULL) OR attempts >= $3 AS suspect \
@@ -103,8 +103,8 @@ pub async fn lease_due(pool: &Pool, bounds: &LeaseBounds) -> Result<Leased, Stor
         .bind::<BigInt, _>(i64::from(bounds.attempts_max))
         .bind::<BigInt, _>(i64::try_from(bounds.lease.as_millis()).unwrap_or(i64::MAX))
         .load(connection)
-        .await
-        .map_err(StorageError::statement("lease due events"))?;
+        .named("lease due events")
+        .await?;
         let n_due = rows.as_slice().first().map_or(0, |row| row.n_due);
         let n_due = usize::try_from(n_due).unwrap_or(usize::MAX);
         Ok(Leased {
@@ -115,8 +115,8 @@ pub async fn lease_due(pool: &Pool, bounds: &LeaseBounds) -> Result<Leased, Stor
     .await
 }
 
-/// Gives leased rows back: the attempt that their lease counted is taken off, and they come due again
-/// `after` a while. Rows that are no longer this lease's are left alone, and so are events from a stream.
+/// Releases leased rows: the attempt that the lease counted is taken back, and the rows are due again `after`
+/// a while. Rows that are no longer this lease's are left alone, and so are events from a stream.
 pub async fn release(
     pool: &Pool,
     claimed: &[ClaimedEvent],
@@ -135,7 +135,7 @@ pub async fn release(
             leased_until.push(leased_until_micros);
         }
     }
-    pool.within("release leased events", async |connection| {
+    pool.run("release leased events", async |connection| {
         sql_query(
             "WITH leased AS (\
                SELECT id, 'epoch'::timestamptz + us * interval '1 microsecond' AS at, \
@@ -156,14 +156,13 @@ pub async fn release(
         .bind::<BigInt, _>(i64::try_from(after.as_millis()).unwrap_or(i64::MAX))
         .execute(connection)
         .await
-        .map_err(StorageError::statement("release leased events"))?;
-        Ok(())
     })
     .await
+    .map(drop)
 }
 
-impl From<Row> for ClaimedEvent {
-    fn from(row: Row) -> Self {
+impl From<LeasedRow> for ClaimedEvent {
+    fn from(row: LeasedRow) -> Self {
         let body_sha256 = row
             .body_sha256
             .try_into()

@@ -5,13 +5,14 @@ use diesel::sql_types::{Array, BigInt, Bool, Bytea, Integer, Nullable, Text, Tim
 use diesel::{QueryableByName, sql_query};
 use diesel_async::RunQueryDsl;
 
+use super::EventStatus;
 use crate::{Pool, StorageError};
 
 /// Which events to list. All conditions must hold.
 #[derive(Clone, Debug, Default)]
 pub struct EventFilter {
-    /// `processed`, `pending` or `failed`.
-    pub status: Option<String>,
+    /// The status.
+    pub status: Option<EventStatus>,
     /// The event's name.
     pub event_type: Option<String>,
     /// The account.
@@ -20,7 +21,7 @@ pub struct EventFilter {
     pub endpoint: Option<String>,
     /// Received at or after this time.
     pub since: Option<DateTime<Utc>>,
-    /// Received before this time: the way to the next page.
+    /// Received before this time, which pages through a listing.
     pub before: Option<DateTime<Utc>>,
     /// Events that changed the status of this entity.
     pub entity_id: Option<String>,
@@ -41,7 +42,7 @@ pub struct EventRow {
     #[diesel(sql_type = Text)]
     pub lane: String,
     #[diesel(sql_type = Text)]
-    pub status: String,
+    pub status: EventStatus,
     #[diesel(sql_type = Bool)]
     pub processed: bool,
     #[diesel(sql_type = Nullable<Timestamptz>)]
@@ -79,13 +80,13 @@ pub struct EventDetail {
     pub body: Vec<u8>,
     /// The body's digest.
     pub body_sha256: Vec<u8>,
-    /// The signature that was verified.
+    /// The verified signature.
     pub signature: String,
 }
 
 /// A row that an event changed.
 #[derive(Clone, Debug, PartialEq, Eq, QueryableByName)]
-#[expect(missing_docs, reason = "the fields say it")]
+#[expect(missing_docs, reason = "the names say it")]
 pub struct Change {
     #[diesel(sql_type = Text)]
     pub razorpay_event_id: String,
@@ -109,32 +110,32 @@ pub async fn list(
     filter: &EventFilter,
     rows_max: u32,
 ) -> Result<Vec<EventRow>, StorageError> {
-    let mut connection = pool.get().await?;
-    sql_query(format!(
+    let query = format!(
         "SELECT {COLUMNS} FROM webhook_events e WHERE ($1::text IS NULL OR status = $1) \
            AND ($2::text IS NULL OR event_type = $2) AND ($3::text IS NULL OR account_id = $3) \
            AND ($4::text IS NULL OR endpoint = $4) AND ($5::timestamptz IS NULL OR created_at >= $5) \
            AND ($6::timestamptz IS NULL OR created_at < $6) \
            AND ($7::text IS NULL OR razorpay_event_id IN (SELECT a.razorpay_event_id FROM audit_logs a WHERE a.entity_id = $7)) \
          ORDER BY created_at DESC, razorpay_event_id LIMIT $8"
-    ))
-    .bind::<Nullable<Text>, _>(&filter.status)
-    .bind::<Nullable<Text>, _>(&filter.event_type)
-    .bind::<Nullable<Text>, _>(&filter.account_id)
-    .bind::<Nullable<Text>, _>(&filter.endpoint)
-    .bind::<Nullable<Timestamptz>, _>(filter.since)
-    .bind::<Nullable<Timestamptz>, _>(filter.before)
-    .bind::<Nullable<Text>, _>(&filter.entity_id)
-    .bind::<BigInt, _>(i64::from(rows_max))
-    .load(&mut connection)
+    );
+    pool.run("list events", async |connection| {
+        sql_query(query)
+            .bind::<Nullable<Text>, _>(filter.status.map(EventStatus::as_str))
+            .bind::<Nullable<Text>, _>(&filter.event_type)
+            .bind::<Nullable<Text>, _>(&filter.account_id)
+            .bind::<Nullable<Text>, _>(&filter.endpoint)
+            .bind::<Nullable<Timestamptz>, _>(filter.since)
+            .bind::<Nullable<Timestamptz>, _>(filter.before)
+            .bind::<Nullable<Text>, _>(&filter.entity_id)
+            .bind::<BigInt, _>(i64::from(rows_max))
+            .load(connection)
+            .await
+    })
     .await
-    .map_err(StorageError::statement("list events"))
 }
 
 #[derive(QueryableByName)]
 struct Evidence {
-    #[diesel(embed)]
-    event: EventRow,
     #[diesel(sql_type = Bytea)]
     body: Vec<u8>,
     #[diesel(sql_type = Bytea)]
@@ -145,33 +146,32 @@ struct Evidence {
 
 /// Finds events by id, with their bodies. Relies on the primary key.
 pub async fn find(pool: &Pool, event_ids: &[String]) -> Result<Vec<EventDetail>, StorageError> {
-    let mut connection = pool.get().await?;
-    let found: Vec<Evidence> = sql_query(format!(
+    let query = format!(
         "SELECT {COLUMNS}, body, body_sha256, signature FROM webhook_events \
          WHERE razorpay_event_id = ANY ($1) ORDER BY created_at"
-    ))
-    .bind::<Array<Text>, _>(event_ids)
-    .load(&mut connection)
-    .await
-    .map_err(StorageError::statement("find events"))?;
-    Ok(found
-        .into_iter()
-        .map(|e| EventDetail {
-            row: e.event,
-            body: e.body,
-            body_sha256: e.body_sha256,
-            signature: e.signature,
+    );
+    let found: Vec<(EventRow, Evidence)> = pool
+        .run("find events", async |connection| {
+            let finding = sql_query(query).bind::<Array<Text>, _>(event_ids);
+            finding.load(connection).await
         })
-        .collect())
+        .await?;
+    let details = found.into_iter().map(|(row, evidence)| EventDetail {
+        row,
+        body: evidence.body,
+        body_sha256: evidence.body_sha256,
+        signature: evidence.signature,
+    });
+    Ok(details.collect())
 }
 
 /// The rows whose status events changed, and the history rows that they added.
 ///
 /// Relies on the audit's index by event and on the primary keys of the history tables.
 pub async fn changes(pool: &Pool, event_ids: &[String]) -> Result<Vec<Change>, StorageError> {
-    let mut connection = pool.get().await?;
-    sql_query(
-        "SELECT razorpay_event_id, from_status, to_status, entity_id, CASE entity_type \
+    pool.run("list changes", async |connection| {
+        sql_query(
+            "SELECT razorpay_event_id, from_status, to_status, entity_id, CASE entity_type \
              WHEN 'payment' THEN 'payment_transactions' WHEN 'order' THEN 'payment_orders' \
              WHEN 'refund' THEN 'payment_refunds' WHEN 'dispute' THEN 'payment_disputes' \
              ELSE 'entity_snapshots' END AS table_name \
@@ -189,9 +189,10 @@ pub async fn changes(pool: &Pool, event_ids: &[String]) -> Result<Vec<Change>, S
          UNION ALL SELECT razorpay_event_id, NULL, status, notification_id, 'order_notifications' \
            FROM order_notifications WHERE razorpay_event_id = ANY ($1) \
          ORDER BY razorpay_event_id, table_name, entity_id",
-    )
-    .bind::<Array<Text>, _>(event_ids)
-    .load(&mut connection)
+        )
+        .bind::<Array<Text>, _>(event_ids)
+        .load(connection)
+        .await
+    })
     .await
-    .map_err(StorageError::statement("list changes"))
 }

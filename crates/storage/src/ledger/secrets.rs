@@ -1,4 +1,4 @@
-//! Which secrets verified what was received.
+//! Which secrets verified the received events.
 
 use chrono::{DateTime, Utc};
 use diesel::sql_types::{BigInt, Nullable, Text, Timestamptz};
@@ -27,16 +27,16 @@ pub struct SecretUse {
     pub last_used_at: DateTime<Utc>,
 }
 
-/// The secrets that verified the events received since then, by endpoint. Repeated deliveries of an event
-/// are not counted: a ledger row knows only the secret of its first.
+/// Counts the events received since a time by endpoint and secret. Duplicates are not counted: a ledger row
+/// knows only the secret of its first delivery.
 ///
-/// Reads every row received since then, along the index `webhook_events_created_at` or whole partitions,
-/// and no others. There is no index of secrets: each delivery would pay for a question asked once a rotation.
+/// Reads every row received since then, along the index `webhook_events_created_at` or whole partitions, and
+/// no others. There is no index of secrets: each delivery would pay for a query that runs once a rotation.
 pub async fn secret_uses(
     pool: &Pool,
     since: DateTime<Utc>,
 ) -> Result<Vec<SecretUse>, StorageError> {
-    let mut connection = pool.get().await?;
+    pool.run("count the uses of secrets", async |connection| {
     sql_query(
         "SELECT endpoint, secret_fingerprint, count(*) AS events, min(created_at) AS first_used_at, \
            max(created_at) AS last_used_at \
@@ -44,7 +44,8 @@ pub async fn secret_uses(
          ORDER BY endpoint, last_used_at DESC",
     )
     .bind::<Timestamptz, _>(since)
-    .load(&mut connection)
+    .load(connection)
     .await
-    .map_err(StorageError::statement("count the uses of secrets"))
+    })
+    .await
 }

@@ -6,7 +6,7 @@ use harkara_core::catalogue::{self, EVENTS};
 use harkara_core::ids::{AccountId, EventId};
 use harkara_core::time::EventTime;
 use harkara_simulator::edge_cases;
-use harkara_storage::ledger::find;
+use harkara_storage::ledger::{EventStatus, find};
 use harkara_storage::record::{EventRecord, Origin, Verdict};
 use harkara_testkit::TestDatabase;
 
@@ -30,7 +30,11 @@ async fn check_rows(db: &TestDatabase, records: &[EventRecord]) {
         let failed = matches!(record.verdict, Verdict::Fail { .. });
         assert_eq!(
             row.status,
-            if failed { "failed" } else { "processed" },
+            if failed {
+                EventStatus::Failed
+            } else {
+                EventStatus::Processed
+            },
             "{name}"
         );
         assert_eq!(row.processed, !failed, "{name}");

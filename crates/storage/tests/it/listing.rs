@@ -1,7 +1,7 @@
 //! Listing events and what they changed.
 
 use harkara_storage::Pool;
-use harkara_storage::ledger::{Change, EventFilter, changes, list};
+use harkara_storage::ledger::{Change, EventFilter, EventStatus, changes, list};
 use harkara_testkit::TestDatabase;
 
 use crate::records::{bodies, claimed, commit, deliver, event, payment};
@@ -41,7 +41,7 @@ async fn events_are_listed_newest_first_by_any_condition() {
         (all(), &["e4", "e3", "e2", "e1"]),
         (
             EventFilter {
-                status: Some("failed".to_owned()),
+                status: Some(EventStatus::Failed),
                 ..all()
             },
             &["e3"],

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use harkara_storage::Pool;
-use harkara_storage::ledger::{ReplayCount, ReplaySelection, count_replayable, lease_due, replay};
+use harkara_storage::ledger::{
+    EventStatus, ReplayCount, ReplaySelection, count_replayable, lease_due, replay,
+};
 use harkara_storage::record::EventRecord;
 use harkara_testkit::TestDatabase;
 
@@ -100,7 +102,7 @@ async fn one_event_is_replayed() {
 #[tokio::test]
 async fn dead_letters_are_replayed() {
     let selection = ReplaySelection {
-        status: Some("failed".to_owned()),
+        status: Some(EventStatus::Failed),
         ..ReplaySelection::default()
     };
     assert_eq!(replayed(selection, count(2, 0)).await, ["dead", "text"]);
@@ -120,7 +122,7 @@ async fn events_since_a_time_are_replayed() {
     let since = Some(chrono::Utc::now() - chrono::Duration::hours(1));
     let selection = ReplaySelection {
         since,
-        status: Some("processed".to_owned()),
+        status: Some(EventStatus::Processed),
         ..ReplaySelection::default()
     };
     assert_eq!(replayed(selection, count(1, 0)).await, ["done"]);
@@ -149,7 +151,7 @@ async fn a_replayed_event_goes_the_ordinary_road_and_takes_no_second_effect() {
     replay(
         &pool,
         &ReplaySelection {
-            status: Some("processed".to_owned()),
+            status: Some(EventStatus::Processed),
             ..ReplaySelection::default()
         },
         "operator:asha",

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use harkara_storage::ledger::find;
+use harkara_storage::ledger::{EventStatus, find};
 use harkara_testkit::TestDatabase;
 
 use crate::records::{bodies, claimed, commit, event, payment, to_retry};
@@ -32,8 +32,8 @@ async fn a_dead_letter_is_kept_with_its_reason_and_its_neighbours_are_processed(
 
     let dead = &find(&db.pool(), &["wrong".to_owned()]).await.unwrap()[0].row;
     assert_eq!(
-        (dead.status.as_str(), dead.processed, dead.processed_at),
-        ("failed", false, None)
+        (dead.status, dead.processed, dead.processed_at),
+        (EventStatus::Failed, false, None)
     );
     assert_eq!(
         (dead.event_type.as_str(), dead.account_id.as_deref()),
@@ -45,8 +45,8 @@ async fn a_dead_letter_is_kept_with_its_reason_and_its_neighbours_are_processed(
     );
     let text = &find(&db.pool(), &["text".to_owned()]).await.unwrap()[0].row;
     assert_eq!(
-        (text.event_type.as_str(), text.status.as_str()),
-        ("unknown", "failed")
+        (text.event_type.as_str(), text.status),
+        ("unknown", EventStatus::Failed)
     );
 
     let projected: Vec<String> = db
@@ -73,8 +73,8 @@ async fn an_event_to_retry_is_pending_with_its_time_and_takes_no_effect_yet() {
 
     let row = &find(&db.pool(), &["unlucky".to_owned()]).await.unwrap()[0].row;
     assert_eq!(
-        (row.status.as_str(), row.processed, row.attempts),
-        ("pending", false, 1)
+        (row.status, row.processed, row.attempts),
+        (EventStatus::Pending, false, 1)
     );
     assert_eq!(row.error.as_deref(), Some("out of luck"));
     let wait = (row.next_attempt_at.unwrap() - chrono::Utc::now()).num_seconds();

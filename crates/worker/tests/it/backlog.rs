@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use harkara_core::lane::Lane;
-use harkara_storage::ledger::{ReplaySelection, replay};
+use harkara_storage::ledger::{EventStatus, ReplaySelection, replay};
 use harkara_testkit::{ask_admin, wait_until};
 use serde_json::Value;
 
@@ -88,7 +88,7 @@ async fn rows_that_are_due_are_in_the_backlog_and_without_postgresql_it_is_not_k
     pipeline.until_drained().await;
     worker.stop().await;
     let all = ReplaySelection {
-        status: Some("processed".to_owned()),
+        status: Some(EventStatus::Processed),
         ..ReplaySelection::default()
     };
     let replayed = replay(&pipeline.database.pool(), &all, "operator:test").await;

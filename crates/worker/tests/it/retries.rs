@@ -1,6 +1,6 @@
 //! What fails unexpectedly is tried again from the ledger, up to a bound, and can be replayed.
 
-use harkara_storage::ledger::{ReplaySelection, replay};
+use harkara_storage::ledger::{EventStatus, ReplaySelection, replay};
 
 use crate::pipeline::Pipeline;
 
@@ -66,7 +66,7 @@ async fn attempts_are_bounded_and_a_dead_letter_can_be_replayed() {
         .execute("ALTER TABLE payment_transactions DROP CONSTRAINT moody")
         .await;
     let failed = ReplaySelection {
-        status: Some("failed".to_owned()),
+        status: Some(EventStatus::Failed),
         ..ReplaySelection::default()
     };
     assert_eq!(

@@ -1,7 +1,7 @@
 //! What a dead worker left is taken over; what a live one holds is not.
 
 use harkara_core::lane::{CONSUMER_GROUP, Lane};
-use harkara_storage::ledger::{ReplaySelection, replay};
+use harkara_storage::ledger::{EventStatus, ReplaySelection, replay};
 use harkara_testkit::wait_until;
 use redis::cmd;
 
@@ -279,7 +279,7 @@ async fn a_worker_killed_with_leased_rows_makes_no_dead_letters_of_them() {
     pipeline.until_events("processed", 5).await;
     worker.stop().await;
     let all = ReplaySelection {
-        status: Some("processed".to_owned()),
+        status: Some(EventStatus::Processed),
         ..ReplaySelection::default()
     };
     let replayed = replay(&pipeline.database.pool(), &all, "operator:test").await;

@@ -1,7 +1,7 @@
 //! While a store is away nothing is lost, nothing is blamed, and work resumes by itself.
 
 use harkara_core::lane::Lane;
-use harkara_storage::ledger::{ReplaySelection, replay};
+use harkara_storage::ledger::{EventStatus, ReplaySelection, replay};
 use harkara_testkit::{RedisServer, wait_until};
 use redis::cmd;
 
@@ -150,7 +150,7 @@ async fn a_replay_that_cannot_be_committed_for_long_costs_no_attempt() {
         .execute("BEGIN; LOCK TABLE payment_transactions IN ACCESS EXCLUSIVE MODE")
         .await;
     let all = ReplaySelection {
-        status: Some("processed".to_owned()),
+        status: Some(EventStatus::Processed),
         ..ReplaySelection::default()
     };
     assert_eq!(
@@ -206,7 +206,7 @@ async fn rows_that_are_due_do_not_wait_for_a_redis_that_acknowledges_nothing() {
     pipeline.release_commits().await;
     pipeline.until_events("processed", 2).await;
     let all = ReplaySelection {
-        status: Some("processed".to_owned()),
+        status: Some(EventStatus::Processed),
         ..ReplaySelection::default()
     };
     for _ in 0..3 {

@@ -3,7 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use clap::{Args, ValueEnum};
 use harkara_settings::Settings;
-use harkara_storage::ledger::{self, EventFilter, EventRow};
+use harkara_storage::ledger::{self, EventFilter, EventRow, EventStatus};
 
 use crate::arguments::moment;
 use crate::commands::event_json::EventJson;
@@ -67,12 +67,12 @@ enum Status {
     Failed,
 }
 
-impl Status {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Processed => "processed",
-            Self::Pending => "pending",
-            Self::Failed => "failed",
+impl From<Status> for EventStatus {
+    fn from(status: Status) -> Self {
+        match status {
+            Status::Processed => Self::Processed,
+            Status::Pending => Self::Pending,
+            Status::Failed => Self::Failed,
         }
     }
 }
@@ -81,7 +81,7 @@ impl Status {
 pub(super) async fn run(settings: &Settings, options: &ListOptions) -> anyhow::Result<Ending> {
     let pool = database::open(&settings.postgres).await?;
     let filter = EventFilter {
-        status: options.status.map(|status| status.as_str().to_owned()),
+        status: options.status.map(EventStatus::from),
         event_type: options.event_type.clone(),
         account_id: options.account.clone(),
         endpoint: options.endpoint.clone(),
@@ -122,7 +122,7 @@ fn write_table(rows: &[EventRow], next: Option<DateTime<Utc>>) -> anyhow::Result
             rfc3339_seconds(row.created_at),
             shortened(&row.event_type, NAME_CHARACTERS),
             row.lane.clone(),
-            row.status.clone(),
+            row.status.to_string(),
             again(row),
             row.razorpay_event_id.clone(),
         ]);

@@ -103,7 +103,7 @@ fn write_lines(
     };
     field("event id", Some(row.razorpay_event_id.clone()))?;
     field("event", Some(row.event_type.clone()))?;
-    field("status", Some(row.status.clone()))?;
+    field("status", Some(row.status.to_string()))?;
     field("error", row.error.clone())?;
     field("account", row.account_id.clone())?;
     field("endpoint", Some(row.endpoint.clone()))?;

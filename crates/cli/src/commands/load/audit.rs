@@ -138,7 +138,7 @@ async fn compare(
         let processed = findings.compare_ledger(chunk, &stored);
         let settled: HashSet<&str> = stored
             .iter()
-            .filter(|row| row.status != "pending")
+            .filter(|row| row.status != ledger::EventStatus::Pending)
             .map(|row| row.event_id.as_str())
             .collect();
         may_change |= chunk

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use harkara_core::projection::Projection;
-use harkara_storage::ledger::Change;
+use harkara_storage::ledger::{Change, EventStatus};
 use harkara_storage::verification::{
     DuplicateChange, HISTORY_TABLES, HistoryRow, Identity, MergedRow, MergedTable, StoredEvent,
 };
@@ -76,10 +76,10 @@ impl Findings {
                     self.tell(format!(
                         "{id} is in the ledger with other bytes or another digest"
                     ));
-                } else if row.status == "processed" {
+                } else if row.status == EventStatus::Processed {
                     is_processed = true;
                 }
-                if row.status != "processed" {
+                if row.status != EventStatus::Processed {
                     self.audit.unprocessed += 1;
                     self.tell(format!("{id} is {} and not processed", row.status));
                 }

@@ -1,4 +1,4 @@
-use harkara_storage::ledger::Change;
+use harkara_storage::ledger::{Change, EventStatus};
 use harkara_storage::verification::{
     DuplicateChange, Identity, MergedRow, MergedTable, StoredEvent,
 };
@@ -34,7 +34,7 @@ fn bad(id: &'static str, digest: u8) -> Sent<'static> {
 fn stored(id: &str, digest: u8) -> StoredEvent {
     StoredEvent {
         event_id: id.to_owned(),
-        status: "processed".to_owned(),
+        status: EventStatus::Processed,
         durability: Some("fsynced".to_owned()),
         digest: [digest; 32].to_vec(),
         digest_is_right: true,
@@ -113,9 +113,9 @@ fn a_second_row_is_doubled() {
 
 #[test]
 fn a_row_that_waits_or_failed_is_unprocessed() {
-    for status in ["pending", "failed"] {
+    for status in [EventStatus::Pending, EventStatus::Failed] {
         let row = StoredEvent {
-            status: status.to_owned(),
+            status,
             ..stored("a", 1)
         };
         let (audit, processed) = ledger(&[sent("a", 1)], &[row]);
