@@ -1,4 +1,4 @@
-//! Endpoints and their secrets.
+//! Section `endpoints`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -7,11 +7,12 @@ use harkara_core::endpoint::EndpointName;
 use harkara_core::secret::Secret;
 use harkara_core::signature::EndpointSecrets;
 
-use super::fault::Origin;
-use super::layers;
-use super::networks::Networks;
-use super::reader::{Reader, Taken};
-use super::secrets_file;
+use crate::catalogue::{Kind, Setting, setting};
+use crate::layers;
+use crate::networks::Networks;
+use crate::problem::Origin;
+use crate::reader::{RawValue, Reader};
+use crate::secrets_file;
 
 const SECTION: &str = "endpoints";
 const SECRETS: &str = "secrets";
@@ -23,60 +24,70 @@ const ALLOW: &str = "allow";
 pub struct EndpointSettings {
     /// Its live secrets, newest first, at least one.
     pub secrets: Vec<Secret>,
-    /// The file that they were read from, where they were: it may be read again.
+    /// The file that they were read from, if any, to reload them.
     pub secrets_file: Option<PathBuf>,
-    /// Secrets that verify nothing, and with which a refused signature is compared.
+    /// Secrets that never verify a delivery; a refused signature is compared with them.
     pub diagnose_with: Vec<Secret>,
-    /// Who may use it; anybody, where there is none.
+    /// Who may use it; `None` allows everybody.
     pub allow: Option<Networks>,
 }
 
-/// Takes every endpoint; each has at least one secret and none is empty, or there is a fault.
-pub(super) fn read(reader: &mut Reader) -> BTreeMap<EndpointName, EndpointSettings> {
+#[rustfmt::skip]
+pub(crate) const SETTINGS: &[Setting] = &[
+    setting("endpoints.<name>.secrets", "", Kind::Secrets,
+        "The webhook secrets of the endpoint `/webhooks/razorpay/<name>`, newest first; the endpoint `default` is also `/webhooks/razorpay`. A name is 1 to 64 of a-z, 0-9, - and _. Keep the previous secret for at least 24 hours after a rotation: retries of older events still carry its signature. Secrets in a file are reloaded without a restart."),
+    setting("endpoints.<name>.allow", "", Kind::Senders,
+        "The only client addresses that may use the endpoint; others are answered 403. `razorpay` stands for the webhook addresses that Razorpay had published by April 2026 (security/whitelists.md of its documentation). Without it, everybody may. Behind a load balancer, see `ingress.trusted_proxies`."),
+    setting("endpoints.<name>.diagnose_with", "", Kind::Secrets,
+        "Secrets that never verify a delivery, such as that of Razorpay's API. A refused signature is compared with them, so that the log can say that the wrong secret was used. Best kept in a file."),
+];
+
+/// Reads every endpoint. An endpoint without secrets, or with an empty one, is a problem.
+pub(crate) fn read(reader: &mut Reader) -> BTreeMap<EndpointName, EndpointSettings> {
     let mut endpoints = BTreeMap::<EndpointName, EndpointSettings>::new();
-    let mut faulty = BTreeSet::new();
-    for (rest, taken) in reader.family(SECTION) {
+    let mut bad = BTreeSet::new();
+    for (rest, value) in reader.family(SECTION) {
         let key = format!("{SECTION}.{rest}");
         let (name, field) = rest.rsplit_once('.').unwrap_or((&rest, ""));
         let name = match EndpointName::parse(name) {
             Ok(name) => name,
             Err(error) => {
-                reader.fault(&key, taken.origin, error.to_string());
+                reader.problem(&key, value.origin, error.to_string());
                 continue;
             }
         };
         let endpoint = endpoints.entry(name.clone()).or_default();
-        if let Err(problem) = endpoint.set(&name, field, &taken) {
-            reader.fault(&key, taken.origin, problem);
-            faulty.insert(name);
+        if let Err(problem) = endpoint.set(&name, field, &value) {
+            reader.problem(&key, value.origin, problem);
+            bad.insert(name);
         }
     }
     for (name, endpoint) in &endpoints {
-        if endpoint.secrets.is_empty() && !faulty.contains(name) {
+        if endpoint.secrets.is_empty() && !bad.contains(name) {
             let key = format!("{SECTION}.{name}");
-            reader.fault(&key, Origin::Default, without_secrets(name));
+            reader.problem(&key, Origin::Default, without_secrets(name));
         }
     }
     endpoints
 }
 
 impl EndpointSettings {
-    fn set(&mut self, name: &EndpointName, field: &str, taken: &Taken) -> Result<(), String> {
+    fn set(&mut self, name: &EndpointName, field: &str, value: &RawValue) -> Result<(), String> {
         match field {
             SECRETS => {
-                self.secrets = secrets(taken)?;
-                self.secrets_file = match &taken.origin {
+                self.secrets = secrets(value)?;
+                self.secrets_file = match &value.origin {
                     Origin::SecretFile(path, _) => Some(path.clone()),
                     _ => None,
                 };
                 Ok(())
             }
             DIAGNOSE_WITH => {
-                self.diagnose_with = secrets(taken)?;
+                self.diagnose_with = secrets(value)?;
                 Ok(())
             }
             ALLOW => {
-                self.allow = Some(senders(&taken.items.join(","))?);
+                self.allow = Some(senders(&value.text())?);
                 Ok(())
             }
             "" => Err(without_secrets(name)),
@@ -91,8 +102,8 @@ impl EndpointSettings {
     }
 }
 
-fn secrets(taken: &Taken) -> Result<Vec<Secret>, String> {
-    let secrets = secrets_file::of_items(taken.items.iter().map(String::as_str));
+fn secrets(value: &RawValue) -> Result<Vec<Secret>, String> {
+    let secrets = secrets_file::of_items(value.items.iter().map(String::as_str));
     match EndpointSecrets::new(&secrets) {
         Ok(_) => Ok(secrets),
         Err(error) => Err(error.to_string()),
@@ -102,7 +113,7 @@ fn secrets(taken: &Taken) -> Result<Vec<Secret>, String> {
 fn senders(text: &str) -> Result<Networks, String> {
     let networks = Networks::parse_senders(text)?;
     if networks.is_empty() {
-        return Err("is empty, and would let nobody in; leave it out to let anybody in".to_owned());
+        return Err("is empty and would allow nobody; leave it out to allow everybody".to_owned());
     }
     Ok(networks)
 }

@@ -1,6 +1,6 @@
-//! The name of this process among its like.
+//! The name of this process.
 
-/// The host's name, which in Kubernetes is the pod's, and the process id.
+/// `<host name>-<process id>`. In Kubernetes the host name is the pod's.
 #[must_use]
 pub fn name() -> String {
     let system = rustix::system::uname();

@@ -1,12 +1,12 @@
-//! Sets of addresses, given as networks in CIDR notation.
+//! Sets of addresses in CIDR notation.
 
 use std::net::IpAddr;
 
 use ipnet::{IpNet, Ipv4Net};
 
-/// The addresses from which Razorpay says that it sends webhooks: the list "Webhook IPs" in
-/// `security/whitelists.md` of its documentation (razorpay/markdown-docs, April 2026). Its list of
-/// UAT addresses is another one and not in here.
+/// The addresses from which Razorpay sends webhooks: the list "Webhook IPs" in
+/// `security/whitelists.md` of its documentation (razorpay/markdown-docs, April 2026). Its
+/// separate list of UAT addresses is not included.
 pub const RAZORPAY_NETWORKS: [&str; 11] = [
     "52.66.75.174",
     "52.66.76.63",
@@ -21,7 +21,7 @@ pub const RAZORPAY_NETWORKS: [&str; 11] = [
     "18.99.161.0/26",
 ];
 
-/// The word that stands for [`RAZORPAY_NETWORKS`].
+/// Stands for [`RAZORPAY_NETWORKS`].
 const RAZORPAY: &str = "razorpay";
 
 /// The bits of an IPv6 address before the IPv4 address mapped into it (RFC 4291, 2.5.5.2).
@@ -46,12 +46,12 @@ impl Networks {
     }
 
     /// Networks and single addresses, separated by commas.
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
         Self::parse_with(text, |item| Ok(vec![network(item)?]))
     }
 
     /// The same, and `razorpay` for the addresses that Razorpay published.
-    pub(super) fn parse_senders(text: &str) -> Result<Self, String> {
+    pub(crate) fn parse_senders(text: &str) -> Result<Self, String> {
         Self::parse_with(text, |item| {
             if item == RAZORPAY {
                 RAZORPAY_NETWORKS.into_iter().map(network).collect()

@@ -1,34 +1,33 @@
-//! What a PostgreSQL URL says about TLS, in the words of PostgreSQL's own clients.
+//! The TLS parameters of a PostgreSQL URL, as libpq names them.
 
 use std::path::PathBuf;
 
 use harkara_core::secret::Secret;
 use percent_encoding::percent_decode_str;
 
-/// A URL taken apart: what it says of TLS, and the rest.
+/// A URL split into its TLS parameters and the rest.
 #[derive(Clone, Debug)]
-pub(super) struct PostgresUrl {
-    pub(super) without_tls: Secret,
-    pub(super) mode: Mode,
+pub(crate) struct PostgresUrl {
+    pub(crate) without_tls: Secret,
+    pub(crate) mode: Mode,
     /// `sslrootcert`.
-    pub(super) ca_file: Option<PathBuf>,
+    pub(crate) ca_file: Option<PathBuf>,
     /// `sslcert`.
-    pub(super) certificate_file: Option<PathBuf>,
+    pub(crate) certificate_file: Option<PathBuf>,
     /// `sslkey`.
-    pub(super) key_file: Option<PathBuf>,
+    pub(crate) key_file: Option<PathBuf>,
 }
 
-/// What `sslmode` asks for.
+/// The TLS mode that `sslmode` asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Mode {
+pub(crate) enum Mode {
     /// `disable`: never TLS.
     Plain,
-    /// `prefer`, or none. PostgreSQL's own clients would take TLS where the server offers it and verify
-    /// nothing, which whoever can redirect a connection can undo. Here it is TLS where an authority to
-    /// verify against is given, and otherwise plain.
+    /// `prefer`, or none. libpq would use TLS if the server offers it and verify nothing, which an attacker
+    /// on the path can undo. Here it is TLS if an authority is given, and plain otherwise.
     Undecided,
-    /// `require`, `verify-ca`, `verify-full`: TLS, with authority and host name verified. PostgreSQL's own
-    /// clients verify less under the first two.
+    /// `require`, `verify-ca`, `verify-full`: TLS with authority and host name verified. libpq verifies less
+    /// under the first two.
     Verified,
 }
 
@@ -36,8 +35,8 @@ pub(super) enum Mode {
 const PUBLIC_AUTHORITIES: &str = "system";
 
 impl PostgresUrl {
-    /// Takes apart a URL that has its scheme. The error does not quote it.
-    pub(super) fn parse(url: &str) -> Result<Self, String> {
+    /// Splits a URL. The error does not quote it.
+    pub(crate) fn parse(url: &str) -> Result<Self, String> {
         let (base, query) = url.split_once('?').unwrap_or((url, ""));
         let mut parsed = Self {
             without_tls: Secret::new(""),
@@ -93,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_said_of_tls_is_taken_out_of_the_url() {
+    fn tls_parameters_are_removed_from_the_url() {
         let parsed = PostgresUrl::parse(
             "postgres://u:p@h/d?application_name=x&sslmode=verify-full&sslrootcert=/a%20b/ca.pem&connect_timeout=3",
         )
@@ -107,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn modes_are_those_of_postgresql() {
+    fn modes_are_those_of_libpq() {
         for (query, mode) in [
             ("", Mode::Undecided),
             ("?sslmode=disable", Mode::Plain),

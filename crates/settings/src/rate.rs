@@ -1,21 +1,21 @@
-//! Bounds of requests in time.
+//! Rate limits.
 
 use std::num::NonZeroU32;
 
-use super::reader::Reader;
+use crate::reader::Reader;
 
-/// A steady rate, and how much may come at once after a quiet time.
+/// A rate limit, per second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RateLimit {
-    /// Requests a second in the long run.
+    /// Sustained requests per second.
     pub per_s: NonZeroU32,
-    /// Requests at once.
+    /// Requests in a burst.
     pub burst: NonZeroU32,
 }
 
 impl RateLimit {
-    /// `None` where the rate is 0; a burst of 0 is one second's worth.
-    pub(super) fn read(
+    /// `None` if the rate is 0; a burst of 0 is one second's worth.
+    pub(crate) fn read(
         r: &mut Reader,
         per_s: &'static str,
         burst: &'static str,

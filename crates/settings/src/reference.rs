@@ -1,37 +1,37 @@
-//! The reference of all settings, generated from the catalogue.
+//! The generated references of all settings.
 
 use std::fmt::Write;
 
-use super::catalogue::{Kind, LANE_NAMES, SETTINGS, Setting};
-use super::layers::variable_of;
+use crate::catalogue::{Kind, LANE_NAMES, Setting, settings};
+use crate::layers::variable_of;
 
 /// Longest line of a comment in the generated TOML file.
 const COMMENT_WIDTH: usize = 96;
+
+const INFALLIBLE: &str = "a String accepts any text";
 
 /// The text of `docs/configuration.md`.
 #[must_use]
 pub fn reference_markdown() -> String {
     let mut out = String::from(MARKDOWN_HEAD);
     let mut section = "";
-    for setting in SETTINGS {
+    for setting in settings() {
         if setting.section() != section {
             section = setting.section();
-            write!(out, "\n## {section}\n\n{TABLE_HEAD}").expect("a String takes all text");
+            write!(out, "\n## {section}\n\n{TABLE_HEAD}").expect(INFALLIBLE);
         }
-        let default = if setting.default.is_empty() {
-            "–".to_owned()
-        } else {
-            format!("`{}`", setting.default)
+        let Setting { key, meaning, .. } = setting;
+        let variable = variable_of(key);
+        let expected = setting.kind.expected().replace('|', "\\|");
+        let default = match setting.default {
+            "" => "–".to_owned(),
+            default => format!("`{default}`"),
         };
         writeln!(
             out,
-            "| `{}` | `{}` | {default} | {} | {} |",
-            setting.key,
-            variable_of(setting.key),
-            setting.kind.expected().replace('|', "\\|"),
-            setting.meaning,
+            "| `{key}` | `{variable}` | {default} | {expected} | {meaning} |"
         )
-        .expect("a String takes all text");
+        .expect(INFALLIBLE);
     }
     out
 }
@@ -41,25 +41,18 @@ pub fn reference_markdown() -> String {
 pub fn reference_toml() -> String {
     let mut out = String::from(TOML_HEAD);
     let mut section = "";
-    for setting in SETTINGS {
+    for setting in settings() {
         if setting.section() != section {
             section = setting.section();
-            let header = if setting.is_family() {
-                format!("# [{section}]")
-            } else {
-                format!("[{section}]")
-            };
-            write!(out, "\n{}\n", setting.header(&header)).expect("a String takes all text");
+            write!(out, "\n{}\n", setting.header()).expect(INFALLIBLE);
         }
-        let about = format!(
-            "{} {}.",
-            setting.meaning,
-            capitalised(&setting.kind.expected())
-        );
+        let expected = setting.kind.expected();
+        let (first, rest) = expected.split_at(1);
+        let about = format!("{} {}{rest}.", setting.meaning, first.to_uppercase());
         for line in wrapped(&about) {
-            writeln!(out, "# {line}").expect("a String takes all text");
+            writeln!(out, "# {line}").expect(INFALLIBLE);
         }
-        writeln!(out, "# {}", setting.toml_line()).expect("a String takes all text");
+        write!(out, "# {}\n", setting.toml_line()).expect(INFALLIBLE);
     }
     out
 }
@@ -73,60 +66,50 @@ impl Setting {
         self.key.contains("<name>")
     }
 
-    fn header(&self, header: &str) -> String {
+    fn header(&self) -> String {
+        let section = self.section();
         match self.kind {
-            Kind::Secrets => "# [endpoints.default]".to_owned(),
-            _ => header.to_owned(),
+            Kind::Secrets => format!("# [{section}.default]"),
+            _ if self.is_family() => format!("# [{section}]"),
+            _ => format!("[{section}]"),
         }
     }
 
     fn toml_line(&self) -> String {
-        let name = self.key.split_once('.').expect("every key has a section").1;
+        let name = self
+            .key
+            .rsplit_once('.')
+            .expect("every key has a section")
+            .1;
+        let default = self.default;
         match self.kind {
-            Kind::Secrets if self.key.ends_with(".diagnose_with") => {
+            Kind::Secrets if name == "diagnose_with" => {
                 "diagnose_with = [\"the API's secret\"]".to_owned()
             }
-            Kind::Secrets => "secrets = [\"the newest secret\", \"the one before it\"]".to_owned(),
+            Kind::Secrets => "secrets = [\"the newest secret\", \"the previous one\"]".to_owned(),
             Kind::Senders => "allow = [\"razorpay\"]".to_owned(),
             Kind::Networks | Kind::Servers => format!("{name} = []"),
             Kind::Choice(words) if self.is_family() && words == LANE_NAMES => {
                 "\"payment.dispute\" = \"critical\"".to_owned()
             }
             Kind::Choice(_) if self.is_family() => "critical = \"replicated\"".to_owned(),
-            Kind::Whole { .. } => format!("{name} = {}", self.default),
-            Kind::Weights => format!("{name} = [{}]", self.default.replace(',', ", ")),
-            Kind::Url(_)
-            | Kind::Address
-            | Kind::Text
-            | Kind::PemFile
-            | Kind::Password
-            | Kind::Choice(_)
-            | Kind::LogFilter => {
-                format!("{name} = \"{}\"", self.default)
-            }
+            Kind::Whole { .. } => format!("{name} = {default}"),
+            Kind::Weights => format!("{name} = [{}]", default.replace(',', ", ")),
+            _ => format!("{name} = \"{default}\""),
         }
     }
-}
-
-fn capitalised(text: &str) -> String {
-    let mut chars = text.chars();
-    chars
-        .next()
-        .map(|first| first.to_uppercase().chain(chars).collect())
-        .unwrap_or_default()
 }
 
 fn wrapped(text: &str) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split_whitespace() {
         let line = lines.last_mut().expect("there is always a line");
-        if !line.is_empty() && line.len() + 1 + word.len() > COMMENT_WIDTH {
+        if line.is_empty() {
+            line.push_str(word);
+        } else if line.len() + 1 + word.len() > COMMENT_WIDTH {
             lines.push(word.to_owned());
         } else {
-            if !line.is_empty() {
-                line.push(' ');
-            }
-            line.push_str(word);
+            write!(line, " {word}").expect(INFALLIBLE);
         }
     }
     lines
@@ -135,23 +118,23 @@ fn wrapped(text: &str) -> Vec<String> {
 const MARKDOWN_HEAD: &str = "\
 # Settings
 
-<!-- Generated from the catalogue in crates/settings/src/catalogue.rs; a test compares. -->
+<!-- Generated from the tables in crates/settings/src; a test compares. -->
 
-All processes read the same settings, in three layers of which the later wins:
+All processes read the same settings, in three layers; a later layer takes precedence:
 
 1. the defaults below;
 2. a TOML file, named by `--config FILE` or by `HARKARA_CONFIG`
    ([`deploy/harkara.toml`](../deploy/harkara.toml) is a template);
 3. the environment: `HARKARA__SECTION__KEY`.
 
-An unknown key or a bad value stops the start, and the process says everything that is wrong at
-once. Values of URLs and secrets are never shown.
+An unknown key or a bad value stops the start, and the process reports every problem. Values of URLs and
+secrets are never shown.
 
 Every URL and every list of secrets can be kept in a file of its own: add `_file` to the key
-(`_FILE` to the variable) and give the file's path. Line breaks at the end of the file are dropped;
-a file of secrets holds one a line, or several separated by commas.
+(`_FILE` to the variable) and give the file's path. Line breaks at the end of the file are ignored;
+a file of secrets has one per line, or several separated by commas.
 
-Standard variables that are honoured: `RUST_LOG` (goes before `log.level`).
+The standard variable `RUST_LOG` takes precedence over `log.level`.
 ";
 
 const TABLE_HEAD: &str = "\
@@ -160,8 +143,7 @@ const TABLE_HEAD: &str = "\
 ";
 
 const TOML_HEAD: &str = "\
-# Settings of Harkara, with their defaults. The environment (HARKARA__SECTION__KEY) goes before
-# this file. Generated from the catalogue in crates/settings/src/catalogue.rs; a test
-# compares. Every URL and list of secrets can also be kept in a file of its own: add _file to the
-# key and give the file's path.
+# Settings of Harkara, with their defaults. The environment (HARKARA__SECTION__KEY) takes precedence
+# over this file. Generated from the tables in crates/settings/src; a test compares. Every URL and list
+# of secrets can also be kept in a file of its own: add _file to the key and give the file's path.
 ";

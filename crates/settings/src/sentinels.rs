@@ -1,25 +1,25 @@
-//! Where Redis Sentinel is.
+//! Redis Sentinel.
 
 use std::fmt;
 
 use harkara_core::secret::Secret;
 
-use super::reader::Reader;
+use crate::reader::Reader;
 
 /// The sentinels that know where the primary is.
 #[derive(Clone, Debug)]
 pub struct SentinelSettings {
-    /// Their hosts and ports, at least one.
+    /// Hosts and ports, at least one.
     pub addresses: Vec<(String, u16)>,
-    /// The name by which they know it, never empty.
+    /// The name under which they know the primary, never empty.
     pub primary: String,
-    /// What they ask for themselves.
+    /// The password of the sentinels themselves.
     pub password: Option<Secret>,
 }
 
 impl SentinelSettings {
-    /// `None` where there are no sentinels.
-    pub(super) fn read(r: &mut Reader) -> Option<Self> {
+    /// `None` without sentinels.
+    pub(crate) fn read(r: &mut Reader) -> Option<Self> {
         let addresses = r.value("redis.sentinels", addresses);
         let primary = r.value("redis.sentinel_primary", |text| {
             Some(text.to_owned()).filter(|text| !text.is_empty())
@@ -35,7 +35,7 @@ impl SentinelSettings {
     }
 }
 
-/// The primary as a message names it.
+/// Names the primary in messages.
 impl fmt::Display for SentinelSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "the primary {} of the sentinels ", self.primary)?;

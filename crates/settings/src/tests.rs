@@ -1,4 +1,4 @@
-mod door;
+mod admission;
 mod tls;
 
 use std::collections::BTreeMap;
@@ -10,14 +10,13 @@ use harkara_core::lane::Lane;
 use harkara_core::secret::Secret;
 
 use super::catalogue::Kind;
-use super::fault::{Fault, Origin};
 use super::reader::Reader;
 use super::{
-    LogFormat, Settings, SettingsFaults, UnusableSecretsFile, layers, read_secrets_file,
-    reference_toml,
+    LogFormat, Origin, SecretsFileError, Settings, SettingsError, SettingsProblem, layers,
+    read_secrets_file, reference_toml,
 };
 
-fn from(pairs: &[(&str, &str)]) -> Result<Settings, SettingsFaults> {
+fn from(pairs: &[(&str, &str)]) -> Result<Settings, SettingsError> {
     Settings::from_map(
         pairs
             .iter()
@@ -26,10 +25,10 @@ fn from(pairs: &[(&str, &str)]) -> Result<Settings, SettingsFaults> {
     )
 }
 
-fn faults_of(pairs: &[(&str, &str)]) -> Vec<Fault> {
+fn problems_of(pairs: &[(&str, &str)]) -> Vec<SettingsProblem> {
     from(pairs)
-        .expect_err("these settings are faulty")
-        .faults()
+        .expect_err("these settings are invalid")
+        .problems()
         .to_vec()
 }
 
@@ -54,15 +53,15 @@ impl Drop for TextFile {
     }
 }
 
-fn from_toml(name: &str, text: &str) -> Result<Settings, SettingsFaults> {
+fn from_toml(name: &str, text: &str) -> Result<Settings, SettingsError> {
     let file = TextFile::new(name, text);
-    let mut faults = Vec::new();
-    let given = layers::from_file(&file.0, &mut faults);
-    Settings::parse(Reader::new(given, faults))
+    let mut problems = Vec::new();
+    let given = layers::from_file(&file.0, &mut problems);
+    Settings::parse(Reader::new(given, problems))
 }
 
 #[test]
-fn defaults_are_complete_and_sound() {
+fn defaults_are_complete_and_valid() {
     let settings = from(&[]).unwrap();
     assert_eq!(settings.redis.url.expose(), "redis://127.0.0.1:16379");
     assert_eq!(settings.ingress.bind.port(), 8080);
@@ -82,10 +81,7 @@ fn defaults_are_complete_and_sound() {
 
 #[test]
 fn every_setting_of_the_catalogue_is_read() {
-    for setting in super::catalogue::SETTINGS
-        .iter()
-        .filter(|s| !s.key.contains('<'))
-    {
+    for setting in super::catalogue::settings().filter(|s| !s.key.contains('<')) {
         let value = match setting.kind {
             Kind::Networks => "10.0.0.0/8",
             Kind::Servers => "a.internal:26379, [::1]:26380",
@@ -94,7 +90,7 @@ fn every_setting_of_the_catalogue_is_read() {
             _ if setting.default.is_empty() => "x",
             _ => setting.default,
         };
-        from(&[(setting.key, value)]).unwrap_or_else(|faults| panic!("{faults}"));
+        from(&[(setting.key, value)]).unwrap_or_else(|problems| panic!("{problems}"));
     }
 }
 
@@ -109,14 +105,14 @@ fn sentinels_are_hosts_with_ports_and_there_may_be_none() {
     assert_eq!(sentinels.primary, "mymaster");
     assert!(sentinels.password.is_none());
     for wrong in ["a.internal", "a:0", "::1:26379", "redis://a:1", ":1"] {
-        let faults = faults_of(&[("redis.sentinels", wrong)]);
-        assert_eq!(faults[0].key, "redis.sentinels", "{wrong}");
+        let problems = problems_of(&[("redis.sentinels", wrong)]);
+        assert_eq!(problems[0].key, "redis.sentinels", "{wrong}");
     }
 }
 
 #[test]
-fn all_faults_are_told_at_once() {
-    let faults = faults_of(&[
+fn all_problems_are_reported_together() {
+    let problems = problems_of(&[
         ("ingress.bind", "somewhere"),
         ("ingress.body_bytes_max", "1 MiB"),
         ("redis.partition", "70000"),
@@ -125,7 +121,10 @@ fn all_faults_are_told_at_once() {
         ("redis.urll", "redis://x"),
         ("lanes.paymnt", "critical"),
     ]);
-    let keys: Vec<&str> = faults.iter().map(|fault| fault.key.as_str()).collect();
+    let keys: Vec<&str> = problems
+        .iter()
+        .map(|problem| problem.key.as_str())
+        .collect();
     for key in [
         "ingress.bind",
         "ingress.body_bytes_max",
@@ -141,34 +140,34 @@ fn all_faults_are_told_at_once() {
 }
 
 #[test]
-fn a_fault_names_key_origin_value_and_what_is_expected() {
-    let fault = &faults_of(&[("log.format", "xml")])[0];
-    let told = fault.to_string();
+fn a_problem_names_key_origin_value_and_expectation() {
+    let problem = &problems_of(&[("log.format", "xml")])[0];
+    let text = problem.to_string();
     assert_eq!(
-        told,
+        text,
         "log.format (set by the program): \"xml\" is not one of auto, json, pretty"
     );
 }
 
 #[test]
-fn an_unknown_key_is_answered_with_the_nearest_one() {
-    let fault = &faults_of(&[("ingress.bnd", "0.0.0.0:1")])[0];
+fn an_unknown_key_suggests_the_nearest_one() {
+    let problem = &problems_of(&[("ingress.bnd", "0.0.0.0:1")])[0];
     assert!(
-        fault.problem.contains("did you mean ingress.bind?"),
-        "{fault}"
+        problem.problem.contains("did you mean ingress.bind?"),
+        "{problem}"
     );
 }
 
 #[test]
-fn secrets_are_never_in_a_fault_nor_in_debug_output() {
-    let faults = from(&[
+fn secrets_are_never_in_an_error_or_debug_output() {
+    let problems = from(&[
         ("redis.url", "http://user:hunter2@host"),
         ("postgres.url", "mysql://user:hunter2@host"),
         ("endpoints.default.secrets", "hunter2,,"),
     ])
-    .expect_err("these settings are faulty");
-    assert_eq!(faults.faults().len(), 3);
-    assert!(!format!("{faults} {faults:?}").contains("hunter2"));
+    .expect_err("these settings are invalid");
+    assert_eq!(problems.problems().len(), 3);
+    assert!(!format!("{problems} {problems:?}").contains("hunter2"));
 
     let settings = from(&[
         ("redis.url", "redis://user:hunter2@host"),
@@ -203,9 +202,9 @@ fn relations_between_settings_are_checked() {
             "worker.batch_entries_max",
         ),
     ] {
-        let faults = faults_of(pairs);
-        assert_eq!(faults.len(), 1, "{faults:?}");
-        assert_eq!(faults[0].key, key);
+        let problems = problems_of(pairs);
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert_eq!(problems[0].key, key);
     }
 }
 
@@ -234,12 +233,12 @@ fn endpoints_have_names_and_secrets() {
         ("endpoints.live", "x"),
         ("endpoints.live.diagnose_with", "x"),
     ] {
-        assert_eq!(faults_of(&[(key, value)]).len(), 1, "{key}");
+        assert_eq!(problems_of(&[(key, value)]).len(), 1, "{key}");
     }
 }
 
 #[test]
-fn secrets_for_the_diagnosis_are_apart_from_those_that_verify() {
+fn diagnosis_secrets_never_verify() {
     let api = TextFile::new("api", "of the api\n");
     let settings = from(&[
         ("endpoints.default.secrets", "webhook"),
@@ -250,16 +249,16 @@ fn secrets_for_the_diagnosis_are_apart_from_those_that_verify() {
     assert_eq!(endpoint.secrets, [Secret::new("webhook")]);
     assert_eq!(endpoint.secrets_file, None);
     assert_eq!(endpoint.diagnose_with, [Secret::new("of the api")]);
-    let faults = faults_of(&[
+    let problems = problems_of(&[
         ("endpoints.default.secrets", "webhook"),
         ("endpoints.default.diagnose_with", "hunter2,,"),
     ]);
-    assert_eq!(faults.len(), 1);
-    assert!(!faults[0].to_string().contains("hunter2"));
+    assert_eq!(problems.len(), 1);
+    assert!(!problems[0].to_string().contains("hunter2"));
 }
 
 #[test]
-fn a_secret_may_stand_in_a_file() {
+fn a_secret_can_be_in_a_file() {
     let url = TextFile::new("url", "redis://:pass@host:1/2\n");
     let secrets = TextFile::new("secrets", "new\nold, older\n\n");
     let settings = from(&[
@@ -277,29 +276,29 @@ fn a_secret_may_stand_in_a_file() {
 }
 
 #[test]
-fn a_file_without_sound_secrets_gives_none_and_shows_nothing() {
+fn a_file_without_valid_secrets_gives_none_and_shows_nothing() {
     let large = "x".repeat(70_000);
     for text in ["", "\n\n", "hunter2\n\nhunter3", "hunter2,", &large] {
-        let file = TextFile::new("unsound", text);
+        let file = TextFile::new("unvalid", text);
         let error = read_secrets_file(&file.0).unwrap_err();
         assert!(!format!("{error} {error:?}").contains("hunter"), "{error}");
     }
     let nowhere = read_secrets_file(std::path::Path::new("/nowhere/at/all"));
-    assert!(matches!(nowhere, Err(UnusableSecretsFile::Unreadable(_))));
+    assert!(matches!(nowhere, Err(SecretsFileError::Unreadable(_))));
 }
 
 #[test]
-fn a_missing_secret_file_and_a_secret_given_twice_are_faults() {
-    let faults = faults_of(&[("redis.url_file", "/nowhere/at/all")]);
+fn a_missing_secret_file_and_a_secret_given_twice_are_problems() {
+    let problems = problems_of(&[("redis.url_file", "/nowhere/at/all")]);
     assert!(
-        faults[0].to_string().contains("/nowhere/at/all"),
-        "{faults:?}"
+        problems[0].to_string().contains("/nowhere/at/all"),
+        "{problems:?}"
     );
-    let faults = faults_of(&[
+    let problems = problems_of(&[
         ("redis.url", "redis://host"),
         ("redis.url_file", "/nowhere"),
     ]);
-    assert!(faults[0].problem.contains("only one"), "{faults:?}");
+    assert!(problems[0].problem.contains("only one"), "{problems:?}");
 }
 
 #[test]
@@ -338,35 +337,35 @@ fn the_file_gives_numbers_lists_and_dotted_lane_names() {
 }
 
 #[test]
-fn an_endpoint_without_secrets_in_the_file_is_a_fault() {
-    let faults =
+fn an_endpoint_without_secrets_in_the_file_is_a_problem() {
+    let problems =
         from_toml("no-secrets.toml", "[endpoints.live]\n[redis]\n").expect_err("no secrets");
-    assert_eq!(faults.faults().len(), 1, "{faults}");
-    assert_eq!(faults.faults()[0].key, "endpoints.live");
+    assert_eq!(problems.problems().len(), 1, "{problems}");
+    assert_eq!(problems.problems()[0].key, "endpoints.live");
 }
 
 #[test]
 fn a_broken_file_is_named_without_quoting_its_lines() {
-    let faults =
+    let problems =
         from_toml("broken.toml", "[endpoints.live]\nsecrets = [\"hunter2\n").expect_err("broken");
-    let told = faults.to_string();
-    assert!(told.contains("broken.toml"), "{told}");
-    assert!(told.contains("line 2"), "{told}");
-    assert!(!told.contains("hunter2"), "{told}");
+    let text = problems.to_string();
+    assert!(text.contains("broken.toml"), "{text}");
+    assert!(text.contains("line 2"), "{text}");
+    assert!(!text.contains("hunter2"), "{text}");
 }
 
 #[test]
-fn a_missing_file_is_a_fault() {
-    let faults =
+fn a_missing_file_is_a_problem() {
+    let problems =
         Settings::load(Some("/nowhere/harkara.toml".as_ref())).expect_err("there is no file");
     assert!(
-        faults.to_string().contains("/nowhere/harkara.toml"),
-        "{faults}"
+        problems.to_string().contains("/nowhere/harkara.toml"),
+        "{problems}"
     );
 }
 
 #[test]
-fn a_later_layer_wins_and_a_variable_is_named_in_its_fault() {
+fn a_later_layer_wins_and_a_variable_is_named_in_its_problem() {
     let variable = |key: &str| Origin::Environment(layers::variable_of(key));
     let mut given = layers::from_map(
         BTreeMap::from([
@@ -382,16 +381,16 @@ fn a_later_layer_wins_and_a_variable_is_named_in_its_fault() {
             origin: variable("log.format"),
         },
     );
-    let faults = Settings::parse(Reader::new(given, Vec::new())).expect_err("xml is no format");
+    let problems = Settings::parse(Reader::new(given, Vec::new())).expect_err("xml is no format");
     assert_eq!(
-        faults.faults()[0].origin.to_string(),
+        problems.problems()[0].origin.to_string(),
         "HARKARA__LOG__FORMAT"
     );
 }
 
 #[test]
 fn the_reference_file_is_itself_valid() {
-    from_toml("reference.toml", &reference_toml()).unwrap_or_else(|faults| panic!("{faults}"));
+    from_toml("reference.toml", &reference_toml()).unwrap_or_else(|problems| panic!("{problems}"));
     let uncommented: String = reference_toml()
         .lines()
         .filter_map(|line| {
@@ -399,5 +398,5 @@ fn the_reference_file_is_itself_valid() {
             (line.starts_with('[') || line.contains(" = ")).then(|| format!("{line}\n"))
         })
         .collect();
-    from_toml("uncommented.toml", &uncommented).unwrap_or_else(|faults| panic!("{faults}"));
+    from_toml("uncommented.toml", &uncommented).unwrap_or_else(|problems| panic!("{problems}"));
 }

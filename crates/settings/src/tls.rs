@@ -1,4 +1,4 @@
-//! The settings of TLS: whom to trust, what to show, and whether to use it at all.
+//! TLS: which authorities to trust, which certificate to present, and whether to use TLS at all.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -6,30 +6,29 @@ use std::time::Duration;
 use harkara_core::secret::Secret;
 use harkara_tls::{Certificates, ClientTls, PemError, PrivateKey};
 
-use super::fault::Origin;
-use super::postgres_url::{Mode, PostgresUrl};
-use super::reader::Reader;
+use crate::postgres_url::{Mode, PostgresUrl};
+use crate::problem::Origin;
+use crate::reader::Reader;
 
-/// The files of the certificate with which webhooks are received. They are read by the ingress alone: other
-/// processes may not have them.
+/// The files of the ingress's certificate. Only the ingress reads them: other processes may not have them.
 #[derive(Clone, Debug)]
 pub struct IngressTls {
-    /// The certificate and those that lead to its authority.
+    /// The certificate chain.
     pub certificate_file: PathBuf,
     /// Its private key.
     pub key_file: PathBuf,
-    /// Time between two looks at the files.
+    /// Time between two checks of the files.
     pub reload_every: Duration,
 }
 
 impl IngressTls {
-    pub(super) fn read(r: &mut Reader) -> Option<Self> {
+    pub(crate) fn read(r: &mut Reader) -> Option<Self> {
         let keys = ["ingress.tls_certificate_file", "ingress.tls_key_file"];
         let [certificate_file, key_file] = keys.map(|key| r.value(key, |text| Some(path(text))));
         r.relation(
             &keys,
             certificate_file.is_some() == key_file.is_some(),
-            "goes with ingress.tls_key_file: give both or neither",
+            "requires ingress.tls_key_file: set both or neither",
         );
         let reload_every = r.millis("ingress.tls_reload_ms");
         Some(Self {
@@ -40,9 +39,9 @@ impl IngressTls {
     }
 }
 
-/// TLS to Redis, which the scheme of its URL asks for.
-pub(super) fn redis(r: &mut Reader, url: &Secret) -> Option<ClientTls> {
-    let given = Given::read(
+/// TLS to Redis, used if its URL is `rediss://`.
+pub(crate) fn redis(r: &mut Reader, url: &Secret) -> Option<ClientTls> {
+    let given = TlsFiles::read(
         r,
         &[
             "redis.ca_file",
@@ -54,14 +53,14 @@ pub(super) fn redis(r: &mut Reader, url: &Secret) -> Option<ClientTls> {
     given.check_used(
         r,
         wanted,
-        "is given, but redis.url does not ask for TLS; begin it with rediss://",
+        "is set, but redis.url does not use TLS; begin it with rediss://",
     );
     wanted.then(|| given.client(r)).flatten()
 }
 
-/// TLS to PostgreSQL, by the URL's `sslmode` or because an authority is given.
-pub(super) fn postgres(r: &mut Reader, url: &PostgresUrl) -> Option<ClientTls> {
-    let mut given = Given::read(
+/// TLS to PostgreSQL, used if the URL's `sslmode` asks for it or an authority is given.
+pub(crate) fn postgres(r: &mut Reader, url: &PostgresUrl) -> Option<ClientTls> {
+    let mut given = TlsFiles::read(
         r,
         &[
             "postgres.ca_file",
@@ -78,21 +77,21 @@ pub(super) fn postgres(r: &mut Reader, url: &PostgresUrl) -> Option<ClientTls> {
     given.check_used(
         r,
         wanted,
-        "is given, but postgres.url does not ask for TLS; add ?sslmode=verify-full to it",
+        "is set, but postgres.url does not use TLS; add ?sslmode=verify-full to it",
     );
     wanted.then(|| given.client(r)).flatten()
 }
 
-/// What is given for connections to one server.
-struct Given {
-    /// The settings' keys: authorities, certificate, private key.
+/// The files for connections to one server.
+struct TlsFiles {
+    /// The keys of the settings: authorities, certificate, private key.
     keys: &'static [&'static str; 3],
     authorities: Option<Certificates>,
     certificate: Option<Certificates>,
     key: Option<PrivateKey>,
 }
 
-impl Given {
+impl TlsFiles {
     fn read(r: &mut Reader, keys: &'static [&'static str; 3]) -> Self {
         let certificates = |text: &str| {
             path(text)
@@ -112,7 +111,7 @@ impl Given {
         }
     }
 
-    /// Takes from a URL's parameters what the settings leave open.
+    /// Fills in what the settings leave open from the URL's parameters.
     fn complete_from(&mut self, r: &mut Reader, url: &PostgresUrl) {
         complete(
             r,
@@ -129,7 +128,7 @@ impl Given {
         complete(r, &mut self.key, url.key_file.as_ref(), PrivateKey::read);
     }
 
-    /// Whoever gives files means TLS; a plain connection would be a surprise.
+    /// Files without TLS are a mistake: a plain connection would be a surprise.
     fn check_used(&self, r: &mut Reader, wanted: bool, problem: &str) {
         let given = [
             self.authorities.is_some(),
@@ -146,7 +145,7 @@ impl Given {
         r.relation(
             &[certificate_file, key_file],
             self.certificate.is_some() == self.key.is_some(),
-            "a client certificate and its private key go together: give both or neither",
+            "a client certificate requires its private key: set both or neither",
         );
         match ClientTls::new(self.authorities, self.certificate.zip(self.key)) {
             Ok(client) => Some(client),
@@ -155,7 +154,7 @@ impl Given {
                     PemError::NotAPair(_) => certificate_file,
                     _ => ca_file,
                 };
-                r.fault(key, Origin::Default, fault.to_string());
+                r.problem(key, Origin::Default, fault.to_string());
                 None
             }
         }
@@ -171,7 +170,7 @@ fn complete<T>(
     if let (None, Some(file)) = (&given, file) {
         match read(file) {
             Ok(content) => *given = Some(content),
-            Err(fault) => r.fault("postgres.url", Origin::Default, fault.to_string()),
+            Err(fault) => r.problem("postgres.url", Origin::Default, fault.to_string()),
         }
     }
 }

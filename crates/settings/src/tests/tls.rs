@@ -1,6 +1,6 @@
 //! TLS to Redis and PostgreSQL, and of the ingress.
 
-use super::{TextFile, faults_of, from};
+use super::{TextFile, from, problems_of};
 
 #[test]
 fn tls_is_used_where_the_urls_ask_for_it() {
@@ -16,13 +16,13 @@ fn tls_is_used_where_the_urls_ask_for_it() {
 }
 
 #[test]
-fn tls_that_verifies_nobody_is_refused() {
-    let fault = &faults_of(&[("redis.url", "rediss://host/#insecure")])[0];
-    assert!(fault.problem.contains("redis.ca_file"), "{fault}");
+fn tls_without_verification_is_refused() {
+    let problem = &problems_of(&[("redis.url", "rediss://host/#insecure")])[0];
+    assert!(problem.problem.contains("redis.ca_file"), "{problem}");
 }
 
 #[test]
-fn files_of_certificates_are_checked_with_the_settings() {
+fn certificate_files_are_checked_with_the_settings() {
     let empty = TextFile::new("empty.pem", "");
     for (key, url) in [
         ("redis.ca_file", ("redis.url", "rediss://host")),
@@ -31,22 +31,25 @@ fn files_of_certificates_are_checked_with_the_settings() {
             ("postgres.url", "postgres://host/db?sslmode=require"),
         ),
     ] {
-        let fault = &faults_of(&[(key, "/nowhere/ca.pem"), url])[0];
-        assert_eq!(fault.key, key);
-        assert!(fault.problem.contains("cannot be read"), "{fault}");
-        let fault = &faults_of(&[(key, empty.path()), url])[0];
-        assert!(fault.problem.contains("holds no certificate"), "{fault}");
+        let problem = &problems_of(&[(key, "/nowhere/ca.pem"), url])[0];
+        assert_eq!(problem.key, key);
+        assert!(problem.problem.contains("cannot be read"), "{problem}");
+        let problem = &problems_of(&[(key, empty.path()), url])[0];
+        assert!(
+            problem.problem.contains("holds no certificate"),
+            "{problem}"
+        );
     }
-    let fault = &faults_of(&[(
+    let problem = &problems_of(&[(
         "postgres.url",
         "postgres://u:word@host/db?sslrootcert=/nowhere/ca.pem",
     )])[0];
-    assert!(fault.problem.contains("/nowhere/ca.pem"), "{fault}");
+    assert!(problem.problem.contains("/nowhere/ca.pem"), "{problem}");
 }
 
 #[test]
-fn halves_of_a_pair_are_told() {
-    let fault = &faults_of(&[("ingress.tls_key_file", "/tls.key")])[0];
-    assert_eq!(fault.key, "ingress.tls_certificate_file");
-    assert!(fault.problem.contains("both or neither"), "{fault}");
+fn half_a_pair_is_reported() {
+    let problem = &problems_of(&[("ingress.tls_key_file", "/tls.key")])[0];
+    assert_eq!(problem.key, "ingress.tls_certificate_file");
+    assert!(problem.problem.contains("both or neither"), "{problem}");
 }

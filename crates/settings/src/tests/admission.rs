@@ -1,11 +1,11 @@
-//! Who may deliver, how often, and how much.
+//! Allowed senders, rate limits and memory bounds.
 
 use harkara_core::endpoint::EndpointName;
 
-use super::{faults_of, from, from_toml};
+use super::{from, from_toml, problems_of};
 
 #[test]
-fn an_endpoint_may_be_kept_to_some_addresses() {
+fn an_endpoint_can_be_restricted_to_addresses() {
     let settings = from_toml(
         "allow.toml",
         "[endpoints.default]\nsecrets = [\"a\"]\nallow = [\"razorpay\", \"10.0.0.0/8\"]\n\
@@ -27,8 +27,8 @@ fn an_endpoint_may_be_kept_to_some_addresses() {
 }
 
 #[test]
-fn faulty_addresses_are_told_and_an_allow_without_an_endpoint_too() {
-    let faults = faults_of(&[
+fn invalid_addresses_and_an_allow_without_secrets_are_reported() {
+    let problems = problems_of(&[
         ("endpoints.default.secrets", "a"),
         ("endpoints.default.allow", "10.0.0.0/99"),
         ("endpoints.empty.secrets", "a"),
@@ -36,7 +36,10 @@ fn faulty_addresses_are_told_and_an_allow_without_an_endpoint_too() {
         ("endpoints.nobody.allow", "razorpay"),
         ("ingress.trusted_proxies", "razorpay"),
     ]);
-    let keys: Vec<&str> = faults.iter().map(|fault| fault.key.as_str()).collect();
+    let keys: Vec<&str> = problems
+        .iter()
+        .map(|problem| problem.key.as_str())
+        .collect();
     assert_eq!(
         keys,
         [
@@ -61,13 +64,13 @@ fn a_rate_of_0_is_no_limit_and_a_burst_of_0_is_one_second() {
         settings.ingress.address_rate,
         settings.ingress.endpoint_rate,
     ];
-    let told = rates.map(|rate| rate.map(|rate| (rate.per_s.get(), rate.burst.get())));
-    assert_eq!(told, [Some((50, 50)), Some((10, 30))]);
+    let rates = rates.map(|rate| rate.map(|rate| (rate.per_s.get(), rate.burst.get())));
+    assert_eq!(rates, [Some((50, 50)), Some((10, 30))]);
 }
 
 #[test]
-fn the_bytes_buffered_must_allow_for_the_largest_body() {
-    let faults = faults_of(&[("ingress.buffered_bytes_max", "1048575")]);
-    assert_eq!(faults[0].key, "ingress.buffered_bytes_max");
+fn buffered_bytes_must_hold_the_largest_body() {
+    let problems = problems_of(&[("ingress.buffered_bytes_max", "1048575")]);
+    assert_eq!(problems[0].key, "ingress.buffered_bytes_max");
     assert!(from(&[("ingress.buffered_bytes_max", "1048576")]).is_ok());
 }

@@ -1,69 +1,70 @@
-//! What is wrong with the settings, all of it at once.
+//! Everything that is wrong with the settings, reported together.
 
 use std::fmt;
 use std::path::PathBuf;
 
-/// Everything that is wrong with the settings of a process. It does not start.
+/// All problems with the settings of a process, in the order in which they were found. It does not start.
 #[derive(Debug)]
-pub struct SettingsFaults(Vec<Fault>);
+pub struct SettingsError(pub(crate) Vec<SettingsProblem>);
 
-/// One thing that is wrong: which setting, where it came from, and what was expected.
+/// One problem: which setting, where it came from, and what was expected.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
-    /// The key as in the TOML file; empty when the fault is not about one key.
+pub struct SettingsProblem {
+    /// The key as in the TOML file; empty if the problem is not about one key.
     pub key: String,
     /// Where the value came from.
     pub origin: Origin,
-    /// What is wrong and what is expected instead. Never holds a secret.
+    /// What is wrong and what is expected instead. Never contains a secret.
     pub problem: String,
 }
 
 /// Where a value came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// Nobody set it.
+    /// The built-in default.
     Default,
     /// The settings file.
     File(PathBuf),
     /// An environment variable, by its name.
     Environment(String),
-    /// Handed over by the program itself.
+    /// Set by the program itself.
     Program,
     /// A file that holds only this value, and the origin that named the file.
     SecretFile(PathBuf, Box<Origin>),
 }
 
-impl SettingsFaults {
-    /// The faults as an error, or nothing when there are none.
-    pub(super) fn check(faults: Vec<Fault>) -> Result<(), Self> {
-        if faults.is_empty() {
-            Ok(())
-        } else {
-            Err(Self(faults))
+impl SettingsProblem {
+    pub(crate) fn new(key: &str, origin: Origin, problem: impl Into<String>) -> Self {
+        Self {
+            key: key.to_owned(),
+            origin,
+            problem: problem.into(),
         }
     }
+}
 
-    /// The faults in the order in which they were found.
+impl SettingsError {
+    /// The problems in the order in which they were found.
     #[must_use]
-    pub fn faults(&self) -> &[Fault] {
+    pub fn problems(&self) -> &[SettingsProblem] {
         &self.0
     }
 }
 
-impl std::error::Error for SettingsFaults {}
+impl std::error::Error for SettingsError {}
 
-impl fmt::Display for SettingsFaults {
+impl fmt::Display for SettingsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let n_faults = self.0.len();
-        let plural = if n_faults == 1 { "" } else { "s" };
-        write!(f, "{n_faults} fault{plural} in the settings:")?;
+        let n = self.0.len();
+        let plural = if n == 1 { "" } else { "s" };
+        write!(f, "{n} problem{plural} in the settings:")?;
         self.0
             .iter()
-            .try_for_each(|fault| write!(f, "\n  - {fault}"))
+            .try_for_each(|problem| write!(f, "\n  - {problem}"))
     }
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for SettingsProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.key.is_empty() {
             write!(f, "{}: {}", self.origin, self.problem)

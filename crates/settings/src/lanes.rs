@@ -1,0 +1,35 @@
+//! Section `lanes`.
+
+use std::collections::BTreeMap;
+
+use harkara_core::lane::{InvalidAssignment, LaneTable};
+
+use crate::catalogue::{Kind, LANE_NAMES, Setting, setting};
+use crate::problem::Origin;
+use crate::reader::Reader;
+
+#[rustfmt::skip]
+pub(crate) const SETTINGS: &[Setting] = &[
+    setting("lanes.<name>", "", Kind::Choice(LANE_NAMES),
+        "Overrides the lane of an event (`payment.captured`) or of a family of events (`payment.dispute`). In the file, quote the name, since it contains dots; in the environment, write a dot as two underscores."),
+];
+
+pub(crate) fn read(r: &mut Reader) -> LaneTable {
+    let given = r.family("lanes");
+    let overrides = given
+        .iter()
+        .map(|(key, value)| (key.clone(), value.text()))
+        .collect();
+    LaneTable::new(&overrides).unwrap_or_else(|invalid| {
+        for assignment in invalid {
+            let (InvalidAssignment::UnknownKey(key) | InvalidAssignment::UnknownLane { key, .. }) =
+                &assignment;
+            let origin = given
+                .iter()
+                .find(|(given_key, _)| given_key == key)
+                .map_or(Origin::Default, |(_, value)| value.origin.clone());
+            r.problem(&format!("lanes.{key}"), origin, assignment.to_string());
+        }
+        LaneTable::new(&BTreeMap::new()).expect("the built-in assignment is valid")
+    })
+}

@@ -1,0 +1,59 @@
+//! Section `postgres`.
+
+use std::time::Duration;
+
+use harkara_core::secret::Secret;
+use harkara_tls::ClientTls;
+
+use crate::catalogue::{HOUR_MS, Kind, MINUTE_MS, Setting, count, millis, setting};
+use crate::postgres_url::PostgresUrl;
+use crate::reader::Reader;
+use crate::tls;
+
+/// Section `postgres`.
+#[derive(Clone, Debug)]
+pub struct PostgresSettings {
+    /// A `postgres://` URL without TLS parameters, possibly with a password.
+    pub url: Secret,
+    /// How to verify the server; `None` for a plain connection.
+    pub tls: Option<ClientTls>,
+    /// Most connections of one process.
+    pub pool_max: usize,
+    /// Bound of one connection attempt and of the wait for a free connection.
+    pub connect_timeout: Duration,
+    /// Bound of one statement.
+    pub statement_timeout: Duration,
+}
+
+#[rustfmt::skip]
+pub(crate) const SETTINGS: &[Setting] = &[
+    setting("postgres.url", "postgres://harkara@127.0.0.1:15432/harkara", Kind::Url(&["postgres://", "postgresql://"]),
+        "The PostgreSQL database that holds the ledger and the projections. `?sslmode=verify-full` (or `verify-ca`, or `require`) uses TLS and verifies certificate and host name; `disable` uses a plain connection; with `prefer` or without `sslmode`, TLS is used if `postgres.ca_file` is set. `sslrootcert`, `sslcert` and `sslkey` in the URL stand for the three settings below."),
+    setting("postgres.ca_file", "", Kind::PemFile,
+        "The certificate authorities to trust for PostgreSQL, instead of the public ones (Mozilla's list, built in)."),
+    setting("postgres.client_certificate_file", "", Kind::PemFile,
+        "The client certificate, if PostgreSQL asks for one. Requires `postgres.client_key_file`."),
+    setting("postgres.client_key_file", "", Kind::PemFile,
+        "The private key of `postgres.client_certificate_file`."),
+    setting("postgres.pool_max", "8", count(1, 1000),
+        "Most connections to PostgreSQL that one process opens."),
+    setting("postgres.connect_timeout_ms", "3000", millis(1, MINUTE_MS),
+        "How long a connection attempt to PostgreSQL, or the wait for a free connection, may take."),
+    setting("postgres.statement_timeout_ms", "30000", millis(1, HOUR_MS),
+        "How long one statement may run before PostgreSQL cancels it."),
+];
+
+impl PostgresSettings {
+    pub(crate) fn read(r: &mut Reader) -> Self {
+        let url = r.value_or("postgres.url", |text| {
+            PostgresUrl::parse(Reader::url("postgres.url", text)?.expose())
+        });
+        Self {
+            tls: tls::postgres(r, &url),
+            url: url.without_tls,
+            pool_max: r.whole("postgres.pool_max"),
+            connect_timeout: r.millis("postgres.connect_timeout_ms"),
+            statement_timeout: r.millis("postgres.statement_timeout_ms"),
+        }
+    }
+}

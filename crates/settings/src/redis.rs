@@ -1,0 +1,85 @@
+//! Section `redis`.
+
+use std::time::Duration;
+
+use ::redis::{ConnectionAddr, IntoConnectionInfo};
+use harkara_core::secret::Secret;
+use harkara_tls::ClientTls;
+
+use crate::catalogue::{Kind, MINUTE_MS, Setting, count, millis, setting};
+use crate::reader::Reader;
+use crate::sentinels::SentinelSettings;
+use crate::tls;
+
+/// Section `redis`.
+#[derive(Clone, Debug)]
+pub struct RedisSettings {
+    /// A valid `redis://` or `rediss://` URL, possibly with a password.
+    pub url: Secret,
+    /// The sentinels that know the primary's address, if that is not the URL's.
+    pub sentinels: Option<SentinelSettings>,
+    /// How to verify the server; present exactly if the URL is `rediss://`.
+    pub tls: Option<ClientTls>,
+    /// The partition whose streams this process uses.
+    pub partition: u16,
+    /// Bound of one connection attempt.
+    pub connect_timeout: Duration,
+    /// Bound of one command.
+    pub response_timeout: Duration,
+}
+
+#[rustfmt::skip]
+pub(crate) const SETTINGS: &[Setting] = &[
+    setting("redis.url", "redis://127.0.0.1:16379", Kind::Url(&["redis://", "rediss://"]),
+        "The Redis server that holds the lanes, with user, password and database where needed: `redis://user:password@host:port/database`. `rediss://` uses TLS and verifies the server's certificate."),
+    setting("redis.sentinels", "", Kind::Servers,
+        "All sentinels, if Redis Sentinel manages the server. Every new connection asks them for the primary; user, password, database and TLS are those of `redis.url`, whose host and port are not used. With TLS, the primary's certificate must name the host of `redis.url`, and a sentinel's the host given here."),
+    setting("redis.sentinel_primary", "mymaster", Kind::Text,
+        "The name under which the sentinels know the primary."),
+    setting("redis.sentinel_password", "", Kind::Password,
+        "The password of the sentinels themselves (their `requirepass`), if they have one."),
+    setting("redis.ca_file", "", Kind::PemFile,
+        "The certificate authorities to trust for Redis, instead of the public ones (Mozilla's list, built in)."),
+    setting("redis.client_certificate_file", "", Kind::PemFile,
+        "The client certificate, if Redis asks for one. Requires `redis.client_key_file`."),
+    setting("redis.client_key_file", "", Kind::PemFile,
+        "The private key of `redis.client_certificate_file`."),
+    setting("redis.partition", "0", count(0, 16_383),
+        "The partition whose streams this process uses: the N in `harkara:{N}:critical`."),
+    setting("redis.connect_timeout_ms", "2000", millis(1, MINUTE_MS),
+        "How long a connection attempt to Redis may take."),
+    setting("redis.response_timeout_ms", "2000", millis(1, MINUTE_MS),
+        "How long Redis may take to answer a command."),
+];
+
+impl RedisSettings {
+    pub(crate) fn read(r: &mut Reader) -> Self {
+        let url = r.value_or("redis.url", redis_url);
+        Self {
+            tls: tls::redis(r, &url),
+            url,
+            sentinels: SentinelSettings::read(r),
+            partition: r.whole("redis.partition"),
+            connect_timeout: r.millis("redis.connect_timeout_ms"),
+            response_timeout: r.millis("redis.response_timeout_ms"),
+        }
+    }
+}
+
+fn redis_url(text: &str) -> Result<Secret, String> {
+    let url = Reader::url("redis.url", text)?;
+    // The library's message may quote a part of the URL, and a part may be the password.
+    let info = url.expose().into_connection_info().map_err(|_| {
+        "is not a valid URL; expected redis://user:password@host:port/database, with special \
+         characters of the password percent-encoded"
+            .to_owned()
+    })?;
+    if matches!(info.addr(), ConnectionAddr::TcpTls { insecure: true, .. }) {
+        return Err(
+            "asks for TLS without verification (#insecure), which protects nothing; set \
+             redis.ca_file to the certificate of the server's authority"
+                .to_owned(),
+        );
+    }
+    Ok(url)
+}
