@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 use harkara_core::secret::Secret;
-use harkara_settings::{Settings, SettingsFaults};
+use harkara_settings::{Settings, SettingsError};
 
 use crate::commands::doctor::DoctorOptions;
 use crate::commands::events::EventsOptions;
@@ -104,7 +104,7 @@ impl Command {
 }
 
 impl Arguments {
-    pub(crate) fn settings(&self) -> Result<Settings, SettingsFaults> {
+    pub(crate) fn settings(&self) -> Result<Settings, SettingsError> {
         Settings::load(self.config.as_deref())
     }
 }

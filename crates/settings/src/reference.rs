@@ -52,7 +52,7 @@ pub fn reference_toml() -> String {
         for line in wrapped(&about) {
             writeln!(out, "# {line}").expect(INFALLIBLE);
         }
-        write!(out, "# {}\n", setting.toml_line()).expect(INFALLIBLE);
+        writeln!(out, "# {}", setting.toml_line()).expect(INFALLIBLE);
     }
     out
 }

@@ -21,7 +21,7 @@ mod words;
 use std::time::SystemTime;
 
 use clap::Args;
-use harkara_settings::{Settings, SettingsFaults};
+use harkara_settings::{Settings, SettingsError};
 use serde::Serialize;
 
 use crate::exit::Ending;
@@ -77,12 +77,12 @@ struct ReportJson {
 
 /// Looks at everything, and tells it. Settings that cannot be used are a finding too.
 pub(crate) async fn run(
-    settings: Result<Settings, SettingsFaults>,
+    settings: Result<Settings, SettingsError>,
     options: &DoctorOptions,
 ) -> anyhow::Result<Ending> {
     let findings = match settings {
         Ok(settings) => examine(&settings, options).await,
-        Err(faults) => settings::faulty(&faults),
+        Err(faults) => settings::invalid(&faults),
     };
     let report = ReportJson {
         status: worst(&findings),

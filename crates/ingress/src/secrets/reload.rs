@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use harkara_core::secret::{Fingerprint, Secret};
-use harkara_settings::{UnusableSecretsFile, read_secrets_file};
+use harkara_settings::{SecretsFileError, read_secrets_file};
 use harkara_telemetry::catalogue::INGRESS_SECRETS_RELOADS;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::registry::Registry;
@@ -35,7 +35,7 @@ struct SecretsFile {
     last_error: Option<String>,
 }
 
-type ReadSecrets = Result<Vec<Secret>, UnusableSecretsFile>;
+type ReadSecrets = Result<Vec<Secret>, SecretsFileError>;
 
 impl SecretsReload {
     /// Reloads the secrets of those endpoints that have a file.

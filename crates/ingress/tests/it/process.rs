@@ -59,7 +59,7 @@ async fn faulty_settings_end_with_exit_code_1_and_all_faults() {
     .await;
     assert_eq!(code, Some(1));
     for part in [
-        "harkara-ingress: 3 faults in the settings",
+        "harkara-ingress: 3 problems in the settings",
         "ingress.threads (HARKARA__INGRESS__THREADS): \"many\" is not a whole number",
         "did you mean ingress.threads?",
         "redis.url (HARKARA__REDIS__URL): expected",

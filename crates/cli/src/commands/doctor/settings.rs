@@ -1,6 +1,6 @@
 //! Whether the settings can be used at all.
 
-use harkara_settings::{Fault, SettingsFaults};
+use harkara_settings::{SettingsError, SettingsProblem};
 
 use super::finding::{Area, Finding};
 
@@ -11,15 +11,15 @@ pub(super) fn sound() -> Finding {
     AREA.ok("valid", "every setting is known and has a sound value")
 }
 
-/// They cannot: one finding for each fault, and nothing else can be looked at.
-pub(super) fn faulty(faults: &SettingsFaults) -> Vec<Finding> {
-    faults.faults().iter().map(of_fault).collect()
+/// They cannot: one finding for each problem, and nothing else can be looked at.
+pub(super) fn invalid(error: &SettingsError) -> Vec<Finding> {
+    error.problems().iter().map(finding).collect()
 }
 
-fn of_fault(fault: &Fault) -> Finding {
+fn finding(problem: &SettingsProblem) -> Finding {
     AREA.problem(
         "valid",
-        fault.to_string(),
+        problem.to_string(),
         "correct it; no process starts with these settings (docs/configuration.md has them all)",
     )
 }
