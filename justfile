@@ -1,19 +1,19 @@
-# Everything one can do here. `just` lists it; CI runs nothing else.
+# All development tasks. `just` lists them; CI runs nothing else.
 
 set shell := ["bash", "-euo", "pipefail", "-c"]
-# Words keep their spaces: `just psql -c "select 1"`.
+# Keep spaces in arguments: `just psql -c "select 1"`.
 set positional-arguments
 
-# The private servers of `cargo dev up`, unless the settings say otherwise.
+# The private servers of `cargo dev up`, unless overridden in the environment.
 postgres_url := env("HARKARA__POSTGRES__URL", "postgres://harkara@127.0.0.1:15432/harkara")
 redis_url := env("HARKARA__REDIS__URL", "redis://127.0.0.1:16379")
 
-# List what one can do here
+# List all tasks
 [private]
 default:
     @just --list --unsorted
 
-# Build and start everything, deliver one example of each event (--detach, --fresh, --no-install)
+# Build and start everything, deliver an example of each event (--detach, --fresh, --no-install)
 [group('run')]
 up *ARGUMENTS:
     cargo dev up "$@"
@@ -23,48 +23,48 @@ up *ARGUMENTS:
 down:
     cargo dev down
 
-# Tell what is running
+# Show what is running
 [group('run')]
 status:
     cargo dev status
 
-# Deliver signed examples: `just trigger payment.failed --count 100`
+# Send signed examples: `just trigger payment.failed --count 100`
 [group('run')]
 trigger *ARGUMENTS:
     cargo run --quiet --package harkara-cli --bin harkara -- trigger "$@"
 
-# Open psql on the database of `up`
+# Open psql on the database that `up` started
 [group('run')]
 psql *ARGUMENTS:
     psql "{{ postgres_url }}" "$@"
 
-# Open redis-cli on the Redis of `up`
+# Open redis-cli on the Redis that `up` started
 [group('run')]
 redis-cli *ARGUMENTS:
     redis-cli -u "{{ redis_url }}" "$@"
 
-# Run every test against private servers; words for the runner go after `--`
-[group('change')]
+# Run all tests against private servers; arguments after `--` go to the test runner
+[group('develop')]
 test *ARGUMENTS:
     cargo dev test "$@"
 
-# Start private servers for tests and keep them, to run single tests from another terminal
-[group('change')]
+# Start private servers and keep them, to run single tests from another terminal
+[group('develop')]
 test-servers:
     cargo dev test --servers-only
 
-# Break servers, links and processes under load and audit what became of it (--list, --short, --seed N)
-[group('change')]
+# Break servers, links and processes under load, then audit every delivery (--list, --short, --seed N)
+[group('develop')]
 test-faults *ARGUMENTS:
     cargo dev faults "$@"
 
 # Format the code
-[group('change')]
+[group('develop')]
 fmt:
     cargo fmt --all
 
-# Write the generated references in docs/ anew
-[group('change')]
+# Regenerate the references in docs/ and deploy/harkara.toml
+[group('develop')]
 docs:
     cargo run --quiet --package harkara-cli --bin harkara -- reference events > docs/events.md
     cargo run --quiet --package harkara-cli --bin harkara -- reference configuration > docs/configuration.md
@@ -72,38 +72,38 @@ docs:
     cargo run --quiet --package harkara-cli --bin harkara -- reference cli > docs/cli.md
     cargo run --quiet --package harkara-cli --bin harkara -- reference metrics > docs/metrics.md
 
-# Measure every stage and the peer on private servers (Linux only; --quick, others with --help)
-[group('measure')]
+# Benchmark every stage and the peer (Linux only; --quick, --help)
+[group('benchmark')]
 bench *ARGUMENTS:
     cargo dev bench all "$@"
 
-# Measure the ingress
-[group('measure')]
+# Benchmark the ingress
+[group('benchmark')]
 bench-ingress *ARGUMENTS:
     cargo dev bench ingress "$@"
 
-# Measure the worker
-[group('measure')]
+# Benchmark the worker
+[group('benchmark')]
 bench-worker *ARGUMENTS:
     cargo dev bench worker "$@"
 
-# Measure the time to start and the CPU time of idle processes
-[group('measure')]
+# Benchmark start time and idle CPU time
+[group('benchmark')]
 bench-footprint *ARGUMENTS:
     cargo dev bench footprint "$@"
 
-# Measure the whole road at once
-[group('measure')]
+# Benchmark the whole pipeline end to end
+[group('benchmark')]
 bench-e2e *ARGUMENTS:
     cargo dev bench e2e "$@"
 
-# Measure Harkara beside Express or Fastify with BullMQ (needs Node.js)
-[group('measure')]
+# Compare with Express and Fastify with BullMQ (needs Node.js)
+[group('benchmark')]
 bench-peer *ARGUMENTS:
     cargo dev bench peer "$@"
 
-# Count the instructions of every operation and compare with the stored counts (needs valgrind; --accept)
-[group('measure')]
+# Compare the instruction counts of core operations with the stored ones (needs valgrind; --accept)
+[group('benchmark')]
 bench-instructions *ARGUMENTS:
     cargo dev bench instructions "$@"
 
@@ -116,17 +116,17 @@ check: check-format check-lints check-docs
 check-format:
     cargo fmt --all --check
 
-# Check with clippy; every warning is an error
+# Run clippy; warnings are errors
 [group('check')]
 check-lints:
     cargo clippy --workspace --all-targets --locked -- --deny warnings
 
-# Check that the documentation builds without a warning
+# Build the documentation; warnings are errors
 [group('check')]
 check-docs:
     RUSTDOCFLAGS='--deny warnings' cargo doc --workspace --no-deps --document-private-items --locked
 
-# Fuzz what reads untrusted bytes, each target for so many seconds, or one (needs nightly Rust, cargo-fuzz)
+# Fuzz the parsers of untrusted bytes: `just fuzz [TARGET] [SECONDS]` (needs nightly Rust, cargo-fuzz)
 [group('check')]
 fuzz target="all" seconds="60":
     #!/usr/bin/env bash
@@ -145,21 +145,21 @@ fuzz target="all" seconds="60":
     fi
     cargo run --quiet --package harkara-properties -- fuzz/corpus
     for target in $targets; do
-        # Nothing here is unsafe, so there is nothing for a sanitizer to find.
+        # There is no unsafe code, so a sanitizer would find nothing.
         cargo +nightly fuzz run --sanitizer none "$target" -- -max_total_time="$2" -timeout=10 -print_final_stats=1
     done
 
-# Check the dependencies' advisories, licences and sources (needs cargo-deny)
+# Check advisories, licences and sources of dependencies (needs cargo-deny)
 [group('check')]
 audit:
     cargo deny --all-features check
 
-# Check the workflows (needs actionlint and zizmor)
+# Check the GitHub workflows (needs actionlint and zizmor)
 [group('check')]
 lint-workflows:
     actionlint
     zizmor --persona pedantic .github
 
-# Everything a change must pass, ending with the tests' summary
+# Run everything that a change must pass
 [group('check')]
 ci: check test

@@ -50,13 +50,13 @@ fn every_alert_names_a_runbook_that_is_there_and_every_runbook_has_an_alert() {
 }
 
 #[test]
-fn every_runbook_says_what_it_means_how_to_confirm_what_to_do_and_when_it_is_over() {
+fn every_runbook_has_a_meaning_a_check_a_fix_and_an_end() {
     for file in files(RUNBOOKS) {
         if base(&file) == "README.md" {
             continue;
         }
         let page = read(&file);
-        for part in ["**Means.**", "**Confirm.**", "**Do.**", "**Over**"] {
+        for part in ["**Meaning.**", "**Check", "**Fix.**", "**Resolved**"] {
             assert!(page.contains(part), "{file} has no {part}");
         }
     }
