@@ -1,7 +1,12 @@
-//! A column: its name and where its value comes from.
+//! A column: its name and how to read its value from a snapshot.
 
+use harkara_core::ids::{
+    AccountId, DisputeId, DowntimeId, InvoiceId, NotificationId, OrderId, PaymentId, PaymentLinkId,
+    RefundId, ValidationId,
+};
 use harkara_core::money::{Currency, MinorUnits};
 use harkara_core::projection::Snapshot;
+use harkara_core::text::Text;
 use harkara_core::time::EventTime;
 
 use crate::statement::Bind;
@@ -13,10 +18,10 @@ pub(super) struct Column<T: 'static> {
     get: Get<T>,
 }
 
-/// What becomes of a column when snapshots merge.
+/// How a column merges.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Growth {
-    /// The prevailing snapshot gives it.
+    /// The value of the prevailing snapshot.
     Prevailing,
     /// The greatest of both, whichever prevails.
     Greatest,
@@ -35,56 +40,59 @@ enum Get<T: 'static> {
     Time(From<T, Option<EventTime>>),
 }
 
+/// Lists columns by kind (`text`, `bigint`, `bool`, `time`; `greatest`, `least` and `refund_status` grow). A
+/// column has the name of its field in the entity unless the field is given.
+macro_rules! columns {
+    ($($kind:ident: $($name:ident $(= $($field:ident).+)?),+;)+) => {
+        vec![$($(columns!(@$kind $name $($($field).+)?)),+),+]
+    };
+    (@$kind:ident $name:ident) => { columns!(@$kind $name $name) };
+    (@text $($column:tt)+) => { columns!(@@text Prevailing $($column)+) };
+    (@refund_status $($column:tt)+) => { columns!(@@text RefundStatus $($column)+) };
+    (@bigint $($column:tt)+) => { columns!(@@bigint Prevailing $($column)+) };
+    (@greatest $($column:tt)+) => { columns!(@@bigint Greatest $($column)+) };
+    (@least $($column:tt)+) => { columns!(@@bigint Least $($column)+) };
+    (@bool $name:ident $($field:ident).+) => {
+        Column::bool(stringify!($name), |s| s.entity.$($field).+)
+    };
+    (@time $name:ident $($field:ident).+) => {
+        Column::time(stringify!($name), |s| s.entity.$($field).+)
+    };
+    (@@text $growth:ident $name:ident $($field:ident).+) => {
+        Column::text(stringify!($name), Growth::$growth, |s| s.entity.$($field).+.as_text())
+    };
+    (@@bigint $growth:ident $name:ident $($field:ident).+) => {
+        Column::bigint(stringify!($name), Growth::$growth, |s| {
+            s.entity.$($field).+.map(BigIntField::into_i64)
+        })
+    };
+}
+pub(super) use columns;
+
 impl<T> Column<T> {
-    const fn new(name: &'static str, get: Get<T>) -> Self {
-        Self {
-            name,
-            growth: Growth::Prevailing,
-            get,
-        }
+    fn new(name: &'static str, growth: Growth, get: Get<T>) -> Self {
+        Self { name, growth, get }
     }
 
-    pub(super) const fn text(name: &'static str, get: fn(&Snapshot<T>) -> Option<&str>) -> Self {
-        Self::new(name, Get::Text(get))
-    }
-
-    pub(super) const fn bigint(name: &'static str, get: From<T, Option<i64>>) -> Self {
-        Self::new(name, Get::BigInt(get))
-    }
-
-    /// A number that grows in its own way, whichever snapshot prevails.
-    pub(super) const fn growing_bigint(
-        name: &'static str,
-        growth: Growth,
-        get: From<T, Option<i64>>,
-    ) -> Self {
-        Self {
-            name,
-            growth,
-            get: Get::BigInt(get),
-        }
-    }
-
-    /// A text that grows in its own way, whichever snapshot prevails.
-    pub(super) const fn growing_text(
+    pub(super) fn text(
         name: &'static str,
         growth: Growth,
         get: fn(&Snapshot<T>) -> Option<&str>,
     ) -> Self {
-        Self {
-            name,
-            growth,
-            get: Get::Text(get),
-        }
+        Self::new(name, growth, Get::Text(get))
     }
 
-    pub(super) const fn bool(name: &'static str, get: From<T, Option<bool>>) -> Self {
-        Self::new(name, Get::Bool(get))
+    pub(super) fn bigint(name: &'static str, growth: Growth, get: From<T, Option<i64>>) -> Self {
+        Self::new(name, growth, Get::BigInt(get))
+    }
+
+    pub(super) fn bool(name: &'static str, get: From<T, Option<bool>>) -> Self {
+        Self::new(name, Growth::Prevailing, Get::Bool(get))
     }
 
     /// Razorpay's whole seconds, stored as `timestamptz`.
-    pub(super) const fn time(name: &'static str, get: From<T, Option<EventTime>>) -> Self {
-        Self::new(name, Get::Time(get))
+    pub(super) fn time(name: &'static str, get: From<T, Option<EventTime>>) -> Self {
+        Self::new(name, Growth::Prevailing, Get::Time(get))
     }
 
     /// How the column is selected from the arrays.
@@ -112,15 +120,11 @@ impl<T> Column<T> {
 
 /// The columns that every table of snapshots has.
 pub(super) fn account_id<T>() -> Column<T> {
-    Column::text("account_id", |s| {
-        s.account_id
-            .as_ref()
-            .map(harkara_core::ids::AccountId::as_str)
-    })
+    Column::text("account_id", Growth::Prevailing, |s| s.account_id.as_text())
 }
 
 pub(super) fn event_type<T>() -> Column<T> {
-    Column::text("event_type", |s| Some(&s.event_type))
+    Column::text("event_type", Growth::Prevailing, |s| s.event_type.as_text())
 }
 
 pub(super) fn occurred_at<T>() -> Column<T> {
@@ -128,17 +132,64 @@ pub(super) fn occurred_at<T>() -> Column<T> {
 }
 
 pub(super) fn precedence<T>() -> Column<T> {
-    Column::bigint("precedence", |s| Some(s.precedence.as_i64()))
+    Column::bigint("precedence", Growth::Prevailing, |s| {
+        Some(s.precedence.as_i64())
+    })
 }
 
 pub(super) fn event_id<T>(name: &'static str) -> Column<T> {
-    Column::text(name, |s| Some(s.event_id.as_str()))
+    Column::text(name, Growth::Prevailing, |s| Some(s.event_id.as_str()))
 }
 
-pub(super) fn minor(amount: Option<MinorUnits>) -> Option<i64> {
-    amount.map(|amount| amount.0)
+/// A field that a text column stores.
+pub(super) trait TextField {
+    fn as_text(&self) -> Option<&str>;
 }
 
-pub(super) fn code(currency: Option<&Currency>) -> Option<&str> {
-    currency.map(Currency::as_str)
+macro_rules! text_fields {
+    ($($field:ty),+) => {$(
+        impl TextField for $field {
+            fn as_text(&self) -> Option<&str> {
+                Some(self.as_str())
+            }
+        }
+    )+};
+}
+
+text_fields!(
+    Text,
+    Currency,
+    AccountId,
+    DisputeId,
+    DowntimeId,
+    InvoiceId,
+    NotificationId,
+    OrderId,
+    PaymentId,
+    PaymentLinkId,
+    RefundId,
+    ValidationId
+);
+
+impl<T: TextField> TextField for Option<T> {
+    fn as_text(&self) -> Option<&str> {
+        self.as_ref()?.as_text()
+    }
+}
+
+/// A number that a bigint column stores.
+pub(super) trait BigIntField {
+    fn into_i64(self) -> i64;
+}
+
+impl BigIntField for i64 {
+    fn into_i64(self) -> i64 {
+        self
+    }
+}
+
+impl BigIntField for MinorUnits {
+    fn into_i64(self) -> i64 {
+        self.0
+    }
 }

@@ -12,18 +12,27 @@ use crate::statement_times::Named;
 
 /// A table keyed by the event's id.
 pub(super) struct HistoryTable<T: 'static> {
-    pub(super) name: &'static str,
-    /// Columns besides those that every history has.
-    pub(super) columns: fn() -> Vec<Column<T>>,
-    pub(super) made: OnceLock<Made<T>>,
+    name: &'static str,
+    columns: fn() -> Vec<Column<T>>,
+    made: OnceLock<Made<T>>,
 }
 
-pub(super) struct Made<T: 'static> {
+struct Made<T: 'static> {
     columns: Vec<Column<T>>,
     text: SqlText,
 }
 
 impl<T> HistoryTable<T> {
+    /// A table with these columns besides those that every history has.
+    pub(super) const fn new(name: &'static str, columns: fn() -> Vec<Column<T>>) -> Self {
+        let made = OnceLock::new();
+        Self {
+            name,
+            columns,
+            made,
+        }
+    }
+
     /// Adds a row for each snapshot; an event that has its row keeps it. Uses the primary key.
     pub(super) async fn insert(
         &self,

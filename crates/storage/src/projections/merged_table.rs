@@ -14,27 +14,43 @@ use crate::statement_times::Named;
 
 /// A table that merges snapshots by `precedence` and `last_event_id`.
 pub(super) struct MergedTable<T: 'static> {
-    pub(super) name: &'static str,
-    /// The name of its kind of entity in the audit: a constant, or a column of the key.
-    pub(super) entity_type: EntityType,
-    /// Key columns; the last is the entity's id.
-    pub(super) key: fn() -> Vec<Column<T>>,
-    /// Columns besides the key and those that every merged table has. One is `status`.
-    pub(super) columns: fn() -> Vec<Column<T>>,
-    pub(super) made: OnceLock<Made<T>>,
+    name: &'static str,
+    entity_type: EntityType,
+    key: fn() -> Vec<Column<T>>,
+    columns: fn() -> Vec<Column<T>>,
+    made: OnceLock<Made<T>>,
 }
 
+/// The kind of entity in the audit: a constant, or a column of the key.
 pub(super) enum EntityType {
     Constant(&'static str),
     Column(&'static str),
 }
 
-pub(super) struct Made<T: 'static> {
+struct Made<T: 'static> {
     columns: Vec<Column<T>>,
     text: SqlText,
 }
 
 impl<T> MergedTable<T> {
+    /// A table with these key columns, of which the last is the entity's id, and these columns besides those
+    /// that every merged table has. One is `status`.
+    pub(super) const fn new(
+        name: &'static str,
+        entity_type: EntityType,
+        key: fn() -> Vec<Column<T>>,
+        columns: fn() -> Vec<Column<T>>,
+    ) -> Self {
+        let made = OnceLock::new();
+        Self {
+            name,
+            entity_type,
+            key,
+            columns,
+            made,
+        }
+    }
+
     /// Merges snapshots, at most one for each entity, into the table, and writes an audit row for
     /// every entity whose status changed. Uses the primary key.
     pub(super) async fn upsert(
