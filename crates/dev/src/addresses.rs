@@ -1,25 +1,27 @@
-//! Where everything listens: the built-in development addresses, or those of the settings in the
-//! environment.
+//! Listen addresses: the defaults of development, or those of the settings in the environment.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, ToSocketAddrs as _};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _};
 
-use crate::failure::{Result, While as _};
+use anyhow::{Context as _, Result, ensure};
+use harkara_launcher::free_port;
 
-/// One thing that listens.
+use crate::servers::{postgres_url, redis_url};
+
+/// A process's listen address and its setting.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Place {
+pub(crate) struct Listener {
     /// What listens there, in a sentence.
-    pub(crate) who: &'static str,
-    /// The setting that says where.
+    pub(crate) name: &'static str,
+    /// The setting.
     pub(crate) setting: &'static str,
-    /// Where it listens.
+    /// The address.
     pub(crate) address: SocketAddr,
-    form: Form,
+    format: Format,
 }
 
-/// How the setting's value looks.
+/// The format of the setting's value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Form {
+enum Format {
     /// `127.0.0.1:8080`
     Address,
     /// `redis://127.0.0.1:16379`
@@ -28,67 +30,67 @@ enum Form {
     PostgresUrl,
 }
 
-/// All that listen.
+/// All listen addresses.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Addresses {
     /// The ingress's public address.
-    pub(crate) ingress: Place,
+    pub(crate) ingress: Listener,
     /// The ingress's admin address.
-    pub(crate) ingress_admin: Place,
+    pub(crate) ingress_admin: Listener,
     /// The worker's admin address.
-    pub(crate) worker_admin: Place,
+    pub(crate) worker_admin: Listener,
     /// The private Redis.
-    pub(crate) redis: Place,
+    pub(crate) redis: Listener,
     /// The private PostgreSQL.
-    pub(crate) postgres: Place,
+    pub(crate) postgres: Listener,
 }
 
 impl Addresses {
-    /// The addresses that the settings give, `setting` being the environment.
+    /// The addresses of the settings; `setting` reads the environment.
     pub(crate) fn from_settings(setting: impl Fn(&str) -> Option<String>) -> Result<Self> {
-        let place = |who, name, form, usual: u16| {
-            let address = match setting(name).filter(|value| !value.is_empty()) {
-                None => SocketAddr::from((Ipv4Addr::LOCALHOST, usual)),
-                Some(value) => read(name, form, &value, usual)?,
+        use Format::{Address, PostgresUrl, RedisUrl};
+        let listener = |(name, key, format, default_port): (_, _, Format, u16)| {
+            let mut address = match setting(key).filter(|value| !value.is_empty()) {
+                None => SocketAddr::from((Ipv4Addr::LOCALHOST, default_port)),
+                Some(value) => format.parse(key, &value, default_port)?,
             };
-            Ok::<Place, crate::failure::Failure>(Place {
-                who,
-                setting: name,
-                address: settled(address)?,
-                form,
+            // Port 0 asks for any free port; we choose it, because we must know it.
+            if address.port() == 0 {
+                address.set_port(free_port()?);
+            }
+            anyhow::Ok(Listener {
+                name,
+                setting: key,
+                address,
+                format,
             })
         };
         Ok(Self {
-            ingress: place("the ingress", "HARKARA__INGRESS__BIND", Form::Address, 8080)?,
-            ingress_admin: place(
-                "the ingress's admin",
+            ingress: listener(("the ingress", "HARKARA__INGRESS__BIND", Address, 8080))?,
+            ingress_admin: listener((
+                "the ingress's admin port",
                 "HARKARA__INGRESS__ADMIN_BIND",
-                Form::Address,
+                Address,
                 9080,
-            )?,
-            worker_admin: place(
-                "the worker's admin",
+            ))?,
+            worker_admin: listener((
+                "the worker's admin port",
                 "HARKARA__WORKER__ADMIN_BIND",
-                Form::Address,
+                Address,
                 9081,
-            )?,
-            redis: place(
-                "the private Redis",
-                "HARKARA__REDIS__URL",
-                Form::RedisUrl,
-                16379,
-            )?,
-            postgres: place(
+            ))?,
+            redis: listener(("the private Redis", "HARKARA__REDIS__URL", RedisUrl, 16379))?,
+            postgres: listener((
                 "the private PostgreSQL",
                 "HARKARA__POSTGRES__URL",
-                Form::PostgresUrl,
+                PostgresUrl,
                 15432,
-            )?,
+            ))?,
         })
     }
 
-    /// All of them, in the order in which a delivery meets them.
-    pub(crate) fn all(&self) -> [&Place; 5] {
+    /// All of them, in the order of a delivery's path.
+    pub(crate) fn all(&self) -> [&Listener; 5] {
         [
             &self.ingress,
             &self.ingress_admin,
@@ -99,17 +101,17 @@ impl Addresses {
     }
 }
 
-impl Place {
-    /// The value of its setting for another port.
+impl Listener {
+    /// The setting's value for another port.
     pub(crate) fn value_for(&self, port: u16) -> String {
-        match self.form {
-            Form::Address => SocketAddr::new(self.address.ip(), port).to_string(),
-            Form::RedisUrl => crate::redis::url(port),
-            Form::PostgresUrl => crate::postgres::url(port),
+        match self.format {
+            Format::Address => SocketAddr::new(self.address.ip(), port).to_string(),
+            Format::RedisUrl => redis_url(port),
+            Format::PostgresUrl => postgres_url(port),
         }
     }
 
-    /// The value of its setting.
+    /// The setting's value.
     pub(crate) fn value(&self) -> String {
         self.value_for(self.address.port())
     }
@@ -120,70 +122,45 @@ impl Place {
         if address.ip().is_unspecified() {
             address.set_ip(match address {
                 SocketAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
-                SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
+                SocketAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
             });
         }
         address
     }
 }
 
-/// A port that is free now, on 127.0.0.1.
-pub(crate) fn free_port() -> Result<u16> {
-    let listener =
-        TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).or_cannot(|| "find a free port".to_owned())?;
-    Ok(listener
-        .local_addr()
-        .or_cannot(|| "find a free port".to_owned())?
-        .port())
-}
-
-/// Port 0 asks for any free port; we choose it, because we must know it.
-fn settled(mut address: SocketAddr) -> Result<SocketAddr> {
-    if address.port() == 0 {
-        address.set_port(free_port()?);
+impl Format {
+    fn parse(self, setting: &str, value: &str, default_port: u16) -> Result<SocketAddr> {
+        let (schemes, example, implied): (&[&str], _, _) = match self {
+            Self::Address => {
+                let mut found = value.to_socket_addrs().into_iter().flatten();
+                return found.next().with_context(|| {
+                    format!(
+                        "{setting} is `{value}`, which is not an address; use one such as 127.0.0.1:{default_port}"
+                    )
+                });
+            }
+            Self::RedisUrl => (&["redis"], redis_url(default_port), 6379),
+            Self::PostgresUrl => {
+                let schemes = &["postgres", "postgresql"];
+                (schemes, postgres_url(default_port), 5432)
+            }
+        };
+        // Only the port counts: the private servers have their own user and database. The value is not shown,
+        // because it may contain a password.
+        let (host, port) = host_and_port(value, schemes).with_context(|| {
+            format!(
+                "{setting} is not a URL that `cargo dev up` can serve; use one such as {example}"
+            )
+        })?;
+        ensure!(
+            host == "127.0.0.1" || host == "localhost",
+            "{setting} points at `{host}`, but `cargo dev up` starts a private server on this machine; unset \
+             {setting}, or use it to choose the port: {example}"
+        );
+        let port = port.unwrap_or(implied);
+        Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
     }
-    Ok(address)
-}
-
-fn read(name: &str, form: Form, value: &str, usual: u16) -> Result<SocketAddr> {
-    match form {
-        Form::Address => value.to_socket_addrs().ok().and_then(|mut found| found.next()).ok_or_else(|| {
-            format!("{name} is `{value}`, which is not an address; give one such as 127.0.0.1:{usual}").into()
-        }),
-        Form::RedisUrl => read_url(name, value, &["redis"], &crate::redis::url(usual), 6379),
-        Form::PostgresUrl => {
-            read_url(name, value, &["postgres", "postgresql"], &crate::postgres::url(usual), 5432)
-        }
-    }
-}
-
-/// Takes the port out of the URL of a server of this machine. Only the port: the private servers
-/// have their own user and database. `implied` is the port of a URL that names none.
-fn read_url(
-    name: &str,
-    value: &str,
-    schemes: &[&str],
-    example: &str,
-    implied: u16,
-) -> Result<SocketAddr> {
-    let Some((host, port)) = host_and_port(value, schemes) else {
-        // The value is not shown: it may hold a password.
-        return Err(format!(
-            "{name} is not a URL that `cargo dev up` can serve; give one such as {example}"
-        )
-        .into());
-    };
-    if host != "127.0.0.1" && host != "localhost" {
-        return Err(format!(
-            "{name} points at `{host}`, but `cargo dev up` starts a private server on this machine; \
-             unset {name}, or give only the port to use: {example}"
-        )
-        .into());
-    }
-    Ok(SocketAddr::from((
-        Ipv4Addr::LOCALHOST,
-        port.unwrap_or(implied),
-    )))
 }
 
 /// Host and port of `scheme://user:password@host:port/path?query`.
@@ -193,39 +170,29 @@ fn host_and_port<'a>(url: &'a str, schemes: &[&str]) -> Option<(&'a str, Option<
         return None;
     }
     let authority = rest.split(['/', '?']).next()?;
-    let place = authority
-        .rsplit_once('@')
-        .map_or(authority, |(_, place)| place);
-    match place.split_once(':') {
+    let (_, address) = authority.rsplit_once('@').unwrap_or(("", authority));
+    match address.split_once(':') {
         Some((host, port)) => Some((host, Some(port.parse().ok()?))),
-        None => Some((place, None)),
+        None => Some((address, None)),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::failure::Failure;
 
     fn with(name: &'static str, value: &'static str) -> Result<Addresses> {
         Addresses::from_settings(|asked| (asked == name).then(|| value.to_owned()))
     }
 
-    fn sentence(outcome: Result<Addresses>) -> String {
-        match outcome {
-            Err(Failure::Said(sentence)) => sentence,
-            other => panic!("expected a sentence, got {other:?}"),
-        }
+    fn error(name: &'static str, value: &'static str) -> String {
+        with(name, value).expect_err("a bad setting").to_string()
     }
 
     #[test]
     fn without_settings_the_development_ports_are_used() {
-        let addresses = Addresses::from_settings(|_| None).expect("the defaults are right");
-        let ports: Vec<u16> = addresses
-            .all()
-            .iter()
-            .map(|place| place.address.port())
-            .collect();
+        let addresses = Addresses::from_settings(|_| None).expect("the defaults are valid");
+        let ports = addresses.all().map(|listener| listener.address.port());
         assert_eq!(ports, [8080, 9080, 16379, 9081, 15432]);
         assert_eq!(addresses.redis.value(), "redis://127.0.0.1:16379");
         assert_eq!(
@@ -257,23 +224,20 @@ mod tests {
 
     #[test]
     fn url_of_another_machine_is_refused_without_its_password() {
-        let outcome = with(
-            "HARKARA__POSTGRES__URL",
-            "postgres://harkara:topsecret@db.example:5432/harkara",
-        );
-        let sentence = sentence(outcome);
+        let url = "postgres://harkara:topsecret@db.example:5432/harkara";
+        let error = error("HARKARA__POSTGRES__URL", url);
         assert!(
-            sentence.contains("db.example") && !sentence.contains("topsecret"),
-            "{sentence}"
+            error.contains("db.example") && !error.contains("topsecret"),
+            "{error}"
         );
     }
 
     #[test]
     fn bad_address_is_named_with_its_setting() {
-        let sentence = sentence(with("HARKARA__INGRESS__BIND", "8080"));
+        let error = error("HARKARA__INGRESS__BIND", "8080");
         assert!(
-            sentence.contains("HARKARA__INGRESS__BIND is `8080`"),
-            "{sentence}"
+            error.contains("HARKARA__INGRESS__BIND is `8080`"),
+            "{error}"
         );
     }
 
@@ -285,9 +249,10 @@ mod tests {
 
     #[test]
     fn wildcard_is_reached_on_this_machine() {
-        let addresses =
-            with("HARKARA__INGRESS__BIND", "0.0.0.0:8080").expect("a wildcard is allowed");
-        assert_eq!(addresses.ingress.reached_at().to_string(), "127.0.0.1:8080");
-        assert_eq!(addresses.ingress.value(), "0.0.0.0:8080");
+        let ingress = with("HARKARA__INGRESS__BIND", "0.0.0.0:8080")
+            .expect("a wildcard is allowed")
+            .ingress;
+        assert_eq!(ingress.reached_at().to_string(), "127.0.0.1:8080");
+        assert_eq!(ingress.value(), "0.0.0.0:8080");
     }
 }

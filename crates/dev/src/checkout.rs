@@ -1,13 +1,15 @@
-//! Where things are in this checkout.
+//! Paths in this checkout.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use crate::failure::{Result, While as _};
+use anyhow::{Context as _, Result};
 
-/// The checkout and its folder `.dev`, which holds all that `cargo dev up` makes.
+use crate::task::cargo;
+
+/// The checkout and its folder `.dev`, which holds everything that `cargo dev up` creates.
 pub(crate) struct Checkout {
     /// The folder of the workspace's `Cargo.toml`.
     pub(crate) root: PathBuf,
@@ -21,35 +23,29 @@ impl Checkout {
             .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
         let root = package.join("../..");
         let root = fs::canonicalize(&root)
-            .or_cannot(|| format!("find the checkout at {}", root.display()))?;
+            .with_context(|| format!("cannot find the checkout at {}", root.display()))?;
         Ok(Self { root })
     }
 
-    /// `.dev`, made if it is not there, passable for the account that runs PostgreSQL.
+    /// `.dev`, created if missing, accessible to the account that runs PostgreSQL.
     pub(crate) fn dev(&self) -> Result<PathBuf> {
-        let dev = self.root.join(".dev");
-        make_passable(&dev)?;
-        Ok(dev)
+        create_passable(&self.root.join(".dev"))
     }
 
-    /// `.dev/logs`, made if it is not there.
+    /// `.dev/logs`, created if missing.
     pub(crate) fn logs(&self) -> Result<PathBuf> {
-        let logs = self.dev()?.join("logs");
-        make_passable(&logs)?;
-        Ok(logs)
+        create_passable(&self.dev()?.join("logs"))
     }
 
-    /// `.dev/run`, where the running processes are remembered, made if it is not there.
+    /// `.dev/run`, the folder of pid files, created if missing.
     pub(crate) fn run(&self) -> Result<PathBuf> {
-        let run = self.dev()?.join("run");
-        make_passable(&run)?;
-        Ok(run)
+        create_passable(&self.dev()?.join("run"))
     }
 
-    /// The folder of the binaries that `cargo build` makes, wherever the developer's settings put
-    /// it: `debug`, `release`, or the name of another profile.
+    /// The folder of the binaries that cargo builds, wherever the developer's settings put it: `debug`, `release`,
+    /// or the name of another profile.
     pub(crate) fn binaries(&self, folder: &str) -> Result<PathBuf> {
-        let output = crate::cargo::command(self)
+        let output = cargo(self)
             .args([
                 "metadata",
                 "--no-deps",
@@ -60,30 +56,28 @@ impl Checkout {
             .stdin(Stdio::null())
             .stderr(Stdio::null())
             .output()
-            .or_cannot(|| "run cargo metadata".to_owned())?;
+            .context("cannot run cargo metadata")?;
         let metadata = String::from_utf8_lossy(&output.stdout);
         let target =
             target_directory(&metadata).map_or_else(|| self.root.join("target"), PathBuf::from);
         Ok(target.join(folder))
     }
 
-    /// A path as the developer would type it: relative to the checkout when it is inside.
+    /// A path as the developer would type it: relative to the checkout if inside.
     pub(crate) fn shown(&self, path: &Path) -> String {
-        path.strip_prefix(&self.root)
-            .unwrap_or(path)
-            .display()
-            .to_string()
+        let path = path.strip_prefix(&self.root).unwrap_or(path);
+        path.display().to_string()
     }
 }
 
-/// Makes a folder that everybody may pass through, whatever the umask says.
-pub(crate) fn make_passable(folder: &Path) -> Result<()> {
-    if folder.is_dir() {
-        return Ok(());
+/// Creates a folder that every account may enter, whatever the umask.
+pub(crate) fn create_passable(folder: &Path) -> Result<PathBuf> {
+    if !folder.is_dir() {
+        fs::create_dir_all(folder)
+            .and_then(|()| fs::set_permissions(folder, fs::Permissions::from_mode(0o755)))
+            .with_context(|| format!("cannot create {}", folder.display()))?;
     }
-    fs::create_dir_all(folder).or_cannot(|| format!("make the folder {}", folder.display()))?;
-    fs::set_permissions(folder, fs::Permissions::from_mode(0o755))
-        .or_cannot(|| format!("set the permissions of {}", folder.display()))
+    Ok(folder.to_owned())
 }
 
 /// The value of `"target_directory"` in the JSON of `cargo metadata`.
@@ -95,15 +89,13 @@ fn target_directory(metadata: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::target_directory;
 
     #[test]
     fn target_directory_is_found_in_metadata() {
         let metadata = r#"{"packages":[],"target_directory":"/tmp/elsewhere","version":1}"#;
-        assert_eq!(
-            target_directory(metadata).as_deref(),
-            Some("/tmp/elsewhere")
-        );
+        let found = target_directory(metadata);
+        assert_eq!(found.as_deref(), Some("/tmp/elsewhere"));
         assert_eq!(target_directory("{}"), None);
     }
 }

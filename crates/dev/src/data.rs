@@ -1,91 +1,95 @@
-//! The data that outlives an `up`, in `.dev` of the checkout, and whose it is.
+//! The data that outlives an `up`, in `.dev` of the checkout, and its owner.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::checkout::{self, Checkout};
-use crate::failure::{Result, While as _};
-use crate::programs::Postgres;
-use crate::unprivileged::Account;
-use crate::{postgres, report};
+use anyhow::{Context as _, Result, bail, ensure};
+use harkara_launcher::{Account, Postgres};
 
-/// The folder of PostgreSQL's data, made ready, and the account that runs it.
-pub(crate) fn postgres_home(checkout: &Checkout) -> Result<(PathBuf, Option<Account>)> {
+use crate::checkout::{self, Checkout};
+use crate::programs::PostgresPrograms;
+use crate::report;
+
+/// PostgreSQL with its data from earlier runs or with an empty home, run by the version that made the data.
+pub(crate) fn postgres(
+    checkout: &Checkout,
+    found: &[PostgresPrograms],
+    port: u16,
+) -> Result<(Postgres, u32)> {
     let dev = checkout.dev()?;
     let link = dev.join("postgres");
-    let account = Account::for_postgres()?;
-    if let Some(account) = account.filter(|account| !account.can_reach(&dev)) {
+    let mut postgres = Postgres {
+        programs: PathBuf::new(),
+        home: link.clone(),
+        account: Account::for_postgres()?,
+        port,
+        settings: Vec::new(),
+    };
+    let unreachable = |account: Account| !account.can_reach(&dev);
+    if postgres.account.is_some_and(unreachable) {
         let outside = outside(&checkout.root);
-        checkout::make_passable(&outside)?;
-        if Account::owning(&outside).is_some() {
-            return Err(format!(
-                "{} belongs to another user; remove it and try again",
-                outside.display()
-            )
-            .into());
-        }
-        let home = outside.join("postgres");
-        if !home.is_dir() {
-            postgres::make_home(&home, Some(account))?;
+        checkout::create_passable(&outside)?;
+        ensure!(
+            Account::owning(&outside).is_none(),
+            "{} belongs to another user; remove it and try again",
+            outside.display()
+        );
+        postgres.home = outside.join("postgres");
+        if !postgres.home.is_dir() {
+            postgres.create_home()?;
             report::say(format!(
                 "PostgreSQL's account cannot reach this checkout, so its data is in {}",
-                home.display()
+                postgres.home.display()
             ));
         }
-        // The link is for people; it may be there already.
-        std::os::unix::fs::symlink(&home, &link).ok();
-        return Ok((home, Some(account)));
+        // The link is for people; it may exist already.
+        std::os::unix::fs::symlink(&postgres.home, &link).ok();
+    } else if !link.is_dir() {
+        postgres.create_home()?;
+    } else if postgres.account.is_none() && fs::read_dir(&link).is_err() {
+        let link = checkout.shown(&link);
+        bail!(
+            "{link} belongs to another user; remove it (`sudo rm -r {link}`), or run `cargo dev` as the user who \
+             created it"
+        );
+    } else if postgres.account.is_some() {
+        // Data that an ordinary user made stays that user's.
+        postgres.account = Account::owning(&link).or(postgres.account);
     }
-    if !link.is_dir() {
-        postgres::make_home(&link, account)?;
-    } else if account.is_none() && fs::read_dir(&link).is_err() {
-        return Err(format!(
-            "{} belongs to another user; remove it (`sudo rm -r {}`), or run `cargo dev` as the user who made it",
-            checkout.shown(&link),
-            checkout.shown(&link)
-        )
-        .into());
-    }
-    // Data that an ordinary user made stays that user's.
-    let account = account.map(|account| Account::owning(&link).unwrap_or(account));
-    Ok((link, account))
+    let programs = matching(found, &postgres.data())?;
+    postgres.programs.clone_from(&programs.folder);
+    Ok((postgres, programs.major))
 }
 
-/// A place for a checkout that PostgreSQL's account cannot reach, the same each time.
+/// A folder for a checkout that PostgreSQL's account cannot reach, the same each time.
 fn outside(root: &Path) -> PathBuf {
     // FNV-1a: short, and the same in every version of this program.
-    let digest = root
-        .as_os_str()
-        .as_encoded_bytes()
-        .iter()
-        .fold(0xcbf2_9ce4_8422_2325_u64, |digest, &byte| {
-            (digest ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-        });
+    let bytes = root.as_os_str().as_encoded_bytes().iter();
+    let digest = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |digest, &byte| {
+        (digest ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
     PathBuf::from(format!("/var/tmp/harkara-dev-{digest:016x}"))
 }
 
-/// The preferred PostgreSQL, or the one that made the data that is there.
-pub(crate) fn matching<'a>(found: &'a [Postgres], home: &Path) -> Result<&'a Postgres> {
-    let made_by = postgres::major_of_data(home);
-    let matching = found
-        .iter()
-        .find(|programs| made_by.is_none_or(|major| programs.major == major));
-    matching.ok_or_else(|| {
-        let majors: Vec<String> = found
-            .iter()
-            .map(|programs| programs.major.to_string())
-            .collect();
-        format!(
-            "the data in .dev/postgres was made by PostgreSQL {}, and only {} is installed; \
-             `cargo dev up --fresh` begins with empty data",
-            made_by.unwrap_or_default(),
-            majors.join(", ")
-        )
-        .into()
-    })
+/// The PostgreSQL that made the data, or the preferred one if there is no data.
+fn matching<'a>(found: &'a [PostgresPrograms], data: &Path) -> Result<&'a PostgresPrograms> {
+    let version = fs::read_to_string(data.join("PG_VERSION")).ok();
+    let made_by: Option<u32> = version.and_then(|version| version.trim().parse().ok());
+    let mut matching = found.iter();
+    matching
+        .find(|programs| made_by.is_none_or(|major| programs.major == major))
+        .with_context(|| {
+            let installed: Vec<String> = found.iter().map(|it| it.major.to_string()).collect();
+            format!(
+                "the data in .dev/postgres was made by PostgreSQL {}, and only {} is installed; \
+                 `cargo dev up --fresh` starts with empty data",
+                made_by.unwrap_or_default(),
+                installed.join(", ")
+            )
+        })
 }
 
-/// Throws the data of earlier runs away.
+/// Deletes the data of earlier runs.
 pub(crate) fn remove(checkout: &Checkout) -> Result<()> {
     let dev = checkout.dev()?;
     for folder in [
@@ -101,7 +105,7 @@ pub(crate) fn remove(checkout: &Checkout) -> Result<()> {
         } else {
             fs::remove_dir_all(&folder)
         };
-        removed.or_cannot(|| format!("remove {}", folder.display()))?;
+        removed.with_context(|| format!("cannot remove {}", folder.display()))?;
     }
     Ok(())
 }
@@ -111,20 +115,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn outside_place_is_the_same_each_time_and_differs_by_checkout() {
+    fn outside_folder_is_stable_and_differs_by_checkout() {
         assert_eq!(outside(Path::new("/root/a")), outside(Path::new("/root/a")));
         assert_ne!(outside(Path::new("/root/a")), outside(Path::new("/root/b")));
     }
 
     #[test]
-    fn data_is_run_by_the_version_that_made_it() {
-        let programs = |major| Postgres {
-            initdb: PathBuf::new(),
-            server: PathBuf::new(),
+    fn without_data_the_preferred_version_is_used() {
+        let found = [16, 15].map(|major| PostgresPrograms {
+            folder: PathBuf::new(),
             major,
-        };
-        let found = [programs(16), programs(15)];
-        let nowhere = Path::new("/nonexistent");
-        assert_eq!(matching(&found, nowhere).map(|it| it.major).ok(), Some(16));
+        });
+        let matching = matching(&found, Path::new("/nonexistent"));
+        assert_eq!(matching.map(|it| it.major).ok(), Some(16));
     }
 }

@@ -1,8 +1,7 @@
-//! `cargo dev down`, and what an earlier `up` left.
+//! `cargo dev down` and `cargo dev status`.
 //!
-//! A living `up` in a foreground holds a file locked; the lock goes with the process, even a
-//! killed one. An `up` that has detached leaves a mark instead. Processes without either are
-//! leftovers.
+//! An `up` in the foreground holds a file locked; the lock ends with the process, even a killed one. An `up` that
+//! has detached leaves a mark instead. Processes without either are leftovers.
 
 use std::fs::{self, File};
 use std::io::Write as _;
@@ -10,25 +9,26 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use anyhow::{Context as _, Result, bail};
 use rustix::process::Signal;
 
 use crate::checkout::Checkout;
-use crate::failure::{Result, While as _};
-use crate::{ending, pid_file, report};
+use crate::report;
+use crate::services::{Kind, Recorded};
 
-/// How long a foreground `up` may take to stop its processes: longer than each of those is given.
+/// How long an `up` in the foreground may take to stop its processes: longer than each of them is given.
 const FOREGROUND_PATIENCE: Duration = Duration::from_secs(90);
 
-/// The file that a living `up` holds locked; it holds its process number.
+/// The file that a running `up` holds locked; it contains its process id.
 const LOCK: &str = "up.lock";
 /// The mark that an `up` has left its processes running on purpose.
 const DETACHED: &str = "detached";
 
 /// The right to start and stop the processes of this checkout.
 pub(crate) enum Claim {
-    /// It is ours as long as this lives.
+    /// Ours for as long as this exists.
     Taken(#[expect(dead_code, reason = "the open file is the lock")] File),
-    /// The process of this number has it.
+    /// The process with this id has it.
     Held(u32),
 }
 
@@ -36,34 +36,33 @@ impl Claim {
     /// Tries to take it; `run` is the folder of pid files.
     pub(crate) fn take(run: &Path) -> Result<Self> {
         let path = run.join(LOCK);
-        let using = || format!("use {}", path.display());
-        // Not truncated on opening: the number in it is another's until the lock is ours.
+        let using = || format!("cannot use {}", path.display());
+        // Not truncated on opening: the id in it is another's until the lock is ours.
         let mut file = File::options()
             .create(true)
             .read(true)
             .write(true)
             .truncate(false)
             .open(&path)
-            .or_cannot(using)?;
+            .with_context(using)?;
         if file.try_lock().is_err() {
-            let owner = fs::read_to_string(&path).or_cannot(using)?;
+            let owner = fs::read_to_string(&path).with_context(using)?;
             return Ok(Self::Held(owner.trim().parse().unwrap_or(0)));
         }
-        file.set_len(0).or_cannot(using)?;
-        write!(file, "{}", std::process::id()).or_cannot(using)?;
+        file.set_len(0).with_context(using)?;
+        write!(file, "{}", std::process::id()).with_context(using)?;
         Ok(Self::Taken(file))
     }
 }
 
-/// Stops what is running; nothing running is fine too.
+/// Stops what is running, if anything is.
 pub(crate) fn run() -> Result<ExitCode> {
-    let checkout = Checkout::find()?;
-    let run = checkout.run()?;
+    let run = Checkout::find()?.run()?;
     let (_claim, had_foreground) = match Claim::take(&run)? {
-        Claim::Held(owner) => (end_foreground(owner, &run)?, true),
+        Claim::Held(owner) => (stop_foreground(owner, &run)?, true),
         taken @ Claim::Taken(_) => (taken, false),
     };
-    let was_running = end_leftovers(&run)? || had_foreground;
+    let was_running = stop_leftovers(&run)? || had_foreground;
     report::say(if was_running {
         "stopped; `cargo dev up` continues with the same data"
     } else {
@@ -72,46 +71,70 @@ pub(crate) fn run() -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Asks an `up` in another terminal to end, waits until it has, and takes its place.
-fn end_foreground(owner: u32, run: &Path) -> Result<Claim> {
-    let is_ours = || pid_file::command_line(owner).is_some_and(|line| line.contains("harkara-dev"));
-    // Otherwise it has just ended, or has only just begun: the lock tells.
-    if owner != 0 && is_ours() {
+/// Prints one line for each process of `cargo dev up`, running or not.
+pub(crate) fn status() -> Result<ExitCode> {
+    let run = Checkout::find()?.run()?;
+    let recorded = Recorded::read_all(&run);
+    match Claim::take(&run)? {
+        Claim::Held(owner) => report::say(format!("`cargo dev up` is running (process {owner})")),
+        Claim::Taken(_) if recorded.is_empty() => {
+            report::say("nothing is running; `cargo dev up` starts everything");
+        }
+        Claim::Taken(_) if is_detached_and_well(&run) => {
+            report::say("`cargo dev up --detach` is running; `cargo dev down` stops it");
+        }
+        Claim::Taken(_) => report::say(
+            "an earlier `cargo dev up` left processes behind; `cargo dev down` stops those still running",
+        ),
+    }
+    for process in recorded {
+        let running = process.is_running(&run);
+        let state = if running { "running" } else { "ended" };
+        let (name, id) = (process.kind.name(), process.id);
+        report::say(format!("  {name:<9} {state:<8} process {id}"));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Asks an `up` in another terminal to stop, waits until it has, and takes its place.
+fn stop_foreground(owner: u32, run: &Path) -> Result<Claim> {
+    // A process that has only just taken the lock has not written its id yet.
+    if owner != 0 {
         report::say(format!(
             "asking the `cargo dev up` of process {owner} to stop"
         ));
-        ending::end(owner, &[(Signal::TERM, FOREGROUND_PATIENCE)], || !is_ours());
+        let has_ended = || !matches!(Claim::take(run), Ok(Claim::Held(_)));
+        harkara_launcher::stop(owner, &[(Signal::TERM, FOREGROUND_PATIENCE)], has_ended);
     }
     match Claim::take(run)? {
         taken @ Claim::Taken(_) => Ok(taken),
-        Claim::Held(owner) => Err(format!(
-            "another `cargo dev` (process {owner}) is at work here; try again when it is done"
-        )
-        .into()),
+        Claim::Held(owner) => {
+            bail!("another `cargo dev` (process {owner}) is busy here; try again when it is done")
+        }
     }
 }
 
-/// Notes that the processes are left running on purpose.
+/// Records that the processes are left running on purpose.
 pub(crate) fn mark_detached(run: &Path) -> Result<()> {
     let mark = run.join(DETACHED);
-    fs::write(&mark, "").or_cannot(|| format!("write {}", mark.display()))
+    fs::write(&mark, "").with_context(|| format!("cannot write {}", mark.display()))
 }
 
-/// Whether an `up` has detached and all of its processes are alive.
+/// Whether an `up` has detached and all of its processes are running.
 pub(crate) fn is_detached_and_well(run: &Path) -> bool {
-    let processes = pid_file::read_all(run);
+    let processes = Recorded::read_all(run);
     run.join(DETACHED).exists()
-        && processes.len() == crate::service::Kind::IN_ORDER_OF_STOPPING.len()
-        && processes.iter().all(pid_file::Remembered::is_alive)
+        && processes.len() == Kind::IN_STOP_ORDER.len()
+        && processes.iter().all(|process| process.is_running(run))
 }
 
-/// Ends every process that is remembered and alive. Returns whether there was any.
-pub(crate) fn end_leftovers(run: &Path) -> Result<bool> {
+/// Stops every recorded process that is running. Returns whether there was any.
+pub(crate) fn stop_leftovers(run: &Path) -> Result<bool> {
     let mut was_running = false;
-    for remembered in pid_file::read_all(run) {
-        was_running |= remembered.end(run)?;
+    for process in Recorded::read_all(run) {
+        was_running |= process.stop(run)?;
     }
-    // The mark may well not be there.
+    // The mark may not exist.
     fs::remove_file(run.join(DETACHED)).ok();
     Ok(was_running)
 }

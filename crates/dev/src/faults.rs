@@ -2,14 +2,15 @@
 
 use std::process::{Command, ExitCode};
 
+use anyhow::{Result, ensure};
+
 use crate::arguments::FaultsOptions;
 use crate::checkout::Checkout;
-use crate::failure::Result;
+use crate::install;
 use crate::report::Step;
-use crate::task::{Task, exit_code};
-use crate::{cargo, install, isolation};
+use crate::task::{Task, cargo_build, exit_code, without_settings};
 
-/// What is broken, what breaks it, and what delivers and audits.
+/// The product, and the suite.
 const PACKAGES: [&str; 4] = [
     "harkara-ingress",
     "harkara-worker",
@@ -19,18 +20,15 @@ const PACKAGES: [&str; 4] = [
 
 /// Runs the command.
 pub(crate) fn run(options: &FaultsOptions) -> Result<ExitCode> {
-    if !cfg!(target_os = "linux") {
-        return Err(
-            "the fault suite breaks processes and clocks as Linux lets it, so it runs there only"
-                .into(),
-        );
-    }
+    ensure!(
+        cfg!(target_os = "linux"),
+        "the fault suite breaks processes and clocks in ways that only Linux offers"
+    );
     let checkout = Checkout::find()?;
-    // Building takes longest, so it begins first.
+    // Building takes longest, so it starts first.
     let building = Step::start();
-    let mut build = Task::start(cargo::build(&checkout, &PACKAGES).arg("--release"))?;
+    let mut build = Task::start(cargo_build(&checkout, &PACKAGES).arg("--release"))?;
     let programs = install::find_or_install(options.install, &checkout.logs()?)?;
-    let postgres = programs.postgres.first().ok_or("there is no PostgreSQL")?;
     let status = build.wait()?;
     if !status.success() {
         return Ok(exit_code(status));
@@ -39,11 +37,14 @@ pub(crate) fn run(options: &FaultsOptions) -> Result<ExitCode> {
 
     let binaries = checkout.binaries("release")?;
     let mut command = Command::new(binaries.join("harkara-faults"));
-    // Its relative paths are the developer's, so it runs where the developer is.
-    command.args(&options.words);
-    isolation::without_settings(&mut command)
+    // It resolves relative paths, so it runs in the developer's folder.
+    command.args(&options.arguments);
+    without_settings(&mut command)
         .env("HARKARA_BINARIES", &binaries)
-        .env("HARKARA_TEST_POSTGRES_PROGRAMS", postgres.folder());
+        .env(
+            "HARKARA_TEST_POSTGRES_PROGRAMS",
+            &programs.postgres[0].folder,
+        );
     let status = Task::start(&mut command)?.wait()?;
     Ok(exit_code(status))
 }

@@ -1,20 +1,34 @@
-//! Programs that some tests need, fetched where this machine lacks them. They come from the archive of its
-//! distribution, and apt-get checks them against the keys of this machine; nothing is installed.
+//! Fetches programs that some tests need and this machine lacks. They come from the archive of its distribution,
+//! and apt-get checks them against the keys of this machine; nothing is installed.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use anyhow::{Context as _, Result, ensure};
+
 use crate::checkout::{self, Checkout};
-use crate::failure::{Failure, Result, While as _};
-use crate::install;
+use crate::interrupt::Interrupted;
+use crate::programs;
 use crate::report::{self, Step};
+use crate::task::run_logged;
+
+/// `promtool`, for the tests of alert rules and scrapes.
+pub(crate) const PROMTOOL: Fetched = Fetched {
+    name: "promtool",
+    folder: "prometheus",
+    remedy: "install Prometheus, so that promtool is on the path",
+    find: |folder| programs::find_promtool(&folder.join("usr/bin")),
+    package: "prometheus",
+    source: || programs::is_on_path("apt-get").then_some(Source::ThisRelease),
+    finish: |_| Ok(()),
+};
 
 /// A program that some tests need.
 pub(crate) struct Fetched {
-    /// What it is to a developer, such as `a newer Redis`.
+    /// Its name for a developer, such as `a newer Redis`.
     pub(crate) name: &'static str,
-    /// The folder in `.dev` that holds what was fetched.
+    /// The folder in `.dev` for the fetched files.
     pub(crate) folder: &'static str,
     /// How a developer gets it otherwise.
     pub(crate) remedy: &'static str,
@@ -24,7 +38,7 @@ pub(crate) struct Fetched {
     pub(crate) package: &'static str,
     /// Where the package comes from.
     pub(crate) source: fn() -> Option<Source>,
-    /// What is left to do in the folder with the unpacked files.
+    /// The last step, in the folder with the unpacked files.
     pub(crate) finish: fn(&Path) -> Result<()>,
 }
 
@@ -32,20 +46,20 @@ pub(crate) struct Fetched {
 pub(crate) enum Source {
     /// The release of this machine, whose libraries it then fits.
     ThisRelease,
-    /// Another release, which a line for apt-get names. All that it needs comes from there too: this
-    /// machine's libraries are too old.
+    /// Another release, named by a line of `sources.list`. Its libraries come from there too, because this
+    /// machine's are too old.
     Release(String),
 }
 
-/// Without what some machines would fetch besides.
+/// Skips the extra lists that some machines would fetch.
 const NO_EXTRAS: [&str; 2] = [
     "-oAcquire::Languages=none",
     "-oAcquire::IndexTargets::deb::DEP-11::DefaultEnabled=false",
 ];
 
 impl Fetched {
-    /// That of this machine, or of an earlier run, or one that is fetched now if that is `allowed`. Nothing
-    /// where fetching has failed, which is told: then the tests that need it fail, and no others.
+    /// Finds it, or fetches it if `allowed`. Returns `None`, after a warning, if fetching failed: then only the
+    /// tests that need it fail.
     pub(crate) fn find_or_fetch(
         &self,
         allowed: bool,
@@ -56,26 +70,27 @@ impl Fetched {
             return Ok(Some(program));
         }
         let Self { name, remedy, .. } = self;
-        if !allowed {
-            return Err(format!("some tests need {name}, which is not there; {remedy}").into());
-        }
+        ensure!(
+            allowed,
+            "some tests need {name}, which is missing; {remedy}"
+        );
         report::say(format!(
             "some tests need {name}, which this machine lacks; fetching it into {} now",
             checkout.shown(&folder)
         ));
         let step = Step::start();
         let log = checkout.logs()?.join("fetch.log");
-        let why_not = match self.fetch(&folder, &log) {
-            Ok(()) => "what was fetched does not run here, or is too old".to_owned(),
-            Err(Failure::Said(sentence)) => sentence,
-            Err(interrupted) => return Err(interrupted),
+        let problem = match self.fetch(&folder, &log) {
+            Ok(()) => "the fetched program does not run here, or is too old".to_owned(),
+            Err(error) if error.is::<Interrupted>() => return Err(error),
+            Err(error) => format!("{error:#}"),
         };
         let program = (self.find)(&folder);
         if program.is_some() {
-            step.done(format!("{name} is there"));
+            step.done(format!("{name} is ready"));
         } else {
             report::complain(&format!(
-                "the tests that need {name} will fail ({remedy}): {why_not}"
+                "the tests that need {name} will fail ({remedy}): {problem}"
             ));
         }
         Ok(program)
@@ -83,8 +98,8 @@ impl Fetched {
 
     /// Fetches the packages and unpacks them.
     fn fetch(&self, folder: &Path, log: &Path) -> Result<()> {
-        let source = (self.source)().ok_or("only the archives of Debian and Ubuntu are known")?;
-        // Under the name of this process until it is whole: others may be fetching too.
+        let source = (self.source)().context("only the archives of Debian and Ubuntu are known")?;
+        // Under the name of this process until complete: others may be fetching too.
         let work = folder.with_extension(std::process::id().to_string());
         let unpacked = work.join("unpacked");
         let fetched = self
@@ -93,38 +108,41 @@ impl Fetched {
             .and_then(|()| (self.finish)(&unpacked))
             .and_then(|()| remove(folder))
             .and_then(|()| {
-                fs::rename(&unpacked, folder).or_cannot(|| format!("make {}", folder.display()))
+                fs::rename(&unpacked, folder)
+                    .with_context(|| format!("cannot create {}", folder.display()))
             });
         remove(&work)?;
         fetched
     }
 
-    /// Downloads the package, with all it needs where that comes from elsewhere too, and gives the paths.
+    /// Downloads the package, with its dependencies if it comes from another release, and returns the paths.
     fn download(&self, source: &Source, work: &Path, log: &Path) -> Result<Vec<PathBuf>> {
         let (lists, packages) = (work.join("lists"), work.join("packages"));
         for folder in [&lists, &packages] {
-            checkout::make_passable(&folder.join("partial"))?;
+            checkout::create_passable(&folder.join("partial"))?;
         }
-        // Lists of its own: those of the system stay as they are, and need not be there.
+        // Separate lists: those of the system stay untouched, and may not exist.
         let mut options = vec![
             option("Dir::State", work),
             option("Dir::State::Lists", &lists),
             option("Dir::Cache", work),
             option("Dir::Cache::archives", &packages),
         ];
-        let words = match source {
-            Source::ThisRelease => vec!["download"],
+        let arguments: &[&str] = match source {
+            Source::ThisRelease => &["download"],
             Source::Release(line) => {
                 let (sources, installed) = (work.join("sources.list"), work.join("status"));
-                fs::write(&sources, line).or_cannot(|| format!("write {}", sources.display()))?;
                 // As if nothing were installed.
-                fs::write(&installed, "").or_cannot(|| format!("write {}", installed.display()))?;
+                for (path, content) in [(&sources, line.as_str()), (&installed, "")] {
+                    fs::write(path, content)
+                        .with_context(|| format!("cannot write {}", path.display()))?;
+                }
                 options.extend([
                     option("Dir::Etc::SourceList", &sources),
                     option("Dir::Etc::SourceParts", Path::new("/dev/null")),
                     option("Dir::State::status", &installed),
                 ]);
-                vec![
+                &[
                     "install",
                     "--download-only",
                     "--yes",
@@ -132,16 +150,16 @@ impl Fetched {
                 ]
             }
         };
-        let apt_get = |words: &[&str]| {
+        let apt_get = |arguments: &[&str]| {
             let mut command = Command::new("apt-get");
-            // `download` writes to the folder that it is called in.
-            command.args(words).args(NO_EXTRAS).args(&options);
-            command.current_dir(&packages);
-            run(command, log)
+            // `download` writes to the current folder.
+            command.args(arguments).args(NO_EXTRAS).args(&options);
+            run_logged(command.current_dir(&packages), log)
         };
         apt_get(&["update"])?;
-        apt_get(&[&words[..], &[self.package]].concat())?;
-        let files = fs::read_dir(&packages).or_cannot(|| format!("read {}", packages.display()))?;
+        apt_get(&[arguments, &[self.package]].concat())?;
+        let files = fs::read_dir(&packages)
+            .with_context(|| format!("cannot read {}", packages.display()))?;
         Ok(files
             .flatten()
             .map(|entry| entry.path())
@@ -155,27 +173,18 @@ fn option(name: &str, path: &Path) -> String {
 }
 
 fn unpack(packages: &[PathBuf], folder: &Path, log: &Path) -> Result<()> {
-    checkout::make_passable(folder)?;
+    checkout::create_passable(folder)?;
     for package in packages {
         let mut command = Command::new("dpkg-deb");
-        command.arg("--extract").arg(package).arg(folder);
-        run(command, log)?;
+        run_logged(command.arg("--extract").arg(package).arg(folder), log)?;
     }
     Ok(())
-}
-
-fn run(command: Command, log: &Path) -> Result<()> {
-    let program = command.get_program().display().to_string();
-    if install::run(command, log)? {
-        return Ok(());
-    }
-    Err(format!("{program} failed{}", report::tail(log)).into())
 }
 
 fn remove(folder: &Path) -> Result<()> {
     match fs::remove_dir_all(folder) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(error).or_cannot(|| format!("remove {}", folder.display()))
+            Err(error).with_context(|| format!("cannot remove {}", folder.display()))
         }
         _ => Ok(()),
     }

@@ -1,23 +1,24 @@
-//! Installing the servers' programs with the system's package manager, after saying so.
+//! Installs missing servers with the system's package manager, after saying so.
 
-use std::fs::File;
-use std::path::Path;
-use std::process::{Command, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
-use crate::failure::{Failure, Result, While as _};
-use crate::interrupt;
-use crate::programs::{self, Postgres};
+use anyhow::{Result, bail, ensure};
+use harkara_launcher::log_tail;
+
+use crate::programs::{self, PostgresPrograms};
 use crate::report::{self, Step};
+use crate::task::succeeds_logged;
 
-/// How long apt-get waits for another package manager at work, in seconds.
+/// How long apt-get waits for another package manager, in seconds.
 const DPKG_LOCK_WAIT: &str = "DPkg::Lock::Timeout=120";
 
 /// The servers' programs.
 pub(crate) struct Programs {
     /// `redis-server`.
-    pub(crate) redis: std::path::PathBuf,
-    /// Every PostgreSQL there is, the preferred one first; at least one.
-    pub(crate) postgres: Vec<Postgres>,
+    pub(crate) redis: PathBuf,
+    /// Every installed PostgreSQL, the preferred one first; at least one.
+    pub(crate) postgres: Vec<PostgresPrograms>,
 }
 
 /// A server that may be missing.
@@ -27,42 +28,47 @@ enum Server {
     Postgres,
 }
 
-/// Finds the programs, installing what is missing if that is allowed. What the package manager
-/// says goes to `install.log` in the folder `logs`.
+/// Finds the programs, installing what is missing if `allowed`. The package manager's output goes to
+/// `install.log` in the folder `logs`.
 pub(crate) fn find_or_install(allowed: bool, logs: &Path) -> Result<Programs> {
-    let missing = missing()?;
-    if !missing.is_empty() {
-        let manager = Manager::find();
-        let Some(manager) = manager.filter(|_| allowed) else {
-            return Err(refusal(&missing, manager).into());
-        };
-        install(manager, &missing, logs)?;
-    }
-    let redis = programs::find_redis()?;
-    let postgres = programs::find_postgres();
-    match redis {
-        Some(redis) if !postgres.is_empty() => Ok(Programs { redis, postgres }),
-        _ => Err(format!(
-            "{} still missing after the installation; its words are in {}",
-            names(&self::missing()?),
-            logs.join("install.log").display()
-        )
-        .into()),
+    let log = logs.join("install.log");
+    let missing = match find()? {
+        Ok(programs) => return Ok(programs),
+        Err(missing) => missing,
+    };
+    let manager = Manager::find();
+    let Some(manager) = manager.filter(|_| allowed) else {
+        bail!(refusal(&missing, manager));
+    };
+    install(manager, &missing, &log)?;
+    match find()? {
+        Ok(programs) => Ok(programs),
+        Err(missing) => bail!(
+            "{} still missing after the installation; see {}",
+            names(&missing),
+            log.display()
+        ),
     }
 }
 
-fn missing() -> Result<Vec<Server>> {
+/// The programs, or the servers that are missing.
+fn find() -> Result<Result<Programs, Vec<Server>>> {
+    let (redis, postgres) = (programs::find_redis()?, programs::find_postgres());
     let mut missing = Vec::new();
-    if programs::find_redis()?.is_none() {
-        missing.push(Server::Redis);
-    }
-    if programs::find_postgres().is_empty() {
+    if postgres.is_empty() {
         missing.push(Server::Postgres);
     }
-    Ok(missing)
+    match redis {
+        Some(redis) if missing.is_empty() => Ok(Ok(Programs { redis, postgres })),
+        Some(_) => Ok(Err(missing)),
+        None => {
+            missing.insert(0, Server::Redis);
+            Ok(Err(missing))
+        }
+    }
 }
 
-/// A package manager we know how to ask.
+/// A package manager that we can call.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Manager {
     /// Debian's and Ubuntu's, as root.
@@ -88,36 +94,39 @@ impl Manager {
 
     fn package(self, server: Server) -> &'static str {
         match (self, server) {
-            (Self::AptAsRoot | Self::AptWithSudo, Server::Redis) => "redis-server",
-            (Self::AptAsRoot | Self::AptWithSudo, Server::Postgres) => "postgresql",
             (Self::Brew, Server::Redis) => "redis",
             (Self::Brew, Server::Postgres) => "postgresql@17",
+            (_, Server::Redis) => "redis-server",
+            (_, Server::Postgres) => "postgresql",
         }
     }
 
-    /// The command a person would type.
-    fn spoken(self, missing: &[Server]) -> String {
-        let packages: Vec<&str> = missing.iter().map(|&server| self.package(server)).collect();
+    fn packages(self, missing: &[Server]) -> Vec<&'static str> {
+        missing.iter().map(|&server| self.package(server)).collect()
+    }
+
+    /// The command that a person would type.
+    fn typed(self, missing: &[Server]) -> String {
         let command = match self {
             Self::AptAsRoot => "apt-get install",
             Self::AptWithSudo => "sudo apt-get install",
             Self::Brew => "brew install",
         };
-        format!("{command} {}", packages.join(" "))
+        format!("{command} {}", self.packages(missing).join(" "))
     }
 
-    /// The command with these words, without questions.
-    fn command(self, words: &[&str]) -> Command {
-        let mut command = match self {
-            Self::AptAsRoot => Command::new("apt-get"),
-            Self::AptWithSudo => {
-                let mut command = Command::new("sudo");
-                command.args(["env", "DEBIAN_FRONTEND=noninteractive", "apt-get"]);
-                command
-            }
-            Self::Brew => Command::new("brew"),
+    /// The command with these arguments, without questions.
+    fn command(self, arguments: &[&str]) -> Command {
+        let words: &[&str] = match self {
+            Self::AptAsRoot => &["apt-get"],
+            Self::AptWithSudo => &["sudo", "env", "DEBIAN_FRONTEND=noninteractive", "apt-get"],
+            Self::Brew => &["brew"],
         };
-        command.env("DEBIAN_FRONTEND", "noninteractive").args(words);
+        let mut command = Command::new(words[0]);
+        command
+            .env("DEBIAN_FRONTEND", "noninteractive")
+            .args(&words[1..])
+            .args(arguments);
         command
     }
 }
@@ -135,7 +144,7 @@ fn refusal(missing: &[Server], manager: Option<Manager>) -> String {
     match manager {
         Some(manager) => format!(
             "{names} not installed; run `{}`, then try again",
-            manager.spoken(missing)
+            manager.typed(missing)
         ),
         None => format!(
             "{names} not installed and there is no apt-get (as root or with sudo) or brew to do it; install Redis \
@@ -144,47 +153,44 @@ fn refusal(missing: &[Server], manager: Option<Manager>) -> String {
     }
 }
 
-fn install(manager: Manager, missing: &[Server], logs: &Path) -> Result<()> {
-    let spoken = manager.spoken(missing);
+fn install(manager: Manager, missing: &[Server], log: &Path) -> Result<()> {
+    let (names, typed) = (names(missing), manager.typed(missing));
     report::say(format!(
-        "{} not installed; installing now: {spoken} (this may take a minute)",
-        names(missing)
+        "{names} not installed; installing now: {typed} (this may take a minute)"
     ));
     let step = Step::start();
-    let log = logs.join("install.log");
-    let packages: Vec<&str> = missing
-        .iter()
-        .map(|&server| manager.package(server))
-        .collect();
-    let mut words = vec!["install"];
-    if manager != Manager::Brew {
-        // An old list of packages names versions that are gone. If it cannot be renewed, the
-        // installation itself will say what is wrong.
-        run(manager.command(&["-o", DPKG_LOCK_WAIT, "update"]), &log)?;
-        words.extend(["-y", "--no-install-recommends", "-o", DPKG_LOCK_WAIT]);
+    let is_apt = manager != Manager::Brew;
+    let mut arguments = vec!["install"];
+    if is_apt {
+        // An old list of packages names versions that no longer exist. If it cannot be updated, the installation
+        // itself reports the problem.
+        let mut update = manager.command(&["-o", DPKG_LOCK_WAIT, "update"]);
+        succeeds_logged(&mut update, log)?;
+        arguments.extend(["-y", "--no-install-recommends", "-o", DPKG_LOCK_WAIT]);
     }
-    words.extend(packages);
-    if !run(manager.command(&words), &log)? {
-        return Err(format!("`{spoken}` failed{}", report::tail(&log)).into());
+    arguments.extend(manager.packages(missing));
+    ensure!(
+        succeeds_logged(&mut manager.command(&arguments), log)?,
+        "`{typed}` failed{}",
+        log_tail(log)
+    );
+    if is_apt {
+        stop_services(manager, missing, log)?;
     }
-    if manager != Manager::Brew {
-        stop_services(manager, missing, &log)?;
-    }
-    step.done(format!("installed with `{spoken}`"));
+    step.done(format!("installed with `{typed}`"));
     Ok(())
 }
 
-/// Debian starts what it installs. Nobody asked for these services, so they end again; a machine
-/// that already had them is never changed, for there nothing is installed.
+/// Debian starts what it installs. Nobody asked for these services, so they are stopped again; a machine that
+/// already had them is never changed, because nothing is installed there.
 fn stop_services(manager: Manager, installed: &[Server], log: &Path) -> Result<()> {
     let has_systemd = Path::new("/run/systemd/system").is_dir();
-    for &server in installed {
-        let service = manager.package(server);
+    for service in manager.packages(installed) {
         let script = format!("/etc/init.d/{service}");
-        let words: Vec<&str> = if has_systemd {
-            vec!["systemctl", "disable", "--now", service]
+        let words: &[&str] = if has_systemd {
+            &["systemctl", "disable", "--now", service]
         } else if Path::new(&script).exists() {
-            vec![&script, "stop"]
+            &[&script, "stop"]
         } else {
             continue;
         };
@@ -192,32 +198,10 @@ fn stop_services(manager: Manager, installed: &[Server], log: &Path) -> Result<(
             Manager::AptWithSudo => Command::new("sudo"),
             Manager::AptAsRoot | Manager::Brew => Command::new("env"),
         };
-        command.args(words);
         // A service that is not running cannot be stopped, and need not be: our ports are our own.
-        run(command, log)?;
+        succeeds_logged(command.args(words), log)?;
     }
     Ok(())
-}
-
-/// Runs a command with its words at the end of the log. Returns whether it succeeded.
-pub(crate) fn run(mut command: Command, log: &Path) -> Result<bool> {
-    let writing = || format!("write {}", log.display());
-    let output = File::options()
-        .create(true)
-        .append(true)
-        .open(log)
-        .or_cannot(writing)?;
-    let errors = output.try_clone().or_cannot(writing)?;
-    let status = command
-        .stdin(Stdio::null())
-        .stdout(output)
-        .stderr(errors)
-        .status()
-        .or_cannot(|| format!("run {}", command.get_program().display()))?;
-    if interrupt::requested() {
-        return Err(Failure::Interrupted);
-    }
-    Ok(status.success())
 }
 
 #[cfg(test)]
@@ -226,15 +210,14 @@ mod tests {
 
     #[test]
     fn refusal_names_exactly_what_is_missing() {
-        let sentence = refusal(&[Server::Redis], Some(Manager::AptWithSudo));
         assert_eq!(
-            sentence,
+            refusal(&[Server::Redis], Some(Manager::AptWithSudo)),
             "Redis is not installed; run `sudo apt-get install redis-server`, then try again"
         );
-        let sentence = refusal(&[Server::Redis, Server::Postgres], Some(Manager::Brew));
+        let both = refusal(&[Server::Redis, Server::Postgres], Some(Manager::Brew));
         assert!(
-            sentence.contains("`brew install redis postgresql@17`"),
-            "{sentence}"
+            both.contains("`brew install redis postgresql@17`"),
+            "{both}"
         );
     }
 }

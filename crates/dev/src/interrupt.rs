@@ -1,47 +1,60 @@
-//! Ctrl-C, a closed terminal and `kill`: noted in a flag that every wait looks at, so that the
-//! command always stops what it started.
+//! Ctrl-C, a closed terminal and `kill` set a flag that every wait checks, so that the command always stops
+//! what it started.
 
+use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::Duration;
 
+use anyhow::{Context as _, Result};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
-use crate::failure::{Failure, Result, While as _};
+/// Time between two checks of a condition.
+const CHECK_EVERY: Duration = Duration::from_millis(20);
 
-/// How long any wait sleeps between two looks at what it waits for.
-const LOOK_EVERY: Duration = Duration::from_millis(20);
+static REQUESTED: OnceLock<Arc<AtomicBool>> = OnceLock::new();
 
-static ASKED_TO_END: OnceLock<Arc<AtomicBool>> = OnceLock::new();
+/// The developer asked to stop: everything is stopped, and there is nothing to report.
+#[derive(Debug)]
+pub(crate) struct Interrupted;
 
-/// Takes over SIGINT, SIGTERM and SIGHUP for the rest of the process.
+impl fmt::Display for Interrupted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("interrupted")
+    }
+}
+
+impl std::error::Error for Interrupted {}
+
+/// Handles SIGINT, SIGTERM and SIGHUP for the rest of the process.
 pub(crate) fn listen() -> Result<()> {
-    let flag = ASKED_TO_END.get_or_init(Arc::default);
+    let flag = REQUESTED.get_or_init(Arc::default);
     for signal in [SIGINT, SIGTERM, SIGHUP] {
         signal_hook::flag::register(signal, Arc::clone(flag))
-            .or_cannot(|| format!("listen to signal {signal}"))?;
+            .context("cannot install signal handlers")?;
     }
     Ok(())
 }
 
-/// Whether one of the signals has come.
+/// Whether one of the signals has arrived.
 pub(crate) fn requested() -> bool {
-    ASKED_TO_END
+    REQUESTED
         .get()
         .is_some_and(|flag| flag.load(Ordering::Relaxed))
 }
 
-/// Lets a little time pass between two looks, or fails when the developer asked to end.
-pub(crate) fn pause() -> Result<()> {
+/// Fails if the developer asked to stop.
+pub(crate) fn check() -> Result<()> {
     if requested() {
-        return Err(Failure::Interrupted);
+        return Err(Interrupted.into());
     }
-    pause_regardless();
     Ok(())
 }
 
-/// The same while ending, when a further Ctrl-C must not leave things half stopped.
-pub(crate) fn pause_regardless() {
-    thread::sleep(LOOK_EVERY);
+/// Sleeps until the next check, or fails if the developer asked to stop.
+pub(crate) fn pause() -> Result<()> {
+    check()?;
+    thread::sleep(CHECK_EVERY);
+    Ok(())
 }

@@ -1,121 +1,94 @@
-//! `cargo dev`: the whole product, or its tests, on private servers of their own, from nothing
-//! but a Rust toolchain and a C compiler.
+//! `cargo dev`: runs the whole product, its tests or its benchmark on private servers. It needs nothing but a
+//! Rust toolchain and a C compiler.
 
-/// What the words on the command line ask for.
+/// The command line, parsed.
 mod arguments;
 
-/// `cargo dev up`: from a clone to processed example events.
+/// Help texts.
+mod help;
+
+/// `cargo dev up`.
 mod up;
 
-/// `cargo dev down` and the end of what an earlier `up` left.
+/// `cargo dev down` and `cargo dev status`.
 mod down;
 
-/// `cargo dev status`: what is running.
-mod status;
-
-/// `cargo dev test`: every test against servers of its own.
+/// `cargo dev test`.
 mod test;
 
-/// `cargo dev bench`: every stage measured on servers of its own.
+/// `cargo dev bench`.
 mod bench;
 
-/// `cargo dev faults`: every fault under load, and an audit of each.
+/// `cargo dev faults`.
 mod faults;
 
-/// What Harkara is measured beside: Node.js and its packages.
+/// Node.js and the packages of the benchmark's peer.
 mod peer;
 
-/// The temporary folder and the servers of one run of the tests or of the benchmark.
+/// The folder and the servers of one run of the tests or the benchmark.
 mod sandbox;
-
-/// Whether a folder is in memory.
-mod memory_disk;
-
-/// Keeping the developer's settings away.
-mod isolation;
 
 /// The data that outlives an `up`.
 mod data;
 
-/// The private PostgreSQL.
-mod postgres;
+/// The private Redis and PostgreSQL.
+mod servers;
 
-/// The private Redis.
-mod redis;
-
-/// Our own processes: ingress and worker.
+/// Ingress, worker and the `harkara` command.
 mod product;
 
-/// Cargo, called for the checkout.
-mod cargo;
+/// Started processes and their pid files.
+mod services;
 
-/// A command that is waited for, and that ends with us.
+/// Commands that run to their end, such as cargo.
 mod task;
 
-/// Finding the servers' programs, newest first.
+/// Which processes descend from which.
+mod process_tree;
+
+/// Finds installed programs.
 mod programs;
 
-/// Installing the servers' programs where they are missing.
+/// Installs missing servers.
 mod install;
 
-/// Fetching programs that some tests need into the checkout.
+/// Fetches programs that some tests need.
 mod fetched;
 
 /// The Redis of the tests that need a newer one.
 mod newer_redis;
 
-/// The program that checks alert rules.
-mod promtool;
-
-/// The account that runs PostgreSQL when we are root.
-mod unprivileged;
-
-/// Addresses, taken from the settings in the environment.
+/// Listen addresses, from the settings in the environment.
 mod addresses;
 
-/// Whether those addresses are free.
+/// Checks that the addresses are free.
 mod ports;
 
-/// A started process: watched, stopped, remembered in a file.
-mod service;
-
-/// The files that remember processes, and the processes they name.
-mod pid_file;
-
-/// Ending a process politely, then not.
-mod ending;
-
-/// Asking a server whether it is ready.
-mod readiness;
-
-/// Where things are in this checkout.
+/// Paths in this checkout.
 mod checkout;
 
-/// Ctrl-C and its like.
+/// Ctrl-C and the like.
 mod interrupt;
 
-/// What is told to the developer.
+/// Output for the developer.
 mod report;
-
-/// Why a command ends early.
-mod failure;
 
 use std::process::ExitCode;
 
 use arguments::Request;
-use failure::Failure;
+use interrupt::Interrupted;
 
-/// The exit code of a command line that was used wrongly.
-const EXIT_MISUSED: u8 = 2;
+/// The exit code of a usage error.
+const EXIT_USAGE: u8 = 2;
 /// The exit code of a command ended by Ctrl-C or a signal, by the shells' convention.
 const EXIT_INTERRUPTED: u8 = 130;
 
 fn main() -> ExitCode {
-    let request = match arguments::parse(std::env::args().skip(1)) {
+    let request = match arguments::parse(std::env::args_os().skip(1).collect()) {
         Ok(request) => request,
-        Err(misuse) => {
-            report::complain(&format!("{misuse}; `cargo dev --help` shows what there is"));
-            return ExitCode::from(EXIT_MISUSED);
+        Err(error) => {
+            report::complain(&format!("{error:#}; see `cargo dev --help`"));
+            return ExitCode::from(EXIT_USAGE);
         }
     };
     let outcome = interrupt::listen().and_then(|()| match request {
@@ -125,17 +98,16 @@ fn main() -> ExitCode {
         }
         Request::Up(options) => up::run(&options),
         Request::Down => down::run(),
-        Request::Status => status::run(),
+        Request::Status => down::status(),
         Request::Test(options) => test::run(&options),
         Request::Bench(options) => bench::run(&options),
         Request::Faults(options) => faults::run(&options),
     });
-    match outcome {
-        Ok(code) => code,
-        Err(Failure::Interrupted) => ExitCode::from(EXIT_INTERRUPTED),
-        Err(Failure::Said(sentence)) => {
-            report::complain(&sentence);
-            ExitCode::FAILURE
+    outcome.unwrap_or_else(|error| {
+        if error.is::<Interrupted>() {
+            return ExitCode::from(EXIT_INTERRUPTED);
         }
-    }
+        report::complain(&format!("{error:#}"));
+        ExitCode::FAILURE
+    })
 }

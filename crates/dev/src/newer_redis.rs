@@ -1,12 +1,13 @@
-//! A Redis whose `WAITAOF` confirms no more than it has fsynced, for the tests of what it confirms. Where
-//! the distribution's Redis is older, that of a later release is fetched with the libraries it needs.
+//! A Redis whose `WAITAOF` confirms only what it has fsynced. If the distribution's Redis is older, that of a later
+//! release is fetched with its libraries.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::failure::{Result, While as _};
+use anyhow::{Context as _, Result};
+
 use crate::fetched::{Fetched, Source};
 use crate::programs;
 
@@ -21,7 +22,7 @@ pub(crate) const NEWER_REDIS: Fetched = Fetched {
     finish: write_program,
 };
 
-/// The program that runs the fetched one with the libraries that were fetched with it.
+/// Runs the fetched program with its fetched libraries.
 const PROGRAM: &str = "redis-server";
 const SCRIPT: &str = r#"#!/bin/sh
 folder=${0%/*}
@@ -29,24 +30,24 @@ libraries=$(echo "$folder"/usr/lib/*-linux-gnu*)
 exec "$libraries"/ld-linux-*.so.* --library-path "$libraries" "$folder"/usr/bin/redis-server "$@"
 "#;
 
-/// What apt-get is to tell of an archive that it knows.
+/// What apt-get prints about an archive.
 const ARCHIVE_FORMAT: &str = "$(ORIGIN) $(REPO_URI)";
 
-/// The releases with Redis 8, and the parts of them that hold it.
+/// The releases with Redis 8, and their components that contain it.
 const RELEASES: [(&str, &str); 2] = [
     ("Debian", "trixie main"),
     ("Ubuntu", "resolute main universe"),
 ];
 
-/// Writes the program into the folder with the unpacked files.
+/// Writes the script into the folder with the unpacked files.
 fn write_program(folder: &Path) -> Result<()> {
     let program = folder.join(PROGRAM);
-    let writing = || format!("write {}", program.display());
-    fs::write(&program, SCRIPT).or_cannot(writing)?;
-    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).or_cannot(writing)
+    fs::write(&program, SCRIPT)
+        .and_then(|()| fs::set_permissions(&program, fs::Permissions::from_mode(0o755)))
+        .with_context(|| format!("cannot write {}", program.display()))
 }
 
-/// A line for apt-get that names the release with a newer Redis, at the mirror that this machine uses.
+/// A line of `sources.list` for the release with a newer Redis, at the mirror of this machine.
 fn archive() -> Option<String> {
     let output = Command::new("apt-get")
         .args([
@@ -63,11 +64,11 @@ fn archive() -> Option<String> {
         .find_map(source)
 }
 
-/// That line, made of one of apt-get's about an archive.
-fn source(told: &str) -> Option<String> {
-    let (origin, mirror) = told.split_once(' ')?;
+/// That line, from one of apt-get's about an archive.
+fn source(archive: &str) -> Option<String> {
+    let (origin, mirror) = archive.split_once(' ')?;
     let (_, release) = RELEASES.iter().find(|(other, _)| *other == origin)?;
-    // Fixes of security flaws have an archive of their own, where no release is whole.
+    // The archive of security fixes has no complete release.
     (!mirror.contains("security")).then(|| format!("deb {mirror} {release}\n"))
 }
 

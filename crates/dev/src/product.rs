@@ -1,15 +1,15 @@
-//! Our own processes: the ingress and the worker, and the operators' command beside them.
+//! Ingress, worker and the `harkara` command.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
-use crate::addresses::{Addresses, Place};
+use anyhow::{Result, ensure};
+
+use crate::addresses::{Addresses, Listener};
 use crate::checkout::Checkout;
-use crate::failure::{Failure, Result};
-use crate::service::{Kind, Places, Service};
-use crate::task::Task;
-use crate::{cargo, readiness, report};
+use crate::services::{Kind, Services};
+use crate::task::{Task, run_logged};
 
 /// How long a process may take from its start until it is ready.
 const READY_WITHIN: Duration = Duration::from_secs(30);
@@ -17,9 +17,12 @@ const READY_WITHIN: Duration = Duration::from_secs(30);
 /// The setting with the secrets of the endpoint `default`, and its value in development.
 const SECRETS: (&str, &str) = ("HARKARA__ENDPOINTS__DEFAULT__SECRETS", "harkara-dev-secret");
 
-/// The built binaries with the settings they get.
+/// What `cargo dev up` builds.
+pub(crate) const PACKAGES: [&str; 3] = ["harkara-ingress", "harkara-worker", "harkara-cli"];
+
+/// The built binaries with their settings.
 pub(crate) struct Product<'a> {
-    /// The checkout, where the processes run.
+    /// The checkout, in which the processes run.
     pub(crate) checkout: &'a Checkout,
     /// The folder of the binaries.
     pub(crate) binaries: PathBuf,
@@ -28,64 +31,57 @@ pub(crate) struct Product<'a> {
 }
 
 impl Product<'_> {
-    /// Builds the three binaries; cargo shows its own progress.
-    pub(crate) fn build(checkout: &Checkout) -> Result<Task> {
-        let packages = ["harkara-ingress", "harkara-worker", "harkara-cli"];
-        Task::start(&mut cargo::build(checkout, &packages))
-    }
-
-    /// The path of the operators' command.
+    /// The path of the `harkara` command.
     pub(crate) fn harkara(&self) -> PathBuf {
         self.binaries.join("harkara")
     }
 
-    /// Brings the database's schema up to date.
+    /// Migrates the database.
     pub(crate) fn migrate(&self, logs: &Path) -> Result<()> {
-        let log = logs.join("migrate.log");
         let mut command = self.command(&self.harkara());
-        let mut migration = Task::start_logged(command.arg("migrate"), &log)?;
-        if migration.wait()?.success() {
-            return Ok(());
+        run_logged(command.arg("migrate"), &logs.join("migrate.log"))
+    }
+
+    /// Starts ingress and worker, and waits until both are ready.
+    pub(crate) fn start(&self, services: &mut Services) -> Result<()> {
+        let processes = [
+            (Kind::Ingress, &self.addresses.ingress_admin),
+            (Kind::Worker, &self.addresses.worker_admin),
+        ];
+        for (kind, _) in processes {
+            let program = self.binaries.join(format!("harkara-{}", kind.name()));
+            services.start(kind, self.command(&program))?;
         }
-        Err(format!("`harkara migrate` failed{}", report::tail(&log)).into())
+        for (kind, admin) in processes {
+            services.wait_until(kind, READY_WITHIN, |_| is_ready(admin))?;
+        }
+        Ok(())
     }
 
-    /// Starts one of the two processes.
-    pub(crate) fn start(&self, kind: Kind, places: &Places<'_>) -> Result<Service> {
-        let program = self.binaries.join(format!("harkara-{}", kind.name()));
-        let marks = [program.display().to_string()];
-        Service::start(kind, self.command(&program), places, &marks)
-    }
-
-    /// Delivers one signed example of each event and shows what became of them.
+    /// Delivers one signed example of each event and shows the results.
     pub(crate) fn deliver_examples(&self, logs: &Path) -> Result<()> {
         let mut command = self.command(&self.harkara());
-        command
-            .args(["trigger", "all", "--follow", "--url", &self.delivery_url()])
-            .stdin(Stdio::null());
+        command.args(["trigger", "all", "--follow", "--url", &self.delivery_url()]);
         let status = Task::start(&mut command)?.wait()?;
-        if status.success() {
-            return Ok(());
-        }
-        Err(Failure::Said(format!(
-            "the example deliveries were not all processed ({status}); the logs in {} tell why",
+        ensure!(
+            status.success(),
+            "not all example deliveries were processed ({status}); see the logs in {}",
             self.checkout.shown(logs)
-        )))
+        );
+        Ok(())
     }
 
     /// The URL that takes deliveries.
     pub(crate) fn delivery_url(&self) -> String {
-        format!(
-            "http://{}/webhooks/razorpay",
-            self.addresses.ingress.reached_at()
-        )
+        let address = self.addresses.ingress.reached_at();
+        format!("http://{address}/webhooks/razorpay")
     }
 
     fn command(&self, program: &Path) -> Command {
         let mut command = Command::new(program);
         command.current_dir(&self.checkout.root);
-        for place in self.addresses.all() {
-            command.env(place.setting, place.value());
+        for listener in self.addresses.all() {
+            command.env(listener.setting, listener.value());
         }
         let (name, value) = SECRETS;
         if std::env::var_os(name).is_none() && std::env::var_os(format!("{name}_FILE")).is_none() {
@@ -95,9 +91,27 @@ impl Product<'_> {
     }
 }
 
-/// Waits until a process says on its admin address that it is ready.
-pub(crate) fn wait_until_ready(service: &mut Service, admin: &Place) -> Result<()> {
-    service.wait_until(READY_WITHIN, |_| {
-        readiness::http_answers_200(admin.reached_at(), "/readyz")
-    })
+/// Whether a process reports on its admin address that it is ready.
+fn is_ready(admin: &Listener) -> bool {
+    let address = admin.reached_at();
+    let request = format!("GET /readyz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    let answer = harkara_launcher::ask(address, &request).unwrap_or_default();
+    is_ok(&answer)
+}
+
+fn is_ok(answer: &str) -> bool {
+    let mut words = answer.split(' ');
+    words.next().is_some_and(|it| it.starts_with("HTTP/1.")) && words.next() == Some("200")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_ok;
+
+    #[test]
+    fn only_status_200_is_ready() {
+        assert!(is_ok("HTTP/1.1 200 OK\r\n\r\n{}"));
+        assert!(!is_ok("HTTP/1.1 503 Service Unavailable\r\n\r\n200"));
+        assert!(!is_ok(""));
+    }
 }

@@ -1,17 +1,20 @@
-//! Finding the servers' programs: on the path, and in the versioned folders of the distributions,
-//! newest first.
+//! Finds installed programs: on the path, and in the versioned folders of the distributions, newest first.
 
+use std::cmp::Reverse;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::failure::Result;
+use anyhow::{Result, ensure};
+
+/// A major and a minor version.
+type Version = (u32, u32);
 
 /// The oldest Redis with `XAUTOCLAIM`.
-const REDIS_OLDEST: (u32, u32) = (6, 2);
+const REDIS_OLDEST: Version = (6, 2);
 
-/// The oldest whose `WAITAOF` confirms no more than it has fsynced.
-const WAITAOF_SOUND_SINCE: (u32, u32) = (8, 0);
+/// The oldest whose `WAITAOF` confirms only what it has fsynced.
+const WAITAOF_SOUND_SINCE: Version = (8, 0);
 
 /// Folders of PostgreSQL's programs; a `*` stands for a version.
 const POSTGRES_FOLDERS: [&str; 7] = [
@@ -35,100 +38,70 @@ const REDIS_FOLDERS: [&str; 5] = [
 
 /// The programs of one PostgreSQL.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Postgres {
-    /// Makes the data folder.
-    pub(crate) initdb: PathBuf,
-    /// The server.
-    pub(crate) server: PathBuf,
-    /// Its major version, such as 15.
+pub(crate) struct PostgresPrograms {
+    /// The folder of `initdb` and `postgres`.
+    pub(crate) folder: PathBuf,
+    /// The major version, such as 15.
     pub(crate) major: u32,
 }
 
-impl Postgres {
-    /// The folder that holds them.
-    pub(crate) fn folder(&self) -> &Path {
-        self.server.parent().unwrap_or(Path::new("/"))
-    }
-}
-
-/// `redis-server`, or nothing where there is none. A Redis that is too old is an error.
+/// `redis-server`, if installed. A Redis that is too old is an error.
 pub(crate) fn find_redis() -> Result<Option<PathBuf>> {
-    let Some(server) = redis_folders()
-        .map(|folder| folder.join("redis-server"))
-        .find(|program| program.is_file())
-    else {
+    let Some(server) = redis_servers().next() else {
         return Ok(None);
     };
-    let answer = version_of(&server).unwrap_or_default();
-    match redis_version(&answer) {
-        Some(version) if version < REDIS_OLDEST => Err(format!(
-            "{} is version {}.{}, and Harkara needs {}.{} or later; install a newer Redis or put one first on the path",
+    // One whose version cannot be read gets a chance.
+    if let Some((major, minor)) = version(&server) {
+        let (oldest_major, oldest_minor) = REDIS_OLDEST;
+        ensure!(
+            (major, minor) >= REDIS_OLDEST,
+            "{} is version {major}.{minor}, and Harkara needs {oldest_major}.{oldest_minor} or later; install a newer \
+             Redis or put one first on the path",
             server.display(),
-            version.0,
-            version.1,
-            REDIS_OLDEST.0,
-            REDIS_OLDEST.1,
-        )
-        .into()),
-        // A version that cannot be read is given a try.
-        _ => Ok(Some(server)),
+        );
     }
+    Ok(Some(server))
 }
 
-/// A Redis whose `WAITAOF` can be trusted, on this machine or in a `further` folder.
-pub(crate) fn find_redis_with_waitaof(further: &Path) -> Option<PathBuf> {
-    redis_folders()
-        .chain([further.to_owned()])
-        .map(|folder| folder.join("redis-server"))
-        .filter(|program| program.is_file())
-        .find(|program| {
-            let version = version_of(program).and_then(|answer| redis_version(&answer));
-            version.is_some_and(|version| version >= WAITAOF_SOUND_SINCE)
-        })
+/// A Redis whose `WAITAOF` can be trusted, installed or in another folder.
+pub(crate) fn find_redis_with_waitaof(folder: &Path) -> Option<PathBuf> {
+    let is_sound = |version| version >= WAITAOF_SOUND_SINCE;
+    redis_servers()
+        .chain(file(folder, "redis-server"))
+        .find(|server| version(server).is_some_and(is_sound))
 }
 
-fn redis_folders() -> impl Iterator<Item = PathBuf> {
-    path_folders()
-        .into_iter()
-        .chain(REDIS_FOLDERS.map(PathBuf::from))
+fn redis_servers() -> impl Iterator<Item = PathBuf> {
+    let folders = path_folders().chain(REDIS_FOLDERS.map(PathBuf::from));
+    folders.filter_map(|folder| file(&folder, "redis-server"))
 }
 
-/// Every PostgreSQL of this machine: the path's first, then the newest first.
-pub(crate) fn find_postgres() -> Vec<Postgres> {
+/// Every installed PostgreSQL: the path's first, then the newest first.
+pub(crate) fn find_postgres() -> Vec<PostgresPrograms> {
     let mut versioned: Vec<PathBuf> = POSTGRES_FOLDERS.into_iter().flat_map(expand).collect();
-    versioned.sort_by_key(|folder| std::cmp::Reverse(version_in(&folder.to_string_lossy())));
+    versioned.sort_by_key(|folder| Reverse(numbers(&folder.to_string_lossy()).last()));
+    let programs = |folder: PathBuf| {
+        file(&folder, "initdb")?;
+        let (major, _) = version(&file(&folder, "postgres")?)?;
+        Some(PostgresPrograms { folder, major })
+    };
     path_folders()
-        .into_iter()
         .chain(versioned)
-        .filter_map(|folder| {
-            let (initdb, server) = (folder.join("initdb"), folder.join("postgres"));
-            if !initdb.is_file() || !server.is_file() {
-                return None;
-            }
-            let major = postgres_major(&version_of(&server)?)?;
-            Some(Postgres {
-                initdb,
-                server,
-                major,
-            })
-        })
+        .filter_map(programs)
         .collect()
 }
 
-/// `promtool`, on the path or in a `further` folder.
-pub(crate) fn find_promtool(further: &Path) -> Option<PathBuf> {
+/// `promtool`, on the path or in another folder.
+pub(crate) fn find_promtool(folder: &Path) -> Option<PathBuf> {
     path_folders()
-        .into_iter()
-        .chain([further.to_owned()])
-        .map(|folder| folder.join("promtool"))
-        .find(|program| program.is_file() && version_of(program).is_some())
+        .chain([folder.to_owned()])
+        .filter_map(|folder| file(&folder, "promtool"))
+        .find(|program| version(program).is_some())
 }
 
 /// Whether a program is on the path.
 pub(crate) fn is_on_path(program: &str) -> bool {
-    path_folders()
-        .iter()
-        .any(|folder| folder.join(program).is_file())
+    path_folders().any(|folder| file(&folder, program).is_some())
 }
 
 /// Whether cargo-nextest is installed and runs.
@@ -145,20 +118,22 @@ pub(crate) fn has_nextest() -> bool {
 
 /// The major version of the Node.js on the path, such as 20.
 pub(crate) fn node_major() -> Option<u32> {
-    node_version(&version_of(Path::new("node"))?)
+    version(Path::new("node")).map(|(major, _)| major)
 }
 
-fn path_folders() -> Vec<PathBuf> {
-    std::env::var_os("PATH")
-        .map(|path| std::env::split_paths(&path).collect())
-        .unwrap_or_default()
+fn path_folders() -> impl Iterator<Item = PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
+    folders.into_iter()
 }
 
-/// The folders that a pattern with one `*` names.
+fn file(folder: &Path, name: &str) -> Option<PathBuf> {
+    Some(folder.join(name)).filter(|path| path.is_file())
+}
+
+/// The folders that match a pattern with one `*`.
 fn expand(pattern: &str) -> Vec<PathBuf> {
-    let Some((before, after)) = pattern.split_once('*') else {
-        return vec![PathBuf::from(pattern)];
-    };
+    let (before, after) = pattern.split_once('*').unwrap_or((pattern, ""));
     let (parent, prefix) = before.rsplit_once('/').unwrap_or(("", before));
     let after = after.trim_start_matches('/');
     let Ok(entries) = fs::read_dir(parent) else {
@@ -172,45 +147,34 @@ fn expand(pattern: &str) -> Vec<PathBuf> {
         .collect()
 }
 
-fn version_of(program: &Path) -> Option<String> {
-    let output = Command::new(program)
+/// The version that a program prints; one without a minor version is (18, 0).
+fn version(program: &Path) -> Option<Version> {
+    let mut command = Command::new(program);
+    let output = command
         .arg("--version")
         .stdin(Stdio::null())
         .output()
         .ok()?;
-    Some(String::from_utf8_lossy(&output.stdout).into_owned())
+    version_in(&String::from_utf8_lossy(&output.stdout))
 }
 
-/// The last number in a path, which is its version: `/opt/homebrew/opt/postgresql@16/bin` gives 16.
-fn version_in(path: &str) -> u32 {
-    let numbers = path.split(|character: char| !character.is_ascii_digit());
-    numbers
-        .filter_map(|digits| digits.parse().ok())
-        .next_back()
-        .unwrap_or(0)
+/// The first two numbers.
+fn version_in(text: &str) -> Option<Version> {
+    // `postgres (PostgreSQL) 18beta1` has no minor version, and neither is 1.
+    let word = text
+        .split_whitespace()
+        .find(|word| word.contains(|it: char| it.is_ascii_digit()))?;
+    let (major, minor) = word.split_once('.').unwrap_or((word, "0"));
+    Some((
+        numbers(major).next()?,
+        numbers(minor).next().unwrap_or_default(),
+    ))
 }
 
-/// 15 from `postgres (PostgreSQL) 15.14 (Debian 15.14-0+deb12u1)`.
-fn postgres_major(answer: &str) -> Option<u32> {
-    let (_, after) = answer.split_once("(PostgreSQL) ")?;
-    after
-        .split(|character: char| !character.is_ascii_digit())
-        .next()?
-        .parse()
-        .ok()
-}
-
-/// 20 from `v20.18.1`.
-fn node_version(answer: &str) -> Option<u32> {
-    let (major, _) = answer.trim().strip_prefix('v')?.split_once('.')?;
-    major.parse().ok()
-}
-
-/// (7, 0) from `Redis server v=7.0.15 sha=00000000:0 …`.
-fn redis_version(answer: &str) -> Option<(u32, u32)> {
-    let (_, after) = answer.split_once("v=")?;
-    let mut numbers = after.split(|character: char| !character.is_ascii_digit());
-    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
+/// The numbers in a text; that of `/opt/homebrew/opt/postgresql@16/bin` is 16.
+fn numbers(text: &str) -> impl Iterator<Item = u32> {
+    let digits = text.split(|it: char| !it.is_ascii_digit());
+    digits.filter_map(|digits| digits.parse().ok())
 }
 
 #[cfg(test)]
@@ -218,25 +182,34 @@ mod tests {
     use super::*;
 
     #[test]
-    fn versions_are_read_from_the_programs_answers() {
-        assert_eq!(
-            postgres_major("postgres (PostgreSQL) 15.14 (Debian 15.14-0+deb12u1)\n"),
-            Some(15)
-        );
-        assert_eq!(postgres_major("postgres (PostgreSQL) 18beta1\n"), Some(18));
-        assert_eq!(
-            redis_version("Redis server v=7.0.15 sha=00000000:0 malloc=jemalloc\n"),
-            Some((7, 0))
-        );
-        assert_eq!(redis_version(""), None);
-        assert_eq!(node_version("v20.18.1\n"), Some(20));
-        assert_eq!(node_version("20"), None);
+    fn versions_are_read_from_the_programs_output() {
+        for (output, expected) in [
+            (
+                "postgres (PostgreSQL) 15.14 (Debian 15.14-0+deb12u1)\n",
+                Some((15, 14)),
+            ),
+            ("postgres (PostgreSQL) 18beta1\n", Some((18, 0))),
+            (
+                "Redis server v=7.0.15 sha=00000000:0 malloc=jemalloc\n",
+                Some((7, 0)),
+            ),
+            ("v20.18.1\n", Some((20, 18))),
+            ("promtool, version 2.42.0 (branch: debian)\n", Some((2, 42))),
+            ("", None),
+            ("Redis server", None),
+        ] {
+            assert_eq!(version_in(output), expected, "{output}");
+        }
     }
 
     #[test]
-    fn newer_folders_sort_by_number() {
-        assert_eq!(version_in("/usr/lib/postgresql/15/bin"), 15);
-        assert_eq!(version_in("/opt/homebrew/opt/postgresql@9/bin"), 9);
-        assert_eq!(version_in("/opt/homebrew/opt/postgresql/bin"), 0);
+    fn folders_have_the_last_number_as_their_version() {
+        for (folder, version) in [
+            ("/usr/lib/postgresql/15/bin", Some(15)),
+            ("/opt/homebrew/opt/postgresql@9/bin", Some(9)),
+            ("/opt/homebrew/opt/postgresql/bin", None),
+        ] {
+            assert_eq!(numbers(folder).last(), version);
+        }
     }
 }

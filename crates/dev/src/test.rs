@@ -1,34 +1,32 @@
-//! `cargo dev test`: every test against servers of its own, ending with the runner's summary.
+//! `cargo dev test`: every test against private servers, ending with the runner's summary.
 
-use std::ffi::OsStr;
-use std::path::PathBuf;
+use std::ffi::OsString;
 use std::process::{Command, ExitCode};
+
+use anyhow::Result;
 
 use crate::arguments::TestOptions;
 use crate::checkout::Checkout;
-use crate::failure::Result;
+use crate::fetched::PROMTOOL;
 use crate::newer_redis::NEWER_REDIS;
-use crate::promtool::PROMTOOL;
 use crate::report::Step;
 use crate::sandbox::{self, PrivateServers, Sandbox};
-use crate::task::{Task, exit_code};
-use crate::{cargo, install, interrupt, isolation, programs, report};
+use crate::task::{Task, cargo, exit_code, without_settings};
+use crate::{install, programs, report};
 
 /// Runs the command.
 pub(crate) fn run(options: &TestOptions) -> Result<ExitCode> {
     let checkout = Checkout::find()?;
-    let sandbox = Sandbox::make(&sandbox::TESTS)?;
+    let sandbox = Sandbox::create(&sandbox::TESTS)?;
     if options.servers_only {
-        let servers = start_servers(&checkout, options, &sandbox)?;
-        return keep(servers);
+        return keep(start_servers(&checkout, options, &sandbox)?);
     }
-    let runner = Runner::find(&checkout);
-    let with_words = !options.runner.is_empty();
-    // Building takes longest, so it begins first. Words for the runner may ask for another build.
-    let build = if with_words {
-        None
+    let is_nextest = programs::has_nextest();
+    // Building takes longest, so it starts first. Arguments for the runner may ask for another build.
+    let build = if options.runner.is_empty() {
+        Some(Task::start(tests(&checkout, is_nextest).arg("--no-run"))?)
     } else {
-        Some(Task::start(&mut runner.build())?)
+        None
     };
     let servers = start_servers(&checkout, options, &sandbox)?;
     if let Some(mut build) = build {
@@ -36,26 +34,47 @@ pub(crate) fn run(options: &TestOptions) -> Result<ExitCode> {
         if !status.success() {
             return Ok(exit_code(status));
         }
-        // The summary of the last runner is the last that is printed, so the shorter goes first.
-        if let Some(mut examples) = runner.documentation_examples() {
-            let status = Task::start(isolated(&mut examples, &servers))?.wait()?;
+        // Nextest skips examples in the documentation. They run first, so that the summary of the tests comes
+        // last.
+        if is_nextest {
+            let mut examples = cargo(&checkout);
+            examples.args(["test", "--workspace", "--doc", "--quiet"]);
+            let status = Task::start(servers.given_to(&mut examples))?.wait()?;
             if !status.success() {
                 return Ok(exit_code(status));
             }
         }
     }
-    let mut tests = runner.tests();
+    let mut tests = tests(&checkout, is_nextest);
     tests.args(&options.runner);
-    let status = Task::start_with_keyboard(isolated(&mut tests, &servers))?.wait()?;
+    let status = Task::start_interactive(servers.given_to(&mut tests))?.wait()?;
     Ok(exit_code(status))
+}
+
+/// The test runner: cargo-nextest if installed, else cargo's own.
+fn tests(checkout: &Checkout, is_nextest: bool) -> Command {
+    let mut command = cargo(checkout);
+    if is_nextest {
+        command.args(["nextest", "run", "--workspace"]);
+    } else {
+        command.args(["test", "--workspace", "--no-fail-fast"]);
+    }
+    command
 }
 
 /// What the tests are given.
 struct Servers {
     running: PrivateServers,
-    /// Programs that tests start themselves, where they are there.
-    redis_with_waitaof: Option<PathBuf>,
-    promtool: Option<PathBuf>,
+    /// The variables that name the servers and the programs that tests start themselves.
+    variables: Vec<(&'static str, OsString)>,
+}
+
+impl Servers {
+    /// Passes the servers to a command, and none of the developer's settings.
+    fn given_to<'a>(&self, command: &'a mut Command) -> &'a mut Command {
+        let variables = self.variables.iter();
+        without_settings(command).envs(variables.map(|(name, value)| (name, value)))
+    }
 }
 
 fn start_servers(checkout: &Checkout, options: &TestOptions, sandbox: &Sandbox) -> Result<Servers> {
@@ -65,105 +84,34 @@ fn start_servers(checkout: &Checkout, options: &TestOptions, sandbox: &Sandbox) 
     let step = Step::start();
     let running = sandbox.start(&programs)?;
     step.done("Redis and PostgreSQL for the tests are ready");
-    Ok(Servers {
-        running,
-        redis_with_waitaof,
-        promtool,
-    })
+    let mut variables = vec![
+        ("HARKARA_TEST_REDIS_URL", running.redis_url.clone().into()),
+        (
+            "HARKARA_TEST_POSTGRES_URL",
+            running.postgres_url.clone().into(),
+        ),
+        // Seldom on the path.
+        (
+            "HARKARA_TEST_POSTGRES_PROGRAMS",
+            programs.postgres[0].folder.clone().into(),
+        ),
+    ];
+    for (name, program) in [
+        ("HARKARA_TEST_REDIS_WITH_WAITAOF", redis_with_waitaof),
+        ("HARKARA_TEST_PROMTOOL", promtool),
+    ] {
+        variables.extend(program.map(|program| (name, program.into())));
+    }
+    Ok(Servers { running, variables })
 }
 
 /// Keeps the servers until Ctrl-C.
 fn keep(mut servers: Servers) -> Result<ExitCode> {
     report::say("\nIn another terminal:\n");
-    for (name, value) in variables(&servers) {
+    for (name, value) in &servers.variables {
         report::say(format!("export {name}={}", value.display()));
     }
-    report::say("\nThey hold nothing that lasts; Ctrl-C ends them.");
-    while !interrupt::requested() {
-        servers.running.services.check_alive()?;
-        interrupt::pause_regardless();
-    }
+    report::say("\nTheir data is temporary; Ctrl-C stops them.");
+    servers.running.services.watch()?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// A test runner.
-struct Runner<'a> {
-    checkout: &'a Checkout,
-    is_nextest: bool,
-}
-
-impl<'a> Runner<'a> {
-    /// cargo-nextest where it is installed, else cargo's own.
-    fn find(checkout: &'a Checkout) -> Self {
-        Self {
-            checkout,
-            is_nextest: programs::has_nextest(),
-        }
-    }
-
-    fn tests(&self) -> Command {
-        let mut command = cargo::command(self.checkout);
-        command
-            .args(if self.is_nextest {
-                &["nextest", "run"][..]
-            } else {
-                &["test"][..]
-            })
-            .arg("--workspace");
-        if !self.is_nextest {
-            command.arg("--no-fail-fast");
-        }
-        command
-    }
-
-    fn build(&self) -> Command {
-        let mut command = self.tests();
-        command.arg("--no-run");
-        command
-    }
-
-    /// The examples in the documentation, which nextest leaves out.
-    fn documentation_examples(&self) -> Option<Command> {
-        self.is_nextest.then(|| {
-            let mut command = cargo::command(self.checkout);
-            command.args(["test", "--workspace", "--doc", "--quiet"]);
-            command
-        })
-    }
-}
-
-/// Gives the runner the servers, and none of the developer's settings.
-fn isolated<'a>(command: &'a mut Command, servers: &Servers) -> &'a mut Command {
-    isolation::without_settings(command).envs(variables(servers))
-}
-
-/// The variables that tell the tests where the servers are, and PostgreSQL's programs, which are seldom
-/// on the path.
-fn variables(servers: &Servers) -> impl Iterator<Item = (&'static str, &OsStr)> {
-    let PrivateServers {
-        redis_url,
-        postgres_url,
-        postgres_programs,
-        ..
-    } = &servers.running;
-    let running = [
-        ("HARKARA_TEST_REDIS_URL", OsStr::new(redis_url)),
-        ("HARKARA_TEST_POSTGRES_URL", OsStr::new(postgres_url)),
-        (
-            "HARKARA_TEST_POSTGRES_PROGRAMS",
-            postgres_programs.as_os_str(),
-        ),
-    ];
-    let programs = [
-        (
-            "HARKARA_TEST_REDIS_WITH_WAITAOF",
-            &servers.redis_with_waitaof,
-        ),
-        ("HARKARA_TEST_PROMTOOL", &servers.promtool),
-    ];
-    let programs = programs.into_iter().filter_map(|(name, program)| {
-        let program = program.as_deref()?;
-        Some((name, program.as_os_str()))
-    });
-    running.into_iter().chain(programs)
 }

@@ -1,19 +1,21 @@
-//! `cargo dev up`: from a clone to processed example events, and then watched.
+//! `cargo dev up`: from a clone to processed example events.
 
 use std::path::Path;
 use std::process::ExitCode;
+
+use anyhow::{Result, bail, ensure};
 
 use crate::addresses::Addresses;
 use crate::arguments::UpOptions;
 use crate::checkout::Checkout;
 use crate::down::{self, Claim};
-use crate::failure::Result;
-use crate::product::{self, Product};
+use crate::product::{PACKAGES, Product};
 use crate::report::Step;
-use crate::service::{Kind, Places, Services};
-use crate::{data, install, interrupt, ports, postgres, redis, report};
+use crate::services::Services;
+use crate::task::{Task, cargo_build};
+use crate::{data, install, ports, report, servers};
 
-/// What operators ask the ledger first: how much came in the last hour, and how much of it waits.
+/// What operators ask the ledger first: deliveries of the last hour, and how many of them are pending.
 const MONITORING: &str = "SELECT event_type, COUNT(*) AS total, \
     COUNT(CASE WHEN processed = true THEN 1 END) AS processed, \
     COUNT(CASE WHEN processed = false THEN 1 END) AS pending \
@@ -25,8 +27,8 @@ pub(crate) fn run(options: &UpOptions) -> Result<ExitCode> {
     let checkout = Checkout::find()?;
     let run = checkout.run()?;
     let _claim = claim(&run)?;
-    if down::end_leftovers(&run)? {
-        report::say("stopped what an earlier `cargo dev up` had left running");
+    if down::stop_leftovers(&run)? {
+        report::say("stopped processes that an earlier `cargo dev up` had left running");
     }
     let addresses = Addresses::from_settings(|name| std::env::var(name).ok())?;
     ports::check(&addresses)?;
@@ -34,19 +36,16 @@ pub(crate) fn run(options: &UpOptions) -> Result<ExitCode> {
         data::remove(&checkout)?;
     }
 
-    // Building takes longest, so it begins first, and the servers come up beside it.
+    // Building takes longest, so it starts first, and the servers come up beside it.
     let building = Step::start();
-    let mut build = Product::build(&checkout)?;
+    let mut build = Task::start(&mut cargo_build(&checkout, &PACKAGES))?;
     let logs = checkout.logs()?;
-    let places = Places {
-        logs: &logs,
-        run: &run,
-    };
-    let mut services = Services::none(true);
-    start_servers(&checkout, &addresses, options, &places, &mut services)?;
-    if !build.wait()?.success() {
-        return Err("the build failed; cargo's words above tell why".into());
-    }
+    let mut services = Services::new(&logs, &run, true);
+    start_servers(&checkout, &addresses, options.install, &mut services)?;
+    ensure!(
+        build.wait()?.success(),
+        "the build failed; see cargo's errors above"
+    );
     building.done("ingress, worker and the command `harkara` are built");
 
     let product = Product {
@@ -54,29 +53,38 @@ pub(crate) fn run(options: &UpOptions) -> Result<ExitCode> {
         binaries: checkout.binaries("debug")?,
         addresses: &addresses,
     };
-    start_product(&product, &places, &mut services)?;
+    let step = Step::start();
+    product.migrate(&logs)?;
+    step.done("the database is migrated");
+    let step = Step::start();
+    product.start(&mut services)?;
+    step.done("ingress and worker are ready");
     report::say("");
     product.deliver_examples(&logs)?;
-    services.check_alive()?;
+    services.check_running()?;
     summarize(&product, &whole, options);
     if options.detach {
         down::mark_detached(&run)?;
         services.leave_running();
         return Ok(ExitCode::SUCCESS);
     }
-    watch(services)
+    services.watch()?;
+    report::say("\nstopping");
+    let step = Step::start();
+    drop(services);
+    step.done("everything is stopped; the data is kept for the next `cargo dev up`");
+    Ok(ExitCode::SUCCESS)
 }
 
-/// Takes the right to run here, or says who has it and what to do.
+/// Takes the right to run here.
 fn claim(run: &Path) -> Result<Claim> {
     match Claim::take(run)? {
-        Claim::Held(owner) => Err(format!(
+        Claim::Held(owner) => bail!(
             "another `cargo dev up` is already running here (process {owner}); use it, or stop it with `cargo dev down`"
-        )
-        .into()),
-        Claim::Taken(_) if down::is_detached_and_well(run) => {
-            Err("`cargo dev up --detach` is already running here; use it, or stop it with `cargo dev down`".into())
-        }
+        ),
+        Claim::Taken(_) if down::is_detached_and_well(run) => bail!(
+            "`cargo dev up --detach` is already running here; use it, or stop it with `cargo dev down`"
+        ),
         taken @ Claim::Taken(_) => Ok(taken),
     }
 }
@@ -84,71 +92,27 @@ fn claim(run: &Path) -> Result<Claim> {
 fn start_servers(
     checkout: &Checkout,
     addresses: &Addresses,
-    options: &UpOptions,
-    places: &Places<'_>,
+    may_install: bool,
     services: &mut Services,
 ) -> Result<()> {
-    let programs = install::find_or_install(options.install, places.logs)?;
-    let (redis_port, postgres_port) = (
-        addresses.redis.address.port(),
-        addresses.postgres.address.port(),
-    );
-
+    let programs = install::find_or_install(may_install, &checkout.logs()?)?;
     let step = Step::start();
-    let data = checkout.dev()?.join("redis");
-    let service = services.add(redis::start(
+    let folder = checkout.dev()?.join("redis");
+    let port = addresses.redis.address.port();
+    servers::start_redis(
+        services,
         &programs.redis,
-        &data,
-        redis_port,
-        &[],
-        places,
-    )?);
-    redis::wait_until_ready(service, redis_port)?;
-    step.done(format!("Redis is ready on 127.0.0.1:{redis_port}"));
+        &folder,
+        port,
+        servers::PRODUCTION,
+    )?;
+    step.done(format!("Redis is ready on 127.0.0.1:{port}"));
 
     let step = Step::start();
-    let (home, account) = data::postgres_home(checkout)?;
-    let programs = data::matching(&programs.postgres, &home)?;
-    let plan = postgres::Plan {
-        programs,
-        home: &home,
-        account,
-        port: postgres_port,
-        // Its defaults have the durability of production.
-        settings: &[],
-        places,
-    };
-    postgres::wait_until_ready(services.add(plan.start()?), &home)?;
-    step.done(format!(
-        "PostgreSQL {} is ready on 127.0.0.1:{postgres_port}",
-        programs.major
-    ));
-    Ok(())
-}
-
-fn start_product(
-    product: &Product<'_>,
-    places: &Places<'_>,
-    services: &mut Services,
-) -> Result<()> {
-    let step = Step::start();
-    product.migrate(places.logs)?;
-    step.done("the database's schema is up to date");
-
-    let step = Step::start();
-    // Both start before either is waited for.
-    for kind in [Kind::Ingress, Kind::Worker] {
-        services.add(product.start(kind, places)?);
-    }
-    let admins = [
-        (Kind::Ingress, &product.addresses.ingress_admin),
-        (Kind::Worker, &product.addresses.worker_admin),
-    ];
-    for (kind, admin) in admins {
-        let service = services.of(kind).ok_or("a process was not started")?;
-        product::wait_until_ready(service, admin)?;
-    }
-    step.done("ingress and worker are ready");
+    let port = addresses.postgres.address.port();
+    let (postgres, major) = data::postgres(checkout, &programs.postgres, port)?;
+    servers::start_postgres(services, &postgres)?;
+    step.done(format!("PostgreSQL {major} is ready on 127.0.0.1:{port}"));
     Ok(())
 }
 
@@ -179,32 +143,17 @@ Try:
     let changed = addresses
         .all()
         .into_iter()
-        .filter(|place| std::env::var_os(place.setting).is_some());
+        .filter(|listener| std::env::var_os(listener.setting).is_some());
     let exports: Vec<String> = changed
-        .map(|place| format!("\n  export {}={}", place.setting, place.value()))
+        .map(|listener| format!("\n  export {}={}", listener.setting, listener.value()))
         .collect();
     if !exports.is_empty() {
-        report::say(format!(
-            "\nAnother terminal needs the same settings first:{}",
-            exports.concat()
-        ));
+        let exports = exports.concat();
+        report::say(format!("\nIn another terminal, first set:{exports}"));
     }
     report::say(if options.detach {
-        "\nAll of it keeps running; `cargo dev down` stops it."
+        "\nEverything keeps running; `cargo dev down` stops it."
     } else {
-        "\nCtrl-C stops all of it."
+        "\nCtrl-C stops everything."
     });
-}
-
-/// Stays until Ctrl-C, or until a process ends by itself.
-fn watch(mut services: Services) -> Result<ExitCode> {
-    while !interrupt::requested() {
-        services.check_alive()?;
-        interrupt::pause_regardless();
-    }
-    report::say("\nstopping");
-    let step = Step::start();
-    drop(services);
-    step.done("everything is stopped; the data stays for the next `cargo dev up`");
-    Ok(ExitCode::SUCCESS)
 }

@@ -1,0 +1,117 @@
+//! The private Redis and PostgreSQL.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use harkara_launcher::{Postgres, Redis};
+
+use crate::interrupt;
+use crate::services::{Kind, Services};
+
+/// Loading a large append-only file or recovering after a crash takes a while.
+const READY_WITHIN: Duration = Duration::from_mins(1);
+
+/// Who may connect to PostgreSQL: the role `harkara` from this machine, without a password, because the data is
+/// made up. The superuser cannot connect at all, so no local user gets more through this server than rows.
+const PG_HBA: &str = "host all harkara 127.0.0.1/32 trust\n";
+
+/// The benchmark, whose quick form is a test, reads when each transaction was committed.
+const COMMIT_TIMES: &str = "track_commit_timestamp=on";
+
+/// What servers have beyond the defaults, which are those of production.
+#[derive(Clone, Copy)]
+pub(crate) struct Settings {
+    /// Arguments of Redis.
+    pub(crate) redis: &'static [&'static str],
+    /// Settings of PostgreSQL.
+    pub(crate) postgres: &'static [&'static str],
+}
+
+/// For `cargo dev up`.
+pub(crate) const PRODUCTION: Settings = Settings {
+    redis: &[],
+    postgres: &[],
+};
+
+/// For tests, which throw the data away, so that nothing waits for the disk. Many connect at the same time, and
+/// each takes a logical Redis database of its own.
+pub(crate) const TESTS: Settings = Settings {
+    redis: &["--databases", "4096"],
+    postgres: &[
+        COMMIT_TIMES,
+        "fsync=off",
+        "synchronous_commit=off",
+        "full_page_writes=off",
+        "max_connections=300",
+    ],
+};
+
+/// For measurements: durable as in production, with room enough that no eviction, checkpoint or rewrite of the
+/// append-only file in the middle of a run distorts its figure.
+pub(crate) const MEASUREMENTS: Settings = Settings {
+    redis: &["--auto-aof-rewrite-percentage", "0"],
+    postgres: &[
+        COMMIT_TIMES,
+        "shared_buffers=1GB",
+        "max_wal_size=8GB",
+        "checkpoint_timeout=30min",
+        "max_connections=100",
+    ],
+};
+
+/// Starts Redis with its data in a folder, and waits until it is ready.
+pub(crate) fn start_redis(
+    services: &mut Services,
+    program: &Path,
+    folder: &Path,
+    port: u16,
+    settings: Settings,
+) -> Result<()> {
+    fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
+    let durable = [
+        "--appendfsync",
+        "always",
+        "--maxmemory-policy",
+        "noeviction",
+    ];
+    let redis = Redis {
+        program: program.to_owned(),
+        folder: folder.to_owned(),
+        port,
+        tls: false,
+        arguments: owned(durable.iter().chain(settings.redis)),
+    };
+    services.start(Kind::Redis, redis.command())?;
+    services.wait_until(Kind::Redis, READY_WITHIN, |_| redis.is_ready())
+}
+
+/// Starts PostgreSQL, with a new data folder if there is none yet, and waits until it is ready.
+pub(crate) fn start_postgres(services: &mut Services, postgres: &Postgres) -> Result<()> {
+    if !postgres.data().is_dir() {
+        let created = postgres.create_data(PG_HBA);
+        // Ctrl-C reaches its programs before us.
+        if created.is_err() {
+            interrupt::check()?;
+        }
+        created?;
+    }
+    services.start(Kind::Postgres, postgres.command())?;
+    services.wait_until(Kind::Postgres, READY_WITHIN, |id| postgres.is_ready(id))
+}
+
+/// Copies of these texts.
+pub(crate) fn owned<'a>(texts: impl IntoIterator<Item = &'a &'a str>) -> Vec<String> {
+    texts.into_iter().map(|&text| text.to_owned()).collect()
+}
+
+/// The URL of a private Redis.
+pub(crate) fn redis_url(port: u16) -> String {
+    format!("redis://127.0.0.1:{port}")
+}
+
+/// The URL of a private PostgreSQL.
+pub(crate) fn postgres_url(port: u16) -> String {
+    format!("postgres://harkara@127.0.0.1:{port}/harkara")
+}
