@@ -24,7 +24,7 @@ use crate::process::Process;
 use crate::recovery;
 
 use clock::{Clock, Clocks};
-pub(crate) use consumers::TAKEN_OVER;
+pub(crate) use consumers::RECLAIMED;
 pub(crate) use links::Links;
 use links::local;
 use maker::{Maker, SECRET};

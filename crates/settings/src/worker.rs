@@ -29,7 +29,7 @@ pub struct WorkerSettings {
     /// Idle time after which a pending entry is reclaimed.
     pub claim_idle: Duration,
     /// Time between two searches for entries to reclaim.
-    pub take_over_every: Duration,
+    pub reclaim_every: Duration,
     /// Claims after which an entry is dead-lettered.
     pub claims_max: u32,
     /// Attempts after which an event is dead-lettered.
@@ -66,7 +66,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "How long one read waits for new entries before it returns empty."),
     setting("worker.claim_idle_ms", "60000", millis(1, DAY_MS),
         "How long an entry may stay pending without a sign of life from its worker before another reclaims it."),
-    setting("worker.take_over_every_ms", "5000", millis(1, HOUR_MS),
+    setting("worker.reclaim_every_ms", "5000", millis(1, HOUR_MS),
         "How often a worker looks for entries to reclaim."),
     setting("worker.claims_max", "5", count(3, 1000),
         "Claims of an entry without an acknowledgement after which it becomes a dead letter: it probably crashes its workers."),
@@ -109,7 +109,7 @@ impl WorkerSettings {
             gather: r.millis("worker.gather_ms"),
             read_wait: r.millis("worker.read_wait_ms"),
             claim_idle: r.millis("worker.claim_idle_ms"),
-            take_over_every: r.millis("worker.take_over_every_ms"),
+            reclaim_every: r.millis("worker.reclaim_every_ms"),
             claims_max: r.whole("worker.claims_max"),
             attempts_max: r.whole("worker.attempts_max"),
             backoff_first: r.millis("worker.backoff_first_ms"),

@@ -159,7 +159,7 @@ impl Group {
 
     /// Moves up to `entries_max` entries that were idle for `idle` to this consumer, without counting
     /// that as a claim. Gives them and where to go on looking; `0-0` means from the start.
-    pub async fn take_over_idle(
+    pub async fn reclaim_idle(
         &self,
         lane: Lane,
         idle: Duration,

@@ -9,7 +9,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::held::Held;
+use crate::active_claims::ActiveClaims;
 use crate::metrics::Counters;
 use harkara_streams::GroupError;
 use harkara_streams::consumer_group::Group;
@@ -26,11 +26,11 @@ const WAIT_MAX: Duration = Duration::from_secs(2);
 /// delivered again, to be recognised at the ledger. That costs work and breaks nothing.
 const WAITING_MAX: usize = 64;
 
-/// Acknowledges, and does not hold up the road while Redis is away: PostgreSQL may have rows that are due.
+/// Acknowledges, and does not hold up the processor while Redis is away: PostgreSQL may have rows that are due.
 #[derive(Clone)]
 pub(crate) struct Acknowledgements {
     group: Arc<Group>,
-    held: Arc<Held>,
+    held: Arc<ActiveClaims>,
     counters: Counters,
     room: Arc<Semaphore>,
     /// Cancelled when a stop may wait no longer.
@@ -41,7 +41,7 @@ pub(crate) struct Acknowledgements {
 impl Acknowledgements {
     pub(crate) fn new(
         group: Arc<Group>,
-        held: Arc<Held>,
+        held: Arc<ActiveClaims>,
         counters: Counters,
         abandon: CancellationToken,
     ) -> Self {
@@ -76,7 +76,7 @@ impl Acknowledgements {
             );
             return;
         };
-        // Held meanwhile, so that nobody takes over what only waits for its end.
+        // ActiveClaims meanwhile, so that nobody takes over what only waits for its end.
         let holding = self.held.committed_until_dropped(committed.entries());
         let this = self.clone();
         self.waiting.spawn(async move {

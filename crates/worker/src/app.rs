@@ -20,21 +20,21 @@ use harkara_streams::{ServerProblem, check_server};
 use harkara_telemetry::Metrics;
 use harkara_telemetry::Tracer;
 use prometheus_client::registry::Registry;
+use tokio::sync::Semaphore;
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::acknowledge::Acknowledgements;
+use crate::active_claims::ActiveClaims;
+use crate::batch_processor::{BatchProcessor, Retries};
 use crate::claim::{BATCH_BYTES_MAX, Claimer};
 use crate::due::DueSource;
-use crate::failures::Failures;
-use crate::held::Held;
+use crate::failure_log::Failures;
 use crate::janitor;
 use crate::metrics::{Counters, register_pool};
-use crate::permits::Permits;
-use crate::road::{Retries, Road};
-use crate::take_over::{TakeOver, keep_claims};
-use crate::trail::Trails;
+use crate::reclaim::{Reclaimer, keep_claims};
+use crate::spans::BatchSpans;
 use harkara_streams::GroupError;
 use harkara_streams::consumer_group::Group;
 
@@ -45,7 +45,7 @@ const READER_QUIET_MAX: Duration = Duration::from_secs(30);
 /// A worker whose dependencies answer and whose admin port is open.
 pub struct App {
     settings: Settings,
-    road: Arc<Road>,
+    processor: Arc<BatchProcessor>,
     liveness: Liveness,
     stopping: Shutdown,
     observer: Observer,
@@ -145,9 +145,10 @@ impl App {
         register_pool(database.clone(), &mut registry);
         tracer.register(&mut registry);
         let worker = &settings.worker;
-        let held = Arc::new(Held::new());
+        let held = Arc::new(ActiveClaims::new());
         let abandon = CancellationToken::new();
-        let road = Arc::new(Road {
+        let processor = Arc::new(BatchProcessor {
+            permits: Arc::new(Semaphore::new(worker.batches_in_flight_max)),
             database: database.clone(),
             duplicate_hint: DuplicateHint::default(),
             group: group.clone(),
@@ -165,7 +166,7 @@ impl App {
             }),
             counters,
             failures: Failures::default(),
-            trails: Trails {
+            trails: BatchSpans {
                 tracer: tracer.clone(),
                 consumer: worker.consumer.clone(),
                 links_only: settings.trace.links_only,
@@ -193,7 +194,7 @@ impl App {
         let admin = admin.serve(worker.admin_bind).map_err(StartError::Admin)?;
         Ok(Self {
             settings: settings.clone(),
-            road,
+            processor,
             liveness,
             stopping,
             observer,
@@ -221,29 +222,25 @@ impl App {
     pub async fn run_until_stopped(self, stop: Shutdown) -> Result<(), RunError> {
         let worker = self.settings.worker.clone();
         tracing::info!(consumer = worker.consumer, admin.address = %self.admin.address(), "Working.");
-        let permits = Permits::new(worker.batches_in_flight_max);
         let in_flight = TaskTracker::new();
         let claimer = Claimer {
-            road: self.road.clone(),
+            processor: self.processor.clone(),
             redis: self.settings.redis.clone(),
             settings: worker.clone(),
-            permits: permits.clone(),
             in_flight: in_flight.clone(),
             progress: self
                 .liveness
                 .watch("reader", READER_QUIET_MAX + worker.read_wait),
         };
-        let take_over = TakeOver {
-            road: self.road.clone(),
-            permits: permits.clone(),
+        let take_over = Reclaimer {
+            processor: self.processor.clone(),
             entries_max: worker.batch_entries_max,
             claim_idle: worker.claim_idle,
-            every: worker.take_over_every,
+            every: worker.reclaim_every,
             claims_max: u64::from(worker.claims_max),
         };
         let due = DueSource {
-            road: self.road.clone(),
-            permits,
+            processor: self.processor.clone(),
             bounds: LeaseBounds {
                 rows_max: worker.batch_entries_max,
                 bytes_max: BATCH_BYTES_MAX,
@@ -263,11 +260,11 @@ impl App {
         });
         loops.spawn(due.run(stop.clone()));
         loops.spawn(janitor::run(
-            self.road.clone(),
+            self.processor.clone(),
             worker.consumer_idle,
             stop.clone(),
         ));
-        let renewals = tokio::spawn(keep_claims(self.road.clone(), worker.claim_idle));
+        let renewals = tokio::spawn(keep_claims(self.processor.clone(), worker.claim_idle));
         let watching = tokio::spawn(self.observer.watch(self.backlog));
 
         // The loops end when told to stop, and not before.
@@ -284,21 +281,21 @@ impl App {
             while loops.join_next().await.is_some() {}
             in_flight.close();
             in_flight.wait().await;
-            self.road.acknowledgements.finish().await;
+            self.processor.acknowledgements.finish().await;
         });
         if tokio::time::timeout(worker.stop_deadline, &mut finished)
             .await
             .is_err()
         {
             tracing::warn!("Not everything in flight was finished in time; it is handed back.");
-            self.road.abandon.cancel();
+            self.processor.abandon.cancel();
             // What is abandoned ends at once; only what does not wait for anything could still run.
             if tokio::time::timeout(ABANDON_BOUND, finished).await.is_err() {
                 tracing::error!("Something in flight does not end; its claim counts against it.");
             }
         }
         renewals.abort();
-        leave(&self.road, worker.claim_idle).await;
+        leave(&self.processor, worker.claim_idle).await;
         watching.abort();
         self.admin.close().await;
         tracing::info!("Stopped.");
@@ -307,8 +304,8 @@ impl App {
 }
 
 /// Gives back what is still pending, and leaves the group on every lane where nothing is.
-async fn leave(road: &Road, claim_idle: Duration) {
-    let group = &road.group;
+async fn leave(processor: &BatchProcessor, claim_idle: Duration) {
+    let group = &processor.group;
     for lane in Lane::ALL {
         let handed_back = async {
             let mut from = "-".to_owned();
@@ -318,7 +315,7 @@ async fn leave(road: &Road, claim_idle: Duration) {
                     return Ok::<(), GroupError>(());
                 };
                 from = format!("({}", last.id);
-                let untried = |entry| road.held.is_untried(entry);
+                let untried = |entry| processor.held.is_untried(entry);
                 group.hand_back(lane, &page, untried, claim_idle).await?;
             }
         };

@@ -13,10 +13,9 @@ use harkara_settings::{RedisSettings, WorkerSettings};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::task::TaskTracker;
 
+use crate::batch_processor::BatchProcessor;
 use crate::decode;
-use crate::permits::Permits;
-use crate::road::Road;
-use crate::trail::Trail;
+use crate::spans::BatchTimes;
 use harkara_streams::GroupError;
 use harkara_streams::consumer_group::{self, ClaimedEntry};
 
@@ -37,12 +36,11 @@ const DECODED_AT_ONCE: usize = 32;
 /// How often a loop that waits for a permit shows that it is alive.
 const TICK: Duration = Duration::from_secs(1);
 
-/// Reads the lanes and sends batches down the road.
+/// Reads the lanes and sends batches down the processor.
 pub(crate) struct Claimer {
-    pub(crate) road: Arc<Road>,
+    pub(crate) processor: Arc<BatchProcessor>,
     pub(crate) redis: RedisSettings,
     pub(crate) settings: WorkerSettings,
-    pub(crate) permits: Permits,
     pub(crate) in_flight: TaskTracker,
     pub(crate) progress: Progress,
 }
@@ -63,7 +61,7 @@ struct Reader {
 struct Waiting([VecDeque<ClaimedEntry>; LANES]);
 
 impl Claimer {
-    /// Runs until told to stop; what it had claimed by then still goes down the road.
+    /// Runs until told to stop; what it had claimed by then still goes down the processor.
     ///
     /// While the permits are all in use it has the next batch read already. Once there is a permit it
     /// reads again, so that a higher lane never waits behind a batch that was read before it.
@@ -136,7 +134,7 @@ impl Claimer {
         let mut ticks = tokio::time::interval(TICK);
         loop {
             tokio::select! {
-                permit = self.permits.take() => {
+                permit = self.processor.permit() => {
                     self.progress.touch();
                     return permit;
                 }
@@ -166,11 +164,11 @@ impl Claimer {
         };
         let block = waiting.is_empty().then_some(self.settings.read_wait);
         let claimed = self
-            .road
+            .processor
             .group
             .read(connection, &lanes, entries_max, block)
             .await?;
-        self.road
+        self.processor
             .held
             .add_waiting(claimed.iter().map(|claimed| claimed.entry));
         for lane in &lanes {
@@ -185,10 +183,10 @@ impl Claimer {
 
     async fn recover(&self, error: &GroupError, failures: u32, stop: &Shutdown) {
         if matches!(error, GroupError::NoGroup) {
-            match self.road.group.ensure().await {
+            match self.processor.group.ensure().await {
                 Ok(created) => {
                     if created > 0 {
-                        self.road.counters.groups_recreated.inc_by(created);
+                        self.processor.counters.groups_recreated.inc_by(created);
                         tracing::error!(
                             groups = created,
                             "The consumer group was gone: Redis lost its data, or someone deleted it. Created anew from the first entry."
@@ -211,8 +209,8 @@ impl Claimer {
         if batch.is_empty() {
             return;
         }
-        let road = self.road.clone();
-        let holding = road
+        let processor = self.processor.clone();
+        let holding = processor
             .held
             .until_dropped(batch.iter().map(|entry| entry.entry).collect());
         self.in_flight.spawn(async move {
@@ -224,13 +222,13 @@ impl Claimer {
             for part in batch.chunks(DECODED_AT_ONCE) {
                 let decoded = part
                     .iter()
-                    .map(|entry| decode::entry(entry, &road.retries, now));
+                    .map(|entry| decode::entry(entry, &processor.retries, now));
                 records.extend(decoded);
                 tokio::task::yield_now().await;
             }
-            let trail = Trail::decoded(claimed_at, taken_up);
-            road.take(records, trail).await;
-            road.counters.batch_took(taken_up.elapsed());
+            let trail = BatchTimes::decoded(claimed_at, taken_up);
+            processor.take(records, trail).await;
+            processor.counters.batch_took(taken_up.elapsed());
             drop(permit);
         });
     }

@@ -11,7 +11,7 @@ use harkara_core::time::ReceivedAt;
 use harkara_core::trace::TraceContext;
 use harkara_storage::record::{ClaimedEvent, EventRecord, Origin, Verdict};
 
-use crate::road::Retries;
+use crate::batch_processor::Retries;
 use harkara_streams::consumer_group::ClaimedEntry;
 
 /// The event type of a body without an event name, and the endpoint of an entry that is not ours.

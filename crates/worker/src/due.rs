@@ -6,15 +6,13 @@ use std::time::{Duration, Instant};
 use harkara_runtime::shutdown::Shutdown;
 use harkara_storage::ledger::{LeaseBounds, lease_due};
 
+use crate::batch_processor::BatchProcessor;
 use crate::decode;
-use crate::permits::Permits;
-use crate::road::Road;
-use crate::trail::Trail;
+use crate::spans::BatchTimes;
 
-/// Leases due rows and takes them down the road that fresh deliveries take.
+/// Leases due rows and takes them down the processor that fresh deliveries take.
 pub(crate) struct DueSource {
-    pub(crate) road: Arc<Road>,
-    pub(crate) permits: Permits,
+    pub(crate) processor: Arc<BatchProcessor>,
     pub(crate) bounds: LeaseBounds,
     pub(crate) poll_every: Duration,
 }
@@ -31,11 +29,11 @@ impl DueSource {
 
     /// Gives whether more is due.
     async fn take_due(&self, stop: &Shutdown) -> bool {
-        let permit = self.permits.take().await;
+        let permit = self.processor.permit().await;
         if stop.is_requested() {
             return false;
         }
-        let leased = match lease_due(&self.road.database, &self.bounds).await {
+        let leased = match lease_due(&self.processor.database, &self.bounds).await {
             Ok(leased) => leased,
             Err(error) => {
                 tracing::warn!(
@@ -50,10 +48,10 @@ impl DueSource {
             let records = leased
                 .events
                 .into_iter()
-                .map(|row| decode::leased(row, &self.road.retries))
+                .map(|row| decode::leased(row, &self.processor.retries))
                 .collect();
-            self.road
-                .take(records, Trail::decoded(claimed_at, claimed_at))
+            self.processor
+                .take(records, BatchTimes::decoded(claimed_at, claimed_at))
                 .await;
         }
         drop(permit);

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use harkara_runtime::shutdown::Shutdown;
 use harkara_storage::migrations::ensure_partitions;
 
-use crate::road::Road;
+use crate::batch_processor::BatchProcessor;
 
 /// Time between two rounds.
 const EVERY: Duration = Duration::from_secs(10);
@@ -18,10 +18,10 @@ const PARTITIONS_EVERY: Duration = Duration::from_hours(1);
 const PARTITIONS_AGAIN: Duration = Duration::from_mins(10);
 
 /// Removes consumers that are gone and keeps partitions ahead, until told to stop.
-pub(crate) async fn run(road: Arc<Road>, consumer_idle: Duration, stop: Shutdown) {
+pub(crate) async fn run(processor: Arc<BatchProcessor>, consumer_idle: Duration, stop: Shutdown) {
     let mut partitions_at = Instant::now();
     while !stop.is_requested() {
-        match road.group.retire_idle_consumers(consumer_idle).await {
+        match processor.group.retire_idle_consumers(consumer_idle).await {
             Ok(0) => {}
             Ok(retired) => tracing::info!(
                 retired,
@@ -30,7 +30,7 @@ pub(crate) async fn run(road: Arc<Road>, consumer_idle: Duration, stop: Shutdown
             Err(error) => tracing::debug!(%error, "Idle consumers could not be looked for."),
         }
         if Instant::now() >= partitions_at {
-            let next = match ensure_partitions(&road.database).await {
+            let next = match ensure_partitions(&processor.database).await {
                 Ok(()) => PARTITIONS_EVERY,
                 Err(error) => {
                     tracing::warn!(

@@ -6,17 +6,16 @@ mod metrics;
 
 mod claim;
 mod due;
-mod take_over;
+mod reclaim;
 
+mod batch_processor;
 mod decode;
-mod failures;
-mod permits;
-mod road;
-mod trail;
+mod failure_log;
+mod spans;
 
 mod acknowledge;
 
-mod held;
+mod active_claims;
 mod janitor;
 
 pub use app::{App, RunError, StartError};

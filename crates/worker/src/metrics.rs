@@ -8,8 +8,8 @@ use std::time::Duration;
 use harkara_storage::commit::CommittedBatch;
 use harkara_storage::record::EventRecord;
 use harkara_telemetry::catalogue::{
-    WORKER_BATCH_EVENTS, WORKER_BATCH_SECONDS, WORKER_BATCHES, WORKER_ENTRIES_SET_ASIDE,
-    WORKER_ENTRIES_TAKEN_OVER, WORKER_GROUPS_RECREATED, WORKER_SNAPSHOTS, WORKER_STAGE_SECONDS,
+    WORKER_BATCH_EVENTS, WORKER_BATCH_SECONDS, WORKER_BATCHES, WORKER_ENTRIES_RECLAIMED,
+    WORKER_ENTRIES_SET_ASIDE, WORKER_GROUPS_RECREATED, WORKER_SNAPSHOTS, WORKER_STAGE_SECONDS,
     WORKER_STATEMENT_SECONDS, WORKER_WAITS,
 };
 use prometheus_client::metrics::counter::Counter;
@@ -19,7 +19,7 @@ use prometheus_client::registry::Registry;
 
 pub(crate) use pool::register as register_pool;
 
-use crate::trail::Kept;
+use crate::spans::KeptTraces;
 use events::EventCounters;
 
 /// Upper bounds of the classes of batch times, in seconds. Narrow around 50 ms, which 99 of 100 batches
@@ -60,7 +60,7 @@ pub(crate) struct Counters {
     batch_seconds: Histogram,
     stages: [Histogram; STAGES.len()],
     statements: Family<Label, Histogram>,
-    pub(crate) taken_over: Counter,
+    pub(crate) reclaimed: Counter,
     pub(crate) set_aside: Counter,
     pub(crate) waits: Counter,
     pub(crate) groups_recreated: Counter,
@@ -83,7 +83,7 @@ impl Counters {
             batch_events: Histogram::new(BATCH_EVENTS),
             batches: Counter::default(),
             batch_seconds: Histogram::new(BATCH_SECONDS),
-            taken_over: Counter::default(),
+            reclaimed: Counter::default(),
             set_aside: Counter::default(),
             waits: Counter::default(),
             groups_recreated: Counter::default(),
@@ -92,7 +92,7 @@ impl Counters {
         WORKER_BATCH_EVENTS.register(registry, counters.batch_events.clone());
         WORKER_STATEMENT_SECONDS.register(registry, counters.statements.clone());
         WORKER_BATCH_SECONDS.register(registry, counters.batch_seconds.clone());
-        WORKER_ENTRIES_TAKEN_OVER.register(registry, counters.taken_over.clone());
+        WORKER_ENTRIES_RECLAIMED.register(registry, counters.reclaimed.clone());
         WORKER_ENTRIES_SET_ASIDE.register(registry, counters.set_aside.clone());
         WORKER_WAITS.register(registry, counters.waits.clone());
         WORKER_GROUPS_RECREATED.register(registry, counters.groups_recreated.clone());
@@ -109,7 +109,7 @@ impl Counters {
         &self,
         records: &[EventRecord],
         batch: &CommittedBatch,
-        kept: Option<&Kept>,
+        kept: Option<&KeptTraces>,
     ) {
         self.batches.inc();
         #[expect(clippy::cast_precision_loss, reason = "a batch is bounded")]

@@ -1,4 +1,4 @@
-//! Workers are killed at any instruction: what they held is taken over, and takes effect once.
+//! Workers are killed at any instruction: their entries are reclaimed, and takes effect once.
 
 use std::time::Duration;
 
@@ -36,7 +36,7 @@ async fn run(scene: &mut Scene) -> Result<Finding> {
             scene.ready().await
         })
         .await?;
-    let taken_over = scene.taken_over().await?;
-    finding.must(taken_over > 0.0, || "nothing was taken over".to_owned());
+    let reclaimed = scene.reclaimed().await?;
+    finding.must(reclaimed > 0.0, || "nothing was reclaimed".to_owned());
     Ok(finding)
 }

@@ -8,7 +8,7 @@ use tokio::time::sleep;
 
 use super::Fault;
 use crate::finding::{Answers, Finding};
-use crate::scene::{Layout, Scene, TAKEN_OVER};
+use crate::scene::{Layout, RECLAIMED, Scene};
 use harkara_testkit::Link;
 
 pub(super) const FAULT: Fault = Fault {
@@ -24,7 +24,7 @@ const GATHERING: Duration = Duration::from_millis(500);
 
 async fn run(scene: &mut Scene) -> Result<Finding> {
     let lasts = 3 * scene.extent.claim_idle;
-    let mut taken_over = 0.0;
+    let mut reclaimed = 0.0;
     let mut finding = scene
         .under_load(lasts + GATHERING, async |scene| {
             scene.postgres_links.workers.set(Link::BlackHoled);
@@ -32,10 +32,10 @@ async fn run(scene: &mut Scene) -> Result<Finding> {
             scene.workers[0].pause()?;
             scene.postgres_links.workers.set(Link::Open);
             sleep(lasts).await;
-            taken_over = scene.workers[1].counted(TAKEN_OVER).await?;
+            reclaimed = scene.workers[1].counted(RECLAIMED).await?;
             scene.workers[0].go_on()
         })
         .await?;
-    finding.must(taken_over > 0.0, || "nothing was taken over".to_owned());
+    finding.must(reclaimed > 0.0, || "nothing was reclaimed".to_owned());
     Ok(finding)
 }

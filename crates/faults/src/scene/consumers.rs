@@ -18,14 +18,14 @@ const STREAMS: [&str; 4] = [
 const GROUP: &str = "harkara";
 
 /// A worker's counter of entries that it took over.
-pub(crate) const TAKEN_OVER: &str = "harkara_worker_entries_taken_over_total";
+pub(crate) const RECLAIMED: &str = "harkara_worker_entries_reclaimed_total";
 
 impl Scene {
-    /// Entries that the present workers have taken over from others.
-    pub(crate) async fn taken_over(&self) -> Result<f64> {
+    /// Entries that the present workers have reclaimed from others.
+    pub(crate) async fn reclaimed(&self) -> Result<f64> {
         let mut sum = 0.0;
         for worker in &self.workers {
-            sum += worker.counted(TAKEN_OVER).await?;
+            sum += worker.counted(RECLAIMED).await?;
         }
         Ok(sum)
     }

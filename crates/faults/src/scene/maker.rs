@@ -13,7 +13,7 @@ use crate::process::Process;
 pub(super) const SECRET: &str = "a secret of the fault suite";
 
 /// How often a worker looks for entries of those that are gone.
-const TAKE_OVER_EVERY_MS: &str = "500";
+const RECLAIM_EVERY_MS: &str = "500";
 
 pub(super) struct Maker {
     pub(super) binaries: Binaries,
@@ -80,7 +80,7 @@ impl Maker {
         let settings = [
             ("WORKER__ADMIN_BIND", admin.to_string()),
             ("WORKER__CLAIM_IDLE_MS", claim_idle_ms.to_string()),
-            ("WORKER__TAKE_OVER_EVERY_MS", TAKE_OVER_EVERY_MS.to_owned()),
+            ("WORKER__RECLAIM_EVERY_MS", RECLAIM_EVERY_MS.to_owned()),
         ];
         let name = format!("worker-{}", self.n_workers);
         let program = self.binaries.worker();

@@ -237,7 +237,7 @@ async fn an_entry_handed_back_looks_idle_and_only_an_untried_one_is_uncounted() 
         .expect("asked");
     assert_eq!(claims(&pending), [0, 1]);
     let (_, taken) = group
-        .take_over_idle(Lane::Normal, Duration::from_mins(59), "0-0", 10)
+        .reclaim_idle(Lane::Normal, Duration::from_mins(59), "0-0", 10)
         .await
         .expect("asked");
     assert_eq!(taken.len(), 2);

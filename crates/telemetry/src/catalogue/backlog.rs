@@ -63,7 +63,7 @@ pub const BACKLOG_CONSUMERS: Metric = metric(
     "harkara_backlog_consumers",
     Kind::Gauge,
     &[one_of("state", &["alive", "stale"])],
-    "Consumers of the group: alive, or silent for so long that others take over what they hold",
+    "Consumers of the group: alive, or silent for so long that others reclaim their entries",
 );
 
 /// Dead letters.

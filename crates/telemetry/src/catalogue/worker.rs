@@ -83,12 +83,12 @@ pub const WORKER_STATEMENT_SECONDS: Metric = metric(
     "Time of each statement of a commit, which holds its wait for those that were sent before it",
 );
 
-/// Entries taken over.
-pub const WORKER_ENTRIES_TAKEN_OVER: Metric = metric(
-    "harkara_worker_entries_taken_over_total",
+/// Reclaimed entries.
+pub const WORKER_ENTRIES_RECLAIMED: Metric = metric(
+    "harkara_worker_entries_reclaimed_total",
     Kind::Counter,
     &[],
-    "Pending entries taken over from other consumers",
+    "Pending entries reclaimed from other consumers",
 );
 
 /// Entries set aside.
@@ -136,7 +136,7 @@ pub(super) const WORKER: &[&Metric] = &[
     &WORKER_STATEMENT_SECONDS,
     &WORKER_POOL_CONNECTIONS,
     &WORKER_WAITS,
-    &WORKER_ENTRIES_TAKEN_OVER,
+    &WORKER_ENTRIES_RECLAIMED,
     &WORKER_ENTRIES_SET_ASIDE,
     &WORKER_GROUPS_RECREATED,
 ];

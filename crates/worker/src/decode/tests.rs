@@ -8,7 +8,7 @@ use harkara_core::time::ReceivedAt;
 use harkara_storage::record::{EventRecord, Origin, Verdict};
 
 use super::{entry, leased, set_aside};
-use crate::road::Retries;
+use crate::batch_processor::Retries;
 use harkara_streams::consumer_group::ClaimedEntry;
 
 const RETRIES: Retries = Retries(RetryPolicy {

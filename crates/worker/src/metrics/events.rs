@@ -17,7 +17,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
-use crate::trail::Kept;
+use crate::spans::KeptTraces;
 
 /// The label of all events that the catalogue does not have: what it does not have is without bound.
 const OTHER: &str = "other";
@@ -82,7 +82,7 @@ impl EventCounters {
         &self,
         records: &[EventRecord],
         batch: &CommittedBatch,
-        kept: Option<&Kept>,
+        kept: Option<&KeptTraces>,
     ) {
         let now = clock::now();
         for (at, record) in records.iter().enumerate() {

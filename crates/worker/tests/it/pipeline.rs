@@ -318,7 +318,7 @@ fn map(redis: &str, postgres: &str, changed: &[(&str, &str)]) -> BTreeMap<String
         ("worker.admin_bind", "127.0.0.1:0"),
         ("worker.read_wait_ms", "100"),
         ("worker.claim_idle_ms", "60000"),
-        ("worker.take_over_every_ms", "100"),
+        ("worker.reclaim_every_ms", "100"),
         ("worker.ledger_poll_ms", "50"),
         ("worker.backoff_first_ms", "50"),
         ("worker.backoff_max_ms", "200"),

@@ -81,7 +81,7 @@ async fn a_delivery_goes_over_tls_all_the_way_to_the_tables() {
     let event = pipeline.bodies.event("payment.captured");
     pipeline.deliver(&event).await;
     pipeline.until_events("processed", 1).await;
-    // The inbox takes the same road.
+    // The inbox takes the same processor.
     drop(redis);
     let event = pipeline.bodies.event("order.paid");
     pipeline.deliver(&event).await;

@@ -16,8 +16,8 @@ use crate::output::counted;
 
 const AREA: Area = Area::Streams;
 
-/// Rounds of looking for entries to take over after which one that should have been was not.
-const TAKE_OVERS_MISSED: u32 = 2;
+/// Reclaim rounds after which an entry counts as missed.
+const RECLAIMS_MISSED: u32 = 2;
 
 /// A lane, and what was found there.
 type Looked = (Lane, Result<LaneState, String>);
@@ -85,7 +85,7 @@ fn of_lane(check: String, state: &LaneState, now_ms: u64, worker: &WorkerSetting
         group.pending,
         span(age)
     );
-    if oldest.idle > taken_over_after(worker) {
+    if oldest.idle > reclaimed_after(worker) {
         return AREA.warning(
             check,
             format!(
@@ -106,8 +106,8 @@ fn counted_entries(n: u64) -> String {
 }
 
 /// By when a pending entry whose holder is gone has another.
-fn taken_over_after(worker: &WorkerSettings) -> Duration {
-    worker.claim_idle + worker.take_over_every * TAKE_OVERS_MISSED
+fn reclaimed_after(worker: &WorkerSettings) -> Duration {
+    worker.claim_idle + worker.reclaim_every * RECLAIMS_MISSED
 }
 
 fn backlog(entries: u64, ingress: &IngressSettings) -> Finding {
@@ -139,14 +139,14 @@ fn consumers(lanes: &[&LaneState], entries: u64, worker: &WorkerSettings) -> Fin
     }
     let quiet_max = worker.quiet_max();
     let stale = by_name.iter().find(|(_, (pending, idle))| {
-        *pending > 0 && *idle > taken_over_after(worker).max(quiet_max)
+        *pending > 0 && *idle > reclaimed_after(worker).max(quiet_max)
     });
     if let Some((name, (pending, idle))) = stale {
         let held = counted_entries(*pending);
         return AREA.warning(
             check,
             format!("{name} has been silent for {} and holds {held}", span(*idle)),
-            "start a worker, which takes over what it holds; a silent one without entries is removed by itself",
+            "start a worker, which reclaims its entries; a silent one without entries is removed by itself",
         );
     }
     let at_work = by_name.values().filter(|(_, idle)| *idle <= quiet_max);
@@ -229,7 +229,7 @@ mod tests {
 
     #[test]
     fn a_consumer_that_is_gone_with_entries_is_named_and_one_without_is_not() {
-        // 60 s until an entry may be taken over, and twice 5 s until somebody looks.
+        // 60 s until an entry may be reclaimed, and twice 5 s until somebody looks.
         let gone = found(3, Some(group(2, 71)));
         assert_eq!(gone["lane default"].0, Status::Warning);
         assert!(

@@ -7,10 +7,10 @@ use harkara_testkit::{TestDatabase, wait_until};
 
 use super::report::{Report, harkara, sound_redis};
 
-/// A pending entry may be taken over at once, so that one that is not was forgotten.
+/// A pending entry may be reclaimed immediately; one that is not was missed.
 const IMPATIENT: [(&str, &str); 3] = [
     ("HARKARA__WORKER__CLAIM_IDLE_MS", "1"),
-    ("HARKARA__WORKER__TAKE_OVER_EVERY_MS", "1"),
+    ("HARKARA__WORKER__RECLAIM_EVERY_MS", "1"),
     ("HARKARA__WORKER__READ_WAIT_MS", "1"),
 ];
 

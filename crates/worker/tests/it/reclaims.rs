@@ -8,7 +8,7 @@ use redis::cmd;
 use crate::pipeline::{BOUND, Pipeline};
 
 #[tokio::test]
-async fn the_entries_of_a_killed_worker_are_taken_over() {
+async fn the_entries_of_a_killed_worker_are_reclaimed() {
     let mut pipeline = Pipeline::start().await;
     // Holds up every commit, so that the worker dies with entries pending.
     pipeline.hold_commits().await;

@@ -10,8 +10,8 @@ use harkara_core::lane::Lane;
 /// Entries claimed and not yet acknowledged, in memory or on their way through a commit.
 ///
 /// Redis counts an entry's idle time from its claim, however long it then waits for a database that
-/// is away. So the holder renews its claims; see [`crate::take_over`].
-pub(crate) struct Held(Mutex<Entries>);
+/// is away. So the holder renews its claims; see [`crate::reclaim`].
+pub(crate) struct ActiveClaims(Mutex<Entries>);
 
 struct Entries {
     all: HashSet<EntryRef>,
@@ -22,7 +22,7 @@ struct Entries {
     renewed_at: Instant,
 }
 
-impl Held {
+impl ActiveClaims {
     pub(crate) fn new() -> Self {
         Self(Mutex::new(Entries {
             all: HashSet::new(),
@@ -51,14 +51,14 @@ impl Held {
 
     /// Holds entries until the guard is dropped: at the end of their way, and no less when it is cut
     /// off or ends in a panic, so that nothing is renewed which nobody works on.
-    pub(crate) fn until_dropped(self: &Arc<Self>, entries: Vec<EntryRef>) -> Holding {
+    pub(crate) fn until_dropped(self: &Arc<Self>, entries: Vec<EntryRef>) -> ClaimGuard {
         let mut held = self.lock();
         for entry in &entries {
             held.all.insert(*entry);
             held.untried.remove(entry);
         }
         drop(held);
-        Holding {
+        ClaimGuard {
             held: self.clone(),
             entries,
             set: |held| &mut held.all,
@@ -66,9 +66,9 @@ impl Held {
     }
 
     /// Holds committed entries until the guard is dropped, whatever becomes of their batch's own.
-    pub(crate) fn committed_until_dropped(self: &Arc<Self>, entries: &[EntryRef]) -> Holding {
+    pub(crate) fn committed_until_dropped(self: &Arc<Self>, entries: &[EntryRef]) -> ClaimGuard {
         self.lock().committed.extend(entries);
-        Holding {
+        ClaimGuard {
             held: self.clone(),
             entries: entries.to_vec(),
             set: |held| &mut held.committed,
@@ -113,13 +113,13 @@ impl Held {
 }
 
 /// Entries held until this is dropped.
-pub(crate) struct Holding {
-    held: Arc<Held>,
+pub(crate) struct ClaimGuard {
+    held: Arc<ActiveClaims>,
     entries: Vec<EntryRef>,
     set: fn(&mut Entries) -> &mut HashSet<EntryRef>,
 }
 
-impl Drop for Holding {
+impl Drop for ClaimGuard {
     fn drop(&mut self) {
         let mut held = self.held.lock();
         let set = (self.set)(&mut held);
@@ -137,7 +137,7 @@ mod tests {
     use harkara_core::entry::{EntryId, EntryRef};
     use harkara_core::lane::Lane;
 
-    use super::Held;
+    use super::ActiveClaims;
 
     #[test]
     fn what_was_held_through_a_long_pause_is_let_go_of() {
@@ -145,7 +145,7 @@ mod tests {
             lane: Lane::Critical,
             id: EntryId::parse("1-0").unwrap(),
         };
-        let held = Held::new();
+        let held = ActiveClaims::new();
         held.add_waiting([entry].into_iter());
         assert_eq!(
             held.to_renew(Duration::from_hours(1)),
@@ -161,7 +161,7 @@ mod tests {
             lane: Lane::Critical,
             id: EntryId::parse("1-0").unwrap(),
         };
-        let held = Arc::new(Held::new());
+        let held = Arc::new(ActiveClaims::new());
         let on_the_road = held.until_dropped(vec![entry]);
         let waiting = held.committed_until_dropped(&[entry]);
         drop(on_the_road);

@@ -16,7 +16,7 @@ use harkara_telemetry::{Span, SpanIds, SpanKind, Timeline, Tracer};
 const MESSAGING_SYSTEM: &str = "redis_streams";
 
 /// Keeps the traces of a worker.
-pub(crate) struct Trails {
+pub(crate) struct BatchSpans {
     pub(crate) tracer: Tracer,
     pub(crate) consumer: String,
     /// Whether processing is a trace of its own.
@@ -25,14 +25,14 @@ pub(crate) struct Trails {
 
 /// The instants of a batch's way to its commit.
 #[derive(Clone, Copy)]
-pub(crate) struct Trail {
+pub(crate) struct BatchTimes {
     line: Timeline,
     claimed: Instant,
     decoded: (Instant, Instant),
 }
 
 /// What is kept of a committed batch beyond its acknowledgement.
-pub(crate) struct Kept {
+pub(crate) struct KeptTraces {
     events: Vec<KeptEvent>,
     statements: Vec<StatementTime>,
 }
@@ -52,7 +52,7 @@ type Steps = [(&'static str, (Instant, Instant)); 2];
 const COMMIT: &str = "commit";
 const ACKNOWLEDGE: &str = "acknowledge";
 
-impl Trail {
+impl BatchTimes {
     /// A batch whose first entry was claimed at an instant and that was taken up at another, decoded by now.
     pub(crate) fn decoded(claimed: Instant, taken_up: Instant) -> Self {
         let line = Timeline::from_now();
@@ -80,7 +80,7 @@ impl Trail {
     }
 }
 
-impl Kept {
+impl KeptTraces {
     /// The id of the trace of the record at a position, where it is kept.
     pub(crate) fn trace_id(&self, at: usize, record: &EventRecord) -> Option<String> {
         self.events
@@ -91,9 +91,13 @@ impl Kept {
     }
 }
 
-impl Trails {
+impl BatchSpans {
     /// What the trail of a batch needs of it after its acknowledgement; `None` where no traces are kept.
-    pub(crate) fn kept_of(&self, batch: &CommittedBatch, records: &[EventRecord]) -> Option<Kept> {
+    pub(crate) fn kept_of(
+        &self,
+        batch: &CommittedBatch,
+        records: &[EventRecord],
+    ) -> Option<KeptTraces> {
         self.tracer.is_on().then(|| {
             let of_events = records.iter().enumerate();
             let is_kept = |(at, record): (usize, &EventRecord)| {
@@ -103,7 +107,7 @@ impl Trails {
                     contested_id: batch.contested_id(at).cloned(),
                 })
             };
-            Kept {
+            KeptTraces {
                 events: of_events.filter_map(is_kept).collect(),
                 statements: batch.statements().to_vec(),
             }
@@ -113,9 +117,9 @@ impl Trails {
     /// Writes down what is kept of a batch that has come to its end.
     pub(crate) fn end(
         &self,
-        trail: &Trail,
+        trail: &BatchTimes,
         records: &[EventRecord],
-        kept: &Kept,
+        kept: &KeptTraces,
         committed: (Instant, Instant),
         acknowledged: (Instant, Instant),
     ) {
@@ -145,7 +149,7 @@ impl Trails {
     /// The spans of one event, in the trace of its delivery or in one of its own.
     fn event(
         &self,
-        trail: &Trail,
+        trail: &BatchTimes,
         record: &EventRecord,
         kept: &KeptEvent,
         steps: Steps,
@@ -208,9 +212,9 @@ impl Trails {
     /// The spans of the batch, which link to the events that are kept.
     fn batch(
         &self,
-        trail: &Trail,
+        trail: &BatchTimes,
         records: &[EventRecord],
-        kept: &Kept,
+        kept: &KeptTraces,
         steps: Steps,
         batch: SpanIds,
     ) {
@@ -242,7 +246,7 @@ impl Trails {
 
     fn step(
         &self,
-        trail: &Trail,
+        trail: &BatchTimes,
         name: &'static str,
         place: SpanIds,
         times: (Instant, Instant),
@@ -262,7 +266,7 @@ impl Trails {
             .with("messaging.client.id", self.consumer.clone())
     }
 
-    fn statement(&self, trail: &Trail, statement: &StatementTime, commit: SpanIds) {
+    fn statement(&self, trail: &BatchTimes, statement: &StatementTime, commit: SpanIds) {
         let times = (statement.from, statement.until);
         let span = trail.span(statement.name, SpanKind::Client, commit.child(), times);
         self.tracer.record(

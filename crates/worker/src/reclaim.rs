@@ -10,10 +10,9 @@ use harkara_runtime::clock;
 use harkara_runtime::shutdown::Shutdown;
 use tokio::sync::OwnedSemaphorePermit;
 
+use crate::batch_processor::BatchProcessor;
 use crate::decode;
-use crate::permits::Permits;
-use crate::road::Road;
-use crate::trail::Trail;
+use crate::spans::BatchTimes;
 use harkara_streams::GroupError;
 use harkara_streams::consumer_group::PendingEntry;
 
@@ -24,9 +23,8 @@ const RENEWALS_PER_CLAIM_TIME: u32 = 3;
 const FROM_START: &str = "0-0";
 
 /// Takes over what others left pending.
-pub(crate) struct TakeOver {
-    pub(crate) road: Arc<Road>,
-    pub(crate) permits: Permits,
+pub(crate) struct Reclaimer {
+    pub(crate) processor: Arc<BatchProcessor>,
     pub(crate) entries_max: usize,
     pub(crate) claim_idle: Duration,
     pub(crate) every: Duration,
@@ -36,7 +34,7 @@ pub(crate) struct TakeOver {
 /// Entries that a predecessor of the same name left pending.
 pub(crate) type Inherited = Vec<(Lane, Vec<PendingEntry>)>;
 
-impl TakeOver {
+impl Reclaimer {
     /// Lists what is pending under this consumer's own name. To be called before anything is read: what
     /// is being read just now is pending too.
     pub(crate) async fn inherited(&self) -> Inherited {
@@ -57,7 +55,7 @@ impl TakeOver {
         let (mut own, mut from) = (Vec::new(), "-".to_owned());
         loop {
             let page = self
-                .road
+                .processor
                 .group
                 .own_pending(lane, &from, self.entries_max)
                 .await?;
@@ -82,12 +80,12 @@ impl TakeOver {
         }
         while !stop.is_requested() {
             // A worker that cannot commit must not take entries from those that can.
-            if self.road.database.ping().await.is_err() {
+            if self.processor.database.ping().await.is_err() {
                 stop.sleep(DATABASE_LOOK_EVERY).await;
                 continue;
             }
             for lane in Lane::ALL {
-                if let Err(error) = self.take_over_idle(lane, &stop).await {
+                if let Err(error) = self.reclaim_idle(lane, &stop).await {
                     // The reader logs what is wrong with Redis; here it only means: later.
                     tracing::debug!(%lane, %error, "Idle entries could not be taken over.");
                 }
@@ -96,21 +94,21 @@ impl TakeOver {
         }
     }
 
-    async fn take_over_idle(&self, lane: Lane, stop: &Shutdown) -> Result<(), GroupError> {
+    async fn reclaim_idle(&self, lane: Lane, stop: &Shutdown) -> Result<(), GroupError> {
         let mut cursor = FROM_START.to_owned();
         while !stop.is_requested() {
             let (next, mut ids) = self
-                .road
+                .processor
                 .group
-                .take_over_idle(lane, self.claim_idle, &cursor, self.entries_max)
+                .reclaim_idle(lane, self.claim_idle, &cursor, self.entries_max)
                 .await?;
             // Our own on their way, whose renewal failed: they are alive.
-            ids.retain(|&id| !self.road.held.holds(EntryRef { lane, id }));
+            ids.retain(|&id| !self.processor.held.holds(EntryRef { lane, id }));
             if let (Some(first), Some(last)) = (ids.first(), ids.last()) {
                 tracing::info!(%lane, entries = ids.len(), "Taking over entries of consumers that show no life.");
-                self.road
+                self.processor
                     .counters
-                    .taken_over
+                    .reclaimed
                     .inc_by(u64::try_from(ids.len()).unwrap_or(u64::MAX));
                 let pending = self.claims_of(lane, *first, *last, &ids).await?;
                 self.process(lane, &pending, stop).await?;
@@ -135,7 +133,7 @@ impl TakeOver {
         let mut from = first.to_string();
         loop {
             let pending = self
-                .road
+                .processor
                 .group
                 .own_pending(lane, &from, self.entries_max)
                 .await?;
@@ -151,7 +149,7 @@ impl TakeOver {
         Ok(found)
     }
 
-    /// Sends entries down the road: together, alone, or aside, by how often they were claimed.
+    /// Sends entries down the processor: together, alone, or aside, by how often they were claimed.
     async fn process(
         &self,
         lane: Lane,
@@ -163,7 +161,7 @@ impl TakeOver {
             .iter()
             .map(|entry| EntryRef { lane, id: entry.id })
             .collect();
-        let _holding = self.road.held.until_dropped(refs);
+        let _holding = self.processor.held.until_dropped(refs);
         let judged = |wanted: Handling| -> Vec<PendingEntry> {
             let of = |entry: &PendingEntry| handling(entry.claims, self.claims_max);
             entries
@@ -197,15 +195,15 @@ impl TakeOver {
             return Ok(());
         };
         let ids: Vec<EntryId> = entries.iter().map(|entry| entry.id).collect();
-        let claimed = self.road.group.claim_again(lane, &ids).await?;
+        let claimed = self.processor.group.claim_again(lane, &ids).await?;
         let claimed_at = Instant::now();
         let now = clock::now();
         let records = claimed
             .iter()
-            .map(|entry| decode::entry(entry, &self.road.retries, now))
+            .map(|entry| decode::entry(entry, &self.processor.retries, now))
             .collect();
-        let trail = Trail::decoded(claimed_at, claimed_at);
-        self.road.take(records, trail).await;
+        let trail = BatchTimes::decoded(claimed_at, claimed_at);
+        self.processor.take(records, trail).await;
         drop(permit);
         Ok(())
     }
@@ -219,11 +217,11 @@ impl TakeOver {
         let Some(permit) = self.permit(stop).await else {
             return Ok(());
         };
-        for claimed in self.road.group.claim_again(lane, &[entry.id]).await? {
-            self.road.counters.set_aside.inc();
+        for claimed in self.processor.group.claim_again(lane, &[entry.id]).await? {
+            self.processor.counters.set_aside.inc();
             let record = decode::set_aside(&claimed, entry.claims, clock::now());
-            let trail = Trail::decoded(claimed.claimed_at, claimed.claimed_at);
-            self.road.take(vec![record], trail).await;
+            let trail = BatchTimes::decoded(claimed.claimed_at, claimed.claimed_at);
+            self.processor.take(vec![record], trail).await;
         }
         drop(permit);
         Ok(())
@@ -233,8 +231,8 @@ impl TakeOver {
     /// against the entry. `None` when told to stop.
     async fn permit(&self, stop: &Shutdown) -> Option<OwnedSemaphorePermit> {
         while !stop.is_requested() {
-            let permit = self.permits.take().await;
-            if self.road.database.ping().await.is_ok() {
+            let permit = self.processor.permit().await;
+            if self.processor.database.ping().await.is_ok() {
                 return Some(permit);
             }
             drop(permit);
@@ -249,14 +247,14 @@ const DATABASE_LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Renews the claims of everything that this process holds, and shows that it is at work where it holds
 /// nothing, for as long as it is polled.
-pub(crate) async fn keep_claims(road: Arc<Road>, claim_idle: Duration) {
+pub(crate) async fn keep_claims(processor: Arc<BatchProcessor>, claim_idle: Duration) {
     loop {
-        if let Err(error) = road.group.show_life().await {
+        if let Err(error) = processor.group.show_life().await {
             tracing::debug!(%error, "No sign of life could be given.");
         }
-        for (lane, ids) in road.held.to_renew(claim_idle) {
+        for (lane, ids) in processor.held.to_renew(claim_idle) {
             for some in ids.chunks(IDS_PER_RENEWAL) {
-                if let Err(error) = road.group.renew(lane, some).await {
+                if let Err(error) = processor.group.renew(lane, some).await {
                     tracing::debug!(%lane, %error, "Claims could not be renewed.");
                 }
             }

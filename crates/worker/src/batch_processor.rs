@@ -1,4 +1,4 @@
-//! The one road that every record takes, wherever it was claimed: commit, acknowledge; wait while a
+//! The one processor that every record takes, wherever it was claimed: commit, acknowledge; wait while a
 //! store is away; find the one that is at fault.
 
 use std::panic::AssertUnwindSafe;
@@ -12,14 +12,15 @@ use harkara_storage::commit::{CommittedBatch, DuplicateHint, commit};
 use harkara_storage::ledger::release;
 use harkara_storage::record::{ClaimedEvent, EventRecord, Verdict};
 use harkara_storage::{Pool, Recovery};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use crate::acknowledge::Acknowledgements;
+use crate::active_claims::ActiveClaims;
 use crate::decode::told;
-use crate::failures::Failures;
-use crate::held::Held;
+use crate::failure_log::Failures;
 use crate::metrics::{Counters, StageTimes};
-use crate::trail::{Trail, Trails};
+use crate::spans::{BatchSpans, BatchTimes};
 use harkara_streams::consumer_group::Group;
 
 /// Wait before a batch is tried again while a store is away, and the longest such wait.
@@ -32,18 +33,20 @@ const RELEASE_BOUND: Duration = Duration::from_millis(500);
 /// Waits in a row after which the trouble is logged as an error rather than a warning.
 const WAITS_UNTIL_ERROR: u32 = 5;
 
-/// What the road leads through.
-pub(crate) struct Road {
+/// What the processor leads through.
+pub(crate) struct BatchProcessor {
+    /// One for each batch in flight.
+    pub(crate) permits: Arc<Semaphore>,
     pub(crate) database: Pool,
     pub(crate) duplicate_hint: DuplicateHint,
     pub(crate) group: Arc<Group>,
     pub(crate) acknowledgements: Acknowledgements,
-    pub(crate) held: Arc<Held>,
+    pub(crate) held: Arc<ActiveClaims>,
     pub(crate) retries: Retries,
     pub(crate) counters: Counters,
     pub(crate) failures: Failures,
-    pub(crate) trails: Trails,
-    /// Cancelled when a stop may wait no longer: what is on the road is then left pending.
+    pub(crate) trails: BatchSpans,
+    /// Cancelled when a stop may wait no longer: what is on the processor is then left pending.
     pub(crate) abandon: CancellationToken,
 }
 
@@ -83,12 +86,21 @@ enum Failure {
     AtFault(String),
 }
 
-impl Road {
+impl BatchProcessor {
+    /// Waits for the permit to have a batch in flight, first come, first served. Dropping it gives it back.
+    pub(crate) async fn permit(&self) -> OwnedSemaphorePermit {
+        let permits = self.permits.clone();
+        permits
+            .acquire_owned()
+            .await
+            .expect("the semaphore is never closed")
+    }
+
     /// Takes records to their commit and acknowledges them. Returns only when all of them are committed, or
-    /// when the road is abandoned: a batch is kept for as long as PostgreSQL is away, and meanwhile holds
+    /// when the processor is abandoned: a batch is kept for as long as PostgreSQL is away, and meanwhile holds
     /// one of the worker's permits, which is what stops it from claiming more. While Redis is away the
     /// acknowledgement waits by itself.
-    pub(crate) async fn take(&self, records: Vec<EventRecord>, trail: Trail) {
+    pub(crate) async fn take(&self, records: Vec<EventRecord>, trail: BatchTimes) {
         let entries: Vec<EntryRef> = records
             .iter()
             .filter_map(|record| record.claimed.entry())
@@ -111,7 +123,7 @@ impl Road {
         }
     }
 
-    async fn take_all(&self, records: Vec<EventRecord>, trail: &Trail) {
+    async fn take_all(&self, records: Vec<EventRecord>, trail: &BatchTimes) {
         let mut batches = vec![records];
         let mut waits = 0;
         while let Some(mut records) = batches.pop() {
@@ -138,7 +150,7 @@ impl Road {
         }
     }
 
-    async fn finish(&self, records: &[EventRecord], committed: Commit, trail: &Trail) {
+    async fn finish(&self, records: &[EventRecord], committed: Commit, trail: &BatchTimes) {
         let Commit { batch, times } = committed;
         let kept = self.trails.kept_of(&batch, records);
         self.counters.committed(records, &batch, kept.as_ref());
@@ -183,7 +195,7 @@ impl Road {
         }
     }
 
-    /// Gives leased rows back uncounted; whether there were any and it was done. Holding on to them would
+    /// Gives leased rows back uncounted; whether there were any and it was done. ClaimGuard on to them would
     /// outlast the lease, and each lease counts as an attempt.
     async fn release(&self, leased: &[ClaimedEvent]) -> bool {
         !leased.is_empty() && release(&self.database, leased, WAIT_MAX).await.is_ok()
@@ -195,7 +207,7 @@ impl Road {
         &self,
         records: &mut [EventRecord],
         error: &str,
-        trail: &Trail,
+        trail: &BatchTimes,
     ) -> Result<(), String> {
         let verdicts: Vec<Verdict> = records
             .iter()
