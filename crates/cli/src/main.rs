@@ -7,8 +7,6 @@ mod arguments;
 
 mod commands;
 
-mod database;
-
 mod output;
 
 mod traced;

@@ -42,9 +42,3 @@ pub(crate) fn rfc3339(time: DateTime<Utc>) -> String {
 pub(crate) fn rfc3339_seconds(time: DateTime<Utc>) -> String {
     time.to_rfc3339_opts(SecondsFormat::Secs, true)
 }
-
-/// `1 event`, `2 events`.
-pub(crate) fn counted(number: u64, noun: &str) -> String {
-    let plural = if number == 1 { "" } else { "s" };
-    format!("{number} {noun}{plural}")
-}

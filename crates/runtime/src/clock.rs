@@ -1,12 +1,8 @@
 //! The one place where a process reads the wall clock for `core`, which reads none.
 
-mod skew;
-
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use harkara_core::time::ReceivedAt;
-
-pub use skew::{Skew, skew_of};
 
 /// The present instant, to the millisecond.
 #[must_use]

@@ -1,58 +1,37 @@
-//! `harkara doctor`: whether everything that the settings name can be used, and what to do where it cannot.
-//!
-//! Each file looks at one area: it asks, and then judges what it was told in functions of their own. Nothing
-//! is written anywhere, and what is away hides nothing of the rest.
-
-mod clocks;
-mod connections;
-mod endpoints;
-mod finding;
-mod health;
-mod postgres;
-mod probe;
-mod redis;
-mod schema;
-mod sentinels;
-mod settings;
-mod streams;
-mod tls;
-mod words;
-
-use std::time::SystemTime;
+//! `harkara doctor`.
 
 use clap::Args;
+use harkara_operations::doctor::{Processes, Report, Status, examine};
+use harkara_operations::wording::counted;
 use harkara_settings::{Settings, SettingsError};
-use serde::Serialize;
 
 use crate::exit::Ending;
-use crate::output::{self, Align, Table, counted};
-use connections::Processes;
-use finding::{Finding, Status};
+use crate::output::{self, Align, Table};
 
-/// Checks everything that the settings name, and tells what to do
+/// Checks every configured dependency and suggests a fix
 ///
-/// Connects to Redis (and its sentinels) and to PostgreSQL as ingress and worker do, and tells line by
-/// line what it finds: versions and what they can, durability, memory, the disk, replicas, lanes and
-/// who works on them, schema, indexes, partitions, connections, clocks, endpoints, TLS. Whatever is
-/// away, the rest is still told. It writes nothing. Every question has a bound of eight seconds, so
-/// that it ends within two minutes however little answers.
+/// Connects to Redis (and its sentinels) and to PostgreSQL as ingress and worker do, and reports line by
+/// line: versions and features, durability, memory, the disk, replicas, lanes and their consumers, schema,
+/// indexes, partitions, connections, clocks, endpoints, TLS. If one dependency is unavailable, the others
+/// are still checked. It writes nothing. Every probe has a bound of eight seconds, and the command ends
+/// within two minutes.
 ///
-/// `PROBLEM` is what keeps a process from starting, or refuses, loses or holds up deliveries;
-/// `warning` is a risk, or something that a start mends by itself.
+/// A `PROBLEM` keeps a process from starting, or refuses, loses or holds up deliveries; a `warning` is a
+/// risk, or something that the next start repairs.
 ///
-/// Exit codes: 0 no problem, 1 a problem, 2 used wrongly.
+/// Exit codes: 0 no problem, 1 a problem, 2 usage error.
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment, after_help = EXAMPLES)]
 pub(crate) struct DoctorOptions {
-    /// How many ingresses run with these settings
+    /// Number of ingresses that run with these settings
     #[arg(long, value_name = "N", default_value_t = 1)]
     ingresses: u16,
 
-    /// How many workers do; both count for the connections to PostgreSQL
+    /// Number of workers; both count towards the connections to PostgreSQL
     #[arg(long, value_name = "N", default_value_t = 1)]
     workers: u16,
 
-    /// Ends with 1 where there is only a warning, too
+    /// Exits with 1 for a warning, too
     #[arg(long)]
     strict: bool,
 
@@ -67,59 +46,22 @@ Examples:
   harkara doctor --ingresses 3 --workers 6
   harkara doctor --strict --json";
 
-/// The report as JSON.
-#[derive(Debug, Serialize)]
-struct ReportJson {
-    /// The worst of all.
-    status: Status,
-    findings: Vec<Finding>,
-}
-
-/// Looks at everything, and tells it. Settings that cannot be used are a finding too.
+/// Checks everything and prints the findings. Settings that cannot be used are findings, too.
 pub(crate) async fn run(
     settings: Result<Settings, SettingsError>,
     options: &DoctorOptions,
 ) -> anyhow::Result<Ending> {
-    let findings = match settings {
-        Ok(settings) => examine(&settings, options).await,
-        Err(faults) => settings::invalid(&faults),
-    };
-    let report = ReportJson {
-        status: worst(&findings),
-        findings,
-    };
-    if options.json {
-        output::json(&report)?;
-    } else {
-        write_table(&report.findings)?;
-    }
-    Ok(ending(report.status, options.strict))
-}
-
-async fn examine(settings: &Settings, options: &DoctorOptions) -> Vec<Finding> {
     let processes = Processes {
         ingresses: options.ingresses,
         workers: options.workers,
     };
-    let (sentinels, redis, postgres) = tokio::join!(
-        sentinels::examine(settings),
-        redis::examine(settings),
-        postgres::examine(settings, processes),
-    );
-    let mut findings = vec![settings::sound()];
-    findings.extend(endpoints::examine(settings));
-    findings.extend(tls::examine(settings, SystemTime::now()));
-    findings.extend(sentinels);
-    findings.extend(redis);
-    findings.extend(postgres);
-    // Within an area in the order in which it was found.
-    findings.sort_by_key(|finding| finding.area);
-    findings
-}
-
-fn worst(findings: &[Finding]) -> Status {
-    let statuses = findings.iter().map(|finding| finding.status);
-    statuses.max().unwrap_or(Status::Ok)
+    let report = examine(settings.as_ref(), processes).await;
+    if options.json {
+        output::json(&report)?;
+    } else {
+        write_table(&report)?;
+    }
+    Ok(ending(report.status, options.strict))
 }
 
 fn ending(worst: Status, strict: bool) -> Ending {
@@ -130,7 +72,7 @@ fn ending(worst: Status, strict: bool) -> Ending {
     }
 }
 
-fn write_table(findings: &[Finding]) -> anyhow::Result<()> {
+fn write_table(report: &Report) -> anyhow::Result<()> {
     let columns = [
         ("STATUS", Align::Left),
         ("AREA", Align::Left),
@@ -138,42 +80,35 @@ fn write_table(findings: &[Finding]) -> anyhow::Result<()> {
         ("FOUND", Align::Left),
     ];
     let mut table = Table::new(&columns);
-    for finding in findings {
+    for finding in &report.findings {
+        let status = match finding.status {
+            Status::Problem => "PROBLEM".to_owned(),
+            other => other.to_string(),
+        };
         table.row([
-            finding.status.to_string(),
+            status,
             finding.area.to_string(),
             finding.check.clone(),
-            finding.told.clone(),
+            finding.found.clone(),
         ]);
         if let Some(remedy) = &finding.remedy {
             table.below(&format!("→ {remedy}"));
         }
     }
     table.print()?;
-    output::line(format!("\n{}", summary(findings)))?;
+    let [problems, warnings, ok] =
+        [Status::Problem, Status::Warning, Status::Ok].map(|status| report.count(status) as u64);
+    let (problems, warnings) = (counted(problems, "problem"), counted(warnings, "warning"));
+    output::line(format!("\n{problems}, {warnings}, {ok} ok"))?;
     Ok(())
-}
-
-fn summary(findings: &[Finding]) -> String {
-    let n = |status: Status| {
-        let of_status = findings.iter().filter(|finding| finding.status == status);
-        u64::try_from(of_status.count()).unwrap_or(u64::MAX)
-    };
-    format!(
-        "{}, {}, {} ok",
-        counted(n(Status::Problem), "problem"),
-        counted(n(Status::Warning), "warning"),
-        n(Status::Ok)
-    )
 }
 
 #[cfg(test)]
 mod tests {
-    use super::finding::Area;
     use super::*;
 
     #[test]
-    fn a_warning_fails_only_where_it_is_to_and_a_problem_always() {
+    fn a_warning_fails_only_with_strict_and_a_problem_always() {
         for (status, strict, expected) in [
             (Status::Ok, true, Ending::Done),
             (Status::Warning, false, Ending::Done),
@@ -182,17 +117,5 @@ mod tests {
         ] {
             assert_eq!(ending(status, strict), expected, "{status:?} {strict}");
         }
-    }
-
-    #[test]
-    fn the_worst_finding_is_the_report_s_and_all_are_counted() {
-        let findings = [
-            Area::Redis.ok("a", "b"),
-            Area::Redis.problem("a", "b", "c"),
-            Area::Tls.warning("a", "b", "c"),
-            Area::Tls.warning("a", "b", "c"),
-        ];
-        assert_eq!(worst(&findings), Status::Problem);
-        assert_eq!(summary(&findings), "1 problem, 2 warnings, 1 ok");
     }
 }

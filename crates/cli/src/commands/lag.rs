@@ -12,9 +12,9 @@ use tokio::signal::ctrl_c;
 use tokio::time::timeout;
 
 use crate::arguments::span;
-use crate::database;
 use crate::exit::Ending;
 use crate::output::{self, Align, Table};
+use harkara_operations::database;
 
 /// Shortest time between two looks: what comes and leaves within less tells little of a rate.
 const INTERVAL_MIN: Duration = Duration::from_millis(100);
@@ -73,7 +73,7 @@ fn interval(text: &str) -> Result<Duration, String> {
 
 /// Looks, waits, looks again and tells.
 pub(crate) async fn run(settings: &Settings, options: &LagOptions) -> anyhow::Result<Ending> {
-    let database = database::lay_out(&settings.postgres)?;
+    let database = database::pool(&settings.postgres)?;
     let redis = harkara_streams::pool(&settings.redis);
     let mut observer = Observer::new(
         redis,

@@ -1,7 +1,5 @@
 //! `harkara load`: load like Razorpay's, and the proof of what became of it.
 
-mod audit;
-
 mod mix;
 
 mod page;
@@ -13,22 +11,25 @@ mod targets;
 mod verdict;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context;
+use chrono::{DateTime, Utc};
 use clap::Args;
 use harkara_core::secret::Secret;
 use harkara_load::{
     Bursts, Contents, Corpus, Delivered, Injected, Manner, Pace, Plan, TIMEOUT_MAX, deliver,
 };
-use harkara_runtime::clock;
+use harkara_operations::verification::{Expected, Patience, Sent, Verification, verify};
 use harkara_settings::Settings;
+use harkara_storage::{Pool, StorageError};
 use tokio::signal::ctrl_c;
 
-use crate::arguments::{secret, span};
+use crate::arguments::{now, secret, span};
 use crate::exit::{Ending, UsedWrongly};
-use crate::{database, output};
-use audit::Run;
+use crate::output;
+use harkara_operations::database;
 use progress::Progress;
 use targets::Targets;
 use verdict::Verdict;
@@ -160,7 +161,7 @@ pub(crate) async fn run(settings: &Settings, options: &LoadOptions) -> anyhow::R
     let pool = if options.no_audit {
         None
     } else {
-        Some(database::lay_out(&settings.postgres)?)
+        Some(database::pool(&settings.postgres)?)
     };
     if let Some(pool) = &pool
         && let Err(error) = pool.ping().await
@@ -172,26 +173,19 @@ pub(crate) async fn run(settings: &Settings, options: &LoadOptions) -> anyhow::R
 
     let progress = Progress::new(plan.sendings.len());
     progress.preparing();
-    let began = clock::now();
+    let began = now();
     let corpus = Arc::new(Corpus::prepare_run(
         &options.mix,
         plan.deliveries,
         &targets.secret,
         seed,
         rand::random(),
-        began.millis() / 1000,
+        began.timestamp(),
     ));
     progress.begin(seed, &plan);
     let delivered = send(options, &targets, &corpus, &plan, &progress).await?;
     let audit = match &pool {
-        Some(pool) => {
-            let run = Run {
-                corpus: &corpus,
-                fates: &delivered.fates,
-                began,
-            };
-            Some(audit::audit(pool, &run, options.settle, options.again_after, &progress).await)
-        }
+        Some(pool) => Some(audit(pool, options, &corpus, &delivered, began, &progress).await),
         None => None,
     };
     progress.end();
@@ -206,6 +200,44 @@ pub(crate) async fn run(settings: &Settings, options: &LoadOptions) -> anyhow::R
     } else {
         Ending::NotAllDone
     })
+}
+
+/// Verifies what was sent; Ctrl-C ends the wait for the workers.
+async fn audit(
+    pool: &Pool,
+    options: &LoadOptions,
+    corpus: &Corpus,
+    delivered: &Delivered,
+    began: DateTime<Utc>,
+    progress: &Progress,
+) -> Result<Verification, StorageError> {
+    let interrupted = Arc::new(AtomicBool::new(false));
+    let on_signal = Arc::clone(&interrupted);
+    tokio::spawn(async move {
+        if ctrl_c().await.is_ok() {
+            on_signal.store(true, Ordering::Relaxed);
+        }
+    });
+    let fates = delivered.fates.iter().enumerate();
+    let sent = fates.filter(|(_, fate)| fate.sent).map(|(at, fate)| {
+        let delivery = corpus.delivery(at);
+        let expected = match (fate.bad, fate.accepted) {
+            (true, _) => Expected::Nothing,
+            (false, true) => Expected::Stored,
+            (false, false) => Expected::Unknown,
+        };
+        Sent::new(delivery.event_id, delivery.body, expected)
+    });
+    let sent: Vec<Sent<'_>> = sent.collect();
+    let patience = Patience {
+        settle: options.settle,
+        again_after: options.again_after,
+        interrupted: &interrupted,
+    };
+    verify(pool, &sent, began, patience, |step| {
+        progress.verifying(step);
+    })
+    .await
 }
 
 async fn send(

@@ -6,10 +6,6 @@ use harkara_core::endpoint::EndpointName;
 
 use crate::exit::UsedWrongly;
 
-/// The one secret of the endpoint `default` in development. Everybody knows it, so signing with it
-/// gives nothing away.
-pub(super) const DEVELOPMENT_SECRET: &str = "harkara-dev-secret";
-
 /// Where an ingress takes deliveries of an endpoint, by its settings.
 pub(super) fn url_of(bind: SocketAddr, endpoint: &EndpointName) -> Result<String, UsedWrongly> {
     if bind.port() == 0 {

@@ -5,14 +5,15 @@ use std::io::{self, BufRead, IsTerminal, Write};
 use anyhow::bail;
 use chrono::{DateTime, Utc};
 use clap::{ArgGroup, Args, ValueEnum};
+use harkara_operations::wording::counted;
 use harkara_settings::Settings;
 use harkara_storage::ledger::{self, EventStatus, ReplayCount, ReplaySelection};
 use serde::Serialize;
 
 use crate::arguments::moment;
-use crate::database;
 use crate::exit::{Ending, UsedWrongly};
-use crate::output::{self, counted};
+use crate::output;
+use harkara_operations::database;
 
 /// Longest name of an actor, which stands in every audit row.
 const ACTOR_CHARACTERS_MAX: usize = 64;

@@ -6,15 +6,16 @@ use anyhow::Context;
 use chrono::{DateTime, TimeDelta, Utc};
 use clap::Args;
 use harkara_core::secret::Fingerprint;
+use harkara_operations::wording::counted;
 use harkara_settings::Settings;
 use harkara_storage::Recovery;
 use harkara_storage::ledger::{self, SecretUse};
 use serde::Serialize;
 
 use crate::arguments::now;
-use crate::database;
 use crate::exit::Ending;
-use crate::output::{self, Align, Table, counted, rfc3339, rfc3339_seconds};
+use crate::output::{self, Align, Table, rfc3339, rfc3339_seconds};
+use harkara_operations::database;
 
 /// Razorpay signs retries of an event with the secret of its first attempt for so long.
 const RETRIED_FOR: TimeDelta = TimeDelta::hours(24);

@@ -19,8 +19,9 @@ use harkara_simulator::plan::{Options, plan};
 
 use crate::arguments::secret;
 use crate::exit::{Ending, UsedWrongly};
+use crate::output;
 use crate::traced::Call;
-use crate::{database, output};
+use harkara_operations::database;
 use target::Target;
 
 /// The answer to a delivery that was taken.

@@ -7,9 +7,9 @@ use harkara_storage::ledger::{self, EventFilter, EventRow, EventStatus};
 
 use crate::arguments::moment;
 use crate::commands::event_json::EventJson;
-use crate::database;
 use crate::exit::Ending;
 use crate::output::{self, Align, Table, rfc3339, rfc3339_seconds, shortened};
+use harkara_operations::database;
 
 /// Most events in one listing.
 const LIMIT_MAX: i64 = 1000;

@@ -9,9 +9,9 @@ use serde::Serialize;
 
 use super::signature_check::{self, SignatureCheck};
 use crate::commands::event_json::{ChangeJson, EventJson, commit_ms, trace_id};
-use crate::database;
 use crate::exit::Ending;
 use crate::output::{self, rfc3339, visible};
+use harkara_operations::database;
 
 /// Shows one event with everything that is known about it
 ///

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use super::audit::Audit;
 use super::verdict::Verdict;
 use crate::output;
+use harkara_operations::verification::Verification;
 
 /// Prints a verdict on a load that went to `urls`.
 pub(super) fn print(verdict: &Verdict, urls: &[String]) -> io::Result<()> {
@@ -61,6 +61,7 @@ fn lines(verdict: &Verdict, urls: &[String]) -> Vec<String> {
         None => lines.push("The database was not compared.".to_owned()),
     }
     let of_audit = v.audit.iter().flat_map(|audit| &audit.faults);
+    let of_audit = of_audit.map(|fault| &fault.sentence);
     lines.extend(
         v.faults
             .iter()
@@ -79,7 +80,7 @@ fn lines(verdict: &Verdict, urls: &[String]) -> Vec<String> {
     lines
 }
 
-fn audited(audit: &Audit) -> Vec<String> {
+fn audited(audit: &Verification) -> Vec<String> {
     let settled = audit.settled_ms.map_or_else(
         || "not all was processed in time".to_owned(),
         |ms| format!("all processed {ms} ms after the last answer"),

@@ -3,6 +3,7 @@
 use std::io::{self, IsTerminal, Write};
 
 use harkara_load::Plan;
+use harkara_operations::verification::Progress as Step;
 
 use crate::output;
 
@@ -43,16 +44,15 @@ impl Progress {
         ));
     }
 
-    pub(super) fn settling(&self, waiting: usize) {
-        self.line(&format!(
-            "waiting until {waiting} accepted events are processed"
-        ));
-    }
-
-    pub(super) fn auditing(&self, asked: usize, of: usize) {
-        self.line(&format!(
-            "comparing with the database: {asked} of {of} deliveries"
-        ));
+    pub(super) fn verifying(&self, step: Step) {
+        self.line(&match step {
+            Step::Settling(waiting) => {
+                format!("waiting until {waiting} accepted events are processed")
+            }
+            Step::Comparing { done, of } => {
+                format!("comparing with the database: {done} of {of} deliveries")
+            }
+        });
     }
 
     pub(super) fn end(&self) {

@@ -7,8 +7,9 @@ use harkara_load::Target;
 use harkara_settings::Settings;
 
 use super::LoadOptions;
-use crate::commands::receiver::{DEVELOPMENT_SECRET, no_secret, url_of};
+use crate::commands::receiver::{no_secret, url_of};
 use crate::exit::UsedWrongly;
+use harkara_operations::doctor::DEVELOPMENT_SECRET;
 
 /// Where deliveries go and what they are signed with.
 pub(super) struct Targets {

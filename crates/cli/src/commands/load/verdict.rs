@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use harkara_load::{Delivered, Histogram};
+use harkara_operations::verification::Verification;
 use harkara_storage::StorageError;
 use serde::Serialize;
 
 use super::LoadOptions;
-use super::audit::Audit;
 
 /// The answer to a bad signature.
 const UNAUTHORIZED: u16 = 401;
@@ -37,7 +37,7 @@ pub(super) struct Verdict {
     /// The longest time to an answer other than 2xx for a valid delivery.
     pub(super) slowest_refusal_ms: u64,
     /// `null` where the database was not to be asked, or could not be.
-    pub(super) audit: Option<Audit>,
+    pub(super) audit: Option<Verification>,
     /// What else is not as it must be, each a sentence.
     pub(super) faults: Vec<String>,
     pub(super) passed: bool,
@@ -56,7 +56,7 @@ impl Verdict {
         seed: u64,
         options: &LoadOptions,
         delivered: &Delivered,
-        audit: Option<Result<Audit, StorageError>>,
+        audit: Option<Result<Verification, StorageError>>,
     ) -> Self {
         let sent = || delivered.fates.iter().filter(|fate| fate.sent);
         let mut faults = faults_of_answers(delivered);
@@ -86,7 +86,7 @@ impl Verdict {
             latency_ms: Latency::of(&delivered.latency),
             longest_refusal_ms: millis(delivered.longest_refusal),
             slowest_refusal_ms: millis(delivered.slowest_refusal),
-            passed: faults.is_empty() && audit.as_ref().is_none_or(Audit::is_clean),
+            passed: faults.is_empty() && audit.as_ref().is_none_or(Verification::is_clean),
             audit,
             faults,
         }

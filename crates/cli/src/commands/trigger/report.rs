@@ -5,11 +5,12 @@ use std::io;
 use std::time::Duration;
 
 use harkara_core::causes::with_causes;
+use harkara_operations::wording::counted;
 use harkara_simulator::delivery::Signed;
 use serde::Serialize;
 
 use super::sending::Sent;
-use crate::output::{self, Align, Table, counted};
+use crate::output::{self, Align, Table};
 
 /// Up to so many deliveries or events each has a line of its own.
 pub(super) const LINES_MAX: usize = 60;

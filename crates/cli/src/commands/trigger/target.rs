@@ -8,8 +8,9 @@ use harkara_settings::Settings;
 use harkara_simulator::send::Destination;
 
 use super::TriggerOptions;
-use crate::commands::receiver::{DEVELOPMENT_SECRET, no_secret, url_of};
+use crate::commands::receiver::{no_secret, url_of};
 use crate::exit::UsedWrongly;
+use harkara_operations::doctor::DEVELOPMENT_SECRET;
 
 /// Where deliveries go and what they are signed with.
 #[derive(Debug)]

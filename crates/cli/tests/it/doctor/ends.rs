@@ -114,12 +114,12 @@ async fn secrets_and_certificates_are_told_of_without_any_server() {
     folder.write("secrets", "newest-secret-of-all\nthe-one-before-it\n");
     let authority = Authority::new("ours");
     for (certificate, n_expired, status, words) in [
-        (authority.issue(&["hooks"]), 0, "warning", "expires in 23 h"),
+        (authority.issue(&["hooks"]), 0, "warning", "expires in 23h"),
         (
             authority.issue_expired(&["hooks"]),
             1,
             "problem",
-            "expired 1 d",
+            "expired 1d",
         ),
     ] {
         folder.write("tls.crt", &certificate.pem);

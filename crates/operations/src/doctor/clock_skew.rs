@@ -8,11 +8,11 @@ const QUESTIONS: usize = 4;
 
 /// How far another clock is ahead of ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Skew {
+pub(super) struct Skew {
     /// Microseconds; negative where it is behind.
-    pub ahead_us: i64,
+    pub(super) ahead_us: i64,
     /// By how many microseconds that may be wrong: half of the time that question and answer took.
-    pub uncertainty_us: u64,
+    pub(super) uncertainty_us: u64,
 }
 
 impl Skew {
@@ -28,8 +28,7 @@ impl Skew {
     }
 
     /// The least by which the clocks are apart, in microseconds: 0 where they may agree.
-    #[must_use]
-    pub fn least_us(self) -> u64 {
+    pub(super) fn least_us(self) -> u64 {
         self.ahead_us
             .unsigned_abs()
             .saturating_sub(self.uncertainty_us)
@@ -37,7 +36,7 @@ impl Skew {
 }
 
 /// Asks another clock a few times; `ask` gives its microseconds since 1970. The error is the first of `ask`.
-pub async fn skew_of<E>(mut ask: impl AsyncFnMut() -> Result<i64, E>) -> Result<Skew, E> {
+pub(super) async fn skew_of<E>(mut ask: impl AsyncFnMut() -> Result<i64, E>) -> Result<Skew, E> {
     let mut best: Option<Skew> = None;
     for _ in 0..QUESTIONS {
         let asked_at = since_1970_us();

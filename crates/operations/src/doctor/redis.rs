@@ -2,9 +2,9 @@
 
 use std::error::Error as _;
 
+use super::clock_skew::skew_of;
 use harkara_core::causes::with_causes;
 use harkara_core::durability::Durability;
-use harkara_runtime::clock::skew_of;
 use harkara_settings::{IngressSettings, Settings};
 use harkara_streams::inspection::{inspect_server, missing_commands, server_time_us};
 use harkara_streams::{
@@ -165,7 +165,7 @@ fn of_problem(problem: &ServerProblem) -> Finding {
     };
     let mut finding = AREA.refusal(check, &problem.to_string(), remedy);
     if let Some(cause) = problem.source() {
-        finding.told = format!("{}: {}", finding.told, with_causes(cause));
+        finding.found = format!("{}: {}", finding.found, with_causes(cause));
     }
     finding
 }
@@ -295,8 +295,12 @@ mod tests {
         ] {
             let finding = of_problem(&problem);
             let remedy = finding.remedy.unwrap();
-            assert!(finding.told.starts_with("Redis at h:1"), "{}", finding.told);
-            assert!(!finding.told.contains(&remedy), "{}", finding.told);
+            assert!(
+                finding.found.starts_with("Redis at h:1"),
+                "{}",
+                finding.found
+            );
+            assert!(!finding.found.contains(&remedy), "{}", finding.found);
         }
     }
 }

@@ -6,8 +6,7 @@ use harkara_settings::IngressSettings;
 use harkara_streams::inspection::{AppendOnlyFile, ReplicaState, ServerState};
 
 use super::finding::{Area, Finding};
-use super::words::{mebibytes, millis, span};
-use crate::output::counted;
+use crate::wording::{counted, duration, mebibytes};
 
 const AREA: Area = Area::Redis;
 
@@ -172,7 +171,7 @@ fn slowness(state: &ServerState) -> Finding {
     if state.last_fork > FORK_MAX {
         return AREA.warning(
             check,
-            format!("the last fork stopped Redis for {}", millis(state.last_fork)),
+            format!("the last fork stopped Redis for {}", duration(state.last_fork)),
             "turn transparent huge pages off, let it rewrite its file less often, or give it less memory",
         );
     }
@@ -184,7 +183,7 @@ fn slowness(state: &ServerState) -> Finding {
             format!(
                 "{} were late within {}",
                 counted(delayed, "fsync"),
-                span(state.uptime)
+                duration(state.uptime)
             ),
             "give Redis a quicker disk, or one of its own",
         );
@@ -193,7 +192,7 @@ fn slowness(state: &ServerState) -> Finding {
     if let Some(spike) = longest.filter(|spike| spike.longest > SPIKE_MAX) {
         return AREA.warning(
             check,
-            format!("{} took up to {}", spike.event, span(spike.longest)),
+            format!("{} took up to {}", spike.event, duration(spike.longest)),
             format!(
                 "see LATENCY HISTORY {} and LATENCY DOCTOR there",
                 spike.event
@@ -204,9 +203,9 @@ fn slowness(state: &ServerState) -> Finding {
         check,
         format!(
             "last fork {}, {} late in {}",
-            millis(state.last_fork),
+            duration(state.last_fork),
             counted(delayed, "fsync"),
-            span(state.uptime)
+            duration(state.uptime)
         ),
     )
 }

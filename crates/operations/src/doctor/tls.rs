@@ -7,8 +7,8 @@ use harkara_settings::{IngressTls, Settings};
 use harkara_tls::{Certificates, ClientTls, PemError, ServerCertificate};
 
 use super::finding::{Area, Finding};
-use super::words::span;
 use crate::database;
+use crate::wording::duration;
 
 const AREA: Area = Area::Tls;
 
@@ -107,11 +107,13 @@ fn expiry(check: &str, expires_at: Option<SystemTime>, now: SystemTime) -> Findi
     let renew =
         "renew it; a certificate of the ingress is taken up from its file without a restart";
     match expires_at.duration_since(now) {
-        Ok(left) if left >= EXPIRY_WARNING => AREA.ok(check, format!("expires in {}", span(left))),
-        Ok(left) => AREA.warning(check, format!("expires in {}", span(left)), renew),
+        Ok(left) if left >= EXPIRY_WARNING => {
+            AREA.ok(check, format!("expires in {}", duration(left)))
+        }
+        Ok(left) => AREA.warning(check, format!("expires in {}", duration(left)), renew),
         Err(past) => AREA.problem(
             check,
-            format!("expired {} ago", span(past.duration())),
+            format!("expired {} ago", duration(past.duration())),
             renew,
         ),
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use harkara_runtime::clock::{Skew, skew_of};
+use super::clock_skew::{Skew, skew_of};
 use harkara_settings::{PostgresSettings, Settings};
 use harkara_storage::durability_risks::{Risk, risks};
 use harkara_storage::inspection::{self, ServerState, server_state};
@@ -28,7 +28,7 @@ const VERSION_WITH_ALL: i32 = 140_000;
 pub(super) async fn examine(settings: &Settings, processes: Processes) -> Vec<Finding> {
     let address = database::address(&settings.postgres.url);
     let asked = async {
-        let pool = database::lay_out(&bounded(&settings.postgres))?;
+        let pool = database::pool(&bounded(&settings.postgres))?;
         let state = server_state(&pool).await?;
         Ok((pool, state))
     };
@@ -239,14 +239,14 @@ pub(super) mod tests {
     #[test]
     fn an_address_is_told_with_the_reason_and_a_refused_certificate_with_its_remedy() {
         let away = unreachable("db:5432", &ConnectError::TimedOut.into());
-        assert!(away.told.contains("db:5432"), "{away:?}");
+        assert!(away.found.contains("db:5432"), "{away:?}");
         let expired = rustls::Error::InvalidCertificate(rustls::CertificateError::Expired);
         let untrusted = StorageError::Untrusted {
             address: "db:5432".to_owned(),
             refusal: Refusal::within(&expired).unwrap(),
         };
         let untrusted = unreachable("db:5432", &untrusted);
-        assert!(untrusted.told.contains("db:5432"), "{untrusted:?}");
+        assert!(untrusted.found.contains("db:5432"), "{untrusted:?}");
         assert_eq!(untrusted.remedy.as_deref(), Some("have it issued anew"));
     }
 }

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use harkara_runtime::clock::Skew;
+use super::clock_skew::Skew;
 
 use super::finding::{Area, Finding};
-use super::words::span;
+use crate::wording::duration;
 
 const AREA: Area = Area::Clocks;
 
@@ -30,8 +30,8 @@ pub(super) fn judged(server: &str, skew: Result<Skew, String>) -> Finding {
     let direction = if skew.ahead_us < 0 { "behind" } else { "ahead" };
     let told = format!(
         "the server is {} {direction}, give or take {}",
-        span(apart),
-        span(Duration::from_micros(skew.uncertainty_us))
+        duration(apart),
+        duration(Duration::from_micros(skew.uncertainty_us))
     );
     if Duration::from_micros(skew.least_us()) <= SKEW_MAX {
         return AREA.ok(check, told);
@@ -64,8 +64,8 @@ mod tests {
         ] {
             assert_eq!(judged("Redis", Ok(skew)).status, status, "{skew:?}");
         }
-        let told = judged("Redis", Ok(skew(-7_200_000_000, 100))).told;
-        assert!(told.contains("2 h 0 min behind"), "{told}");
+        let told = judged("Redis", Ok(skew(-7_200_000_000, 100))).found;
+        assert!(told.contains("2h behind"), "{told}");
         let unknown = judged("Redis", Err("NOPERM".to_owned()));
         assert_eq!(unknown.status, Status::Warning);
     }

@@ -4,11 +4,13 @@
 use harkara_core::endpoint::EndpointName;
 use harkara_settings::{EndpointSettings, Settings};
 
-use super::super::receiver::DEVELOPMENT_SECRET;
 use super::finding::{Area, Finding};
-use crate::output::counted;
+use crate::wording::counted;
 
 const AREA: Area = Area::Endpoints;
+
+/// The secret of the endpoint `default` in development. It is public, so signing with it gives nothing away.
+pub const DEVELOPMENT_SECRET: &str = "harkara-dev-secret";
 
 /// A secret of fewer characters may be found by trying, away from us, with a single delivery that somebody
 /// saw: of random letters and digits so many are 80 bits.
@@ -70,7 +72,7 @@ mod tests {
             .collect();
         let settings = Settings::from_map(map).unwrap();
         let findings = examine(&settings).into_iter();
-        findings.map(|f| (f.status, f.told)).collect()
+        findings.map(|f| (f.status, f.found)).collect()
     }
 
     #[test]

@@ -130,7 +130,7 @@ mod tests {
         assert_eq!(findings.len(), faults.len());
         for finding in findings {
             assert_eq!(finding.status, Status::Problem);
-            assert!(finding.told.contains("t_i of t"), "{finding:?}");
+            assert!(finding.found.contains("t_i of t"), "{finding:?}");
         }
         assert_eq!(of_indexes(&[])[0].status, Status::Ok);
     }
@@ -149,7 +149,7 @@ mod tests {
 
     #[test]
     fn a_schema_that_has_moved_on_and_still_fits_is_told_with_both_versions() {
-        let told = version(&SchemaState::Fits, Some("29990101000001")).told;
+        let told = version(&SchemaState::Fits, Some("29990101000001")).found;
         assert!(
             told.contains("29990101000001") && told.contains(&migrations::newest()),
             "{told}"

@@ -15,9 +15,11 @@ const OF_A_COMMAND: u32 = 2;
 
 /// How many processes run with these settings.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Processes {
-    pub(super) ingresses: u16,
-    pub(super) workers: u16,
+pub struct Processes {
+    /// Ingresses.
+    pub ingresses: u16,
+    /// Workers.
+    pub workers: u16,
 }
 
 /// Compares what they may open with what is allowed.

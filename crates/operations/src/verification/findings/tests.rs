@@ -3,32 +3,27 @@ use harkara_storage::verification::{
     DuplicateChange, Identity, MergedRow, MergedTable, StoredEvent,
 };
 
-use super::super::Audit;
-use super::{FAULTS_TOLD_MAX, Findings, Sent};
+use super::{Expected, FAULTS_MAX, Findings, Sent, Verification};
 
-fn sent(id: &'static str, digest: u8) -> Sent<'static> {
+fn delivery(id: &str, digest: u8, expected: Expected) -> Sent<'_> {
     Sent {
-        at: usize::from(digest),
         event_id: id,
+        body: b"",
         digest: [digest; 32],
-        accepted: true,
-        bad: false,
+        expected,
     }
 }
 
-fn unanswered(id: &'static str, digest: u8) -> Sent<'static> {
-    Sent {
-        accepted: false,
-        ..sent(id, digest)
-    }
+fn sent(id: &str, digest: u8) -> Sent<'_> {
+    delivery(id, digest, Expected::Stored)
 }
 
-fn bad(id: &'static str, digest: u8) -> Sent<'static> {
-    Sent {
-        accepted: false,
-        bad: true,
-        ..sent(id, digest)
-    }
+fn unanswered(id: &str, digest: u8) -> Sent<'_> {
+    delivery(id, digest, Expected::Unknown)
+}
+
+fn bad(id: &str, digest: u8) -> Sent<'_> {
+    delivery(id, digest, Expected::Nothing)
 }
 
 fn stored(id: &str, digest: u8) -> StoredEvent {
@@ -49,27 +44,37 @@ fn identity(id: &str, digest: u8) -> Identity {
 }
 
 /// `lost`, `altered`, `doubled`, `refused_stored`, `unprocessed`.
-fn counts(audit: &Audit) -> [usize; 5] {
+fn counts(found: &Verification) -> [usize; 5] {
     [
-        audit.lost,
-        audit.altered,
-        audit.doubled,
-        audit.refused_stored,
-        audit.unprocessed,
+        found.lost,
+        found.altered,
+        found.doubled,
+        found.refused_stored,
+        found.unprocessed,
     ]
 }
 
 /// What is found in the ledger, and which deliveries must have had their effects.
-fn ledger(sent: &[Sent<'_>], rows: &[StoredEvent]) -> (Audit, Vec<usize>) {
+fn ledger(sent: &[Sent<'_>], rows: &[StoredEvent]) -> (Verification, Vec<String>) {
     let mut findings = Findings::default();
     let processed = findings.compare_ledger(sent, rows);
-    (findings.told(None), processed)
+    let processed = processed.iter().map(|sent| sent.event_id.to_owned());
+    let processed = processed.collect();
+    (findings.finish(), processed)
 }
 
-fn found(compare: impl FnOnce(&mut Findings)) -> Audit {
+fn sentences(found: &Verification) -> Vec<&str> {
+    found
+        .faults
+        .iter()
+        .map(|fault| fault.sentence.as_str())
+        .collect()
+}
+
+fn found(compare: impl FnOnce(&mut Findings)) -> Verification {
     let mut findings = Findings::default();
     compare(&mut findings);
-    findings.told(None)
+    findings.finish()
 }
 
 #[test]
@@ -77,10 +82,13 @@ fn accepted_and_stored_is_clean_whatever_became_of_what_got_no_answer() {
     let deliveries = [sent("a", 1), unanswered("b", 2), bad("c", 3)];
     let (without, processed) = ledger(&deliveries, &[stored("a", 1)]);
     assert!(without.is_clean());
-    assert_eq!((without.stored, processed), (1, vec![1]));
+    assert_eq!((without.stored, processed), (1, vec!["a".to_owned()]));
     let (with, processed) = ledger(&deliveries, &[stored("b", 2), stored("a", 1)]);
     assert!(with.is_clean());
-    assert_eq!((with.stored, processed), (2, vec![1, 2]));
+    assert_eq!(
+        (with.stored, processed),
+        (2, vec!["a".to_owned(), "b".to_owned()])
+    );
     assert_eq!(with.durability["fsynced"], 2);
 }
 
@@ -88,8 +96,11 @@ fn accepted_and_stored_is_clean_whatever_became_of_what_got_no_answer() {
 fn what_was_accepted_and_is_not_there_is_lost() {
     let (audit, processed) = ledger(&[sent("a", 1), sent("b", 2)], &[stored("b", 2)]);
     assert_eq!(counts(&audit), [1, 0, 0, 0, 0]);
-    assert_eq!(audit.faults, ["a was accepted and is not in the ledger"]);
-    assert_eq!(processed, [2]);
+    assert_eq!(
+        sentences(&audit),
+        ["a was accepted and is not in the ledger"]
+    );
+    assert_eq!(processed, ["b"]);
 }
 
 #[test]
@@ -108,7 +119,7 @@ fn other_bytes_are_altered_also_where_nobody_was_told_that_they_are_there() {
 fn a_second_row_is_doubled() {
     let (audit, processed) = ledger(&[sent("a", 1)], &[stored("a", 1), stored("a", 1)]);
     assert_eq!(counts(&audit), [0, 0, 1, 0, 0]);
-    assert_eq!(processed, [1], "its effects are still those of one event");
+    assert_eq!(processed, ["a"], "its effects are still those of one event");
 }
 
 #[test]
@@ -143,7 +154,7 @@ fn what_was_badly_signed_must_have_left_no_row_no_identity_and_no_effect() {
     };
     let audit = found(|findings| findings.compare_refused(&[change]));
     assert_eq!(
-        audit.faults,
+        sentences(&audit),
         ["a was badly signed and has changed payment_orders"]
     );
 }
@@ -180,8 +191,8 @@ fn a_change_that_is_told_twice_is_doubled() {
     let audit = found(|findings| findings.compare_changes(&[change]));
     assert_eq!(counts(&audit), [0, 0, 1, 0, 0]);
     assert_eq!(
-        audit.faults,
-        ["2 rows of audit_logs tell the change of payment pay_1 by a"]
+        sentences(&audit),
+        ["2 rows of audit_logs record the change of payment pay_1 by a"]
     );
 }
 
@@ -234,12 +245,16 @@ fn a_merged_row_that_differs_in_anything_or_is_missing_is_doubled() {
         assert_eq!(compared(&[other]).doubled, 1);
     }
     let missing = compared(&[]);
-    assert_eq!(missing.faults, ["pay_1 has no row in payment_transactions"]);
+    assert_eq!(
+        sentences(&missing),
+        ["pay_1 has no row in payment_transactions"]
+    );
 }
 
 #[test]
 fn all_faults_are_counted_and_the_first_are_told() {
-    let lost: Vec<_> = (0..100).map(|digest| sent("a", digest)).collect();
+    let ids: Vec<String> = (0..100).map(|id| format!("e{id}")).collect();
+    let lost: Vec<_> = ids.iter().map(|id| sent(id, 1)).collect();
     let (audit, _) = ledger(&lost, &[]);
-    assert_eq!((audit.lost, audit.faults.len()), (100, FAULTS_TOLD_MAX));
+    assert_eq!((audit.lost, audit.faults.len()), (100, FAULTS_MAX));
 }

@@ -11,8 +11,7 @@ use redis::aio::MultiplexedConnection;
 use super::finding::{Area, Finding};
 use super::health::{NEAR_PERCENT, beyond, where_else};
 use super::probe::within;
-use super::words::span;
-use crate::output::counted;
+use crate::wording::{counted, duration};
 
 const AREA: Area = Area::Streams;
 
@@ -83,14 +82,14 @@ fn of_lane(check: String, state: &LaneState, now_ms: u64, worker: &WorkerSetting
     let told = format!(
         "{entries}, {} pending, the oldest accepted {} ago",
         group.pending,
-        span(age)
+        duration(age)
     );
     if oldest.idle > reclaimed_after(worker) {
         return AREA.warning(
             check,
             format!(
                 "{told}; nobody has shown a sign of life for it for {}",
-                span(oldest.idle)
+                duration(oldest.idle)
             ),
             "start a worker, which takes it over; if workers run, their log tells why they do not",
         );
@@ -145,7 +144,7 @@ fn consumers(lanes: &[&LaneState], entries: u64, worker: &WorkerSettings) -> Fin
         let held = counted_entries(*pending);
         return AREA.warning(
             check,
-            format!("{name} has been silent for {} and holds {held}", span(*idle)),
+            format!("{name} has been silent for {} and holds {held}", duration(*idle)),
             "start a worker, which reclaims its entries; a silent one without entries is removed by itself",
         );
     }
@@ -196,7 +195,7 @@ mod tests {
         let findings = judged(&[(Lane::Default, Ok(state))], NOW_MS, &settings());
         findings
             .into_iter()
-            .map(|f| (f.check, (f.status, f.told)))
+            .map(|f| (f.check, (f.status, f.found)))
             .collect()
     }
 
@@ -220,7 +219,7 @@ mod tests {
     fn an_old_entry_with_a_live_holder_is_sound_and_its_age_is_told() {
         let found = found(3, Some(group(2, 10)));
         assert_eq!(found["lane default"].0, Status::Ok);
-        assert!(found["lane default"].1.contains("accepted 1 h 0 min ago"));
+        assert!(found["lane default"].1.contains("accepted 1h ago"));
         assert_eq!(
             found["consumers"],
             (Status::Ok, "1 worker at work".to_owned())
@@ -235,7 +234,7 @@ mod tests {
         assert!(
             gone["consumers"]
                 .1
-                .starts_with("w has been silent for 1 min 11 s and holds 2 entries")
+                .starts_with("w has been silent for 1m 11s and holds 2 entries")
         );
         let empty = found(0, Some(group(0, 1_000)));
         assert_eq!(
@@ -283,7 +282,7 @@ mod tests {
             [Status::Problem, Status::Ok, Status::Ok, Status::Ok]
         );
         assert!(
-            findings[0].told.contains("harkara:{0}:critical"),
+            findings[0].found.contains("harkara:{0}:critical"),
             "{:?}",
             findings[0]
         );

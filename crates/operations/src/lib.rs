@@ -1,0 +1,15 @@
+//! What operators do, as a library: typed functions and results for the command line and the console.
+//!
+//! Nothing here prints, parses arguments or reads the environment. JSON is serialised from the result types.
+
+pub mod database;
+
+pub mod doctor;
+
+pub mod verification;
+
+pub mod wording;
+
+mod error;
+
+pub use error::OperationError;

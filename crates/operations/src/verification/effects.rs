@@ -1,0 +1,167 @@
+//! The rows that events must have given, by the law of merging.
+
+use std::collections::BTreeMap;
+
+use harkara_core::entity::{Dispute, GenericEntity, Order, Payment, Refund};
+use harkara_core::event;
+use harkara_core::ids::EventId;
+use harkara_core::money::MinorUnits;
+use harkara_core::projection::{Merge, Projection, Snapshot, merge, project};
+use harkara_core::text::Text;
+use harkara_storage::verification::{HISTORY_TABLES, MergedRow, MergedTable};
+
+use super::Sent;
+
+/// Snapshots by the kind (empty where the table has one kind) and id of their entity.
+type Rows<T> = BTreeMap<(Text, Text), Snapshot<T>>;
+
+/// Every entity, folded from the events that took effect.
+#[derive(Default)]
+pub(super) struct Effects {
+    orders: Rows<Order>,
+    payments: Rows<Payment>,
+    refunds: Rows<Refund>,
+    disputes: Rows<Dispute>,
+    states: Rows<GenericEntity>,
+    history: [usize; HISTORY_TABLES.len()],
+}
+
+impl Effects {
+    /// Adds deliveries; returns the projection of these alone.
+    pub(super) fn add(&mut self, processed: &[&Sent<'_>]) -> Projection {
+        let read = |sent: &&Sent<'_>| {
+            let event = event::read(sent.body).ok()?;
+            Some((EventId::stored(sent.event_id), event))
+        };
+        let events: Vec<_> = processed.iter().filter_map(read).collect();
+        let projection = project(events.iter().map(|(id, event)| (id, event)));
+        let of_one_kind = |id: &str| (Text::default(), Text::from(id));
+        let p = &projection;
+        fold(&mut self.orders, &p.orders, |e| of_one_kind(e.id.as_str()));
+        fold(&mut self.payments, &p.payments, |e| {
+            of_one_kind(e.id.as_str())
+        });
+        fold(&mut self.refunds, &p.refunds, |e| {
+            of_one_kind(e.id.as_str())
+        });
+        fold(&mut self.disputes, &p.disputes, |e| {
+            of_one_kind(e.id.as_str())
+        });
+        fold(&mut self.states, &p.states, |e| {
+            (e.kind.clone(), e.id.clone())
+        });
+        for (count, event_ids) in self.history.iter_mut().zip(history(p)) {
+            *count += event_ids.len();
+        }
+        projection
+    }
+
+    /// The merged rows of each table.
+    pub(super) fn rows(&self) -> [(MergedTable, Vec<MergedRow>); 5] {
+        [
+            (
+                MergedTable::Orders,
+                rows(&self.orders, |row, order| {
+                    row.status = Some(order.status.to_string());
+                    row.grown = vec![
+                        minor(order.amount_paid),
+                        minor(order.amount_due),
+                        order.attempts,
+                    ];
+                }),
+            ),
+            (
+                MergedTable::Payments,
+                rows(&self.payments, |row, payment| {
+                    row.status = Some(payment.status.to_string());
+                    row.grown = vec![minor(payment.amount_refunded)];
+                    row.refund_status = payment.refund_status.as_deref().map(str::to_owned);
+                }),
+            ),
+            (
+                MergedTable::Refunds,
+                rows(&self.refunds, |row, refund| {
+                    row.status = Some(refund.status.to_string());
+                }),
+            ),
+            (
+                MergedTable::Disputes,
+                rows(&self.disputes, |row, dispute| {
+                    row.status = Some(dispute.status.to_string());
+                }),
+            ),
+            (
+                MergedTable::Snapshots,
+                rows(&self.states, |row, state| {
+                    row.status = state.status.as_deref().map(str::to_owned);
+                }),
+            ),
+        ]
+    }
+
+    /// How many rows each table must have.
+    pub(super) fn row_counts(&self) -> BTreeMap<&'static str, usize> {
+        let merged = [
+            (MergedTable::Orders, self.orders.len()),
+            (MergedTable::Payments, self.payments.len()),
+            (MergedTable::Refunds, self.refunds.len()),
+            (MergedTable::Disputes, self.disputes.len()),
+            (MergedTable::Snapshots, self.states.len()),
+        ];
+        let merged = merged.map(|(table, rows)| (table.name(), rows));
+        let history = HISTORY_TABLES.into_iter().zip(self.history);
+        merged.into_iter().chain(history).collect()
+    }
+}
+
+/// The events that must be in each history table, in the order of [`HISTORY_TABLES`].
+pub(super) fn history(projection: &Projection) -> [Vec<&str>; HISTORY_TABLES.len()] {
+    fn ids<T>(rows: &[Snapshot<T>]) -> Vec<&str> {
+        rows.iter().map(|row| row.event_id.as_str()).collect()
+    }
+    [
+        ids(&projection.downtimes),
+        ids(&projection.invoices),
+        ids(&projection.validations),
+        ids(&projection.accounts),
+        ids(&projection.payment_links),
+        ids(&projection.notifications),
+    ]
+}
+
+fn fold<T: Merge + Clone>(
+    rows: &mut Rows<T>,
+    more: &[Snapshot<T>],
+    key: impl Fn(&T) -> (Text, Text),
+) {
+    for snapshot in more {
+        let key = key(&snapshot.entity);
+        let merged = match rows.remove(&key) {
+            Some(known) => merge(known, snapshot.clone()),
+            None => snapshot.clone(),
+        };
+        rows.insert(key, merged);
+    }
+}
+
+fn rows<T>(rows: &Rows<T>, describe: impl Fn(&mut MergedRow, &T)) -> Vec<MergedRow> {
+    let row = |((kind, id), snapshot): (&(Text, Text), &Snapshot<T>)| {
+        let mut row = MergedRow {
+            entity_type: kind.to_string(),
+            entity_id: id.to_string(),
+            status: None,
+            last_event_id: snapshot.event_id.as_str().to_owned(),
+            precedence: snapshot.precedence.as_i64(),
+            grown: Vec::new(),
+            refund_status: None,
+            is_audited: true,
+        };
+        describe(&mut row, &snapshot.entity);
+        row
+    };
+    rows.iter().map(row).collect()
+}
+
+fn minor(amount: Option<MinorUnits>) -> Option<i64> {
+    amount.map(|amount| amount.0)
+}
