@@ -1,13 +1,12 @@
 //! The same event more than once: one row, one effect.
 
 use harkara_simulator::SimulatedEvent;
-use harkara_storage::Pool;
 use harkara_storage::commit::{self, DuplicateHint, Outcome};
-use harkara_testkit::TestDatabase;
 
-use crate::records::{all_claimed, bodies, commit, deliver, event, payment};
+use crate::records::{all_claimed, bodies, event, numbered, payment};
+use crate::store::{Store, commit, only_duplicates};
 
-/// Tables that an effect would show in, with what a repetition must leave alone.
+/// Queries of the tables that show effects, without what a duplicate may change.
 const EFFECTS: &[&str] = &[
     "SELECT * FROM payment_transactions ORDER BY 1",
     "SELECT * FROM payment_orders ORDER BY 1",
@@ -18,19 +17,12 @@ const EFFECTS: &[&str] = &[
     "SELECT * FROM audit_logs ORDER BY at, entity_type, entity_id",
 ];
 
-async fn effects(db: &TestDatabase) -> Vec<Vec<String>> {
-    let mut found = Vec::new();
-    for query in EFFECTS {
-        found.push(db.rows(query).await);
-    }
-    found
-}
-
-async fn counters(db: &TestDatabase) -> Vec<String> {
-    db.column(
-        "SELECT razorpay_event_id || ' ' || duplicates || ' ' || other_id_duplicates FROM webhook_events ORDER BY 1",
-    )
-    .await
+async fn counters(store: &Store) -> Vec<String> {
+    store
+        .column(
+            "SELECT razorpay_event_id || ' ' || duplicates || ' ' || other_id_duplicates FROM webhook_events ORDER BY 1",
+        )
+        .await
 }
 
 fn under(id: &str, event: &SimulatedEvent) -> SimulatedEvent {
@@ -40,42 +32,53 @@ fn under(id: &str, event: &SimulatedEvent) -> SimulatedEvent {
     }
 }
 
+/// Commits the events in each of four concurrent batches, each beginning elsewhere; returns the sums of
+/// processed events and duplicates.
+async fn commit_four_times(store: &Store, events: &[SimulatedEvent]) -> (usize, usize) {
+    let commits: Vec<_> = (0..4)
+        .map(|turn| {
+            let (pool, mut events) = (store.pool.clone(), events.to_vec());
+            let first = turn * events.len() / 4;
+            events.rotate_left(first);
+            tokio::spawn(
+                async move { commit(&pool, all_claimed(&events)).await.unwrap().outcome() },
+            )
+        })
+        .collect();
+    let mut sums = (0, 0);
+    for commit in commits {
+        let outcome: Outcome = commit.await.unwrap();
+        sums = (sums.0 + outcome.processed, sums.1 + outcome.duplicates);
+    }
+    sums
+}
+
 #[tokio::test]
-async fn a_repeated_delivery_is_counted_and_changes_no_table() {
-    let (db, mut bodies) = (TestDatabase::migrated().await, bodies());
-    let events: Vec<_> = [
+async fn a_duplicate_is_counted_and_changes_no_table() {
+    let (store, mut bodies) = (Store::migrated().await, bodies());
+    let events = [
         "refund.created",
         "payment.downtime.started",
         "payment_link.paid",
     ]
-    .map(|name| bodies.event(name))
-    .into();
-    let all: Vec<_> = events.iter().collect();
-    let pool = db.pool();
-    assert_eq!(deliver(&pool, &all).await.processed, 3);
-    let before = effects(&db).await;
+    .map(|name| bodies.event(name));
+    assert_eq!(store.deliver(&events).await.processed, 3);
+    let before = store.all_rows(EFFECTS).await;
     for _ in 0..2 {
-        let again = deliver(&pool, &all).await;
-        assert_eq!(
-            again,
-            Outcome {
-                duplicates: 3,
-                ..Outcome::default()
-            }
-        );
+        assert_eq!(store.deliver(&events).await, only_duplicates(3));
     }
-    assert_eq!(effects(&db).await, before);
-    let duplicates: Vec<i32> = db.column("SELECT duplicates FROM webhook_events").await;
+    assert_eq!(store.all_rows(EFFECTS).await, before);
+    let duplicates: Vec<i32> = store.column("SELECT duplicates FROM webhook_events").await;
     assert_eq!(duplicates, [2, 2, 2]);
 }
 
 #[tokio::test]
-async fn what_the_last_batch_repeated_changes_no_outcome_of_the_next() {
-    let (db, mut bodies) = (TestDatabase::migrated().await, bodies());
-    let (pool, hint) = (db.pool(), DuplicateHint::default());
+async fn the_hint_changes_no_outcome() {
+    let (store, mut bodies) = (Store::migrated().await, bodies());
+    let hint = DuplicateHint::default();
     let events: Vec<_> = (0..6).map(|_| bodies.event("payment.captured")).collect();
-    // A batch of new events; one with a repetition, taken to be new; one, and then a new one, of which
-    // repetitions are expected; and one taken to be new again.
+    // A batch of new events; one with a duplicate, inserted optimistically; one with a duplicate and one
+    // without, which are checked; and one that is inserted optimistically again.
     for (batch, processed, duplicates) in [
         (&events[0..2], 2, 0),
         (&events[1..3], 1, 1),
@@ -83,211 +86,137 @@ async fn what_the_last_batch_repeated_changes_no_outcome_of_the_next() {
         (&events[4..5], 1, 0),
         (&events[3..6], 1, 2),
     ] {
-        let batch = all_claimed(batch);
-        let committed = commit::commit(&pool, &hint, &batch).await.unwrap();
+        let committed = commit::commit(&store.pool, &hint, &all_claimed(batch))
+            .await
+            .unwrap();
         let outcome = committed.outcome();
         assert_eq!(
             (outcome.processed, outcome.duplicates),
             (processed, duplicates)
         );
+        for at in 0..batch.len() {
+            assert_eq!(committed.is_duplicate(at), at < duplicates, "{at}");
+        }
     }
-    let counted: i64 = db.value("SELECT sum(duplicates) FROM webhook_events").await;
-    assert_eq!(counted, 4);
-    let audited: i64 = db.value("SELECT count(*) FROM audit_logs").await;
-    assert_eq!(audited, 6);
-    let rows: i64 = db
-        .value("SELECT (SELECT count(*) FROM webhook_events) * 100 + (SELECT count(*) FROM event_identities)")
+    let counted: i64 = store
+        .value("SELECT sum(duplicates) FROM webhook_events")
         .await;
-    assert_eq!(rows, 606);
+    assert_eq!(counted, 4);
+    for table in ["audit_logs", "webhook_events", "event_identities"] {
+        assert_eq!(store.count(table).await, 6, "{table}");
+    }
 }
 
 #[tokio::test]
-async fn a_delivery_twice_in_one_batch_is_one_row_and_one_duplicate() {
-    let db = TestDatabase::migrated().await;
+async fn several_deliveries_in_one_batch_are_one_row_and_duplicates() {
+    let store = Store::migrated().await;
     let event = payment("evt", "pay_1", "captured", 10);
-    let outcome = deliver(&db.pool(), &[&event, &event, &event]).await;
+    let outcome = store.deliver([&event, &event, &event]).await;
     assert_eq!((outcome.processed, outcome.duplicates), (1, 2));
-    assert_eq!(counters(&db).await, ["evt 2 0"]);
-    let audited: i64 = db.value("SELECT count(*) FROM audit_logs").await;
-    assert_eq!(audited, 1);
+    assert_eq!(counters(&store).await, ["evt 2 0"]);
+    assert_eq!(store.count("audit_logs").await, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_delivery_in_many_commits_at_once_is_one_row() {
-    let db = TestDatabase::migrated().await;
-    let mut bodies = bodies();
+async fn deliveries_in_many_concurrent_commits_are_one_row() {
+    let (store, mut bodies) = (Store::migrated().await, bodies());
     let events: Vec<_> = (0..20).map(|_| bodies.event("payment.captured")).collect();
-    let pool = db.pool();
-    let commits: Vec<_> = (0..4)
-        .map(|turn| {
-            let (pool, mut events) = (pool.clone(), events.clone());
-            events.rotate_left(turn * 5);
-            tokio::spawn(
-                async move { commit(&pool, all_claimed(&events)).await.unwrap().outcome() },
-            )
-        })
-        .collect();
-    let (mut processed, mut duplicates) = (0, 0);
-    for commit in commits {
-        let outcome = commit.await.unwrap();
-        processed += outcome.processed;
-        duplicates += outcome.duplicates;
-    }
-    assert_eq!((processed, duplicates), (20, 60));
-    let counted: Vec<i32> = db.column("SELECT duplicates FROM webhook_events").await;
+    assert_eq!(commit_four_times(&store, &events).await, (20, 60));
+    let counted: Vec<i32> = store.column("SELECT duplicates FROM webhook_events").await;
     assert_eq!(counted, vec![3; 20]);
-    let audited: i64 = db.value("SELECT count(*) FROM audit_logs").await;
-    assert_eq!(audited, 20);
+    assert_eq!(store.count("audit_logs").await, 20);
 }
 
 #[tokio::test]
-async fn a_signed_body_under_another_id_takes_no_second_effect() {
-    let (db, mut bodies) = (TestDatabase::migrated().await, bodies());
+async fn a_body_under_another_id_has_no_second_effect() {
+    let (store, mut bodies) = (Store::migrated().await, bodies());
     let first = under("first", &bodies.event("payment.downtime.started"));
-    let pool = db.pool();
-    assert_eq!(deliver(&pool, &[&first]).await.processed, 1);
-    let before = effects(&db).await;
+    assert_eq!(store.deliver([&first]).await.processed, 1);
+    let before = store.all_rows(EFFECTS).await;
 
     let replayed = under("replayed", &first);
-    assert_eq!(deliver(&pool, &[&replayed]).await.duplicates, 1);
-    assert_eq!(deliver(&pool, &[&replayed, &first]).await.duplicates, 2);
-    assert_eq!(counters(&db).await, ["first 1 2"]);
-    assert_eq!(effects(&db).await, before);
-    let history: i64 = db.value("SELECT count(*) FROM downtime_events").await;
-    assert_eq!(history, 1);
+    assert_eq!(store.deliver([&replayed]).await.duplicates, 1);
+    assert_eq!(store.deliver([&replayed, &first]).await.duplicates, 2);
+    assert_eq!(counters(&store).await, ["first 1 2"]);
+    assert_eq!(store.all_rows(EFFECTS).await, before);
+    assert_eq!(store.count("downtime_events").await, 1);
 }
 
 #[tokio::test]
 async fn a_body_under_two_ids_in_one_batch_is_one_event() {
-    let (db, mut bodies) = (TestDatabase::migrated().await, bodies());
+    let (store, mut bodies) = (Store::migrated().await, bodies());
     let first = under("first", &bodies.event("payment_link.paid"));
-    let outcome = deliver(&db.pool(), &[&first, &under("second", &first)]).await;
+    let outcome = store.deliver([&first, &under("second", &first)]).await;
     assert_eq!((outcome.processed, outcome.duplicates), (1, 1));
-    let counted: Vec<i32> = db
-        .column("SELECT other_id_duplicates FROM webhook_events")
-        .await;
-    assert_eq!(counted, [1]);
+    assert_eq!(counters(&store).await, ["first 0 1"]);
 }
 
-/// Two bodies under one id, in one batch or in two, delivered again and again.
-async fn contest(pool: &Pool, db: &TestDatabase, batches: &[&[&SimulatedEvent]]) {
-    let mut processed = 0;
-    for batch in batches {
-        processed += deliver(pool, batch).await.processed;
-    }
-    assert_eq!(processed, 2);
-    let payments: Vec<String> = db
-        .column("SELECT payment_id FROM payment_transactions ORDER BY 1")
-        .await;
-    assert_eq!(payments, ["pay_1", "pay_2"]);
-    let bodies: i64 = db
-        .value("SELECT count(DISTINCT body_sha256) FROM webhook_events")
-        .await;
-    assert_eq!(bodies, 2);
-    let ids: Vec<String> = db
-        .column("SELECT razorpay_event_id FROM webhook_events ORDER BY 1")
-        .await;
-    assert_eq!(ids[0], "evt");
-    assert!(ids[1].starts_with("evt~"), "{ids:?}");
-
-    let (one, two) = (
-        payment("evt", "pay_1", "captured", 10),
-        payment("evt", "pay_2", "captured", 10),
-    );
-    let again = deliver(pool, &[&one, &two, &two]).await;
-    assert_eq!(
-        again,
-        Outcome {
-            duplicates: 3,
-            ..Outcome::default()
+#[tokio::test]
+async fn a_second_body_under_a_known_id_is_a_separate_event() {
+    let [one, two] = ["pay_1", "pay_2"].map(|id| payment("evt", id, "captured", 10));
+    // In two batches, and in one.
+    for batches in [vec![vec![&one], vec![&two]], vec![vec![&one, &two]]] {
+        let store = Store::migrated().await;
+        let (mut processed, mut contested) = (0, Vec::new());
+        for batch in batches {
+            let n = batch.len();
+            let committed = commit(&store.pool, all_claimed(batch)).await.unwrap();
+            processed += committed.outcome().processed;
+            contested.extend((0..n).filter_map(|at| committed.contested_id(at).cloned()));
         }
-    );
-    let counted: Vec<i32> = db
-        .column("SELECT duplicates FROM webhook_events ORDER BY duplicates")
-        .await;
-    assert_eq!(counted, [1, 2]);
-    let others: i64 = db
-        .value("SELECT sum(other_id_duplicates) FROM webhook_events")
-        .await;
-    assert_eq!(others, 0);
-}
+        assert_eq!(processed, 2);
+        let payments: Vec<String> = store
+            .column("SELECT payment_id FROM payment_transactions ORDER BY 1")
+            .await;
+        assert_eq!(payments, ["pay_1", "pay_2"]);
+        let ids: Vec<String> = store
+            .column(
+                "SELECT razorpay_event_id FROM webhook_events GROUP BY body_sha256, 1 ORDER BY 1",
+            )
+            .await;
+        assert!(ids[1].starts_with("evt~"), "{ids:?}");
+        assert_eq!(ids, ["evt", contested[0].as_str()]);
+        assert_eq!(contested.len(), 1);
 
-#[tokio::test]
-async fn a_second_body_under_a_known_id_is_an_event_of_its_own() {
-    let db = TestDatabase::migrated().await;
-    let (one, two) = (
-        payment("evt", "pay_1", "captured", 10),
-        payment("evt", "pay_2", "captured", 10),
-    );
-    contest(&db.pool(), &db, &[&[&one], &[&two]]).await;
-}
-
-#[tokio::test]
-async fn two_bodies_under_one_id_in_one_batch_are_both_kept() {
-    let db = TestDatabase::migrated().await;
-    let (one, two) = (
-        payment("evt", "pay_1", "captured", 10),
-        payment("evt", "pay_2", "captured", 10),
-    );
-    contest(&db.pool(), &db, &[&[&one, &two]]).await;
+        assert_eq!(store.deliver([&one, &two, &two]).await, only_duplicates(3));
+        let counted: Vec<String> = store
+            .column("SELECT concat_ws(' ', duplicates, other_id_duplicates) FROM webhook_events ORDER BY 1")
+            .await;
+        assert_eq!(counted, ["1 0", "2 0"]);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn bodies_that_contest_one_id_in_many_commits_at_once_are_all_kept() {
-    let db = TestDatabase::migrated().await;
-    let pool = db.pool();
-    let events: Vec<_> = (0..12)
-        .map(|n| payment("evt", &format!("pay_{n:02}"), "captured", 10))
-        .collect();
-    let commits: Vec<_> = (0..4)
-        .map(|turn| {
-            let (pool, mut events) = (pool.clone(), events.clone());
-            events.rotate_left(turn * 3);
-            tokio::spawn(
-                async move { commit(&pool, all_claimed(&events)).await.unwrap().outcome() },
-            )
-        })
-        .collect();
-    let mut processed = 0;
-    for commit in commits {
-        processed += commit.await.unwrap().processed;
-    }
-    assert_eq!(processed, 12);
-    let payments: i64 = db.value("SELECT count(*) FROM payment_transactions").await;
-    let duplicates: i64 = db.value("SELECT sum(duplicates) FROM webhook_events").await;
-    assert_eq!((payments, duplicates), (12, 36));
+async fn bodies_that_contest_one_id_in_many_concurrent_commits_are_all_kept() {
+    let store = Store::migrated().await;
+    let events: Vec<_> = (0..12).map(|n| under("evt", &numbered(n))).collect();
+    assert_eq!(commit_four_times(&store, &events).await.0, 12);
+    assert_eq!(store.count("payment_transactions").await, 12);
+    let duplicates: i64 = store
+        .value("SELECT sum(duplicates) FROM webhook_events")
+        .await;
+    assert_eq!(duplicates, 36);
 }
 
 #[tokio::test]
-async fn a_duplicate_of_an_event_whose_row_was_removed_takes_no_effect() {
-    let db = TestDatabase::migrated().await;
-    let (pool, event) = (db.pool(), payment("evt", "pay_1", "captured", 10));
-    deliver(&pool, &[&event]).await;
-    db.execute("DELETE FROM webhook_events; DELETE FROM payment_transactions")
+async fn a_duplicate_of_an_event_whose_row_was_removed_has_no_effect() {
+    let store = Store::migrated().await;
+    let event = payment("evt", "pay_1", "captured", 10);
+    store.deliver([&event]).await;
+    store
+        .execute("DELETE FROM webhook_events; DELETE FROM payment_transactions")
         .await;
-    assert_eq!(
-        deliver(&pool, &[&event]).await,
-        Outcome {
-            duplicates: 1,
-            ..Outcome::default()
-        }
-    );
-    let rows: i64 = db.value("SELECT (SELECT count(*) FROM webhook_events) + (SELECT count(*) FROM payment_transactions)").await;
-    assert_eq!(rows, 0);
+    assert_eq!(store.deliver([&event]).await, only_duplicates(1));
+    for table in ["webhook_events", "payment_transactions"] {
+        assert_eq!(store.count(table).await, 0, "{table}");
+    }
 }
 
 #[tokio::test]
 async fn a_duplicate_of_a_dead_letter_leaves_it_dead() {
-    let db = TestDatabase::migrated().await;
-    let (pool, bad) = (db.pool(), event("bad", "not json"));
-    assert_eq!(deliver(&pool, &[&bad]).await.failed, 1);
-    assert_eq!(
-        deliver(&pool, &[&bad]).await,
-        Outcome {
-            duplicates: 1,
-            ..Outcome::default()
-        }
-    );
-    let status: String = db.value("SELECT status FROM webhook_events").await;
+    let (store, bad) = (Store::migrated().await, event("bad", "not json"));
+    assert_eq!(store.deliver([&bad]).await.failed, 1);
+    assert_eq!(store.deliver([&bad]).await, only_duplicates(1));
+    let status: String = store.value("SELECT status FROM webhook_events").await;
     assert_eq!(status, "failed");
 }

@@ -1,264 +1,214 @@
-//! A commit that fails leaves nothing, says what to do, and can be repeated.
+//! A commit that fails leaves nothing, says how to recover, and can be repeated.
 
 use std::time::Duration;
 
 use harkara_core::secret::Secret;
-use harkara_storage::commit::Outcome;
-use harkara_storage::{Pool, PoolSettings, Recovery};
-use harkara_testkit::{TestDatabase, wait_until};
+use harkara_simulator::SimulatedEvent;
+use harkara_storage::commit::CommittedBatch;
+use harkara_storage::{Pool, PoolSettings, Recovery, StorageError};
+use harkara_testkit::wait_until;
+use tokio::task::JoinHandle;
 
-use crate::records::{all_claimed, bodies, commit, deliver, payment};
+use crate::records::{all_claimed, bodies, payment};
+use crate::store::{Store, commit, only_duplicates};
 
 /// Rows that a failed commit must not leave.
-const EVERYTHING: &str = "SELECT (SELECT count(*) FROM event_identities) + (SELECT count(*) FROM webhook_events) + \
-    (SELECT count(*) FROM payment_transactions) + (SELECT count(*) FROM payment_orders) + (SELECT count(*) FROM audit_logs) + \
-    (SELECT count(*) FROM downtime_events) + (SELECT count(*) FROM entity_snapshots)";
+const EVERYTHING: &str = "(SELECT 1 FROM event_identities UNION ALL SELECT 1 FROM webhook_events \
+    UNION ALL SELECT 1 FROM payment_transactions UNION ALL SELECT 1 FROM payment_orders UNION ALL SELECT 1 FROM audit_logs \
+    UNION ALL SELECT 1 FROM downtime_events UNION ALL SELECT 1 FROM entity_snapshots) everything";
 
-/// A pool of one connection to a URL.
-fn pool_of_one(url: &str, statement_timeout: Duration) -> Pool {
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A pool of one connection.
+fn pool_of_one(url: &str, connect_timeout: Duration, statement_timeout: Duration) -> Pool {
     Pool::new(&PoolSettings {
         url: Secret::new(url),
         tls: None,
         application: "harkara-test",
         connections_max: 1,
-        connect_timeout: Duration::from_secs(2),
+        connect_timeout,
         statement_timeout,
     })
     .unwrap()
 }
 
-/// Waits until a session that is not our own waits for a lock; gives its process.
-async fn blocked(db: &TestDatabase) -> i32 {
+/// A store whose pool has one connection.
+async fn store_of_one(connect_timeout: Duration, statement_timeout: Duration) -> Store {
+    let mut store = Store::migrated().await;
+    store.pool = pool_of_one(&store.url, connect_timeout, statement_timeout);
+    store
+}
+
+fn captured(event_id: &str) -> SimulatedEvent {
+    payment(event_id, "pay_1", "captured", 10)
+}
+
+/// Commits an event in a task, which blocks at a table that is locked, and returns that session's process.
+async fn block(
+    store: &Store,
+    event: &SimulatedEvent,
+) -> (JoinHandle<Result<CommittedBatch, StorageError>>, i32) {
+    store.execute("BEGIN; LOCK TABLE audit_logs").await;
+    let (pool, event) = (store.pool.clone(), event.clone());
+    let committing = tokio::spawn(async move { commit(&pool, all_claimed([&event])).await });
     let waiting = "SELECT coalesce(min(pid), 0) FROM pg_locks WHERE NOT granted AND database = \
         (SELECT oid FROM pg_database WHERE datname = current_database())";
-    wait_until(
-        "the commit waits for the lock",
-        Duration::from_secs(10),
-        async || db.value::<i32>(waiting).await != 0,
-    )
+    wait_until("the commit waits for the lock", 10 * SECOND, async || {
+        store.value::<i32>(waiting).await != 0
+    })
     .await;
-    db.value(waiting).await
+    (committing, store.value(waiting).await)
+}
+
+fn assert_recovery<T>(result: Result<T, StorageError>, recovery: Recovery) -> StorageError {
+    let Err(error) = result else {
+        panic!("it committed")
+    };
+    assert_eq!(error.recovery(), recovery, "{}", error.full());
+    error
 }
 
 #[tokio::test]
-async fn one_row_that_the_database_refuses_undoes_the_whole_batch_which_is_then_split() {
-    let (db, mut bodies) = (TestDatabase::migrated().await, bodies());
-    db.execute("ALTER TABLE payment_transactions ADD CHECK (amount <> 666)")
+async fn a_row_that_the_database_refuses_undoes_the_whole_batch() {
+    let (store, mut bodies) = (Store::migrated().await, bodies());
+    store
+        .execute("ALTER TABLE payment_transactions ADD CHECK (amount <> 666)")
         .await;
-    let mut poison = payment("poison", "pay_poison", "captured", 10);
-    poison.body = String::from_utf8(poison.body)
-        .unwrap()
-        .replace("500", "666")
-        .into_bytes();
+    let mut poison = captured("poison");
+    let body = String::from_utf8(poison.body).unwrap();
+    poison.body = body.replace("500", "666").into_bytes();
     let (one, two) = (
         bodies.event("order.paid"),
         bodies.event("payment.downtime.started"),
     );
-    let pool = db.pool();
-    let error = commit(&pool, all_claimed([&one, &poison, &two]))
-        .await
-        .unwrap_err();
-    assert_eq!(error.recovery(), Recovery::Isolate);
-    assert!(
-        error.full().contains("payment_transactions"),
-        "{}",
-        error.full()
-    );
-    assert_eq!(db.value::<i64>(EVERYTHING).await, 0);
+    let all = commit(&store.pool, all_claimed([&one, &poison, &two])).await;
+    let error = assert_recovery(all, Recovery::Isolate).full();
+    assert!(error.contains("payment_transactions"), "{error}");
+    assert_eq!(store.count(EVERYTHING).await, 0);
 
-    assert_eq!(
-        commit(&pool, all_claimed([&poison]))
-            .await
-            .unwrap_err()
-            .recovery(),
-        Recovery::Isolate
+    assert_recovery(
+        commit(&store.pool, all_claimed([&poison])).await,
+        Recovery::Isolate,
     );
-    assert_eq!(deliver(&pool, &[&one, &two]).await.processed, 2);
+    assert_eq!(store.deliver([&one, &two]).await.processed, 2);
 }
 
 #[tokio::test]
-async fn a_server_that_is_away_is_waited_for() {
-    let pool = pool_of_one(
-        "postgres://harkara@127.0.0.1:1/none",
-        Duration::from_secs(1),
+async fn an_unavailable_server_is_waited_for() {
+    let pool = pool_of_one("postgres://harkara@127.0.0.1:1/none", 2 * SECOND, SECOND);
+    assert_recovery(
+        commit(&pool, all_claimed([&captured("evt")])).await,
+        Recovery::Wait,
     );
-    let error = commit(
-        &pool,
-        all_claimed([&payment("evt", "pay_1", "captured", 10)]),
-    )
-    .await
-    .unwrap_err();
-    assert_eq!(error.recovery(), Recovery::Wait, "{}", error.full());
 }
 
 #[tokio::test]
-async fn a_connection_that_the_server_ends_is_waited_for_and_the_batch_then_commits_once() {
-    let db = TestDatabase::migrated().await;
-    let pool = pool_of_one(&db.url, Duration::from_secs(10));
-    let event = payment("evt", "pay_1", "captured", 10);
-    db.execute("BEGIN; LOCK TABLE audit_logs").await;
-    let committing = tokio::spawn({
-        let (pool, event) = (pool.clone(), event.clone());
-        async move { commit(&pool, all_claimed([&event])).await }
-    });
-    let pid = blocked(&db).await;
-    db.execute(&format!("SELECT pg_terminate_backend({pid}); ROLLBACK"))
+async fn a_commit_whose_connection_the_server_closes_can_be_repeated() {
+    let store = store_of_one(2 * SECOND, 10 * SECOND).await;
+    let event = captured("evt");
+    let (committing, pid) = block(&store, &event).await;
+    store
+        .execute(&format!("SELECT pg_terminate_backend({pid}); ROLLBACK"))
         .await;
-    let error = committing.await.unwrap().unwrap_err();
-    assert_eq!(error.recovery(), Recovery::Wait, "{}", error.full());
-    assert_eq!(db.value::<i64>(EVERYTHING).await, 0);
+    let error = assert_recovery(committing.await.unwrap(), Recovery::Wait);
+    assert!(error.ended_the_connection(), "{}", error.full());
+    assert_eq!(store.count(EVERYTHING).await, 0);
 
-    assert_eq!(deliver(&pool, &[&event]).await.processed, 1);
-    assert_eq!(
-        deliver(&pool, &[&event]).await,
-        Outcome {
-            duplicates: 1,
-            ..Outcome::default()
-        }
-    );
+    assert_eq!(store.deliver([&event]).await.processed, 1);
+    assert_eq!(store.deliver([&event]).await, only_duplicates(1));
 }
 
 #[tokio::test]
-async fn an_idle_connection_that_the_server_ended_is_replaced() {
-    let db = TestDatabase::migrated().await;
-    let pool = pool_of_one(&db.url, Duration::from_secs(10));
-    pool.ping().await.unwrap();
-    db.execute(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
-         WHERE datname = current_database() AND application_name = 'harkara-test'",
-    )
-    .await;
-    assert_eq!(
-        deliver(&pool, &[&payment("evt", "pay_1", "captured", 10)])
-            .await
-            .processed,
-        1
-    );
+async fn an_idle_connection_that_the_server_closed_is_replaced() {
+    let store = store_of_one(2 * SECOND, 10 * SECOND).await;
+    store.pool.ping().await.unwrap();
+    store
+        .execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+             WHERE datname = current_database() AND application_name = 'harkara-test'",
+        )
+        .await;
+    assert_eq!(store.deliver([&captured("evt")]).await.processed, 1);
 }
 
-/// The pool has one connection, so what a cut-off commit leaves behind would be met by the next one.
+/// The pool has one connection, so the next commit would meet an open transaction.
 #[tokio::test]
 async fn a_commit_that_was_cut_off_leaves_no_transaction_open() {
-    let db = TestDatabase::migrated().await;
-    let pool = pool_of_one(&db.url, Duration::from_millis(400));
-    let event = payment("evt", "pay_1", "captured", 10);
-    db.execute("BEGIN; LOCK TABLE audit_logs").await;
-    let error = commit(&pool, all_claimed([&event])).await.unwrap_err();
-    assert_eq!(error.recovery(), Recovery::Split, "{}", error.full());
-    db.execute("ROLLBACK").await;
-    assert_eq!(db.value::<i64>(EVERYTHING).await, 0);
-    assert_eq!(deliver(&pool, &[&event]).await.processed, 1);
-    assert_eq!(
-        db.value::<i64>("SELECT count(*) FROM webhook_events").await,
-        1,
-        "seen by others"
+    let store = store_of_one(2 * SECOND, Duration::from_millis(400)).await;
+    let event = captured("evt");
+    store.execute("BEGIN; LOCK TABLE audit_logs").await;
+    assert_recovery(
+        commit(&store.pool, all_claimed([&event])).await,
+        Recovery::Split,
     );
+    store.execute("ROLLBACK").await;
+    assert_eq!(store.count(EVERYTHING).await, 0);
+    assert_eq!(store.deliver([&event]).await.processed, 1);
+    assert_eq!(store.count("webhook_events").await, 1, "seen by others");
 }
 
 #[tokio::test]
-async fn a_commit_that_its_worker_gave_up_frees_its_locks_though_nobody_uses_the_pool() {
-    let db = TestDatabase::migrated().await;
-    let pool = pool_of_one(&db.url, Duration::from_secs(10));
-    let event = payment("evt", "pay_1", "captured", 10);
-    db.execute("BEGIN; LOCK TABLE audit_logs").await;
-    let committing = tokio::spawn({
-        let (pool, event) = (pool.clone(), event.clone());
-        async move { commit(&pool, all_claimed([&event])).await }
-    });
-    blocked(&db).await;
+async fn an_abandoned_commit_frees_its_locks_although_nobody_uses_the_pool() {
+    let store = store_of_one(2 * SECOND, 10 * SECOND).await;
+    let event = captured("evt");
+    let (committing, _) = block(&store, &event).await;
     committing.abort();
     assert!(committing.await.unwrap_err().is_cancelled());
-    db.execute("ROLLBACK").await;
-    let open = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
+    store.execute("ROLLBACK").await;
+    let open = "pg_stat_activity WHERE datname = current_database() \
         AND application_name = 'harkara-test' AND xact_start IS NOT NULL";
-    wait_until(
-        "its transaction has ended",
-        Duration::from_secs(5),
-        async || db.value::<i64>(open).await == 0,
-    )
-    .await;
-    assert_eq!(db.value::<i64>(EVERYTHING).await, 0);
-    assert_eq!(deliver(&pool, &[&event]).await.processed, 1);
-}
-
-#[tokio::test]
-async fn a_batch_whose_confirmation_was_lost_is_harmless_when_repeated() {
-    let db = TestDatabase::migrated().await;
-    let (pool, mut bodies) = (db.pool(), bodies());
-    let events = [
-        bodies.event("refund.processed"),
-        bodies.event("payment.downtime.resolved"),
-    ];
-    // Committed, but the worker died before it acknowledged.
-    let _lost = commit(&pool, all_claimed(&events)).await.unwrap();
-    let rows = "SELECT to_jsonb(p) FROM payment_transactions p";
-    let before = db.rows(rows).await;
-    assert_eq!(
-        deliver(&pool, &[&events[0], &events[1]]).await,
-        Outcome {
-            duplicates: 2,
-            ..Outcome::default()
-        }
-    );
-    assert_eq!(db.rows(rows).await, before);
-}
-
-#[tokio::test]
-async fn a_pool_with_no_free_connection_is_waited_for() {
-    let db = TestDatabase::migrated().await;
-    let pool = Pool::new(&PoolSettings {
-        url: Secret::new(&db.url),
-        tls: None,
-        application: "harkara-test",
-        connections_max: 1,
-        connect_timeout: Duration::from_millis(100),
-        statement_timeout: Duration::from_secs(10),
+    wait_until("its transaction has ended", 5 * SECOND, async || {
+        store.count(open).await == 0
     })
-    .unwrap();
-    db.execute("BEGIN; LOCK TABLE webhook_events").await;
-    let holding = tokio::spawn({
-        let pool = pool.clone();
-        async move {
-            commit(
-                &pool,
-                all_claimed([&payment("one", "pay_1", "captured", 10)]),
-            )
-            .await
-        }
-    });
-    blocked(&db).await;
-    let error = commit(
-        &pool,
-        all_claimed([&payment("two", "pay_2", "captured", 10)]),
-    )
-    .await
-    .unwrap_err();
-    assert_eq!(error.recovery(), Recovery::Wait, "{}", error.full());
-    db.execute("ROLLBACK").await;
+    .await;
+    assert_eq!(store.count(EVERYTHING).await, 0);
+    assert_eq!(store.deliver([&event]).await.processed, 1);
+}
+
+#[tokio::test]
+async fn a_batch_whose_confirmation_was_lost_can_be_repeated() {
+    let (store, mut bodies) = (Store::migrated().await, bodies());
+    let events = ["refund.processed", "payment.downtime.resolved"].map(|name| bodies.event(name));
+    // Committed, but the worker died before it acknowledged.
+    store.deliver(&events).await;
+    let rows = "SELECT to_jsonb(p) FROM payment_transactions p";
+    let before = store.rows(rows).await;
+    assert_eq!(store.deliver(&events).await, only_duplicates(2));
+    assert_eq!(store.rows(rows).await, before);
+}
+
+#[tokio::test]
+async fn a_pool_without_a_free_connection_is_waited_for() {
+    let store = store_of_one(Duration::from_millis(100), 10 * SECOND).await;
+    let (holding, _) = block(&store, &captured("one")).await;
+    let other = payment("two", "pay_2", "captured", 10);
+    assert_recovery(
+        commit(&store.pool, all_claimed([&other])).await,
+        Recovery::Wait,
+    );
+    store.execute("ROLLBACK").await;
     assert_eq!(holding.await.unwrap().unwrap().outcome().processed, 1);
 }
 
 #[tokio::test]
-async fn sessions_of_a_database_that_only_read_for_a_while_are_not_kept() {
-    let db = TestDatabase::migrated().await;
-    let only_reads = |setting: &str| {
-        format!(
-            "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I {setting}', current_database()); END $$"
-        )
+async fn sessions_of_a_database_that_was_read_only_are_not_kept() {
+    let store = Store::migrated().await;
+    let configure = async |setting: &str| {
+        let alter = format!("format('ALTER DATABASE %I {setting}', current_database())");
+        store
+            .execute(&format!("DO $$ BEGIN EXECUTE {alter}; END $$"))
+            .await;
     };
-    db.execute(&only_reads("SET default_transaction_read_only = on"))
-        .await;
-    let pool = db.pool();
-    let event = payment("evt", "pay_1", "captured", 10);
+    configure("SET default_transaction_read_only = on").await;
+    let event = captured("evt");
     // Several sessions are open when it ends.
     let both = tokio::join!(
-        commit(&pool, all_claimed([&event])),
-        commit(&pool, all_claimed([&event]))
+        commit(&store.pool, all_claimed([&event])),
+        commit(&store.pool, all_claimed([&event]))
     );
     for refused in [both.0, both.1] {
-        assert_eq!(refused.unwrap_err().recovery(), Recovery::Wait);
+        assert_recovery(refused, Recovery::Wait);
     }
-    db.execute(&only_reads("RESET default_transaction_read_only"))
-        .await;
-    assert_eq!(deliver(&pool, &[&event]).await.processed, 1);
+    configure("RESET default_transaction_read_only").await;
+    assert_eq!(store.deliver([&event]).await.processed, 1);
 }

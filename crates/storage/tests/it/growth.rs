@@ -1,93 +1,58 @@
-//! What only grows, and the merge stated in SQL against the merge of `harkara-core`.
+//! Columns that only grow, and the merge in SQL against the merge of `harkara-core`.
 
 use harkara_core::event::read;
 use harkara_core::ids::EventId;
 use harkara_core::projection::project;
 use harkara_simulator::SimulatedEvent;
-use harkara_testkit::TestDatabase;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
+use serde_json::{Value, json};
 
-use crate::records::{all_claimed, commit, deliver, event};
+use crate::records::event;
+use crate::store::Store;
 
-/// What varies between two snapshots of one payment and its order.
-#[derive(Clone, Debug)]
-struct Shown {
-    name: &'static str,
-    at: i64,
-    payment: &'static str,
-    order: &'static str,
-    refund_status: Option<&'static str>,
-    refunded: Option<i64>,
-    paid: Option<i64>,
-    due: Option<i64>,
-    attempts: Option<i64>,
-    error: Option<&'static str>,
-}
-
-fn shown() -> impl Strategy<Value = Shown> {
+/// The body of an event with snapshots of one payment and its order, whose ids are still missing.
+fn snapshots() -> impl Strategy<Value = Value> {
+    let of = |values: &'static [&'static str]| prop::sample::select(values);
     let amount = || prop::option::of(prop::sample::select(vec![-1i64, 0, 100, 250, 500]));
     (
-        prop::sample::select(vec!["payment.captured", "order.paid", "thing.seen"]),
-        1_000..1_003i64,
-        prop::sample::select(vec![
-            "created",
-            "failed",
-            "authorized",
-            "captured",
-            "refunded",
-            "odd",
-        ]),
-        prop::sample::select(vec!["created", "attempted", "paid"]),
-        prop::option::of(prop::sample::select(vec!["partial", "full", "weird", "é"])),
-        amount(),
-        amount(),
-        amount(),
-        prop::option::of(0..4i64),
-        prop::option::of(prop::sample::select(vec!["BAD", "GATEWAY"])),
+        (of(&["payment.captured", "order.paid", "thing.seen"]), 1_000..1_003i64),
+        of(&["created", "failed", "authorized", "captured", "refunded", "odd"]),
+        of(&["created", "attempted", "paid"]),
+        prop::option::of(of(&["partial", "full", "weird", "é"])),
+        (amount(), amount(), amount(), prop::option::of(0..4i64)),
+        prop::option::of(of(&["BAD", "GATEWAY"])),
     )
-        .prop_map(
-            |(name, at, payment, order, refund_status, refunded, paid, due, attempts, error)| {
-                Shown {
-                    name,
-                    at,
-                    payment,
-                    order,
-                    refund_status,
-                    refunded,
-                    paid,
-                    due,
-                    attempts,
-                    error,
-                }
-            },
-        )
+        .prop_map(|((name, at), payment, order, refund_status, amounts, error)| {
+            let (refunded, paid, due, attempts) = amounts;
+            json!({
+                "event": name, "account_id": "acc_1", "created_at": at,
+                "payload": {
+                    "payment": { "entity": {
+                        "status": payment, "amount_refunded": refunded, "refund_status": refund_status,
+                        "error_code": error,
+                    } },
+                    "order": { "entity": {
+                        "status": order, "amount_paid": paid, "amount_due": due, "attempts": attempts,
+                    } },
+                },
+            })
+        })
 }
 
-impl Shown {
-    /// The event that shows it, about entities with ids of their own.
-    fn event(&self, event_id: &str, entity: &str) -> SimulatedEvent {
-        let body = serde_json::json!({
-            "event": self.name, "account_id": "acc_1", "created_at": self.at,
-            "payload": {
-                "payment": { "entity": {
-                    "id": format!("pay_{entity}"), "status": self.payment, "amount_refunded": self.refunded,
-                    "refund_status": self.refund_status, "error_code": self.error,
-                } },
-                "order": { "entity": {
-                    "id": format!("order_{entity}"), "status": self.order, "amount_paid": self.paid,
-                    "amount_due": self.due, "attempts": self.attempts,
-                } },
-            },
-        });
-        event(event_id, &body.to_string())
+/// The event with these snapshots, about entities with these ids.
+fn shown(snapshots: &Value, event_id: &str, entity: &str) -> SimulatedEvent {
+    let mut body = snapshots.clone();
+    for (kind, prefix) in [("payment", "pay"), ("order", "order")] {
+        body["payload"][kind]["entity"]["id"] = json!(format!("{prefix}_{entity}"));
     }
+    event(event_id, &body.to_string())
 }
 
 /// The merged columns of every payment and order whose ids end in `way`, without what must differ.
-async fn merged(db: &TestDatabase, way: &str) -> Vec<String> {
-    db.rows(&format!(
+async fn merged(store: &Store, way: &str) -> Vec<String> {
+    store.rows(&format!(
         "SELECT left(payment_id, 8) AS id, p.status, amount_refunded, refund_status, error_code, p.occurred_at, p.precedence, \
            left(p.last_event_id, 1) AS prevailing, o.status AS order_status, amount_paid, amount_due, attempts, \
            o.precedence AS order_precedence, left(o.last_event_id, 1) AS order_prevailing \
@@ -100,11 +65,15 @@ async fn merged(db: &TestDatabase, way: &str) -> Vec<String> {
 #[tokio::test]
 async fn two_snapshots_merge_in_sql_as_in_core_whichever_is_first() {
     const PAIRS: usize = 300;
-    let db = TestDatabase::migrated().await;
-    let pool = db.pool();
+    let store = Store::migrated().await;
     let mut runner = TestRunner::default();
-    let pairs: Vec<(Shown, Shown)> = (0..PAIRS)
-        .map(|_| (shown(), shown()).new_tree(&mut runner).unwrap().current())
+    let pairs: Vec<(Value, Value)> = (0..PAIRS)
+        .map(|_| {
+            (snapshots(), snapshots())
+                .new_tree(&mut runner)
+                .unwrap()
+                .current()
+        })
         .collect();
 
     // The same pairs three ways: the first before the second, after it, and both in one batch.
@@ -113,8 +82,8 @@ async fn two_snapshots_merge_in_sql_as_in_core_whichever_is_first() {
         let of = |way: &str| {
             let entity = format!("{n:04}-{way}");
             (
-                first.event(&format!("a{entity}"), &entity),
-                second.event(&format!("b{entity}"), &entity),
+                shown(first, &format!("a{entity}"), &entity),
+                shown(second, &format!("b{entity}"), &entity),
             )
         };
         let (a, b) = of("ab");
@@ -127,13 +96,12 @@ async fn two_snapshots_merge_in_sql_as_in_core_whichever_is_first() {
         together.extend([a, b]);
     }
     for batch in [&earlier, &later, &together] {
-        let outcome = commit(&pool, all_claimed(batch)).await.unwrap().outcome();
-        assert_eq!(outcome.processed, 2 * PAIRS);
+        assert_eq!(store.deliver(batch).await.processed, 2 * PAIRS);
     }
-    let one = merged(&db, "one").await;
+    let one = merged(&store, "one").await;
     assert_eq!(one.len(), PAIRS);
-    assert_eq!(merged(&db, "ab").await, one, "{pairs:#?}");
-    assert_eq!(merged(&db, "ba").await, one, "{pairs:#?}");
+    assert_eq!(merged(&store, "ab").await, one, "{pairs:#?}");
+    assert_eq!(merged(&store, "ba").await, one, "{pairs:#?}");
 
     // One batch is folded by core and lands in empty tables, so its rows are core's.
     let read: Vec<_> = together
@@ -156,7 +124,7 @@ async fn two_snapshots_merge_in_sql_as_in_core_whichever_is_first() {
             )
         })
         .collect();
-    let stored: Vec<String> = db
+    let stored: Vec<String> = store
         .column(
             "SELECT payment_id || ' ' || status || ' ' || coalesce(amount_refunded::text, '-') || ' ' || \
                coalesce(refund_status, '-') || ' ' || last_event_id \
@@ -166,62 +134,61 @@ async fn two_snapshots_merge_in_sql_as_in_core_whichever_is_first() {
     assert_eq!(stored, core);
 }
 
-/// A payment in one line, with what grows.
+/// A captured payment with its refunds.
 fn refunded(event_id: &str, at: i64, amount: i64, status: &str) -> SimulatedEvent {
-    event(
-        event_id,
-        &format!(
-            r#"{{"event":"payment.captured","created_at":{at},"payload":{{"payment":{{"entity":{{"id":"pay_1",
-            "status":"captured","amount_refunded":{amount},"refund_status":{status},"bank":"at {at}"}}}}}}}}"#
-        ),
-    )
+    let body = format!(
+        r#"{{"event":"payment.captured","created_at":{at},"payload":{{"payment":{{"entity":{{"id":"pay_1",
+        "status":"captured","amount_refunded":{amount},"refund_status":{status},"bank":"at {at}"}}}}}}}}"#
+    );
+    event(event_id, &body)
+}
+
+/// The only payment: what was refunded, and what the prevailing snapshot gave.
+async fn payment(store: &Store) -> String {
+    store
+        .value("SELECT concat_ws(' ', status, amount_refunded, refund_status, error_code, bank, last_event_id) FROM payment_transactions")
+        .await
 }
 
 #[tokio::test]
-async fn a_late_snapshot_raises_the_refunded_amount_and_leaves_the_rest() {
-    let db = TestDatabase::migrated().await;
-    let pool = db.pool();
-    deliver(&pool, &[&refunded("new", 20, 100, "\"partial\"")]).await;
-    let outcome = deliver(&pool, &[&refunded("late", 10, 500, "\"full\"")]).await;
-    assert_eq!((outcome.applied.changed, outcome.applied.unchanged), (1, 0));
-    let row: String = db
-        .value("SELECT concat_ws(' ', amount_refunded, refund_status, bank, last_event_id) FROM payment_transactions")
+async fn a_late_snapshot_raises_the_refunded_amount_and_nothing_else() {
+    let store = Store::migrated().await;
+    store
+        .deliver([&refunded("new", 20, 100, "\"partial\"")])
         .await;
-    assert_eq!(row, "500 full at 20 new");
-    let outcome = deliver(&pool, &[&refunded("later", 5, 400, "null")]).await;
-    assert_eq!((outcome.applied.changed, outcome.applied.unchanged), (0, 1));
+    let late = store
+        .deliver([&refunded("late", 10, 500, "\"full\"")])
+        .await;
+    assert_eq!((late.applied.changed, late.applied.unchanged), (1, 0));
+    assert_eq!(payment(&store).await, "captured 500 full at 20 new");
+    let later = store.deliver([&refunded("later", 5, 400, "null")]).await;
+    assert_eq!((later.applied.changed, later.applied.unchanged), (0, 1));
 }
 
 #[tokio::test]
-async fn a_newer_snapshot_does_not_take_back_what_was_refunded() {
-    let db = TestDatabase::migrated().await;
-    let pool = db.pool();
-    deliver(&pool, &[&refunded("first", 10, 500, "\"full\"")]).await;
-    deliver(&pool, &[&refunded("second", 20, 0, "null")]).await;
-    let row: String = db
-        .value("SELECT concat_ws(' ', amount_refunded, refund_status, bank, last_event_id) FROM payment_transactions")
+async fn a_newer_snapshot_does_not_take_back_a_refund() {
+    let store = Store::migrated().await;
+    store
+        .deliver([&refunded("first", 10, 500, "\"full\"")])
         .await;
-    assert_eq!(row, "500 full at 20 second");
+    store.deliver([&refunded("second", 20, 0, "null")]).await;
+    assert_eq!(payment(&store).await, "captured 500 full at 20 second");
 }
 
 #[tokio::test]
 async fn a_captured_payment_does_not_keep_the_error_of_its_failed_attempt() {
-    let db = TestDatabase::migrated().await;
-    let pool = db.pool();
-    let shown = |id: &str, status: &str, error: &str| {
-        event(
-            id,
-            &format!(
-                r#"{{"event":"payment.{status}","created_at":10,"payload":{{"payment":{{"entity":{{"id":"pay_1",
-                "status":"{status}","error_code":{error}}}}}}}}}"#
-            ),
-        )
-    };
-    deliver(&pool, &[&shown("1", "failed", "\"BAD_REQUEST_ERROR\"")]).await;
-    deliver(&pool, &[&shown("2", "captured", "null")]).await;
-    deliver(&pool, &[&shown("3", "failed", "\"BAD_REQUEST_ERROR\"")]).await;
-    let row: String = db
-        .value("SELECT concat_ws(' ', status, error_code, last_event_id) FROM payment_transactions")
-        .await;
-    assert_eq!(row, "captured 2");
+    let store = Store::migrated().await;
+    let failure = "\"BAD_REQUEST_ERROR\"";
+    for (id, status, error) in [
+        ("1", "failed", failure),
+        ("2", "captured", "null"),
+        ("3", "failed", failure),
+    ] {
+        let body = format!(
+            r#"{{"event":"payment.{status}","created_at":10,"payload":{{"payment":{{"entity":{{"id":"pay_1",
+            "status":"{status}","error_code":{error}}}}}}}}}"#
+        );
+        store.deliver([&event(id, &body)]).await;
+    }
+    assert_eq!(payment(&store).await, "captured 2");
 }

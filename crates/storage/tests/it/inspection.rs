@@ -1,4 +1,4 @@
-//! What an operator's look at the server and the schema finds.
+//! Inspection of the server and the schema.
 
 use chrono::{TimeDelta, Utc};
 use harkara_storage::inspection::{
@@ -29,7 +29,7 @@ async fn the_list_of_indexes_is_what_the_migrations_make() {
 }
 
 #[tokio::test]
-async fn an_index_that_is_gone_or_was_never_finished_is_found() {
+async fn an_index_that_is_missing_or_unfinished_is_found() {
     let db = TestDatabase::migrated().await;
     // An index made on the parent alone is invalid until every partition has its part.
     db.execute(
@@ -73,7 +73,7 @@ async fn months_without_a_partition_are_named_until_they_have_one() {
 }
 
 #[tokio::test]
-async fn a_partition_that_is_detached_is_missing() {
+async fn a_detached_partition_is_missing() {
     let db = TestDatabase::migrated().await;
     let name: String = db
         .value("SELECT 'audit_logs_' || to_char(now() AT TIME ZONE 'UTC', 'YYYY_MM')")
@@ -84,7 +84,7 @@ async fn a_partition_that_is_detached_is_missing() {
 }
 
 #[tokio::test]
-async fn a_plain_role_sees_what_the_server_allows() {
+async fn a_plain_role_sees_the_limits_of_the_server() {
     let db = TestDatabase::migrated().await;
     let pool = db.pool();
     let state = server_state(&pool).await.unwrap();
@@ -95,7 +95,7 @@ async fn a_plain_role_sees_what_the_server_allows() {
         .await;
     assert_eq!(state.connections_max, bound);
     assert!(state.connections_reserved >= 3, "{state:?}");
-    // The connection that this test looks through has no name of ours.
+    // The connection of this test has another application name.
     assert!(state.other_connections >= 1, "{state:?}");
     assert_eq!(
         newest_applied(&pool).await.unwrap(),

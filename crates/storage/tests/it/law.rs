@@ -1,42 +1,51 @@
-//! The law of merging, in the database: the same deliveries give the same tables in every order, with
-//! every repetition, cut into any batches, by workers that commit at once.
+//! The law of merging, in the database: the same deliveries give the same tables in every order, with any
+//! duplicates, in any batches, by concurrent workers.
 
 use harkara_simulator::{Bodies, SimulatedEvent};
 use harkara_storage::Pool;
 use harkara_storage::commit::Outcome;
-use harkara_testkit::TestDatabase;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use proptest::test_runner::{Config, TestRunner};
 
-use crate::records::{NOW, all_claimed, commit};
+use crate::records::{NOW, all_claimed};
+use crate::store::{Store, commit};
 
-/// Tables whose rows the deliveries alone decide. What is left out tells of the way there: when a row
-/// was written last, and the status that this write found.
-const TABLES: &[&str] = &[
-    "SELECT to_jsonb(t) - 'updated_at' - 'status_before' AS row FROM payment_orders t ORDER BY order_id",
-    "SELECT to_jsonb(t) - 'updated_at' - 'status_before' AS row FROM payment_transactions t ORDER BY payment_id",
-    "SELECT to_jsonb(t) - 'updated_at' - 'status_before' AS row FROM payment_refunds t ORDER BY refund_id",
-    "SELECT to_jsonb(t) - 'updated_at' - 'status_before' AS row FROM payment_disputes t ORDER BY dispute_id",
-    "SELECT to_jsonb(t) - 'updated_at' - 'status_before' AS row FROM entity_snapshots t ORDER BY entity_type, entity_id",
-    "SELECT * FROM downtime_events ORDER BY 1",
-    "SELECT * FROM invoice_events ORDER BY 1",
-    "SELECT * FROM fund_account_events ORDER BY 1",
-    "SELECT * FROM account_events ORDER BY 1",
-    "SELECT * FROM payment_link_events ORDER BY 1",
-    "SELECT * FROM order_notifications ORDER BY 1",
-    "SELECT * FROM downtimes ORDER BY downtime_id",
-    "SELECT * FROM invoices ORDER BY invoice_id",
-    "SELECT * FROM accounts ORDER BY account_id",
-    "SELECT * FROM payment_links ORDER BY payment_link_id",
+/// Merged tables by their keys. Their columns depend on the deliveries alone, except for the time of the last
+/// write and the status that it found.
+const MERGED: [(&str, &str); 5] = [
+    ("payment_orders", "order_id"),
+    ("payment_transactions", "payment_id"),
+    ("payment_refunds", "refund_id"),
+    ("payment_disputes", "dispute_id"),
+    ("entity_snapshots", "entity_type, entity_id"),
 ];
 
-async fn tables(db: &TestDatabase) -> Vec<Vec<String>> {
-    let mut found = Vec::new();
-    for query in TABLES {
-        found.push(db.rows(query).await);
-    }
-    found
+/// Histories and views by their keys.
+const HISTORIES: [(&str, &str); 10] = [
+    ("downtime_events", "1"),
+    ("invoice_events", "1"),
+    ("fund_account_events", "1"),
+    ("account_events", "1"),
+    ("payment_link_events", "1"),
+    ("order_notifications", "1"),
+    ("downtimes", "downtime_id"),
+    ("invoices", "invoice_id"),
+    ("accounts", "account_id"),
+    ("payment_links", "payment_link_id"),
+];
+
+async fn tables(store: &Store) -> Vec<Vec<String>> {
+    let merged = MERGED.map(|(table, key)| {
+        format!("SELECT to_jsonb(t) - 'updated_at' - 'status_before' AS row FROM {table} t ORDER BY {key}")
+    });
+    let histories = HISTORIES.map(|(table, key)| format!("SELECT * FROM {table} ORDER BY {key}"));
+    let queries: Vec<&str> = merged
+        .iter()
+        .chain(&histories)
+        .map(String::as_str)
+        .collect();
+    store.all_rows(&queries).await
 }
 
 /// A run of deliveries.
@@ -94,39 +103,37 @@ async fn committer(pool: Pool, deliveries: Vec<SimulatedEvent>, sizes: Vec<usize
 
 async fn check(run: &Run) -> Result<(), TestCaseError> {
     let events = events(run.seed);
-    // Folded by core in one batch, onto nothing.
-    let expected = TestDatabase::migrated().await;
-    let _committed = commit(&expected.pool(), all_claimed(&events))
-        .await
-        .unwrap();
+    // Merged by core in one batch, into empty tables.
+    let expected = Store::migrated().await;
+    expected.deliver(&events).await;
 
-    let db = TestDatabase::migrated().await;
+    let store = Store::migrated().await;
     let (one, two) = run.order.split_at(run.order.len() / 2);
     let [one, two] = [(one, &run.batches[0]), (two, &run.batches[1])].map(|(order, sizes)| {
         let deliveries = order.iter().map(|&at| events[at].clone()).collect();
-        tokio::spawn(committer(db.pool(), deliveries, sizes.clone()))
+        tokio::spawn(committer(store.pool.clone(), deliveries, sizes.clone()))
     });
     let (one, two) = (one.await.unwrap(), two.await.unwrap());
+    let duplicates = run.order.len() - events.len();
     prop_assert_eq!(one.processed + two.processed, events.len());
-    prop_assert_eq!(
-        one.duplicates + two.duplicates,
-        run.order.len() - events.len()
-    );
-    prop_assert_eq!(tables(&db).await, tables(&expected).await);
-    let ledger: i64 = db
-        .value("SELECT count(*) FROM webhook_events WHERE processed")
+    prop_assert_eq!(one.duplicates + two.duplicates, duplicates);
+    prop_assert_eq!(tables(&store).await, tables(&expected).await);
+    let processed = store.count("webhook_events WHERE processed").await;
+    prop_assert_eq!(usize::try_from(processed).unwrap(), events.len());
+    let counted: i64 = store
+        .value("SELECT sum(duplicates) FROM webhook_events")
         .await;
-    prop_assert_eq!(usize::try_from(ledger).unwrap(), events.len());
-    let duplicates: i64 = db.value("SELECT sum(duplicates) FROM webhook_events").await;
-    prop_assert_eq!(
-        usize::try_from(duplicates).unwrap(),
-        run.order.len() - events.len()
-    );
+    prop_assert_eq!(usize::try_from(counted).unwrap(), duplicates);
     Ok(())
 }
 
+fn runtime() -> tokio::runtime::Runtime {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.worker_threads(2).enable_all().build().unwrap()
+}
+
 #[test]
-fn any_order_with_any_repetition_in_any_batches_by_two_committers_gives_the_same_tables() {
+fn any_order_with_any_duplicates_in_any_batches_by_two_committers_gives_the_same_tables() {
     // A case makes two databases and commits about a hundred deliveries.
     let config = Config {
         cases: 10,
@@ -134,11 +141,7 @@ fn any_order_with_any_repetition_in_any_batches_by_two_committers_gives_the_same
         failure_persistence: None,
         ..Config::default()
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .unwrap();
+    let runtime = runtime();
     TestRunner::new(config)
         .run(&run(), |run| runtime.block_on(check(&run)))
         .unwrap();
@@ -146,16 +149,10 @@ fn any_order_with_any_repetition_in_any_batches_by_two_committers_gives_the_same
 
 /// Many committers on the same few entities: were locks taken in different orders, this would deadlock.
 #[test]
-fn many_committers_on_the_same_entities_do_not_lock_each_other_out() {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .unwrap();
-    runtime.block_on(async {
+fn many_committers_on_the_same_entities_do_not_deadlock() {
+    runtime().block_on(async {
         const COMMITTERS: usize = 4;
-        let db = TestDatabase::migrated().await;
-        let pool = db.pool();
+        let store = Store::migrated().await;
         let events: Vec<_> = (0..6).flat_map(events).collect();
         let committers: Vec<_> = (0..COMMITTERS)
             .map(|turn| {
@@ -164,7 +161,7 @@ fn many_committers_on_the_same_entities_do_not_lock_each_other_out() {
                 let order = (0..events.len())
                     .map(|n| events[(n * step + turn * 40) % events.len()].clone())
                     .collect();
-                tokio::spawn(committer(pool.clone(), order, vec![25, 7, 40]))
+                tokio::spawn(committer(store.pool.clone(), order, vec![25, 7, 40]))
             })
             .collect();
         let mut processed = 0;

@@ -1,142 +1,95 @@
-//! Listing events and what they changed.
+//! Listing events and their changes.
 
-use harkara_storage::Pool;
-use harkara_storage::ledger::{Change, EventFilter, EventStatus, changes, list};
-use harkara_testkit::TestDatabase;
+use chrono::{TimeDelta, Utc};
+use harkara_storage::ledger::{EventFilter, EventStatus, changes, list};
 
-use crate::records::{bodies, claimed, commit, deliver, event, payment};
-
-async fn listed(pool: &Pool, filter: &EventFilter) -> Vec<String> {
-    list(pool, filter, 10)
-        .await
-        .unwrap()
-        .into_iter()
-        .map(|row| row.razorpay_event_id)
-        .collect()
-}
+use crate::records::{bodies, claimed_ago, event, payment};
+use crate::store::Store;
 
 #[tokio::test]
 async fn events_are_listed_newest_first_by_any_condition() {
-    let db = TestDatabase::migrated().await;
-    let pool = db.pool();
-    let now = chrono::Utc::now();
+    let store = Store::migrated().await;
+    let now = Utc::now();
     let events = [
         payment("e1", "pay_1", "failed", 10),
         payment("e2", "pay_1", "captured", 20),
         event("e3", "not json"),
         payment("e4", "pay_2", "captured", 20),
     ];
-    for (event, seconds) in events.iter().zip(1..) {
-        let mut record = claimed(event);
-        record.claimed.received_at =
-            harkara_core::time::ReceivedAt::from_millis(now.timestamp_millis() + seconds * 1000);
-        if seconds == 4 {
+    for (event, n) in events.iter().zip(1..) {
+        let mut record = claimed_ago(event, -10 * n);
+        if n == 4 {
             record.claimed.endpoint = "live".into();
         }
-        commit(&pool, vec![record]).await.map(drop).unwrap();
+        store.commit(vec![record]).await;
     }
-    let third = Some(now + chrono::Duration::milliseconds(2500));
+    let text = |value: &str| Some(value.to_owned());
+    let third = Some(now + TimeDelta::seconds(25));
     let all = EventFilter::default;
+    let (mut status, mut name, mut account, mut endpoint) = (all(), all(), all(), all());
+    let (mut entity, mut since, mut before, mut two) = (all(), all(), all(), all());
+    status.status = Some(EventStatus::Failed);
+    name.event_type = text("payment.captured");
+    account.account_id = text("acc_1");
+    endpoint.endpoint = text("live");
+    entity.entity_id = text("pay_1");
+    since.since = third;
+    before.before = third;
+    (two.before, two.endpoint) = (third, text("live"));
     let filters: &[(EventFilter, &[&str])] = &[
         (all(), &["e4", "e3", "e2", "e1"]),
-        (
-            EventFilter {
-                status: Some(EventStatus::Failed),
-                ..all()
-            },
-            &["e3"],
-        ),
-        (
-            EventFilter {
-                event_type: Some("payment.captured".to_owned()),
-                ..all()
-            },
-            &["e4", "e2"],
-        ),
-        (
-            EventFilter {
-                account_id: Some("acc_1".to_owned()),
-                ..all()
-            },
-            &["e4", "e2", "e1"],
-        ),
-        (
-            EventFilter {
-                endpoint: Some("live".to_owned()),
-                ..all()
-            },
-            &["e4"],
-        ),
-        (
-            EventFilter {
-                entity_id: Some("pay_1".to_owned()),
-                ..all()
-            },
-            &["e2", "e1"],
-        ),
-        (
-            EventFilter {
-                since: third,
-                ..all()
-            },
-            &["e4", "e3"],
-        ),
-        (
-            EventFilter {
-                before: third,
-                ..all()
-            },
-            &["e2", "e1"],
-        ),
-        (
-            EventFilter {
-                before: third,
-                endpoint: Some("live".to_owned()),
-                ..all()
-            },
-            &[],
-        ),
+        (status, &["e3"]),
+        (name, &["e4", "e2"]),
+        (account, &["e4", "e2", "e1"]),
+        (endpoint, &["e4"]),
+        (entity, &["e2", "e1"]),
+        (since, &["e4", "e3"]),
+        (before, &["e2", "e1"]),
+        (two, &[]),
     ];
     for (filter, expected) in filters {
-        assert_eq!(&listed(&pool, filter).await, expected, "{filter:?}");
+        let rows = list(&store.pool, filter, 10).await.unwrap();
+        let ids: Vec<_> = rows
+            .iter()
+            .map(|row| row.razorpay_event_id.as_str())
+            .collect();
+        assert_eq!(&ids, expected, "{filter:?}");
     }
-    assert_eq!(list(&pool, &all(), 2).await.unwrap().len(), 2);
+    assert_eq!(list(&store.pool, &all(), 2).await.unwrap().len(), 2);
 }
 
 #[tokio::test]
-async fn the_rows_that_an_event_changed_are_told() {
-    let (db, mut bodies) = (TestDatabase::migrated().await, bodies());
-    let pool = db.pool();
+async fn the_changes_of_an_event_are_listed() {
+    let (store, mut bodies) = (Store::migrated().await, bodies());
     let (paid, downtime) = (
         bodies.event("order.paid"),
         bodies.event("payment.downtime.started"),
     );
-    deliver(&pool, &[&paid, &downtime]).await;
-    let of = async |id: &str| -> Vec<(String, Option<String>)> {
-        let changes: Vec<Change> = changes(&pool, &[id.to_owned()]).await.unwrap();
-        changes
-            .into_iter()
-            .map(|change| (change.table_name, change.to_status))
-            .collect()
-    };
-    assert_eq!(
-        of(&paid.event_id).await,
-        [
-            ("payment_orders".to_owned(), Some("paid".to_owned())),
-            (
-                "payment_transactions".to_owned(),
-                Some("captured".to_owned())
-            )
-        ]
-    );
-    assert_eq!(
-        of(&downtime.event_id).await,
-        [
-            ("downtime_events".to_owned(), Some("started".to_owned())),
-            ("entity_snapshots".to_owned(), Some("started".to_owned()))
-        ]
-    );
-    let every: Vec<String> = [
+    store.deliver([&paid, &downtime]).await;
+    for (event, expected) in [
+        (
+            paid,
+            [
+                ("payment_orders", "paid"),
+                ("payment_transactions", "captured"),
+            ],
+        ),
+        (
+            downtime,
+            [
+                ("downtime_events", "started"),
+                ("entity_snapshots", "started"),
+            ],
+        ),
+    ] {
+        let changes = changes(&store.pool, &[event.event_id]).await.unwrap();
+        let changes = changes
+            .iter()
+            .map(|c| (c.table_name.as_str(), c.to_status.as_deref()));
+        let expected = expected.map(|(table, status)| (table, Some(status)));
+        assert_eq!(changes.collect::<Vec<_>>(), expected);
+    }
+    let undelivered = [
         "invoice.paid",
         "fund_account.validation.completed",
         "account.instantly_activated",
@@ -145,12 +98,6 @@ async fn the_rows_that_an_event_changed_are_told() {
         "refund.created",
         "payment.dispute.won",
     ]
-    .map(|name| bodies.event(name))
-    .iter()
-    .map(|event| event.event_id.clone())
-    .collect();
-    assert!(
-        changes(&pool, &every).await.unwrap().is_empty(),
-        "not delivered"
-    );
+    .map(|name| bodies.event(name).event_id);
+    assert!(changes(&store.pool, &undelivered).await.unwrap().is_empty());
 }

@@ -1,11 +1,9 @@
-//! The store against a real PostgreSQL. Every test has a database of its own.
+//! The store against a real PostgreSQL. Every test has its own database.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "what a test cannot go on without ends it"
-)]
+#![expect(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
 
 mod records;
+mod store;
 
 mod migrations;
 mod schema;

@@ -1,35 +1,27 @@
-//! The statements use the indexes that were made for them. What the planner would take on empty tables
-//! says little, so it is told to avoid scans, and joins that need one: what is still scanned had no index.
+//! The statements use their indexes. The planner's choice on nearly empty tables says little, so it is told to
+//! avoid scans, and joins that need one: a table that is still scanned lacks an index.
 
 use std::time::Duration;
 
+use chrono::{TimeDelta, Utc};
 use harkara_core::catalogue;
+use harkara_storage::Pool;
 use harkara_storage::ledger::{
     EventFilter, changes, due_backlog, find, lease_due, list, secret_uses,
 };
 use harkara_testkit::{TestDatabase, wait_until};
 
-use crate::records::{LEASE_BOUNDS, all_claimed, bodies, commit, leased, payment, to_retry};
+use crate::records::{LEASE_BOUNDS, all_claimed, bodies, payment, retries, with_verdict};
+use crate::store::{Store, commit};
 
-/// A database where the planner avoids scans, with some events of every typed kind, and some pending.
+/// A database where the planner avoids scans, with some events of every typed kind, and 50 pending ones.
 async fn without_scans() -> TestDatabase {
-    let db = TestDatabase::migrated().await;
-    let mut bodies = bodies();
-    let events: Vec<_> = (0..20)
-        .flat_map(|_| {
-            catalogue::typed()
-                .map(|known| bodies.event(known.name))
-                .collect::<Vec<_>>()
-        })
-        .collect();
-    let pending = (0..50).map(|n| {
-        to_retry(
-            &payment(&format!("e{n}"), &format!("pay_{n}"), "captured", 10),
-            Duration::ZERO,
-        )
-    });
-    let batch = all_claimed(&events).into_iter().chain(pending).collect();
-    commit(&db.pool(), batch).await.map(drop).unwrap();
+    let (store, mut bodies) = (Store::migrated().await, bodies());
+    let names = (0..20).flat_map(|_| catalogue::typed());
+    let events: Vec<_> = names.map(|spec| bodies.event(spec.name)).collect();
+    let batch = all_claimed(&events).into_iter().chain(retries(50));
+    store.commit(batch.collect()).await;
+    let db = store.into_database();
     db.execute(
         "DO $$ DECLARE way text; BEGIN FOREACH way IN ARRAY ARRAY['seqscan', 'hashjoin', 'mergejoin'] LOOP \
            EXECUTE format('ALTER DATABASE %I SET enable_%s = off', current_database(), way); END LOOP; END $$; ANALYZE",
@@ -56,27 +48,30 @@ async fn wait_until_gone(db: &TestDatabase) {
     .await;
 }
 
-/// The tables that were scanned, and the indexes (of any partition that has rows) that were used.
-async fn used(db: &TestDatabase) -> (Vec<String>, Vec<String>) {
-    wait_until_gone(db).await;
-    let scanned = db
+/// Runs statements, checks that no table was scanned, and returns the used indexes (of any partition that has
+/// rows).
+async fn indexes_used(statements: impl AsyncFnOnce(Pool)) -> Vec<String> {
+    let db = without_scans().await;
+    statements(db.pool()).await;
+    wait_until_gone(&db).await;
+    let scanned: Vec<String> = db
         .column(
             "SELECT relname::text FROM pg_stat_user_tables JOIN scans_before b ON b.id = relid \
              WHERE seq_scan > b.scans AND relname <> 'harkara_schema' ORDER BY 1",
         )
         .await;
-    let indexes = db
-        .column(
-            "SELECT DISTINCT coalesce(p.inhparent::regclass, s.indexrelid::regclass)::text FROM pg_stat_user_indexes s \
-             JOIN scans_before b ON b.id = s.indexrelid \
-             LEFT JOIN pg_inherits p ON p.inhrelid = s.indexrelid WHERE s.idx_scan > b.scans AND pg_relation_size(s.relid) > 0 ORDER BY 1",
-        )
-        .await;
-    (scanned, indexes)
+    assert_eq!(scanned, Vec::<String>::new());
+    db.column(
+        "SELECT DISTINCT coalesce(p.inhparent::regclass, s.indexrelid::regclass)::text FROM pg_stat_user_indexes s \
+         JOIN scans_before b ON b.id = s.indexrelid \
+         LEFT JOIN pg_inherits p ON p.inhrelid = s.indexrelid WHERE s.idx_scan > b.scans AND pg_relation_size(s.relid) > 0 ORDER BY 1",
+    )
+    .await
 }
 
-/// A row whose id and time of receipt are both given is found by either, as the planner sees fit.
-fn one_row_at_a_time(mut indexes: Vec<String>) -> Vec<String> {
+/// Leaves out the two indexes that find a row whose id and time of receipt are both given: the planner takes
+/// either.
+fn without_row_keys(mut indexes: Vec<String>) -> Vec<String> {
     let before = indexes.len();
     indexes.retain(|name| name != "webhook_events_pkey" && name != "webhook_events_created_at");
     assert!(indexes.len() < before, "{indexes:?}");
@@ -85,19 +80,16 @@ fn one_row_at_a_time(mut indexes: Vec<String>) -> Vec<String> {
 
 #[tokio::test]
 async fn a_commit_finds_identities_rows_and_entities_by_their_keys() {
-    let db = without_scans().await;
-    let pool = db.pool();
-    let events: Vec<_> = (0..50)
-        .map(|n| payment(&format!("f{n}"), &format!("pay_{n}"), "captured", 20))
-        .collect();
-    for _ in 0..2 {
-        commit(&pool, all_claimed(&events)).await.map(drop).unwrap();
-    }
-    drop(pool);
-    let (scanned, indexes) = used(&db).await;
-    assert_eq!(scanned, Vec::<String>::new());
+    let indexes = indexes_used(async |pool| {
+        let payment = |n| payment(&format!("f{n}"), &format!("pay_{n:02}"), "captured", 20);
+        let events: Vec<_> = (0..50).map(payment).collect();
+        for _ in 0..2 {
+            commit(&pool, all_claimed(&events)).await.map(drop).unwrap();
+        }
+    })
+    .await;
     assert_eq!(
-        one_row_at_a_time(indexes),
+        without_row_keys(indexes),
         [
             "event_identities_body_sha256_key",
             "event_identities_pkey",
@@ -108,29 +100,25 @@ async fn a_commit_finds_identities_rows_and_entities_by_their_keys() {
 
 #[tokio::test]
 async fn leasing_and_settling_use_the_index_of_due_rows_and_the_key() {
-    let db = without_scans().await;
-    let pool = db.pool();
-    let events = lease_due(&pool, &LEASE_BOUNDS).await.unwrap().events;
-    let batch = events.into_iter().map(leased).collect();
-    assert_eq!(commit(&pool, batch).await.unwrap().outcome().processed, 9);
-    drop(pool);
-    let (scanned, indexes) = used(&db).await;
-    assert_eq!(scanned, Vec::<String>::new());
+    let indexes = indexes_used(async |pool| {
+        let events = lease_due(&pool, &LEASE_BOUNDS).await.unwrap().events;
+        let batch = events.into_iter().map(with_verdict).collect();
+        assert_eq!(commit(&pool, batch).await.unwrap().outcome().processed, 9);
+    })
+    .await;
     assert_eq!(
-        one_row_at_a_time(indexes),
+        without_row_keys(indexes),
         ["payment_transactions_pkey", "webhook_events_due"]
     );
 }
 
 #[tokio::test]
-async fn counting_what_is_due_and_what_is_dead_uses_the_indexes_of_both() {
-    let db = without_scans().await;
-    let pool = db.pool();
-    let look = due_backlog(&pool, 1000).await.unwrap();
-    assert_eq!(look.lanes.iter().map(|lane| lane.due).sum::<u64>(), 50);
-    drop(pool);
-    let (scanned, indexes) = used(&db).await;
-    assert_eq!(scanned, Vec::<String>::new());
+async fn counting_the_backlog_uses_the_indexes_of_due_rows_and_dead_letters() {
+    let indexes = indexes_used(async |pool| {
+        let sample = due_backlog(&pool, 1000).await.unwrap();
+        assert_eq!(sample.lanes.iter().map(|lane| lane.due).sum::<u64>(), 50);
+    })
+    .await;
     assert_eq!(
         indexes,
         ["webhook_events_dead_letters", "webhook_events_due"]
@@ -138,52 +126,30 @@ async fn counting_what_is_due_and_what_is_dead_uses_the_indexes_of_both() {
 }
 
 #[tokio::test]
-async fn listing_goes_along_the_time_of_receipt() {
-    let db = without_scans().await;
-    let pool = db.pool();
-    let since = Some(chrono::Utc::now() - chrono::Duration::days(1));
-    assert_eq!(
-        list(
-            &pool,
-            &EventFilter {
-                since,
-                ..EventFilter::default()
-            },
-            10
-        )
-        .await
-        .unwrap()
-        .len(),
-        10
-    );
-    drop(pool);
-    let (scanned, indexes) = used(&db).await;
-    assert_eq!(scanned, Vec::<String>::new());
-    assert_eq!(indexes, ["webhook_events_created_at"]);
-}
-
-#[tokio::test]
-async fn counting_the_uses_of_secrets_goes_along_the_time_of_receipt() {
-    let db = without_scans().await;
-    let pool = db.pool();
-    let since = chrono::Utc::now() - chrono::Duration::days(1);
-    assert_eq!(secret_uses(&pool, since).await.unwrap().len(), 1);
-    drop(pool);
-    let (scanned, indexes) = used(&db).await;
-    assert_eq!(scanned, Vec::<String>::new());
-    assert_eq!(indexes, ["webhook_events_created_at"]);
+async fn listing_and_counting_the_uses_of_secrets_use_the_index_on_the_time_of_receipt() {
+    let since = Utc::now() - TimeDelta::days(1);
+    let filter = EventFilter {
+        since: Some(since),
+        ..EventFilter::default()
+    };
+    let listing = indexes_used(async |pool| {
+        assert_eq!(list(&pool, &filter, 10).await.unwrap().len(), 10);
+    });
+    assert_eq!(listing.await, ["webhook_events_created_at"]);
+    let counting = indexes_used(async |pool| {
+        assert_eq!(secret_uses(&pool, since).await.unwrap().len(), 1);
+    });
+    assert_eq!(counting.await, ["webhook_events_created_at"]);
 }
 
 #[tokio::test]
 async fn finding_events_and_their_changes_uses_keys() {
-    let db = without_scans().await;
-    let pool = db.pool();
-    let ids = ["e1".to_owned()];
-    assert_eq!(find(&pool, &ids).await.unwrap().len(), 1);
-    changes(&pool, &ids).await.map(drop).unwrap();
-    drop(pool);
-    let (scanned, indexes) = used(&db).await;
-    assert_eq!(scanned, Vec::<String>::new());
+    let indexes = indexes_used(async |pool| {
+        let ids = ["e01".to_owned()];
+        assert_eq!(find(&pool, &ids).await.unwrap().len(), 1);
+        changes(&pool, &ids).await.map(drop).unwrap();
+    })
+    .await;
     assert_eq!(
         indexes,
         [

@@ -14,9 +14,6 @@ use harkara_core::signature::sign;
 use harkara_core::time::ReceivedAt;
 use harkara_core::trace::TraceContext;
 use harkara_simulator::{Bodies, SimulatedEvent};
-use harkara_storage::Pool;
-use harkara_storage::StorageError;
-use harkara_storage::commit::{self, CommittedBatch, DuplicateHint, Outcome};
 use harkara_storage::ledger::LeaseBounds;
 use harkara_storage::record::{ClaimedEvent, EventRecord, Origin, Verdict};
 
@@ -51,29 +48,32 @@ pub(crate) fn payment(event_id: &str, payment_id: &str, status: &str, at: i64) -
 /// An event claimed from its stream, with the verdict that its body deserves.
 pub(crate) fn claimed(event: &SimulatedEvent) -> EventRecord {
     static NEXT: AtomicU64 = AtomicU64::new(1);
-    let (head, verdict) = judged(&event.body);
+    let (head, _) = judged(&event.body);
     let lanes = LaneTable::new(&std::collections::BTreeMap::new()).unwrap();
     let lane = lanes.lane_of(head.as_ref().map(|head| head.name.as_str()));
     let received_at = ReceivedAt::from_millis(chrono::Utc::now().timestamp_millis());
-    EventRecord {
-        account_id: head.as_ref().and_then(|head| head.account_id.clone()),
-        occurred_at: head.as_ref().and_then(|head| head.occurred_at),
-        verdict,
-        claimed: ClaimedEvent {
-            origin: Origin::Stream(entry(lane, NEXT.fetch_add(1, Ordering::Relaxed))),
-            endpoint: "default".into(),
-            lane,
-            event_id: EventId::stored(event.event_id.clone()),
-            event_type: head.map_or_else(|| "unknown".into(), |head| head.name),
-            received_at,
-            signature: sign(&Secret::new("a secret of ours"), &event.body),
-            trace: TraceContext::generated(7, 9),
-            durability: None,
-            secret_fingerprint: Some(Fingerprint::of(&Secret::new("a secret of ours"))),
-            body: Bytes::from(event.body.clone()),
-            body_sha256: body_sha256(&event.body),
-        },
-    }
+    with_verdict(ClaimedEvent {
+        origin: Origin::Stream(entry(lane, NEXT.fetch_add(1, Ordering::Relaxed))),
+        endpoint: "default".into(),
+        lane,
+        event_id: EventId::stored(event.event_id.clone()),
+        event_type: head.map_or_else(|| "unknown".into(), |head| head.name),
+        received_at,
+        signature: sign(&Secret::new("a secret of ours"), &event.body),
+        trace: TraceContext::generated(7, 9),
+        durability: None,
+        secret_fingerprint: Some(Fingerprint::of(&Secret::new("a secret of ours"))),
+        body: Bytes::from(event.body.clone()),
+        body_sha256: body_sha256(&event.body),
+    })
+}
+
+/// An event claimed from its stream that was received some seconds ago (or in the future, if negative).
+pub(crate) fn claimed_ago(event: &SimulatedEvent, seconds: i64) -> EventRecord {
+    let mut record = claimed(event);
+    let millis = record.claimed.received_at.millis() - seconds * 1000;
+    record.claimed.received_at = ReceivedAt::from_millis(millis);
+    record
 }
 
 pub(crate) fn all_claimed<'a>(
@@ -82,7 +82,7 @@ pub(crate) fn all_claimed<'a>(
     events.into_iter().map(claimed).collect()
 }
 
-/// An event claimed from its stream whose projection went wrong unexpectedly.
+/// An event claimed from its stream whose projection failed unexpectedly.
 pub(crate) fn to_retry(event: &SimulatedEvent, after: Duration) -> EventRecord {
     EventRecord {
         verdict: Verdict::Retry {
@@ -93,6 +93,19 @@ pub(crate) fn to_retry(event: &SimulatedEvent, after: Duration) -> EventRecord {
     }
 }
 
+/// A captured payment: event `e07` about `pay_07` for 7.
+pub(crate) fn numbered(n: usize) -> SimulatedEvent {
+    payment(&format!("e{n:02}"), &format!("pay_{n:02}"), "captured", 10)
+}
+
+/// Events `e00`, `e01`, …, to be retried immediately.
+pub(crate) fn retries(count: usize) -> Vec<EventRecord> {
+    let events = (0..count).map(numbered);
+    events
+        .map(|event| to_retry(&event, Duration::ZERO))
+        .collect()
+}
+
 /// Bounds under which a few rows can be leased.
 pub(crate) const LEASE_BOUNDS: LeaseBounds = LeaseBounds {
     rows_max: 9,
@@ -101,23 +114,15 @@ pub(crate) const LEASE_BOUNDS: LeaseBounds = LeaseBounds {
     lease: Duration::from_mins(1),
 };
 
-/// A leased event with the verdict that its body deserves.
-pub(crate) fn leased(event: ClaimedEvent) -> EventRecord {
-    let (head, verdict) = judged(&event.body);
+/// A claimed event with the verdict that its body deserves.
+pub(crate) fn with_verdict(claimed: ClaimedEvent) -> EventRecord {
+    let (head, verdict) = judged(&claimed.body);
     EventRecord {
         account_id: head.as_ref().and_then(|head| head.account_id.clone()),
         occurred_at: head.as_ref().and_then(|head| head.occurred_at),
         verdict,
-        claimed: event,
+        claimed,
     }
-}
-
-/// Commits events claimed from their streams, each with the verdict that it deserves.
-pub(crate) async fn deliver(pool: &Pool, events: &[&SimulatedEvent]) -> Outcome {
-    commit(pool, all_claimed(events.iter().copied()))
-        .await
-        .unwrap()
-        .outcome()
 }
 
 fn entry(lane: Lane, number: u64) -> EntryRef {
@@ -136,12 +141,4 @@ fn judged(body: &[u8]) -> (Option<Head>, Verdict) {
             )
         }
     }
-}
-
-/// Commits a batch that is not needed any more.
-pub(crate) async fn commit(
-    pool: &Pool,
-    batch: Vec<EventRecord>,
-) -> Result<CommittedBatch, StorageError> {
-    commit::commit(pool, &DuplicateHint::default(), &batch).await
 }

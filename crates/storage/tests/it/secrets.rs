@@ -1,19 +1,17 @@
-//! Which secrets verified what was received.
+//! Which secrets verified the received events.
 
 use chrono::{TimeDelta, Utc};
 use harkara_core::secret::{Fingerprint, Secret};
-use harkara_core::time::ReceivedAt;
 use harkara_storage::ledger::secret_uses;
 use harkara_storage::record::EventRecord;
-use harkara_testkit::TestDatabase;
 
-use crate::records::{claimed, commit, payment};
+use crate::records::{claimed_ago, payment};
+use crate::store::Store;
 
 /// An event of an endpoint that `secret` verified some days ago.
 fn verified_by(secret: Option<&str>, endpoint: &str, event_id: &str, days_ago: i64) -> EventRecord {
-    let mut record = claimed(&payment(event_id, event_id, "captured", 10));
-    let received_at = Utc::now() - TimeDelta::days(days_ago);
-    record.claimed.received_at = ReceivedAt::from_millis(received_at.timestamp_millis());
+    let event = payment(event_id, event_id, "captured", 10);
+    let mut record = claimed_ago(&event, days_ago * 86_400);
     record.claimed.endpoint = endpoint.into();
     record.claimed.secret_fingerprint = secret.map(|s| Fingerprint::of(&Secret::new(s)));
     record
@@ -21,7 +19,7 @@ fn verified_by(secret: Option<&str>, endpoint: &str, event_id: &str, days_ago: i
 
 #[tokio::test]
 async fn events_are_counted_by_endpoint_and_secret_within_the_days_asked_for() {
-    let db = TestDatabase::migrated().await;
+    let store = Store::migrated().await;
     let batch = vec![
         verified_by(Some("new"), "default", "a", 0),
         verified_by(Some("new"), "default", "b", 1),
@@ -31,18 +29,18 @@ async fn events_are_counted_by_endpoint_and_secret_within_the_days_asked_for() {
         verified_by(None, "live", "f", 3),
     ];
     let received_c = batch[2].claimed.received_at.millis();
-    commit(&db.pool(), batch).await.map(drop).unwrap();
+    store.commit(batch).await;
 
-    let uses = secret_uses(&db.pool(), Utc::now() - TimeDelta::days(7))
+    let uses = secret_uses(&store.pool, Utc::now() - TimeDelta::days(7))
         .await
         .unwrap();
-    let told: Vec<_> = uses
+    let counted: Vec<_> = uses
         .iter()
         .map(|u| (u.endpoint.as_str(), u.secret_fingerprint.clone(), u.events))
         .collect();
     let print = |secret: &str| Some(Fingerprint::of(&Secret::new(secret)).to_string());
     assert_eq!(
-        told,
+        counted,
         [
             ("default", print("new"), 2),
             ("default", print("old"), 1),

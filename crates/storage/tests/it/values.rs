@@ -1,206 +1,81 @@
 //! The typed columns of every table against the fields of the bodies.
 
-use harkara_core::catalogue::{self, EVENTS};
+use harkara_core::catalogue::EVENTS;
 use harkara_simulator::{Bodies, SimulatedEvent};
-use harkara_testkit::TestDatabase;
+use harkara_storage::verification::HISTORY_TABLES;
 use serde_json::{Value, json};
 
-use crate::records::{NOW, all_claimed, commit, deliver};
+use crate::records::NOW;
+use crate::store::Store;
 
-/// Where the entity under a payload key goes: its table, key column and the fields of its columns.
-/// Columns whose name is their field's stand alone; others give the field's path.
-struct Place {
-    key: &'static str,
-    table: &'static str,
-    /// A history is found by its event.
-    history: bool,
-    columns: &'static [&'static str],
-    renamed: &'static [(&'static str, &'static str)],
-}
-
-const PLACES: &[Place] = &[
-    Place {
-        key: "payment",
-        table: "payment_transactions",
-        history: false,
-        columns: &[
-            "order_id",
-            "invoice_id",
-            "status",
-            "method",
-            "amount",
-            "currency",
-            "amount_refunded",
-            "refund_status",
-            "captured",
-            "fee",
-            "tax",
-            "international",
-            "bank",
-            "wallet",
-            "card_id",
-            "error_code",
-            "error_description",
-            "error_source",
-            "error_step",
-            "error_reason",
-        ],
-        renamed: &[
-            ("payment_id", "/id"),
-            ("razorpay_created_at", "/created_at"),
-        ],
-    },
-    Place {
-        key: "order",
-        table: "payment_orders",
-        history: false,
-        columns: &[
-            "status",
-            "amount",
-            "amount_paid",
-            "amount_due",
-            "currency",
-            "receipt",
-            "offer_id",
-            "attempts",
-        ],
-        renamed: &[("order_id", "/id"), ("razorpay_created_at", "/created_at")],
-    },
-    Place {
-        key: "refund",
-        table: "payment_refunds",
-        history: false,
-        columns: &[
-            "payment_id",
-            "status",
-            "amount",
-            "currency",
-            "speed_requested",
-            "speed_processed",
-            "receipt",
-            "batch_id",
-        ],
-        renamed: &[("refund_id", "/id"), ("razorpay_created_at", "/created_at")],
-    },
-    Place {
-        key: "dispute",
-        table: "payment_disputes",
-        history: false,
-        columns: &[
-            "payment_id",
-            "status",
-            "phase",
-            "reason_code",
-            "amount",
-            "amount_deducted",
-            "currency",
-            "respond_by",
-        ],
-        renamed: &[
-            ("dispute_id", "/id"),
-            ("razorpay_created_at", "/created_at"),
-        ],
-    },
-    Place {
-        key: "payment.downtime",
-        table: "downtime_events",
-        history: true,
-        columns: &["status", "method", "severity", "scheduled"],
-        renamed: &[
-            ("downtime_id", "/id"),
-            ("begin_at", "/begin"),
-            ("end_at", "/end"),
-            ("instrument_bank", "/instrument/bank"),
-            ("instrument_network", "/instrument/network"),
-            ("instrument_issuer", "/instrument/issuer"),
-            ("instrument_card_type", "/instrument/type"),
-            ("instrument_vpa_handle", "/instrument/vpa_handle"),
-            ("instrument_psp", "/instrument/psp"),
-            ("instrument_flow", "/instrument/flow"),
-        ],
-    },
-    Place {
-        key: "invoice",
-        table: "invoice_events",
-        history: true,
-        columns: &[
-            "order_id",
-            "payment_id",
-            "customer_id",
-            "status",
-            "invoice_number",
-            "receipt",
-            "amount",
-            "amount_paid",
-            "amount_due",
-            "currency",
-            "issued_at",
-            "paid_at",
-            "expire_by",
-            "expired_at",
-            "cancelled_at",
-        ],
-        renamed: &[("invoice_id", "/id"), ("invoice_type", "/type")],
-    },
-    Place {
-        key: "fund_account.validation",
-        table: "fund_account_events",
-        history: true,
-        columns: &["status", "amount", "currency", "utr"],
-        renamed: &[
-            ("validation_id", "/id"),
-            ("fund_account_id", "/fund_account/id"),
-            ("contact_id", "/fund_account/contact_id"),
-            ("account_type", "/fund_account/account_type"),
-            ("account_status", "/results/account_status"),
-            ("name_match_score", "/results/name_match_score"),
-        ],
-    },
-    Place {
-        key: "account",
-        table: "account_events",
-        history: true,
-        columns: &[
-            "activated",
-            "live",
-            "hold_funds",
-            "activated_at",
-            "suspended_at",
-        ],
-        renamed: &[("business_type", "/merchant_detail/business_type")],
-    },
-    Place {
-        key: "payment_link",
-        table: "payment_link_events",
-        history: true,
-        columns: &[
-            "order_id",
-            "status",
-            "reference_id",
-            "amount",
-            "amount_paid",
-            "currency",
-            "accept_partial",
-            "short_url",
-            "expire_by",
-            "expired_at",
-            "cancelled_at",
-        ],
-        renamed: &[("payment_link_id", "/id")],
-    },
-    Place {
-        key: "notification",
-        table: "order_notifications",
-        history: true,
-        columns: &[
-            "order_id",
-            "token_id",
-            "status",
-            "delivered_at",
-            "payment_after",
-        ],
-        renamed: &[("notification_id", "/id")],
-    },
+/// Where the entity under a payload key goes: its table, and the columns, each with the path of its field where
+/// that has another name.
+const PLACES: [(&str, &str, &str); 10] = [
+    (
+        "payment",
+        "payment_transactions",
+        "order_id invoice_id status method amount currency amount_refunded refund_status captured fee \
+         tax international bank wallet card_id error_code error_description error_source error_step \
+         error_reason payment_id=/id razorpay_created_at=/created_at",
+    ),
+    (
+        "order",
+        "payment_orders",
+        "status amount amount_paid amount_due currency receipt offer_id attempts order_id=/id \
+         razorpay_created_at=/created_at",
+    ),
+    (
+        "refund",
+        "payment_refunds",
+        "payment_id status amount currency speed_requested speed_processed receipt batch_id \
+         refund_id=/id razorpay_created_at=/created_at",
+    ),
+    (
+        "dispute",
+        "payment_disputes",
+        "payment_id status phase reason_code amount amount_deducted currency respond_by \
+         dispute_id=/id razorpay_created_at=/created_at",
+    ),
+    (
+        "payment.downtime",
+        "downtime_events",
+        "status method severity scheduled downtime_id=/id begin_at=/begin end_at=/end \
+         instrument_bank=/instrument/bank instrument_network=/instrument/network \
+         instrument_issuer=/instrument/issuer instrument_card_type=/instrument/type \
+         instrument_vpa_handle=/instrument/vpa_handle instrument_psp=/instrument/psp \
+         instrument_flow=/instrument/flow",
+    ),
+    (
+        "invoice",
+        "invoice_events",
+        "order_id payment_id customer_id status invoice_number receipt amount amount_paid amount_due \
+         currency issued_at paid_at expire_by expired_at cancelled_at invoice_id=/id \
+         invoice_type=/type",
+    ),
+    (
+        "fund_account.validation",
+        "fund_account_events",
+        "status amount currency utr validation_id=/id fund_account_id=/fund_account/id \
+         contact_id=/fund_account/contact_id account_type=/fund_account/account_type \
+         account_status=/results/account_status name_match_score=/results/name_match_score",
+    ),
+    (
+        "account",
+        "account_events",
+        "activated live hold_funds activated_at suspended_at \
+         business_type=/merchant_detail/business_type",
+    ),
+    (
+        "payment_link",
+        "payment_link_events",
+        "order_id status reference_id amount amount_paid currency accept_partial short_url expire_by \
+         expired_at cancelled_at payment_link_id=/id",
+    ),
+    (
+        "notification",
+        "order_notifications",
+        "order_id token_id status delivered_at payment_after notification_id=/id",
+    ),
 ];
 
 /// Checks a column against the field of the body; times are stored as such, and 0 or "" as null.
@@ -213,12 +88,7 @@ fn check_column(row: &Value, column: &str, field: &Value, what: &str) {
         other => other,
     };
     if is_time && !expected.is_null() {
-        let stored = stored.as_str().map(|text| {
-            chrono::DateTime::parse_from_rfc3339(text)
-                .unwrap()
-                .timestamp()
-        });
-        assert_eq!(stored, expected.as_i64(), "{what} {column}");
+        assert_eq!(seconds(stored), expected.as_i64(), "{what} {column}");
     } else {
         let id_without_prefix = stored
             .as_str()
@@ -227,6 +97,12 @@ fn check_column(row: &Value, column: &str, field: &Value, what: &str) {
         let same = stored == expected || id_without_prefix.as_ref() == Some(expected);
         assert!(same, "{what} {column}: {stored} is stored for {expected}");
     }
+}
+
+/// A stored time in seconds since 1970.
+fn seconds(stored: &Value) -> Option<i64> {
+    let time = chrono::DateTime::parse_from_rfc3339(stored.as_str()?).unwrap();
+    Some(time.timestamp())
 }
 
 fn id_of(key: &str, entity: &Value) -> String {
@@ -238,162 +114,144 @@ fn id_of(key: &str, entity: &Value) -> String {
     }
 }
 
-async fn only_row(db: &TestDatabase, table: &str, condition: &str) -> Value {
-    let rows = db
+async fn only_row(store: &Store, table: &str, condition: &str) -> Value {
+    let rows = store
         .rows(&format!("SELECT * FROM {table} WHERE {condition}"))
         .await;
     assert_eq!(rows.len(), 1, "{table} WHERE {condition}");
     serde_json::from_str(&rows[0]).unwrap()
 }
 
+async fn snapshot(store: &Store, key: &str, id: &str) -> Value {
+    let condition = format!("entity_type = '{key}' AND entity_id = '{id}'");
+    only_row(store, "entity_snapshots", &condition).await
+}
+
 /// Checks every entity in an event's payload against its row.
-async fn check_values(db: &TestDatabase, event: &SimulatedEvent) {
+async fn check_values(store: &Store, event: &SimulatedEvent) {
     let body: Value = serde_json::from_slice(&event.body).unwrap();
     for (key, value) in body["payload"].as_object().into_iter().flatten() {
         let entity = &value["entity"];
-        let Some(id) = entity["id"].as_str() else {
+        if !entity["id"].is_string() {
             continue;
-        };
+        }
         let what = format!("{} {key}", event.name);
-        let Some(place) = PLACES.iter().find(|place| place.key == key) else {
-            let row = only_row(
-                db,
-                "entity_snapshots",
-                &format!("entity_type = '{key}' AND entity_id = '{id}'"),
-            )
-            .await;
-            for column in ["amount", "currency"] {
-                check_column(&row, column, &entity[column], &what);
+        match PLACES.iter().find(|place| place.0 == key) {
+            Some((_, table, columns)) => {
+                check_table(store, event, &body, (key, table, columns)).await;
             }
-            check_column(&row, "razorpay_created_at", &entity["created_at"], &what);
-            if let Some(status) = entity["status"].as_str() {
-                check_column(&row, "status", &json!(status), &what);
-            }
-            assert_eq!(
-                (&row["event_type"], &row["last_event_id"]),
-                (&json!(event.name), &json!(event.event_id))
-            );
-            continue;
-        };
-        let event_column = if place.history {
-            "razorpay_event_id"
-        } else {
-            "last_event_id"
-        };
-        let row = only_row(
-            db,
-            place.table,
-            &format!("{event_column} = '{}'", event.event_id),
-        )
-        .await;
-        for column in place.columns {
-            check_column(&row, column, &entity[*column], &what);
-        }
-        for (column, path) in place.renamed {
-            check_column(
-                &row,
-                column,
-                entity.pointer(path).unwrap_or(&Value::Null),
-                &what,
-            );
-        }
-        let account = if key == "account" {
-            json!(id_of(key, entity))
-        } else {
-            body["account_id"].clone()
-        };
-        assert_eq!(row["account_id"], account, "{what}");
-        if place.history {
-            assert_eq!(row["event_type"], json!(event.name), "{what}");
-            let id = id_of(key, entity);
-            let state = only_row(
-                db,
-                "entity_snapshots",
-                &format!("entity_type = '{key}' AND entity_id = '{id}'"),
-            )
-            .await;
-            assert_eq!(state["status"], row["status"], "{what}");
-        }
-        if key != "payment_link"
-            && !body
-                .pointer("/payload/payment_link")
-                .is_some_and(Value::is_object)
-        {
-            let time = if body["created_at"].is_null() {
-                &body["payload"]["created_at"]
-            } else {
-                &body["created_at"]
-            };
-            check_column(&row, "occurred_at", time, &what);
+            None => check_snapshot(store, event, key, entity, &what).await,
         }
     }
 }
 
-#[tokio::test]
-async fn every_entity_of_every_typed_event_has_its_fields_in_its_columns() {
-    let db = TestDatabase::migrated().await;
-    let mut events = Vec::new();
-    // Several seeds, since methods, instruments and refunds are drawn.
-    for seed in 0..6 {
-        let mut bodies = Bodies::new(seed, NOW);
-        events.extend(catalogue::typed().map(|known| bodies.event(known.name)));
+async fn check_snapshot(
+    store: &Store,
+    event: &SimulatedEvent,
+    key: &str,
+    entity: &Value,
+    what: &str,
+) {
+    let row = snapshot(store, key, entity["id"].as_str().unwrap()).await;
+    for column in ["amount", "currency"] {
+        check_column(&row, column, &entity[column], what);
     }
-    commit(&db.pool(), all_claimed(&events))
-        .await
-        .map(drop)
-        .unwrap();
-    for event in &events {
-        check_values(&db, event).await;
+    check_column(&row, "razorpay_created_at", &entity["created_at"], what);
+    if entity["status"].is_string() {
+        check_column(&row, "status", &entity["status"], what);
     }
-}
-
-#[tokio::test]
-async fn every_entity_of_every_other_event_has_its_snapshot() {
-    let (db, mut bodies) = (TestDatabase::migrated().await, Bodies::new(7, NOW));
-    let events: Vec<_> = EVENTS
-        .iter()
-        .filter(|known| !known.is_typed)
-        .map(|known| bodies.event(known.name))
-        .collect();
-    commit(&db.pool(), all_claimed(&events))
-        .await
-        .map(drop)
-        .unwrap();
-    for event in &events {
-        check_values(&db, event).await;
-    }
-}
-
-#[tokio::test]
-async fn a_payment_link_event_names_the_payment_that_it_contains_and_its_own_time() {
-    let (db, mut bodies) = (TestDatabase::migrated().await, Bodies::new(3, NOW));
-    let event = bodies.event("payment_link.paid");
-    commit(&db.pool(), all_claimed([&event]))
-        .await
-        .map(drop)
-        .unwrap();
-    let body: Value = serde_json::from_slice(&event.body).unwrap();
-    let row = only_row(&db, "payment_link_events", "true").await;
     assert_eq!(
-        row["payment_id"],
-        body["payload"]["payment"]["entity"]["id"]
-    );
-    let occurred = chrono::DateTime::parse_from_rfc3339(row["occurred_at"].as_str().unwrap())
-        .unwrap()
-        .timestamp();
-    assert!(
-        occurred
-            >= body["payload"]["payment"]["entity"]["created_at"]
-                .as_i64()
-                .unwrap()
+        (&row["event_type"], &row["last_event_id"]),
+        (&json!(event.name), &json!(event.event_id))
     );
 }
 
+async fn check_table(
+    store: &Store,
+    event: &SimulatedEvent,
+    body: &Value,
+    (key, table, columns): (&str, &str, &str),
+) {
+    let entity = &body["payload"][key]["entity"];
+    let what = format!("{} {key}", event.name);
+    let is_history = HISTORY_TABLES.contains(&table);
+    let event_column = if is_history {
+        "razorpay_event_id"
+    } else {
+        "last_event_id"
+    };
+    let row = only_row(
+        store,
+        table,
+        &format!("{event_column} = '{}'", event.event_id),
+    )
+    .await;
+    for column in columns.split_whitespace() {
+        let (column, path) = column.split_once('=').unwrap_or((column, ""));
+        let field = if path.is_empty() {
+            entity.get(column)
+        } else {
+            entity.pointer(path)
+        };
+        check_column(&row, column, field.unwrap_or(&Value::Null), &what);
+    }
+    let account = if key == "account" {
+        json!(id_of(key, entity))
+    } else {
+        body["account_id"].clone()
+    };
+    assert_eq!(row["account_id"], account, "{what}");
+    if is_history {
+        assert_eq!(row["event_type"], json!(event.name), "{what}");
+        let state = snapshot(store, key, &id_of(key, entity)).await;
+        assert_eq!(state["status"], row["status"], "{what}");
+    }
+    if !body["payload"]["payment_link"].is_object() {
+        let time = match &body["created_at"] {
+            Value::Null => &body["payload"]["created_at"],
+            time => time,
+        };
+        check_column(&row, "occurred_at", time, &what);
+    }
+}
+
 #[tokio::test]
-async fn an_accounts_status_is_its_activation_status() {
-    let db = TestDatabase::migrated().await;
-    let event = Bodies::new(4, NOW).event("account.activated_kyc_pending");
-    deliver(&db.pool(), &[&event]).await;
-    let row = only_row(&db, "account_events", "true").await;
+async fn every_entity_of_every_event_has_its_fields_in_its_columns() {
+    let store = Store::migrated().await;
+    // Several seeds of the typed events, since methods, instruments and refunds are drawn.
+    let of_seed = |seed| {
+        let specs = EVENTS
+            .iter()
+            .filter(move |spec| spec.is_typed == (seed < 6));
+        let mut bodies = Bodies::new(seed, NOW);
+        specs.map(move |spec| bodies.event(spec.name))
+    };
+    let events: Vec<_> = (0..7).flat_map(of_seed).collect();
+    assert_eq!(store.deliver(&events).await.processed, events.len());
+    for event in &events {
+        check_values(&store, event).await;
+    }
+}
+
+#[tokio::test]
+async fn a_payment_link_event_has_the_id_of_its_payment_and_its_own_time() {
+    let store = Store::migrated().await;
+    let event = Bodies::new(3, NOW).event("payment_link.paid");
+    store.deliver([&event]).await;
+    let body: Value = serde_json::from_slice(&event.body).unwrap();
+    let payment = &body["payload"]["payment"]["entity"];
+    let row = only_row(&store, "payment_link_events", "true").await;
+    assert_eq!(row["payment_id"], payment["id"]);
+    let occurred_at = seconds(&row["occurred_at"]);
+    assert!(occurred_at.is_some() && occurred_at >= payment["created_at"].as_i64());
+}
+
+#[tokio::test]
+async fn the_status_of_an_account_is_its_activation_status() {
+    let store = Store::migrated().await;
+    store
+        .deliver([&Bodies::new(4, NOW).event("account.activated_kyc_pending")])
+        .await;
+    let row = only_row(&store, "account_events", "true").await;
     assert_eq!(row["status"], json!("activated_kyc_pending"));
 }

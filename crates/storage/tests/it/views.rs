@@ -2,28 +2,22 @@
 
 use std::time::Duration;
 
-use harkara_simulator::{Bodies, SimulatedEvent};
-use harkara_testkit::TestDatabase;
+use harkara_simulator::Bodies;
 
-use crate::records::{NOW, claimed, commit, deliver, event, payment, to_retry};
+use crate::records::{NOW, claimed, claimed_ago, event, payment, to_retry};
+use crate::store::Store;
 
 #[tokio::test]
 async fn payloads_are_json_and_null_where_a_body_is_not() {
-    let db = TestDatabase::migrated().await;
+    let store = Store::migrated().await;
     let mut binary = event("binary", "");
     binary.body = vec![0xff, 0xfe, 0];
     let nul = event("nul", r#"{"event":"moon.landed","x":"a\u0000b"}"#);
-    deliver(
-        &db.pool(),
-        &[
-            &payment("json", "pay_1", "captured", 10),
-            &event("text", "not json"),
-            &binary,
-            &nul,
-        ],
-    )
-    .await;
-    let found: Vec<String> = db
+    let json = payment("json", "pay_1", "captured", 10);
+    store
+        .deliver([&json, &event("text", "not json"), &binary, &nul])
+        .await;
+    let found: Vec<String> = store
         .column(
             "SELECT razorpay_event_id || ' ' || coalesce(payload #>> '{payload,payment,entity,id}', 'null') \
              FROM webhook_event_payloads ORDER BY razorpay_event_id",
@@ -33,32 +27,18 @@ async fn payloads_are_json_and_null_where_a_body_is_not() {
         found,
         ["binary null", "json pay_1", "nul null", "text null"]
     );
-    let counted: i64 = db
-        .value("SELECT count(*) FROM webhook_event_payloads WHERE payload IS NULL")
-        .await;
-    assert_eq!(counted, 3);
-}
-
-/// Delivers a lifecycle backwards and gives what a view says of its one entity.
-async fn latest(lifecycle: &[SimulatedEvent], view: &str) -> (String, String) {
-    let db = TestDatabase::migrated().await;
-    let pool = db.pool();
-    for event in lifecycle.iter().rev() {
-        deliver(&pool, &[event]).await;
-    }
-    let rows: Vec<String> = db
-        .column(&format!(
-            "SELECT status || ' ' || razorpay_event_id FROM {view}"
-        ))
-        .await;
-    assert_eq!(rows.len(), 1, "{rows:?}");
-    let (status, id) = rows[0].split_once(' ').unwrap();
-    (status.to_owned(), id.to_owned())
+    assert_eq!(
+        store
+            .count("webhook_event_payloads WHERE payload IS NULL")
+            .await,
+        3
+    );
 }
 
 #[tokio::test]
 async fn the_latest_state_is_picked_by_precedence_and_not_by_arrival() {
     let mut bodies = Bodies::new(9, NOW);
+    let validation = vec![bodies.event("fund_account.validation.completed")];
     for (lifecycle, view, status) in [
         (bodies.downtime_lifecycle(), "downtimes", "resolved"),
         (bodies.invoice_lifecycle(), "invoices", "paid"),
@@ -68,33 +48,21 @@ async fn the_latest_state_is_picked_by_precedence_and_not_by_arrival() {
             "accounts",
             "activated_kyc_pending",
         ),
+        (validation, "fund_account_validations", "completed"),
     ] {
-        let last = lifecycle.last().unwrap().event_id.clone();
-        assert_eq!(
-            latest(&lifecycle, view).await,
-            (status.to_owned(), last),
-            "{view}"
-        );
+        let store = Store::migrated().await;
+        for event in lifecycle.iter().rev() {
+            store.deliver([event]).await;
+        }
+        let query = format!("SELECT status || ' ' || razorpay_event_id FROM {view}");
+        let latest = format!("{status} {}", lifecycle.last().unwrap().event_id);
+        assert_eq!(store.column::<String>(&query).await, [latest], "{view}");
     }
 }
 
 #[tokio::test]
-async fn a_validation_has_a_latest_state() {
-    let lifecycle = [Bodies::new(9, NOW).event("fund_account.validation.completed")];
-    assert_eq!(
-        latest(&lifecycle, "fund_account_validations").await.0,
-        "completed"
-    );
-}
-
-#[tokio::test]
 async fn the_operators_query_runs_unchanged() {
-    let db = TestDatabase::migrated().await;
-    let pool = db.pool();
-    let mut stale = claimed(&payment("stale", "pay_3", "captured", 10));
-    stale.claimed.received_at = harkara_core::time::ReceivedAt::from_millis(
-        stale.claimed.received_at.millis() - 2 * 3_600_000,
-    );
+    let store = Store::migrated().await;
     let batch = vec![
         claimed(&payment("e1", "pay_1", "captured", 10)),
         claimed(&payment("e2", "pay_2", "captured", 10)),
@@ -103,10 +71,10 @@ async fn the_operators_query_runs_unchanged() {
             Duration::from_mins(1),
         ),
         claimed(&event("e4", r#"{"event":"order.paid"}"#)),
-        stale,
+        claimed_ago(&payment("stale", "pay_3", "captured", 10), 2 * 3600),
     ];
-    commit(&pool, batch).await.map(drop).unwrap();
-    let rows = db
+    store.commit(batch).await;
+    let mut rows = store
         .rows(
             "SELECT event_type, COUNT(*) AS total,
        COUNT(CASE WHEN processed = true THEN 1 END) AS processed,
@@ -114,7 +82,6 @@ async fn the_operators_query_runs_unchanged() {
 FROM webhook_events WHERE created_at >= NOW() - INTERVAL '1 hour' GROUP BY event_type",
         )
         .await;
-    let mut rows: Vec<String> = rows;
     rows.sort();
     assert_eq!(
         rows,
