@@ -1,24 +1,18 @@
-//! Who is let in: by address, by rate, and while there is memory.
-
-use std::time::Duration;
+//! Admission: by address, by rate, and while there is memory.
 
 use harkara_testkit::wait_until;
 use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
 
-use crate::http::{Request, Response, get, read_response};
+use crate::BOUND;
+use crate::http::{Request, Response, connected, read_response};
 use crate::ingress::{Ingress, PATH, SECRET};
-
-const BOUND: Duration = Duration::from_secs(15);
 
 /// An ingress behind a load balancer: the tests themselves.
 async fn behind_proxy(changed: &[(&str, &str)]) -> Ingress {
-    let mut settings = vec![("ingress.trusted_proxies", "127.0.0.0/8")];
-    settings.extend_from_slice(changed);
-    Ingress::start_with(&settings).await
+    Ingress::start_with(&[&[("ingress.trusted_proxies", "127.0.0.0/8")], changed].concat()).await
 }
 
-/// A rightly signed delivery of a client behind the load balancer.
+/// A signed delivery of a client behind the load balancer.
 async fn deliver_from(ingress: &Ingress, path: &str, client: &str) -> Response {
     Request::signed(path, SECRET, "{}")
         .header("x-forwarded-for", client)
@@ -26,16 +20,9 @@ async fn deliver_from(ingress: &Ingress, path: &str, client: &str) -> Response {
         .await
 }
 
-async fn counted(ingress: &Ingress, outcome: &str) -> u64 {
+async fn assert_counted(ingress: &Ingress, outcome: &str, expected: u64) {
     let name = format!("harkara_ingress_deliveries_total{{outcome=\"{outcome}\"}}");
-    metric(ingress, &name).await
-}
-
-async fn metric(ingress: &Ingress, name: &str) -> u64 {
-    let metrics = get(ingress.admin, "/metrics").await.body;
-    let line = metrics.lines().find_map(|line| line.strip_prefix(name));
-    let value = line.unwrap_or_else(|| panic!("{name} not in\n{metrics}"));
-    value.trim().parse().unwrap()
+    ingress.assert_metrics(&[(&name, expected)]).await;
 }
 
 #[tokio::test]
@@ -45,21 +32,14 @@ async fn an_address_that_is_not_allowed_is_refused_before_its_body_is_read() {
         ("endpoints.open.secrets", SECRET),
     ])
     .await;
-    let head = Request::new("POST", PATH)
-        .header("content-length", "100")
-        .head_bytes();
-    let mut stream = TcpStream::connect(ingress.public).await.unwrap();
-    stream.write_all(&head).await.unwrap();
+    let mut stream = connected(ingress.public, &Request::post().declaring(100).bytes()).await;
     let response = read_response(&mut stream).await.expect("an answer");
-    assert_eq!(
-        (response.status, response.body.as_str()),
-        (403, r#"{"error":"forbidden"}"#)
-    );
-    // The header of a peer that is no trusted proxy is not believed.
+    response.assert(403, r#"{"error":"forbidden"}"#);
+    // The header of an untrusted peer is not believed.
     let response = deliver_from(&ingress, PATH, "52.66.75.174").await;
     assert_eq!(response.status, 403);
     ingress.assert_nothing_stored().await;
-    assert_eq!(counted(&ingress, "forbidden").await, 2);
+    assert_counted(&ingress, "forbidden", 2).await;
 
     let open = "/webhooks/razorpay/open";
     assert_eq!(deliver_from(&ingress, open, "192.0.2.1").await.status, 200);
@@ -80,7 +60,7 @@ async fn behind_a_trusted_proxy_the_client_is_who_the_proxy_says() {
         let response = deliver_from(&ingress, PATH, forwarded).await;
         assert_eq!(response.status, status, "{forwarded}");
     }
-    assert_eq!(ingress.deliver("{}").await.status, 403);
+    ingress.assert_status(403).await;
     ingress.stop().await;
 }
 
@@ -101,12 +81,9 @@ async fn requests_over_the_rate_of_their_address_are_answered_429_and_others_are
         n_accepted += 1;
     };
     assert!(n_accepted >= 100, "{n_accepted}");
-    assert_eq!(
-        (refused.status, refused.body.as_str()),
-        (429, r#"{"error":"rate_limited"}"#)
-    );
+    refused.assert(429, r#"{"error":"rate_limited"}"#);
     assert_eq!(refused.headers["retry-after"], "1");
-    assert_eq!(counted(&ingress, "rate_limited").await, 1);
+    assert_counted(&ingress, "rate_limited", 1).await;
 
     let other = deliver_from(&ingress, PATH, "192.0.2.2").await;
     assert_eq!(other.status, 200);
@@ -125,10 +102,7 @@ async fn each_endpoint_has_its_own_rate() {
         ("endpoints.other.secrets", SECRET),
     ])
     .await;
-    wait_until("the endpoint is over its rate", BOUND, async || {
-        deliver_from(&ingress, PATH, "192.0.2.1").await.status == 429
-    })
-    .await;
+    ingress.until_status(429).await;
     let other = "/webhooks/razorpay/other";
     assert_eq!(deliver_from(&ingress, other, "192.0.2.1").await.status, 200);
     ingress.stop().await;
@@ -144,45 +118,38 @@ async fn bodies_beyond_the_bytes_buffered_are_answered_429_until_others_are_done
         ("ingress.retry_after_s", "7"),
     ])
     .await;
-    let head = Request::new("POST", PATH)
-        .header("content-length", "100000")
-        .head_bytes();
+    let large = || vec![b'x'; 90_000];
+    let head = Request::post().declaring(100_000).bytes();
     // What is only declared takes no room.
     let mut idle = Vec::new();
     for _ in 0..10 {
-        let mut stream = TcpStream::connect(ingress.public).await.unwrap();
-        stream.write_all(&head).await.unwrap();
-        idle.push(stream);
+        idle.push(connected(ingress.public, &head).await);
     }
-    assert_eq!(ingress.deliver(vec![b'x'; 90_000]).await.status, 200);
+    assert_eq!(ingress.deliver(large()).await.status, 200);
 
     let mut holding = Vec::new();
     for _ in 0..2 {
-        let mut stream = TcpStream::connect(ingress.public).await.unwrap();
-        stream.write_all(&head).await.unwrap();
+        let mut stream = connected(ingress.public, &head).await;
         stream.write_all(&vec![b'x'; 99_000]).await.unwrap();
         holding.push(stream);
     }
     wait_until("two bodies are held", BOUND, async || {
-        metric(&ingress, BUFFERED).await >= 198_000
+        ingress.metric(BUFFERED).await >= Some(198_000)
     })
     .await;
 
-    let refused = ingress.deliver(vec![b'x'; 90_000]).await;
-    assert_eq!(
-        (refused.status, refused.body.as_str()),
-        (429, r#"{"error":"overloaded"}"#)
-    );
+    let refused = ingress.deliver(large()).await;
+    refused.assert(429, r#"{"error":"overloaded"}"#);
     assert_eq!(refused.headers["retry-after"], "7");
-    assert_eq!(counted(&ingress, "overloaded").await, 1);
-    assert_eq!(ingress.deliver("{}").await.status, 200);
+    assert_counted(&ingress, "overloaded", 1).await;
+    ingress.assert_accepts().await;
 
     drop(holding);
     wait_until("their bytes are given back", BOUND, async || {
-        metric(&ingress, BUFFERED).await == 0
+        ingress.metric(BUFFERED).await == Some(0)
     })
     .await;
-    assert_eq!(ingress.deliver(vec![b'x'; 90_000]).await.status, 200);
+    assert_eq!(ingress.deliver(large()).await.status, 200);
     drop(idle);
     ingress.stop().await;
 }

@@ -10,6 +10,8 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use crate::ingress::{PATH, SECRET};
+
 /// No answer of any test takes this long.
 pub(crate) const ANSWER_BOUND: Duration = Duration::from_secs(15);
 
@@ -25,6 +27,13 @@ pub(crate) struct Request {
     body: Vec<u8>,
 }
 
+impl Response {
+    #[track_caller]
+    pub(crate) fn assert(&self, status: u16, body: &str) {
+        assert_eq!((self.status, self.body.as_str()), (status, body));
+    }
+}
+
 impl Request {
     pub(crate) fn new(method: &str, path: &str) -> Self {
         Self {
@@ -33,13 +42,25 @@ impl Request {
         }
     }
 
+    /// A request to the endpoint `default`, without a signature.
+    pub(crate) fn post() -> Self {
+        Self::new("POST", PATH)
+    }
+
     /// A delivery to `path`, signed with `secret`.
     pub(crate) fn signed(path: &str, secret: &str, body: impl Into<Vec<u8>>) -> Self {
         let body = body.into();
         let signature = sign(&Secret::new(secret), &body);
-        Self::new("POST", path)
-            .header("x-razorpay-signature", &signature)
-            .body(body)
+        Self::new("POST", path).signature(&signature).body(body)
+    }
+
+    /// A delivery to the endpoint `default`.
+    pub(crate) fn delivery(body: impl Into<Vec<u8>>) -> Self {
+        Self::signed(PATH, SECRET, body)
+    }
+
+    pub(crate) fn signature(self, signature: &str) -> Self {
+        self.header("x-razorpay-signature", signature)
     }
 
     pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
@@ -49,19 +70,27 @@ impl Request {
 
     pub(crate) fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
         self.body = body.into();
-        let length = self.body.len().to_string();
-        self.header("content-length", &length)
+        let n_bytes = self.body.len();
+        self.declaring(n_bytes)
     }
 
-    /// Everything up to the body.
-    pub(crate) fn head_bytes(&self) -> Vec<u8> {
-        format!("{}connection: close\r\n\r\n", self.head).into_bytes()
+    /// Declares the length of the body.
+    pub(crate) fn declaring(self, n_bytes: usize) -> Self {
+        self.header("content-length", &n_bytes.to_string())
+    }
+
+    pub(crate) fn chunked(self) -> Self {
+        self.header("transfer-encoding", "chunked")
+    }
+
+    /// The bytes of the request, followed by more.
+    pub(crate) fn then(&self, more: &[u8]) -> Vec<u8> {
+        let head = format!("{}connection: close\r\n\r\n", self.head);
+        [head.as_bytes(), &self.body, more].concat()
     }
 
     pub(crate) fn bytes(&self) -> Vec<u8> {
-        let mut bytes = self.head_bytes();
-        bytes.extend_from_slice(&self.body);
-        bytes
+        self.then(b"")
     }
 
     pub(crate) async fn send(self, address: SocketAddr) -> Response {
@@ -75,13 +104,8 @@ impl Request {
     ) -> Response {
         // The server may answer and close before it has read everything.
         let sent = stream.write_all(&self.bytes()).await;
-        match timeout(ANSWER_BOUND, read_response(&mut stream))
-            .await
-            .expect("an answer in time")
-        {
-            Some(response) => response,
-            None => panic!("no answer; sending gave {sent:?}"),
-        }
+        let answer = read_response(&mut stream).await;
+        answer.unwrap_or_else(|| panic!("no answer; sending gave {sent:?}"))
     }
 }
 
@@ -89,15 +113,25 @@ pub(crate) async fn get(address: SocketAddr, path: &str) -> Response {
     Request::new("GET", path).send(address).await
 }
 
+/// A connection over which these bytes were sent.
+pub(crate) async fn connected(address: SocketAddr, bytes: &[u8]) -> TcpStream {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(bytes).await.unwrap();
+    stream
+}
+
+/// Reads until the server closes.
+pub(crate) async fn read_to_end(stream: &mut (impl AsyncRead + Unpin)) -> String {
+    let mut bytes = Vec::new();
+    // A reset after the answer is as good an end as a close.
+    let read = timeout(ANSWER_BOUND, stream.read_to_end(&mut bytes)).await;
+    read.expect("the connection is closed in time").ok();
+    String::from_utf8(bytes).unwrap()
+}
+
 /// Reads one response until the server closes. `None` when there is none.
 pub(crate) async fn read_response(stream: &mut (impl AsyncRead + Unpin)) -> Option<Response> {
-    let mut bytes = Vec::new();
-    let mut chunk = [0; 4096];
-    // A reset after the answer is as good an end as a close.
-    while let Ok(n @ 1..) = stream.read(&mut chunk).await {
-        bytes.extend_from_slice(&chunk[..n]);
-    }
-    let text = String::from_utf8(bytes).unwrap();
+    let text = read_to_end(stream).await;
     let (head, body) = text.split_once("\r\n\r\n")?;
     let mut lines = head.lines();
     let status = lines.next()?.split(' ').nth(1)?.parse().ok()?;
@@ -110,4 +144,21 @@ pub(crate) async fn read_response(stream: &mut (impl AsyncRead + Unpin)) -> Opti
         headers,
         body: body.to_owned(),
     })
+}
+
+/// Reads some bytes of an answer over a connection that stays open, and asserts that it is a 200.
+pub(crate) async fn assert_accepted_over(stream: &mut TcpStream) {
+    let mut answer = [0; 4096];
+    let n = timeout(ANSWER_BOUND, stream.read(&mut answer)).await;
+    let n = n.unwrap().expect("the connection is open");
+    assert!(answer[..n].starts_with(b"HTTP/1.1 200"));
+}
+
+/// A field of an exposition of metrics: the integer after the metric's name and labels.
+pub(crate) async fn metric(admin: SocketAddr, name: &str) -> Option<u64> {
+    let metrics = get(admin, "/metrics").await.body;
+    let value = metrics
+        .lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    value.map(|value| value.parse().unwrap())
 }

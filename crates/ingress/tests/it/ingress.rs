@@ -5,26 +5,33 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use futures_util::future::join_all;
 use harkara_core::entry::StreamEntry;
 use harkara_core::lane::Lane;
 use harkara_ingress::{App, RunError, StartError};
 use harkara_runtime::shutdown::Shutdown;
 use harkara_settings::Settings;
 use harkara_telemetry::Tracer;
-use harkara_testkit::redis_database;
+use harkara_testkit::{redis_database, wait_until};
 use redis::aio::MultiplexedConnection;
 use redis::streams::StreamRangeReply;
 use redis::{AsyncCommands, Client, FromRedisValue};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use crate::http::{Request, Response};
+use crate::BOUND;
+use crate::http::{Request, Response, get, metric};
 
 /// The secret of the endpoint `default`.
 pub(crate) const SECRET: &str = "whsec-of-the-tests";
 
 /// The path of the endpoint `default`.
 pub(crate) const PATH: &str = "/webhooks/razorpay";
+
+/// As the value of a setting: leave it out.
+pub(crate) const UNSET: &str = "\u{0}";
+
+pub(crate) const WITHOUT_INBOX: (&str, &str) = ("ingress.inbox_connections_max", "0");
 
 pub(crate) struct Ingress {
     pub(crate) public: SocketAddr,
@@ -62,28 +69,73 @@ impl Ingress {
         }
     }
 
-    /// Sends a delivery to the endpoint `default`, rightly signed.
+    /// Sends a signed delivery to the endpoint `default`.
     pub(crate) async fn deliver(&self, body: impl Into<Vec<u8>>) -> Response {
-        deliver_to(self.public, body).await
+        Request::delivery(body).send(self.public).await
+    }
+
+    /// Sends signed deliveries concurrently, with the bodies that `body` gives.
+    pub(crate) async fn deliver_all(
+        &self,
+        n: usize,
+        body: impl Fn(usize) -> String,
+    ) -> Vec<Response> {
+        join_all((0..n).map(|i| self.deliver(body(i)))).await
+    }
+
+    /// Asserts the status of a signed delivery.
+    pub(crate) async fn assert_status(&self, status: u16) {
+        assert_eq!(self.deliver("{}").await.status, status);
+    }
+
+    /// Asserts that a signed delivery is accepted.
+    pub(crate) async fn assert_accepts(&self) {
+        self.assert_status(200).await;
+    }
+
+    /// Delivers until the answer is this status.
+    pub(crate) async fn until_status(&self, status: u16) {
+        wait_until(&format!("the answer is {status}"), BOUND, async || {
+            self.deliver("{}").await.status == status
+        })
+        .await;
+    }
+
+    /// Delivers until a delivery is accepted.
+    pub(crate) async fn until_accepted(&self) {
+        self.until_status(200).await;
+    }
+
+    /// An answer of the admin port.
+    pub(crate) async fn admin(&self, path: &str) -> Response {
+        get(self.admin, path).await
+    }
+
+    /// The integer value of a metric, which is named with its labels.
+    pub(crate) async fn metric(&self, name: &str) -> Option<u64> {
+        metric(self.admin, name).await
+    }
+
+    /// Asserts the values of metrics.
+    pub(crate) async fn assert_metrics(&self, expected: &[(&str, u64)]) {
+        for (name, value) in expected {
+            assert_eq!(self.metric(name).await, Some(*value), "{name}");
+        }
     }
 
     /// All entries of a lane, oldest first.
     pub(crate) async fn entries(&self, lane: Lane) -> Vec<StreamEntry> {
         let mut connection = connect(&self.redis_url).await;
         let reply: StreamRangeReply = connection.xrange_all(lane.stream_key(0)).await.unwrap();
-        reply
-            .ids
-            .into_iter()
-            .map(|entry| {
-                let fields = entry.map.into_iter().map(|(name, value)| {
-                    (
-                        Bytes::from(name),
-                        Bytes::from(Vec::<u8>::from_redis_value(value).unwrap()),
-                    )
-                });
-                StreamEntry::from_fields(&fields.collect::<Vec<_>>()).unwrap()
-            })
-            .collect()
+        let entry = |fields: std::collections::HashMap<String, redis::Value>| {
+            let fields = fields.into_iter().map(|(name, value)| {
+                let value = Vec::<u8>::from_redis_value(value).unwrap();
+                (Bytes::from(name), Bytes::from(value))
+            });
+            StreamEntry::from_fields(&fields.collect::<Vec<_>>()).unwrap()
+        };
+        let ids = reply.ids.into_iter();
+        ids.map(|id| entry(id.map)).collect()
     }
 
     /// Asserts that nothing at all was stored.
@@ -96,10 +148,10 @@ impl Ingress {
         assert_eq!(n_keys, 0);
     }
 
-    /// Waits for the ingress to end after a stop was requested, and gives how long it took.
+    /// Waits for the ingress to end after a stop was requested, and returns how long it took.
     pub(crate) async fn ended(self) -> Duration {
         let asked_at = Instant::now();
-        let ended = timeout(Duration::from_secs(30), self.task).await;
+        let ended = timeout(BOUND, self.task).await;
         ended.expect("the ingress ends in time").unwrap().unwrap();
         asked_at.elapsed()
     }
@@ -108,11 +160,6 @@ impl Ingress {
         self.stop.request();
         self.ended().await;
     }
-}
-
-/// Sends a delivery to the endpoint `default` at an address, rightly signed.
-pub(crate) async fn deliver_to(public: SocketAddr, body: impl Into<Vec<u8>>) -> Response {
-    Request::signed(PATH, SECRET, body).send(public).await
 }
 
 /// An ingress that may refuse to start.
@@ -136,20 +183,11 @@ pub(crate) async fn build(redis_url: &str, changed: &[(&str, &str)]) -> Result<A
         .into_iter()
         .map(|(key, value)| (key.to_owned(), value.to_owned()))
         .collect();
-    App::build(
-        &Settings::from_map(map).unwrap_or_else(|faults| panic!("{faults}")),
-        &Tracer::off(),
-    )
-    .await
+    let settings = Settings::from_map(map).unwrap_or_else(|problems| panic!("{problems}"));
+    App::build(&settings, &Tracer::off()).await
 }
 
-/// As the value of a setting: leave it out.
-pub(crate) const UNSET: &str = "\u{0}";
-
 async fn connect(url: &str) -> MultiplexedConnection {
-    Client::open(url)
-        .unwrap()
-        .get_multiplexed_async_connection()
-        .await
-        .unwrap()
+    let client = Client::open(url).unwrap();
+    client.get_multiplexed_async_connection().await.unwrap()
 }

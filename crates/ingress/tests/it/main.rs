@@ -8,15 +8,16 @@
     reason = "what a test cannot go on without ends it"
 )]
 
-mod grouped_appends;
 mod http;
 mod ingress;
+mod redis_server;
 
 mod accepted;
 mod admission;
 mod backlog;
 mod breaker;
 mod durability;
+mod grouped_appends;
 mod hostile_clients;
 mod inbox;
 mod limits;
@@ -32,3 +33,6 @@ mod sentinels;
 mod shutdown;
 mod startup;
 mod tls;
+
+/// No condition that a test waits for takes this long.
+const BOUND: std::time::Duration = std::time::Duration::from_secs(30);

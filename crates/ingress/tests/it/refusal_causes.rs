@@ -1,37 +1,27 @@
-//! The operator is told why signatures are refused, the caller is not, and a flood hides nothing.
-
-use std::time::Duration;
+//! The operator learns why signatures are refused, the caller does not, and a flood hides nothing.
 
 use harkara_core::secret::Secret;
 use harkara_core::signature::sign;
-use harkara_testkit::wait_until;
+use harkara_testkit::{Folder, wait_until};
 
-use crate::http::{Request, get};
+use crate::BOUND;
+use crate::http::Request;
 use crate::ingress::{Ingress, PATH, SECRET};
 
-const BOUND: Duration = Duration::from_secs(20);
+const LIVE: &str = "/webhooks/razorpay/live";
 
 async fn causes(ingress: &Ingress, cause: &str) -> u64 {
-    let name = format!("harkara_ingress_refused_causes_total{{cause=\"{cause}\"}} ");
-    let metrics = get(ingress.admin, "/metrics").await.body;
-    let value = metrics.lines().find_map(|line| line.strip_prefix(&name));
-    value
-        .unwrap_or_else(|| panic!("{name} not in\n{metrics}"))
-        .parse()
-        .unwrap()
+    let name = format!("harkara_ingress_refused_causes_total{{cause=\"{cause}\"}}");
+    ingress.metric(&name).await.unwrap()
 }
 
-/// Sends what is refused until its cause is counted once more: while another refusal of the endpoint waits
-/// to be looked into, it is not.
-async fn until_diagnosed(ingress: &Ingress, request: impl Fn() -> Request, cause: &str) {
+/// Sends what is refused until its cause is counted once more: it is not while another refusal of the
+/// endpoint waits to be diagnosed.
+async fn until_diagnosed(ingress: &Ingress, cause: &str, request: impl Fn() -> Request) {
     let before = causes(ingress, cause).await;
     wait_until(cause, BOUND, async || {
         let response = request().send(ingress.public).await;
-        assert_eq!(
-            (response.status, response.body.as_str()),
-            (401, r#"{"error":"invalid_signature"}"#),
-            "{cause}"
-        );
+        response.assert(401, r#"{"error":"invalid_signature"}"#);
         causes(ingress, cause).await > before
     })
     .await;
@@ -40,9 +30,7 @@ async fn until_diagnosed(ingress: &Ingress, request: impl Fn() -> Request, cause
 /// A delivery whose body was changed after it was signed.
 fn changed(signed: &str, sent: &str) -> Request {
     let signature = sign(&Secret::new(SECRET), signed.as_bytes());
-    Request::new("POST", PATH)
-        .header("x-razorpay-signature", &signature)
-        .body(sent)
+    Request::post().signature(&signature).body(sent)
 }
 
 #[tokio::test]
@@ -52,39 +40,43 @@ async fn the_likely_cause_of_a_refusal_is_counted() {
         ("endpoints.default.diagnose_with", "of the api"),
     ])
     .await;
-    let signed = |secret: &'static str| move || Request::signed(PATH, secret, r#"{"a": "b/c"}"#);
-    until_diagnosed(&ingress, signed("of the other endpoint"), "other_endpoint").await;
-    until_diagnosed(&ingress, signed("of the api"), "diagnosis_secret").await;
-    until_diagnosed(&ingress, signed("nobody's"), "unknown").await;
-    until_diagnosed(&ingress, || changed("{}", "{}\n"), "body_whitespace").await;
-    let reencoded = || changed(r#"{"a":"b\/c"}"#, r#"{"a": "b/c"}"#);
-    until_diagnosed(&ingress, reencoded, "body_reencoded").await;
-    let large = || changed("{}", &" ".repeat(100_000));
-    until_diagnosed(&ingress, large, "not_examined").await;
+    for (cause, secret) in [
+        ("other_endpoint", "of the other endpoint"),
+        ("diagnosis_secret", "of the api"),
+        ("unknown", "nobody's"),
+    ] {
+        let signed = || Request::signed(PATH, secret, r#"{"a": "b/c"}"#);
+        until_diagnosed(&ingress, cause, signed).await;
+    }
+    for (cause, signed, sent) in [
+        ("body_whitespace", "{}", "{}\n"),
+        ("body_reencoded", r#"{"a":"b\/c"}"#, r#"{"a": "b/c"}"#),
+        ("not_examined", "{}", &" ".repeat(100_000)),
+    ] {
+        until_diagnosed(&ingress, cause, || changed(signed, sent)).await;
+    }
     ingress.assert_nothing_stored().await;
     ingress.stop().await;
 }
 
 #[tokio::test]
 async fn a_secret_that_was_removed_is_recognised_and_verifies_nothing() {
-    let file = std::env::temp_dir().join(format!("harkara-retired-{}", std::process::id()));
-    std::fs::write(&file, "old").unwrap();
+    let folder = Folder::new();
+    folder.write("secrets", "old");
     let ingress = Ingress::start_with(&[
-        ("endpoints.live.secrets_file", file.to_str().unwrap()),
+        ("endpoints.live.secrets_file", &folder.file("secrets")),
         ("ingress.secrets_poll_ms", "10"),
     ])
     .await;
-    let live = "/webhooks/razorpay/live";
-    std::fs::write(&file, "new").unwrap();
+    folder.write("secrets", "new");
     wait_until("the secrets are replaced", BOUND, async || {
-        let request = Request::signed(live, "new", "{}");
+        let request = Request::signed(LIVE, "new", "{}");
         request.send(ingress.public).await.status == 200
     })
     .await;
-    let old = || Request::signed(live, "old", "{}");
-    until_diagnosed(&ingress, old, "retired_secret").await;
+    let old = || Request::signed(LIVE, "old", "{}");
+    until_diagnosed(&ingress, "retired_secret", old).await;
     ingress.stop().await;
-    std::fs::remove_file(&file).unwrap();
 }
 
 #[tokio::test]
@@ -95,17 +87,16 @@ async fn a_flood_of_refusals_is_sampled_and_hides_no_other_endpoint() {
     ])
     .await;
     for _ in 0..200 {
-        let request = Request::signed(PATH, "nobody's", "{}");
-        assert_eq!(request.send(ingress.public).await.status, 401);
-        let unsigned = Request::new("POST", PATH).body("{}");
-        assert_eq!(unsigned.send(ingress.public).await.status, 401);
+        let unsigned = Request::post().body("{}");
+        for request in [Request::signed(PATH, "nobody's", "{}"), unsigned] {
+            assert_eq!(request.send(ingress.public).await.status, 401);
+        }
     }
-    let live = || Request::signed("/webhooks/razorpay/live", "of the api", "{}");
-    until_diagnosed(&ingress, live, "diagnosis_secret").await;
+    let live = || Request::signed(LIVE, "of the api", "{}");
+    until_diagnosed(&ingress, "diagnosis_secret", live).await;
     // Half a second lies between two samples, and 200 refusals took no minute.
     assert!(causes(&ingress, "unknown").await < 100);
-    let metrics = get(ingress.admin, "/metrics").await.body;
-    let refused = r#"harkara_ingress_invalid_signatures_total{reason="missing"} 200"#;
-    assert!(metrics.contains(refused), "{metrics}");
+    let missing = r#"harkara_ingress_invalid_signatures_total{reason="missing"}"#;
+    ingress.assert_metrics(&[(missing, 200)]).await;
     ingress.stop().await;
 }

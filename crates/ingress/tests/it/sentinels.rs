@@ -7,11 +7,11 @@ use harkara_core::lane::Lane;
 use harkara_ingress::StartError;
 use harkara_testkit::{RedisServer, Sentinels, wait_until};
 
-use crate::ingress::{Ingress, build};
+use crate::BOUND;
+use crate::ingress::{Ingress, WITHOUT_INBOX, build};
+use crate::redis_server::{FSYNC_ALWAYS, run_over};
 
-const BOUND: Duration = Duration::from_secs(30);
-
-/// They look every ten seconds whether a former primary is back, and at what has not changed for eight.
+/// Sentinels check every ten seconds whether a former primary is back, and what has not changed for eight.
 const FOLLOWS_BOUND: Duration = Duration::from_mins(1);
 
 /// Nobody listens there.
@@ -22,26 +22,14 @@ const URL: &str = "redis://127.0.0.1:1";
 /// Entries that the primary has.
 async fn n_entries(sentinels: &Sentinels) -> usize {
     let mut primary = sentinels.primary().await.unwrap();
-    redis::cmd("XLEN")
-        .arg(Lane::Default.stream_key(0))
-        .query_async(&mut primary)
-        .await
-        .unwrap()
-}
-
-/// Delivers until it is accepted.
-async fn until_accepted(ingress: &Ingress) {
-    wait_until("a delivery is accepted", BOUND, async || {
-        ingress.deliver("{}").await.status == 200
-    })
-    .await;
+    let length = format!("XLEN {}", Lane::Default.stream_key(0));
+    run_over(&mut primary, &length).await
 }
 
 #[tokio::test]
 async fn another_primary_is_followed_and_has_what_was_accepted() {
-    let fsync = ["--appendfsync", "always"];
-    let mut former = RedisServer::start(&fsync).await;
-    let sentinels = Sentinels::over(&former, 2, &fsync).await;
+    let mut former = RedisServer::start(&FSYNC_ALWAYS).await;
+    let sentinels = Sentinels::over(&former, 2, &FSYNC_ALWAYS).await;
     let addresses = format!("{NOBODY},{}", sentinels.addresses());
     let settings = [
         ("redis.sentinels", addresses.as_str()),
@@ -50,21 +38,21 @@ async fn another_primary_is_followed_and_has_what_was_accepted() {
     ];
     let ingress = Ingress::start_on(URL, &settings).await;
     for _ in 0..10 {
-        assert_eq!(ingress.deliver("{}").await.status, 200);
+        ingress.assert_accepts().await;
     }
 
     former.kill();
     sentinels.failed_over(&former, BOUND).await;
     assert_eq!(n_entries(&sentinels).await, 10);
     // Two replicas are asked for, and one is left.
-    assert_eq!(ingress.deliver("{}").await.status, 503);
+    ingress.assert_status(503).await;
 
     former.resume().await;
     wait_until("the former primary follows", FOLLOWS_BOUND, async || {
         sentinels.n_following().await == 2
     })
     .await;
-    until_accepted(&ingress).await;
+    ingress.until_accepted().await;
     assert!(n_entries(&sentinels).await > 10);
     ingress.stop().await;
 }
@@ -75,17 +63,17 @@ async fn a_former_primary_that_lives_on_is_left() {
     let sentinels = Sentinels::over(&former, 1, &[]).await;
     let addresses = sentinels.addresses();
     let ingress = Ingress::start_on(URL, &[("redis.sentinels", addresses.as_str())]).await;
-    assert_eq!(ingress.deliver("{}").await.status, 200);
+    ingress.assert_accepts().await;
 
     sentinels.fail_over().await;
     sentinels.failed_over(&former, BOUND).await;
-    until_accepted(&ingress).await;
+    ingress.until_accepted().await;
     assert_eq!(n_entries(&sentinels).await, 2);
     ingress.stop().await;
 }
 
 #[tokio::test]
-async fn a_primary_that_no_sentinel_knows_is_told_at_the_start() {
+async fn a_primary_that_no_sentinel_knows_refuses_the_start() {
     let redis = RedisServer::start(&[]).await;
     let sentinels = Sentinels::over(&redis, 0, &[]).await;
     for (addresses, name, expected) in [
@@ -99,16 +87,12 @@ async fn a_primary_that_no_sentinel_knows_is_told_at_the_start() {
         let settings = [
             ("redis.sentinels", addresses.as_str()),
             ("redis.sentinel_primary", name),
-            // With an inbox it starts all the same, and logs it.
-            ("ingress.inbox_connections_max", "0"),
+            WITHOUT_INBOX,
         ];
-        let Err(refused) = build(URL, &settings).await else {
-            panic!("{addresses} {name}");
-        };
+        let refused = build(URL, &settings).await.err().expect(name);
         assert!(matches!(refused, StartError::Redis(_)), "{refused:?}");
-        let told = with_causes(&refused);
-        assert!(told.contains(expected), "{told}");
+        let text = with_causes(&refused);
         let who = format!("the primary {name} of the sentinels 127.0.0.1:");
-        assert!(told.contains(&who), "{told}");
+        assert!(text.contains(expected) && text.contains(&who), "{text}");
     }
 }

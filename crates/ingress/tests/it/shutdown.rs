@@ -1,4 +1,4 @@
-//! Stopping.
+//! Shutdown.
 
 use std::time::Duration;
 
@@ -7,24 +7,30 @@ use harkara_testkit::wait_until;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
-use crate::http::{Request, get, read_response};
-use crate::ingress::{Ingress, PATH, SECRET};
+use crate::BOUND;
+use crate::http::{Request, connected, get, read_response};
+use crate::ingress::Ingress;
 
-const BOUND: Duration = Duration::from_secs(10);
+/// Far less than the stop deadline of the settings.
+const SOON: Duration = Duration::from_secs(10);
+
+/// A request that was sent in part, and is in flight.
+async fn in_flight(ingress: &Ingress, bytes: &[u8]) -> TcpStream {
+    let stream = connected(ingress.public, bytes).await;
+    // It is in flight once another request, sent after it to the same thread, is answered; there are two
+    // threads, hence more than one.
+    for _ in 0..4 {
+        ingress.assert_accepts().await;
+    }
+    stream
+}
 
 #[tokio::test]
-async fn a_graceful_stop_turns_unready_and_finishes_what_is_in_flight() {
+async fn a_graceful_stop_turns_unready_and_finishes_the_requests_in_flight() {
     let ingress = Ingress::start().await;
-    let request = Request::signed(PATH, SECRET, r#"{"event":"order.paid"}"#);
-    let bytes = request.bytes();
+    let bytes = Request::delivery(r#"{"event":"order.paid"}"#).bytes();
     let (first, rest) = bytes.split_at(bytes.len() - 5);
-    let mut stream = TcpStream::connect(ingress.public).await.unwrap();
-    stream.write_all(first).await.unwrap();
-    // The request is in flight once another one, sent after it to the same thread, is answered;
-    // there are two threads, hence more than one.
-    for _ in 0..4 {
-        assert_eq!(ingress.deliver("{}").await.status, 200);
-    }
+    let mut stream = in_flight(&ingress, first).await;
 
     ingress.stop.request();
     let (admin, public) = (ingress.admin, ingress.public);
@@ -48,35 +54,23 @@ async fn a_graceful_stop_turns_unready_and_finishes_what_is_in_flight() {
 #[tokio::test]
 async fn idle_connections_do_not_delay_a_stop() {
     let ingress = Ingress::start().await;
-    let request = b"GET / HTTP/1.1\r\nhost: test\r\n\r\n";
-    let mut idle = TcpStream::connect(ingress.public).await.unwrap();
-    idle.write_all(request).await.unwrap();
+    let idle = connected(ingress.public, b"GET / HTTP/1.1\r\nhost: test\r\n\r\n").await;
     idle.readable().await.unwrap();
     let _never_used = TcpStream::connect(ingress.public).await.unwrap();
     ingress.stop.request();
-    assert!(ingress.ended().await < BOUND);
+    assert!(ingress.ended().await < SOON);
 }
 
 #[tokio::test]
-async fn what_is_not_finished_by_the_deadline_is_dropped() {
+async fn a_request_that_is_not_finished_by_the_deadline_is_dropped() {
     let ingress = Ingress::start_with(&[
         ("ingress.stop_deadline_ms", "1000"),
         ("ingress.body_read_timeout_ms", "60000"),
     ])
     .await;
-    let mut stream = TcpStream::connect(ingress.public).await.unwrap();
-    let head = Request::new("POST", PATH)
-        .header("content-length", "100")
-        .head_bytes();
-    stream.write_all(&head).await.unwrap();
-    for _ in 0..4 {
-        assert_eq!(ingress.deliver("{}").await.status, 200);
-    }
+    let mut stream = in_flight(&ingress, &Request::post().declaring(100).bytes()).await;
     ingress.stop.request();
-    assert!(ingress.ended().await < BOUND);
-    assert!(
-        read_response(&mut stream)
-            .await
-            .is_none_or(|response| response.status != 200)
-    );
+    assert!(ingress.ended().await < SOON);
+    let response = read_response(&mut stream).await;
+    assert!(response.is_none_or(|response| response.status != 200));
 }

@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use harkara_core::causes::with_causes;
 use harkara_ingress::StartError;
@@ -14,25 +13,39 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::pki_types::ServerName;
 
-use crate::http::{Request, get};
-use crate::ingress::{Ingress, PATH, SECRET, build};
+use crate::BOUND;
+use crate::http::{Request, connected};
+use crate::ingress::{Ingress, build};
 
-/// An ingress looks at its files this often in these tests.
-const RELOAD_MS: &str = "20";
+fn authority() -> Authority {
+    Authority::new("Harkara Test")
+}
 
-fn write(files: &Folder, certificate: &Certificate) {
+fn issue(authority: &Authority) -> Certificate {
+    authority.issue(&["127.0.0.1"])
+}
+
+/// A folder with the files of a certificate.
+fn folder_of(certificate: &Certificate) -> Folder {
+    let files = Folder::new();
     files.write("ca.crt", &certificate.authority_pem);
     files.write("tls.crt", &certificate.pem);
     files.write("tls.key", &certificate.key_pem);
+    files
+}
+
+/// The settings that name the files.
+fn settings(files: &Folder) -> [(&'static str, String); 3] {
+    [
+        ("ingress.tls_certificate_file", files.file("tls.crt")),
+        ("ingress.tls_key_file", files.file("tls.key")),
+        ("ingress.tls_reload_ms", "20".to_owned()),
+    ]
 }
 
 async fn start(files: &Folder) -> Ingress {
-    Ingress::start_with(&[
-        ("ingress.tls_certificate_file", &files.file("tls.crt")),
-        ("ingress.tls_key_file", &files.file("tls.key")),
-        ("ingress.tls_reload_ms", RELOAD_MS),
-    ])
-    .await
+    let settings = settings(files);
+    Ingress::start_with(&settings.each_ref().map(|(key, value)| (*key, &**value))).await
 }
 
 /// A client that trusts the authority in the folder, and offers HTTP/2 as most do.
@@ -56,26 +69,15 @@ async fn shown(address: SocketAddr, files: &Folder) -> Option<Vec<u8>> {
 
 #[tokio::test]
 async fn a_delivery_over_tls_is_accepted_and_one_in_plain_text_is_not() {
-    let files = Folder::new();
-    write(
-        &files,
-        &Authority::new("Harkara Test").issue(&["127.0.0.1"]),
-    );
+    let files = folder_of(&issue(&authority()));
     let ingress = start(&files).await;
     let stream = connect(ingress.public, &files).await.unwrap();
-    assert_eq!(
-        stream.get_ref().1.alpn_protocol(),
-        Some(&b"http/1.1"[..]),
-        "HTTP/2 is not spoken"
-    );
-    let request = Request::signed(PATH, SECRET, r#"{"event":"payment.captured"}"#);
-    assert_eq!(request.send_over(stream).await.status, 200);
+    let protocol = stream.get_ref().1.alpn_protocol();
+    assert_eq!(protocol, Some(&b"http/1.1"[..]), "HTTP/2 is not spoken");
+    let delivery = || Request::delivery(r#"{"event":"payment.captured"}"#);
+    assert_eq!(delivery().send_over(stream).await.status, 200);
 
-    let mut plain = TcpStream::connect(ingress.public).await.unwrap();
-    let request = Request::signed(PATH, SECRET, r#"{"event":"payment.captured"}"#);
-    tokio::io::AsyncWriteExt::write_all(&mut plain, &request.bytes())
-        .await
-        .unwrap();
+    let mut plain = connected(ingress.public, &delivery().bytes()).await;
     let mut answer = Vec::new();
     // A reset is as good an end as a close.
     tokio::io::AsyncReadExt::read_to_end(&mut plain, &mut answer)
@@ -83,70 +85,57 @@ async fn a_delivery_over_tls_is_accepted_and_one_in_plain_text_is_not() {
         .ok();
     assert!(!answer.starts_with(b"HTTP"), "{answer:?}");
 
-    let probe = get(ingress.admin, "/livez").await;
+    let probe = ingress.admin("/livez").await;
     assert_eq!(probe.status, 200, "the admin port stays plain");
     ingress.stop().await;
 }
 
 #[tokio::test]
 async fn a_new_certificate_is_shown_without_a_restart_and_a_broken_one_is_not() {
-    let authority = Authority::new("Harkara Test");
-    let files = Folder::new();
-    write(&files, &authority.issue(&["127.0.0.1"]));
+    let authority = authority();
+    let files = folder_of(&issue(&authority));
     let ingress = start(&files).await;
     let first = shown(ingress.public, &files).await.unwrap();
     let open = connect(ingress.public, &files).await.unwrap();
 
-    let second = authority.issue(&["127.0.0.1"]);
+    let second = issue(&authority);
     // Half of the new pair is no pair.
     files.write("tls.crt", &second.pem);
     for _ in 0..10 {
         assert_eq!(shown(ingress.public, &files).await.as_ref(), Some(&first));
     }
     files.write("tls.key", &second.key_pem);
-    wait_until(
-        "the new certificate is shown",
-        Duration::from_secs(10),
-        async || {
-            shown(ingress.public, &files)
-                .await
-                .is_some_and(|now| now != first)
-        },
-    )
+    wait_until("the new certificate is shown", BOUND, async || {
+        let now = shown(ingress.public, &files).await;
+        now.is_some_and(|now| now != first)
+    })
     .await;
-
-    let request = Request::signed(PATH, SECRET, "{}");
+    let request = Request::delivery("{}");
     assert_eq!(request.send_over(open).await.status, 200);
     ingress.stop().await;
 }
 
 #[tokio::test]
-async fn files_that_are_no_pair_refuse_the_start() {
-    let authority = Authority::new("Harkara Test");
-    let files = Folder::new();
-    write(&files, &authority.issue(&["127.0.0.1"]));
-    files.write("tls.key", &authority.issue(&["127.0.0.1"]).key_pem);
-    let changed = [
-        ("ingress.tls_certificate_file", files.file("tls.crt")),
-        ("ingress.tls_key_file", files.file("tls.key")),
-    ];
-    let changed = changed
-        .each_ref()
-        .map(|(key, value)| (*key, value.as_str()));
-    let error = build(&redis_database().await, &changed)
+async fn certificates_that_cannot_be_used_refuse_the_start() {
+    let authority = authority();
+    let files = folder_of(&issue(&authority));
+    files.write("tls.key", &issue(&authority).key_pem);
+    let settings = settings(&files);
+    let changed = settings.each_ref().map(|(key, value)| (*key, &**value));
+    let mismatched = build(&redis_database().await, &changed)
         .await
         .err()
         .unwrap();
-    assert!(matches!(error, StartError::Certificate(_)), "{error:?}");
-    let told = with_causes(&error);
-    assert!(told.contains("cannot be used together"), "{told}");
-}
+    let is_ours = matches!(mismatched, StartError::Certificate(_));
+    assert!(is_ours, "{mismatched:?}");
 
-#[tokio::test]
-async fn a_redis_that_shows_an_unknown_certificate_refuses_the_start() {
-    let certificate = Authority::new("Harkara Test").issue(&["127.0.0.1"]);
-    let redis = RedisServer::start_tls(&certificate, &[]).await;
-    let error = build(&redis.url(), &[]).await.err().unwrap();
-    let told = with_causes(&error);
-    assert!(told.contains("redis.ca_file"), "{told}");
+    let redis = RedisServer::start_tls(&issue(&authority), &[]).await;
+    let unknown = build(&redis.url(), &[]).await.err().unwrap();
+    for (error, part) in [
+        (mismatched, "cannot be used together"),
+        (unknown, "redis.ca_file"),
+    ] {
+        let text = with_causes(&error);
+        assert!(text.contains(part), "{text}");
+    }
 }
