@@ -6,8 +6,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use harkara_core::delivery::VerifiedDelivery;
-use harkara_core::lane::Lane;
 use harkara_settings::RedisSettings;
 use harkara_streams::append::Appender;
 use prometheus_client::metrics::histogram::Histogram;
@@ -16,6 +14,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::breaker::{Breaker, Snapshot};
 use crate::durable::Durable;
 use crate::inbox::Inbox;
+use crate::routed_delivery::RoutedDelivery;
 
 /// Neither Redis nor the inbox confirmed the delivery. Either may hold it nevertheless, if only a
 /// confirmation was lost. Razorpay then sends it again, and the ledger drops the duplicate.
@@ -62,35 +61,28 @@ impl DurableSink {
     /// Makes a delivery durable. Takes no longer than both timeouts together.
     pub(crate) async fn make_durable(
         &self,
-        delivery: &VerifiedDelivery,
-        lane: Lane,
-        event_name: &str,
+        delivery: RoutedDelivery<'_>,
     ) -> Result<Durable, NotDurable> {
         let until = Instant::now() + self.answer_max;
         let snapshot = self.breaker.snapshot();
         if snapshot.is_closed()
-            && let Some(durable) = self.append(snapshot, delivery, lane, event_name).await
+            && let Some(durable) = self.append(snapshot, delivery).await
         {
             return Ok(durable);
         }
         if let Some(inbox) = &self.inbox {
-            match inbox.store(delivery, lane, event_name).await {
+            match inbox.store(delivery).await {
                 Ok(stored) => return Ok(stored.into()),
                 Err(error) => self.breaker.inbox_failed(&error),
             }
         }
         // Before a 503, Redis is tried once more.
-        let last = timeout_at(until, self.append_after_recheck(delivery, lane, event_name));
+        let last = timeout_at(until, self.append_after_recheck(delivery));
         last.await.ok().flatten().ok_or(NotDurable)
     }
 
     /// Redis may be back since the last health check. It may confirm differently, so it is checked first.
-    async fn append_after_recheck(
-        &self,
-        delivery: &VerifiedDelivery,
-        lane: Lane,
-        event_name: &str,
-    ) -> Option<Durable> {
+    async fn append_after_recheck(&self, delivery: RoutedDelivery<'_>) -> Option<Durable> {
         if !self.breaker.snapshot().may_be_tried() {
             return None;
         }
@@ -98,18 +90,17 @@ impl DurableSink {
         if !snapshot.is_closed() {
             return None;
         }
-        self.append(snapshot, delivery, lane, event_name).await
+        self.append(snapshot, delivery).await
     }
 
-    async fn append(
-        &self,
-        snapshot: Snapshot,
-        delivery: &VerifiedDelivery,
-        lane: Lane,
-        event_name: &str,
-    ) -> Option<Durable> {
+    async fn append(&self, snapshot: Snapshot, delivery: RoutedDelivery<'_>) -> Option<Durable> {
         let appender = self.appender(snapshot)?;
-        match appender.append(delivery, lane, event_name).await {
+        let RoutedDelivery {
+            verified,
+            lane,
+            event_name,
+        } = delivery;
+        match appender.append(verified, lane, event_name).await {
             Ok(entry) => Some(entry.into()),
             Err(error) => {
                 self.breaker.append_failed(snapshot, error);

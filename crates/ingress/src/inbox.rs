@@ -7,9 +7,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use harkara_core::delivery::{VerifiedDelivery, body_sha256};
+use harkara_core::delivery::body_sha256;
 use harkara_core::durability::Durability;
-use harkara_core::lane::Lane;
 use harkara_settings::{IngressSettings, PostgresSettings};
 use harkara_storage::commit::{CommittedBatch, DuplicateHint, commit};
 use harkara_storage::record::{ClaimedEvent, EventRecord, Origin, Verdict};
@@ -21,6 +20,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use crate::metrics::{InFlight, registered};
 use crate::postgres;
+use crate::routed_delivery::RoutedDelivery;
 
 /// Most deliveries of one transaction: as many as a worker commits at once.
 const GROUP_ENTRIES_MAX: usize = 400;
@@ -98,16 +98,14 @@ impl Inbox {
     /// Stores a delivery. After an error it may be stored nevertheless.
     pub(crate) async fn store(
         &self,
-        delivery: &VerifiedDelivery,
-        lane: Lane,
-        event_name: &str,
+        delivery: RoutedDelivery<'_>,
     ) -> Result<StoredDelivery, NotStored> {
         let _in_flight = InFlight::new(&self.in_flight);
-        let n_bytes = u32::try_from(delivery.body().len()).map_err(|_| NotStored::Full)?;
+        let n_bytes = u32::try_from(delivery.verified.body().len()).map_err(|_| NotStored::Full)?;
         let bytes = self.bytes.clone().try_acquire_many_owned(n_bytes);
         let (confirm, confirmed) = oneshot::channel();
         let waiting = Waiting {
-            record: record(delivery, lane, event_name),
+            record: record(delivery),
             confirm,
             _bytes: bytes.map_err(|_| NotStored::Full)?,
         };
@@ -199,25 +197,26 @@ fn answer(group: Vec<Waiting>, outcome: &Result<(), NotStored>) {
     }
 }
 
-fn record(delivery: &VerifiedDelivery, lane: Lane, event_name: &str) -> EventRecord {
-    let event_type = match event_name {
+fn record(delivery: RoutedDelivery<'_>) -> EventRecord {
+    let event_type = match delivery.event_name {
         "" => UNKNOWN,
         name => name,
     };
+    let RoutedDelivery { verified, lane, .. } = delivery;
     EventRecord {
         claimed: ClaimedEvent {
             origin: Origin::Inbox,
-            endpoint: delivery.endpoint().as_str().into(),
+            endpoint: verified.endpoint().as_str().into(),
             lane,
-            event_id: delivery.event_id().clone(),
+            event_id: verified.event_id().clone(),
             event_type: event_type.into(),
-            received_at: delivery.received_at(),
-            signature: delivery.signature().to_owned(),
-            trace: delivery.trace().clone(),
+            received_at: verified.received_at(),
+            signature: verified.signature().to_owned(),
+            trace: verified.trace().clone(),
             durability: Some(Durability::Stored),
-            secret_fingerprint: Some(delivery.secret_fingerprint()),
-            body_sha256: body_sha256(delivery.body()),
-            body: delivery.body().clone(),
+            secret_fingerprint: Some(verified.secret_fingerprint()),
+            body_sha256: body_sha256(verified.body()),
+            body: verified.body().clone(),
         },
         account_id: None,
         occurred_at: None,

@@ -23,6 +23,7 @@ mod secrets;
 mod breaker;
 mod durable_sink;
 mod inbox;
+mod routed_delivery;
 
 mod outcome;
 

@@ -24,6 +24,7 @@ use crate::durable::Durable;
 use crate::durable_sink::{DurableSink, NotDurable};
 use crate::metrics::Counters;
 use crate::outcome::{Outcome, Rejection};
+use crate::routed_delivery::RoutedDelivery;
 use crate::rules::{Endpoint, Rules};
 use crate::spans::RequestSpans;
 use crate::{answer, body, connections};
@@ -197,7 +198,7 @@ impl Receiver {
         let from = spans.is_some().then(Instant::now);
         // A reload may replace the secrets at any time; this delivery is judged by these.
         let secrets = endpoint.secrets.load();
-        let verified = verify(delivery, secrets.keys());
+        let verified = verify(delivery, &secrets.keys);
         if let Ok(verified) = &verified {
             secrets.count_use(verified);
             self.counters.matched(verified.secret_position());
@@ -218,8 +219,12 @@ impl Receiver {
         let from = spans.is_some().then(Instant::now);
         let event_name = event_name(verified.body());
         let lane = self.rules.lanes.lane_of(event_name.as_deref());
-        let name = event_name.as_deref().unwrap_or_default();
-        let stored = self.sink.make_durable(&verified, lane, name).await;
+        let routed = RoutedDelivery {
+            verified: &verified,
+            lane,
+            event_name: event_name.as_deref().unwrap_or_default(),
+        };
+        let stored = self.sink.make_durable(routed).await;
         drop(event_name);
         if let (Some(spans), Some(from)) = (spans, from) {
             spans.appended(from);

@@ -85,7 +85,7 @@ impl Refusals {
         trace_id: impl FnOnce() -> Option<String>,
     ) {
         tracing::debug!(
-            endpoint = self.secrets.endpoint().as_str(),
+            endpoint = self.secrets.endpoint.as_str(),
             reason = refusal.code(),
             "A signature was refused."
         );
@@ -123,7 +123,7 @@ impl Diagnosis {
     }
 
     async fn diagnose(&self, sample: Sample) {
-        let endpoint = sample.secrets.endpoint().clone();
+        let endpoint = sample.secrets.endpoint.clone();
         let (refusal, trace_id) = (sample.refusal, sample.trace_id.clone());
         let cause = match refusal {
             Refusal::NoMatch => self.cause_of(sample).await,
@@ -147,8 +147,8 @@ impl Diagnosis {
     async fn cause_of(&self, sample: Sample) -> Option<Cause> {
         let others = self.endpoints.iter();
         let elsewhere: Vec<_> = others
-            .filter(|other| other.endpoint() != sample.secrets.endpoint())
-            .map(|other| (other.endpoint().clone(), other.load().live().to_vec()))
+            .filter(|other| other.endpoint != sample.secrets.endpoint)
+            .map(|other| (other.endpoint.clone(), other.load().live.clone()))
             .collect();
         // It takes milliseconds, and this thread has other tasks.
         let found = tokio::task::spawn_blocking(move || {
@@ -157,9 +157,9 @@ impl Diagnosis {
             };
             let set = sample.secrets.load();
             let suspects = Suspects {
-                live: set.live(),
-                retired: set.retired(),
-                diagnose_with: sample.secrets.diagnose_with(),
+                live: &set.live,
+                retired: &set.retired,
+                diagnose_with: &sample.secrets.diagnose_with,
                 elsewhere: &elsewhere,
             };
             likely_cause(&body, &signature, &suspects)

@@ -48,7 +48,7 @@ impl Rules {
     ) -> Self {
         let began = Instant::now();
         let endpoint = |(secrets, refusals): (Arc<LiveSecrets>, Refusals)| {
-            let name = secrets.endpoint().clone();
+            let name = secrets.endpoint.clone();
             let allow = settings.endpoints[&name].allow.clone();
             Endpoint {
                 name,

@@ -4,7 +4,7 @@ mod reload;
 mod usage;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use arc_swap::{ArcSwap, Guard};
@@ -23,22 +23,24 @@ const RETIRED_MAX: usize = 4;
 
 /// The secrets of one endpoint, shared by all server threads.
 pub(crate) struct LiveSecrets {
-    endpoint: EndpointName,
+    pub(crate) endpoint: EndpointName,
     file: Option<PathBuf>,
-    diagnose_with: Vec<Secret>,
+    /// For diagnosis only.
+    pub(crate) diagnose_with: Vec<Secret>,
     usage: SecretUsage,
     current: ArcSwap<SecretSet>,
 }
 
 /// The secrets between two reloads.
 pub(crate) struct SecretSet {
-    keys: EndpointSecrets,
+    /// The keys that deliveries are verified with.
+    pub(crate) keys: EndpointSecrets,
     /// Newest first, as in `keys`.
-    live: Vec<Secret>,
+    pub(crate) live: Vec<Secret>,
     /// In the same order.
     used: Vec<Usage>,
     /// Removed by reloads, the latest first; for diagnosis only.
-    retired: Vec<Secret>,
+    pub(crate) retired: Vec<Secret>,
 }
 
 impl LiveSecrets {
@@ -84,19 +86,6 @@ impl LiveSecrets {
         }
         self.current.store(Arc::new(next));
     }
-
-    pub(crate) fn endpoint(&self) -> &EndpointName {
-        &self.endpoint
-    }
-
-    /// Secrets for diagnosis only.
-    pub(crate) fn diagnose_with(&self) -> &[Secret] {
-        &self.diagnose_with
-    }
-
-    fn file(&self) -> Option<&Path> {
-        self.file.as_deref()
-    }
 }
 
 impl SecretSet {
@@ -118,22 +107,9 @@ impl SecretSet {
         }
     }
 
-    /// The keys that deliveries are verified with.
-    pub(crate) fn keys(&self) -> &EndpointSecrets {
-        &self.keys
-    }
-
     /// Counts a delivery that one of these secrets verified.
     pub(crate) fn count_use(&self, verified: &VerifiedDelivery) {
         self.used[verified.secret_position()].count(verified.received_at());
-    }
-
-    pub(crate) fn live(&self) -> &[Secret] {
-        &self.live
-    }
-
-    pub(crate) fn retired(&self) -> &[Secret] {
-        &self.retired
     }
 }
 
@@ -167,9 +143,10 @@ mod tests {
             (&["g"], &["e", "f", "a", "d"]),
         ] {
             live.replace(secrets(next));
-            assert_eq!(live.load().live(), secrets(next));
-            assert_eq!(live.load().retired(), secrets(retired));
-            assert!(live.load().retired().len() <= RETIRED_MAX);
+            let set = live.load();
+            assert_eq!(set.live, secrets(next));
+            assert_eq!(set.retired, secrets(retired));
+            assert!(set.retired.len() <= RETIRED_MAX);
         }
     }
 }

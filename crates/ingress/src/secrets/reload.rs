@@ -48,7 +48,7 @@ impl SecretsReload {
         let [changed, failed] = counters(&INGRESS_SECRETS_RELOADS, registry, "outcome", outcomes);
         let file = |live: &Arc<LiveSecrets>| {
             Some(SecretsFile {
-                path: live.file()?.to_owned(),
+                path: live.file.clone()?,
                 live: live.clone(),
                 candidate: None,
                 last_error: None,
@@ -95,11 +95,11 @@ enum Reload {
 
 impl SecretsFile {
     fn apply(&mut self, read: ReadSecrets) -> Reload {
-        let endpoint = self.live.endpoint().as_str();
+        let endpoint = self.live.endpoint.as_str();
         let file = self.path.display();
         let candidate = self.candidate.take();
         match read {
-            Ok(secrets) if secrets == self.live.load().live() => {
+            Ok(secrets) if secrets == self.live.load().live => {
                 if self.last_error.take().is_some() {
                     tracing::info!(
                         endpoint, %file,

@@ -49,14 +49,16 @@ async fn a_body_that_does_not_come_in_time_is_refused_and_never_holds_its_connec
 }
 
 #[tokio::test]
-async fn headers_that_are_too_slow_too_large_or_too_many_are_refused() {
-    let ingress = Ingress::start_with(&[
-        ("ingress.header_read_timeout_ms", "200"),
-        ("ingress.header_bytes_max", "2048"),
-    ])
-    .await;
+async fn headers_that_do_not_come_in_time_are_refused() {
+    let ingress = Ingress::start_with(&[("ingress.header_read_timeout_ms", "200")]).await;
     let response = send_and_wait(&ingress, b"POST /webhooks/razorpay HTTP/1.1\r\nhost: te").await;
     assert_eq!(response.status, 408);
+    ingress.stop().await;
+}
+
+#[tokio::test]
+async fn headers_that_are_too_large_or_too_many_are_refused() {
+    let ingress = Ingress::start_with(&[("ingress.header_bytes_max", "2048")]).await;
     for (n_bytes, status) in [(1000, 200), (2048, 431), (200_000, 431)] {
         let request = Request::delivery("{}").header("x-filler", &"x".repeat(n_bytes));
         let response = request.send(ingress.public).await;

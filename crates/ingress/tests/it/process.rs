@@ -87,7 +87,8 @@ impl Log {
     async fn until(&mut self, message: &str) -> &str {
         loop {
             let line = timeout(BOUND, self.next.recv()).await;
-            let line = line.expect("a line in time").expect("it runs");
+            let line = line.expect("a line in time");
+            let line = line.unwrap_or_else(|| panic!("it ended: {:#?}", self.lines));
             let is_found = line.contains(message);
             self.lines.push(line);
             if is_found {
