@@ -6,13 +6,13 @@ mod client;
 mod rate;
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
 
 use actix_web::HttpRequest;
 use harkara_settings::{IngressSettings, Networks, RateLimit};
 
+use crate::outcome::{Rejected, Rejection};
 use client::client_address;
 use rate::{AddressRates, Rate};
 
@@ -33,15 +33,6 @@ pub(crate) struct Gate {
     rate: Option<Rate>,
 }
 
-/// Why a request is not admitted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum NotAdmitted {
-    /// The client's address may not use the endpoint.
-    Forbidden,
-    /// There were too many requests; the next is admitted after this many seconds.
-    TooMany { retry_after_s: NonZeroU64 },
-}
-
 impl Admission {
     pub(crate) fn new(settings: &IngressSettings) -> Self {
         Self {
@@ -54,12 +45,12 @@ impl Admission {
 
     /// Whether the request may use the endpoint behind `gate`. A refused address does not count against any
     /// rate, and one over its own rate does not count against the endpoint's.
-    pub(crate) fn admit(&self, request: &HttpRequest, gate: &Gate) -> Result<(), NotAdmitted> {
+    pub(crate) fn admit(&self, request: &HttpRequest, gate: &Gate) -> Result<(), Rejected> {
         if gate.allow.is_some() || self.address_rates.is_some() {
             let client = self.client_of(request);
             if gate.allow.as_ref().is_some_and(|a| !a.contains(client)) {
                 self.log_refused(client);
-                return Err(NotAdmitted::Forbidden);
+                return Err(Rejection::Forbidden.into());
             }
             if let Some(rates) = &self.address_rates {
                 rates.take(client)?;

@@ -22,7 +22,7 @@ use crate::metrics::{InFlight, registered};
 use crate::postgres;
 use crate::routed_delivery::RoutedDelivery;
 
-/// Most deliveries of one transaction: as many as a worker commits at once.
+/// Most deliveries in one transaction, the same as a worker's.
 const GROUP_ENTRIES_MAX: usize = 400;
 
 /// Most deliveries that wait for their transaction; more are refused.

@@ -11,14 +11,14 @@ use harkara_runtime::{failure, logging};
 use harkara_settings::{Settings, instance, variable};
 use harkara_telemetry::{Limits, MetricsExporter, TraceExporter};
 
-/// What collectors know this process by.
+/// The name of this process in traces and metrics.
 const SERVICE: &str = "harkara-ingress";
 
 /// Receives Razorpay webhooks, verifies them and appends them to Redis.
 #[derive(Parser)]
 #[command(name = "harkara-ingress", version)]
 struct Arguments {
-    /// A TOML file of settings; the environment goes before it.
+    /// A TOML settings file; environment variables take precedence.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 }
@@ -32,7 +32,7 @@ async fn main() -> ExitCode {
 async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let settings = Settings::load(arguments.config.as_deref())?;
     logging::init(&settings.log)?;
-    let stop = Shutdown::on_signals().context("signals cannot be listened for")?;
+    let stop = Shutdown::on_signals().context("cannot install signal handlers")?;
     let instance = instance::name();
     let limits = Limits {
         ordinary_per_s_max: settings.trace.ordinary_per_s_max,

@@ -1,5 +1,7 @@
 //! Outcomes of the requests to the webhook routes.
 
+use std::num::NonZeroU64;
+
 use strum::{EnumCount, IntoStaticStr, VariantArray};
 
 /// The outcome of a request.
@@ -29,6 +31,23 @@ pub(crate) enum Rejection {
     Overloaded,
     /// Neither Redis nor the inbox took the delivery.
     Unavailable,
+}
+
+/// A rejection and its `Retry-After`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Rejected {
+    pub(crate) rejection: Rejection,
+    /// Seconds after which to try again; `None` means the configured ones.
+    pub(crate) retry_after_s: Option<NonZeroU64>,
+}
+
+impl From<Rejection> for Rejected {
+    fn from(rejection: Rejection) -> Self {
+        Self {
+            rejection,
+            retry_after_s: None,
+        }
+    }
 }
 
 impl Outcome {

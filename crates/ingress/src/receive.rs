@@ -18,12 +18,11 @@ use harkara_core::trace::TraceContext;
 use harkara_runtime::clock;
 use harkara_telemetry::Tracer;
 
-use crate::admission::NotAdmitted;
 use crate::admission::buffered::Charge;
 use crate::durable::Durable;
 use crate::durable_sink::{DurableSink, NotDurable};
 use crate::metrics::Counters;
-use crate::outcome::{Outcome, Rejection};
+use crate::outcome::{Outcome, Rejected, Rejection};
 use crate::routed_delivery::RoutedDelivery;
 use crate::rules::{Endpoint, Rules};
 use crate::spans::RequestSpans;
@@ -62,14 +61,6 @@ pub(crate) struct HandledDelivery {
     pub(crate) lane: Lane,
     /// `None` if it is not known to be durable.
     pub(crate) level: Option<Durability>,
-}
-
-/// A request that is rejected before its signature is checked.
-struct Rejected<'a> {
-    rejection: Rejection,
-    endpoint: Option<&'a Endpoint>,
-    /// The `Retry-After` to send instead of the configured one.
-    retry_after: Option<HeaderValue>,
 }
 
 /// The routes of the public port.
@@ -128,16 +119,19 @@ impl Receiver {
         trace: TraceContext,
         mut spans: Option<&mut RequestSpans>,
     ) -> Handled<'_> {
-        let endpoint = match self.admit(request) {
+        let endpoint = match self.endpoint(request) {
             Ok(endpoint) => endpoint,
-            Err(rejected) => return self.reject(rejected, payload),
+            Err(rejection) => return self.reject(None, rejection.into(), payload),
         };
+        if let Err(rejected) = self.rules.admission.admit(request, &endpoint.gate) {
+            return self.reject(Some(endpoint), rejected, payload);
+        }
         let headers = request.headers();
         // Held until the answer, as the body is.
         let mut charge = self.rules.buffered.charge();
         let body = match self.read_body(headers, &mut payload, &mut charge).await {
             Ok(body) => body,
-            Err(rejection) => return self.reject(Rejected::by(endpoint, rejection), payload),
+            Err(rejection) => return self.reject(Some(endpoint), rejection.into(), payload),
         };
         let delivery = Delivery {
             endpoint: endpoint.name.clone(),
@@ -153,23 +147,14 @@ impl Receiver {
         }
     }
 
-    /// Finds the endpoint and checks that the client may use it, before the body is read.
-    fn admit(&self, request: &HttpRequest) -> Result<&Endpoint, Rejected<'_>> {
-        let rules = &*self.rules;
-        if header_bytes(request.headers()) > rules.header_bytes_max {
-            return Err(Rejected::without_endpoint(Rejection::HeadersTooLarge));
+    /// The endpoint whose URL was called.
+    fn endpoint(&self, request: &HttpRequest) -> Result<&Endpoint, Rejection> {
+        if header_bytes(request.headers()) > self.rules.header_bytes_max {
+            return Err(Rejection::HeadersTooLarge);
         }
         let name = request.match_info().get("endpoint");
-        let endpoint = rules.endpoints.get(name.unwrap_or(DEFAULT_ENDPOINT));
-        let endpoint = endpoint.ok_or(Rejected::without_endpoint(Rejection::UnknownEndpoint))?;
-        match rules.admission.admit(request, &endpoint.gate) {
-            Ok(()) => Ok(endpoint),
-            Err(NotAdmitted::Forbidden) => Err(Rejected::by(endpoint, Rejection::Forbidden)),
-            Err(NotAdmitted::TooMany { retry_after_s }) => Err(Rejected {
-                retry_after: Some(HeaderValue::from(retry_after_s.get())),
-                ..Rejected::by(endpoint, Rejection::RateLimited)
-            }),
-        }
+        let endpoint = self.rules.endpoints.get(name.unwrap_or(DEFAULT_ENDPOINT));
+        endpoint.ok_or(Rejection::UnknownEndpoint)
     }
 
     async fn read_body(
@@ -271,22 +256,31 @@ impl Receiver {
         let trace_id = || Some(format!("{:032x}", trace()?.ids()?.trace_id));
         let refusals = &endpoint.refusals;
         refusals.hand_in(refusal, signature(headers), body, trace_id);
-        let rejected = Rejected::by(endpoint, Rejection::InvalidSignature);
         Handled {
             refusal: Some(refusal),
             // The body was read.
-            ..self.reject(rejected, Payload::None)
+            ..self.reject(
+                Some(endpoint),
+                Rejection::InvalidSignature.into(),
+                Payload::None,
+            )
         }
     }
 
-    fn reject<'a>(&self, rejected: Rejected<'a>, unread: Payload) -> Handled<'a> {
+    fn reject<'a>(
+        &self,
+        endpoint: Option<&'a Endpoint>,
+        rejected: Rejected,
+        unread: Payload,
+    ) -> Handled<'a> {
         let Rejected {
             rejection,
-            endpoint,
-            retry_after,
+            retry_after_s,
         } = rejected;
-        let retry_after = retry_after.as_ref().unwrap_or(&self.rules.retry_after);
-        let response = answer::rejected(rejection, retry_after);
+        let response = match retry_after_s {
+            None => answer::rejected(rejection, &self.rules.retry_after),
+            Some(seconds) => answer::rejected(rejection, &HeaderValue::from(seconds.get())),
+        };
         Handled {
             outcome: Outcome::Rejected(rejection),
             response: answer::and_close(response, unread),
@@ -315,23 +309,6 @@ impl Receiver {
         } else if check_form(signature(request.headers())).is_ok() {
             // Without a signature that Razorpay could have sent, it was somebody else.
             endpoint.health.failed();
-        }
-    }
-}
-
-impl<'a> Rejected<'a> {
-    fn without_endpoint(rejection: Rejection) -> Self {
-        Self {
-            rejection,
-            endpoint: None,
-            retry_after: None,
-        }
-    }
-
-    fn by(endpoint: &'a Endpoint, rejection: Rejection) -> Self {
-        Self {
-            endpoint: Some(endpoint),
-            ..Self::without_endpoint(rejection)
         }
     }
 }

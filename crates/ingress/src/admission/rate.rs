@@ -8,7 +8,7 @@ use governor::clock::Clock;
 use governor::{DefaultDirectRateLimiter, Quota};
 use harkara_settings::RateLimit;
 
-use super::NotAdmitted;
+use crate::outcome::{Rejected, Rejection};
 
 /// Slots for the rates of addresses: 64 bytes each, 4 MiB in all.
 const SLOTS: usize = 1 << 16;
@@ -37,11 +37,12 @@ impl Rate {
     }
 
     /// Admits one request, or returns when the next is admitted.
-    pub(super) fn take(&self) -> Result<(), NotAdmitted> {
+    pub(super) fn take(&self) -> Result<(), Rejected> {
         self.0.check().map_err(|not_until| {
             let wait = not_until.wait_time_from(self.0.clock().now());
-            NotAdmitted::TooMany {
-                retry_after_s: NonZeroU64::MIN.saturating_add(wait.as_secs()),
+            Rejected {
+                rejection: Rejection::RateLimited,
+                retry_after_s: Some(NonZeroU64::MIN.saturating_add(wait.as_secs())),
             }
         })
     }
@@ -56,7 +57,7 @@ impl AddressRates {
     }
 
     /// Admits one request of this client.
-    pub(super) fn take(&self, client: IpAddr) -> Result<(), NotAdmitted> {
+    pub(super) fn take(&self, client: IpAddr) -> Result<(), Rejected> {
         let hash = self.hasher.hash_one(customer(client));
         let slot = usize::try_from(hash % SLOTS as u64).expect("a slot is a usize");
         self.slots[slot].take()
