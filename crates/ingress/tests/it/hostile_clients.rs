@@ -96,9 +96,9 @@ async fn a_second_head_that_never_ends_does_not_hold_its_connection() {
 async fn a_connection_in_use_is_never_closed_as_idle() {
     let ingress = Ingress::start_with(&[
         ("ingress.keep_alive_ms", "1000"),
-        ("ingress.header_read_timeout_ms", "100"),
+        ("ingress.header_read_timeout_ms", "300"),
         ("ingress.body_read_timeout_ms", "100"),
-        ("ingress.append_timeout_ms", "100"),
+        ("ingress.append_timeout_ms", "500"),
         ("ingress.inbox_timeout_ms", "100"),
     ])
     .await;
