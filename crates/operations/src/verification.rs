@@ -204,7 +204,9 @@ async fn compare_with(
         let ids: Vec<&str> = chunk.iter().map(|sent| sent.event_id).collect();
         let stored = reader.read(async |pool| stored_events(pool, &ids).await);
         let stored = stored.await?;
-        let settled = stored.iter().filter(|row| row.status != ledger::EventStatus::Pending);
+        let settled = stored
+            .iter()
+            .filter(|row| row.status != ledger::EventStatus::Pending);
         let settled: HashSet<&str> = settled.map(|row| row.event_id.as_str()).collect();
         let is_open =
             |s: &Sent<'_>| s.expected != Expected::Nothing && !settled.contains(s.event_id);

@@ -11,8 +11,10 @@ use crate::{Pool, StorageError};
 /// A setting of the server under which committed work may be lost.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Risk {
-    setting: &'static str,
-    value: String,
+    /// The setting's name.
+    pub setting: &'static str,
+    /// The value that makes it a risk.
+    pub value: String,
 }
 
 /// Settings, and the value that makes a commit uncertain. (`synchronous_commit` is not among them: every
@@ -35,20 +37,6 @@ pub async fn risks(pool: &Pool) -> Result<Vec<Risk>, StorageError> {
         }
     }
     Ok(risks)
-}
-
-impl Risk {
-    /// The setting's name.
-    #[must_use]
-    pub fn setting(&self) -> &'static str {
-        self.setting
-    }
-
-    /// The value that makes it a risk.
-    #[must_use]
-    pub fn value(&self) -> &str {
-        &self.value
-    }
 }
 
 impl fmt::Display for Risk {

@@ -152,7 +152,7 @@ fn of_risks(risks: &[Risk]) -> Vec<Finding> {
         return vec![AREA.ok(check, "what is committed survives a crash of the server")];
     }
     let of_risk = |risk: &Risk| {
-        let (setting, value) = (risk.setting(), risk.value());
+        let (setting, value) = (risk.setting, &risk.value);
         AREA.warning(
             check,
             format!(

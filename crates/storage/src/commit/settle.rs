@@ -84,12 +84,12 @@ pub(super) async fn pending(
         .named("settle ledger rows")
         .await?;
     let settled: HashSet<&str> = settled.iter().map(String::as_str).collect();
-    let (settled, superseded): (Vec<_>, Vec<_>) = leased
-        .into_iter()
-        .partition(|(_, record, ..)| settled.contains(record.claimed.event_id.as_str()));
-    let positions = |rows: Vec<(usize, _, _, _)>| rows.into_iter().map(|(at, ..)| at).collect();
+    let (settled, superseded) = leased
+        .iter()
+        .map(|&(at, ..)| at)
+        .partition(|&at| settled.contains(records[at].claimed.event_id.as_str()));
     Ok(LedgerRows {
-        settled: positions(settled),
-        superseded: positions(superseded),
+        settled,
+        superseded,
     })
 }

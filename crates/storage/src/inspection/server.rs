@@ -49,10 +49,17 @@ impl ServerState {
     #[must_use]
     pub fn connections_allowed(&self) -> u32 {
         let of_server = self.connections_max - self.connections_reserved;
-        let bounds = [self.role_connections_max, self.database_connections_max];
-        let least = bounds.into_iter().filter(|bound| *bound >= 0);
-        u32::try_from(least.fold(of_server, i32::min)).unwrap_or(0)
+        least(
+            of_server,
+            [self.role_connections_max, self.database_connections_max],
+        )
     }
+}
+
+/// The least of a bound and of further ones, of which negative ones do not count.
+fn least(bound: i32, further: [i32; 2]) -> u32 {
+    let further = further.into_iter().filter(|bound| *bound >= 0);
+    u32::try_from(further.fold(bound, i32::min)).unwrap_or(0)
 }
 
 /// Queries the server. Needs no special rights: a plain role sees the application name of every backend, but
@@ -86,26 +93,17 @@ pub async fn server_state(pool: &Pool) -> Result<ServerState, StorageError> {
 
 #[cfg(test)]
 mod tests {
-    use super::ServerState;
+    use super::least;
 
     #[test]
     fn the_least_of_the_bounds_on_connections_holds() {
-        let state = |of_role, of_database| ServerState {
-            version: "15.3".to_owned(),
-            version_number: 150_003,
-            is_standby: false,
-            is_read_only: false,
-            connections_max: 100,
-            connections_reserved: 3,
-            role_connections_max: of_role,
-            database_connections_max: of_database,
-            other_connections: 0,
-            synchronous_standbys: String::new(),
-            standbys: 0,
-        };
-        assert_eq!(state(-1, -1).connections_allowed(), 97);
-        assert_eq!(state(40, -1).connections_allowed(), 40);
-        assert_eq!(state(-1, 0).connections_allowed(), 0);
-        assert_eq!(state(200, 150).connections_allowed(), 97);
+        for (further, allowed) in [
+            ([-1, -1], 97),
+            ([40, -1], 40),
+            ([-1, 0], 0),
+            ([200, 150], 97),
+        ] {
+            assert_eq!(least(97, further), allowed);
+        }
     }
 }

@@ -2,10 +2,7 @@
 
 use std::time::Duration;
 
-use diesel::deserialize;
 use diesel::dsl::sql;
-use diesel::pg::Pg;
-use diesel::row::NamedRow;
 use diesel::sql_types::{BigInt, Text};
 use diesel::{QueryableByName, sql_query};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
@@ -28,15 +25,6 @@ struct DueRows {
     due: i64,
     #[diesel(sql_type = BigInt)]
     oldest_micros: i64,
-}
-
-/// A line of a plan.
-struct PlanLine(String);
-
-impl QueryableByName<Pg> for PlanLine {
-    fn build<'a>(row: &impl NamedRow<'a, Pg>) -> deserialize::Result<Self> {
-        NamedRow::get::<Text, _>(row, "QUERY PLAN").map(Self)
-    }
 }
 
 /// Counts the due rows by lane, and the dead letters, at most `counted_max` of each. Where more rows are due,
@@ -119,12 +107,12 @@ async fn count_dead_letters(
 /// The planner's estimate of the due rows. Only pending rows have a next attempt; a condition on the status
 /// would make it multiply the two shares as if they were independent.
 async fn estimate(connection: &mut AsyncPgConnection) -> Result<u64, StorageError> {
-    let plan: Vec<PlanLine> =
-        sql_query("EXPLAIN SELECT 1 FROM webhook_events WHERE next_attempt_at <= now()")
+    let plan: Vec<String> =
+        sql::<Text>("EXPLAIN SELECT 1 FROM webhook_events WHERE next_attempt_at <= now()")
             .load(connection)
             .named("estimate due events")
             .await?;
-    let rows = plan.iter().find_map(|PlanLine(line)| planned_rows(line));
+    let rows = plan.iter().find_map(|line| planned_rows(line));
     Ok(rows.unwrap_or_default())
 }
 

@@ -1,15 +1,9 @@
 //! A column: its name and how to read its value from a snapshot.
 
-use harkara_core::ids::{
-    AccountId, DisputeId, DowntimeId, InvoiceId, NotificationId, OrderId, PaymentId, PaymentLinkId,
-    RefundId, ValidationId,
-};
-use harkara_core::money::{Currency, MinorUnits};
 use harkara_core::projection::Snapshot;
-use harkara_core::text::Text;
 use harkara_core::time::EventTime;
 
-use crate::statement::Bind;
+use crate::statement::{Bind, SqlText, Statement};
 
 /// A column of a table of snapshots of `T`.
 pub(super) struct Column<T: 'static> {
@@ -31,72 +25,61 @@ pub(super) enum Growth {
     RefundStatus,
 }
 
-type From<T, V> = fn(&Snapshot<T>) -> V;
-
-enum Get<T: 'static> {
+/// How to read a column's value. Times are Razorpay's whole seconds, stored as `timestamptz`.
+pub(super) enum Get<T: 'static> {
     Text(fn(&Snapshot<T>) -> Option<&str>),
-    BigInt(From<T, Option<i64>>),
-    Bool(From<T, Option<bool>>),
-    Time(From<T, Option<EventTime>>),
+    BigInt(fn(&Snapshot<T>) -> Option<i64>),
+    Bool(fn(&Snapshot<T>) -> Option<bool>),
+    Time(fn(&Snapshot<T>) -> Option<EventTime>),
 }
 
-/// Lists columns by kind (`text`, `bigint`, `bool`, `time`; `greatest`, `least` and `refund_status` grow). A
-/// column has the name of its field in the entity unless the field is given.
+/// Lists columns by kind: `required` and optional `text`, `bool`, `time`, `bigint`, and `amount` in minor units;
+/// `greatest`, `greatest_amount`, `least_amount` and `refund_status` grow. A column has the name of its field in
+/// the entity unless the field is given.
 macro_rules! columns {
     ($($kind:ident: $($name:ident $(= $($field:ident).+)?),+;)+) => {
         vec![$($(columns!(@$kind $name $($($field).+)?)),+),+]
     };
     (@$kind:ident $name:ident) => { columns!(@$kind $name $name) };
+    (@required $name:ident $($field:ident).+) => {
+        Column::new(stringify!($name), Growth::Prevailing, Get::Text(|s| Some(s.entity.$($field).+.as_str())))
+    };
     (@text $($column:tt)+) => { columns!(@@text Prevailing $($column)+) };
     (@refund_status $($column:tt)+) => { columns!(@@text RefundStatus $($column)+) };
     (@bigint $($column:tt)+) => { columns!(@@bigint Prevailing $($column)+) };
     (@greatest $($column:tt)+) => { columns!(@@bigint Greatest $($column)+) };
-    (@least $($column:tt)+) => { columns!(@@bigint Least $($column)+) };
+    (@amount $($column:tt)+) => { columns!(@@amount Prevailing $($column)+) };
+    (@greatest_amount $($column:tt)+) => { columns!(@@amount Greatest $($column)+) };
+    (@least_amount $($column:tt)+) => { columns!(@@amount Least $($column)+) };
     (@bool $name:ident $($field:ident).+) => {
-        Column::bool(stringify!($name), |s| s.entity.$($field).+)
+        Column::new(stringify!($name), Growth::Prevailing, Get::Bool(|s| s.entity.$($field).+))
     };
     (@time $name:ident $($field:ident).+) => {
-        Column::time(stringify!($name), |s| s.entity.$($field).+)
+        Column::new(stringify!($name), Growth::Prevailing, Get::Time(|s| s.entity.$($field).+))
     };
     (@@text $growth:ident $name:ident $($field:ident).+) => {
-        Column::text(stringify!($name), Growth::$growth, |s| s.entity.$($field).+.as_text())
+        Column::new(
+            stringify!($name),
+            Growth::$growth,
+            Get::Text(|s| Some(s.entity.$($field).+.as_ref()?.as_str())),
+        )
     };
     (@@bigint $growth:ident $name:ident $($field:ident).+) => {
-        Column::bigint(stringify!($name), Growth::$growth, |s| {
-            s.entity.$($field).+.map(BigIntField::into_i64)
-        })
+        Column::new(stringify!($name), Growth::$growth, Get::BigInt(|s| s.entity.$($field).+))
+    };
+    (@@amount $growth:ident $name:ident $($field:ident).+) => {
+        Column::new(stringify!($name), Growth::$growth, Get::BigInt(|s| Some(s.entity.$($field).+?.0)))
     };
 }
 pub(super) use columns;
 
 impl<T> Column<T> {
-    fn new(name: &'static str, growth: Growth, get: Get<T>) -> Self {
+    pub(super) fn new(name: &'static str, growth: Growth, get: Get<T>) -> Self {
         Self { name, growth, get }
     }
 
-    pub(super) fn text(
-        name: &'static str,
-        growth: Growth,
-        get: fn(&Snapshot<T>) -> Option<&str>,
-    ) -> Self {
-        Self::new(name, growth, Get::Text(get))
-    }
-
-    pub(super) fn bigint(name: &'static str, growth: Growth, get: From<T, Option<i64>>) -> Self {
-        Self::new(name, growth, Get::BigInt(get))
-    }
-
-    pub(super) fn bool(name: &'static str, get: From<T, Option<bool>>) -> Self {
-        Self::new(name, Growth::Prevailing, Get::Bool(get))
-    }
-
-    /// Razorpay's whole seconds, stored as `timestamptz`.
-    pub(super) fn time(name: &'static str, get: From<T, Option<EventTime>>) -> Self {
-        Self::new(name, Growth::Prevailing, Get::Time(get))
-    }
-
     /// How the column is selected from the arrays.
-    pub(super) fn expression(&self) -> String {
+    fn expression(&self) -> String {
         match self.get {
             Get::Time(_) => format!("to_timestamp({})", self.name),
             Get::Text(_) | Get::BigInt(_) | Get::Bool(_) => self.name.to_owned(),
@@ -104,7 +87,7 @@ impl<T> Column<T> {
     }
 
     /// The column's values as a parameter.
-    pub(super) fn bind<'a>(&self, rows: &'a [Snapshot<T>]) -> Bind<'a> {
+    fn bind<'a>(&self, rows: &'a [Snapshot<T>]) -> Bind<'a> {
         match self.get {
             Get::Text(get) => Bind::Text(rows.iter().map(get).collect()),
             Get::BigInt(get) => Bind::BigInt(rows.iter().map(get).collect()),
@@ -118,78 +101,60 @@ impl<T> Column<T> {
     }
 }
 
+/// The columns of a table, and the statement that writes their rows.
+pub(super) struct Layout<T: 'static> {
+    columns: Vec<Column<T>>,
+    text: SqlText,
+}
+
+impl<T> Layout<T> {
+    /// A statement around `SELECT {expressions} FROM ({}) AS i`, whose rows have all columns.
+    pub(super) fn new(columns: Vec<Column<T>>, statement: &str) -> Self {
+        let text = SqlText::cut(statement);
+        Self { columns, text }
+    }
+
+    pub(super) fn statement<'a, Row>(&'a self, rows: &'a [Snapshot<T>]) -> Statement<'a, Row> {
+        let columns = self
+            .columns
+            .iter()
+            .map(|column| (column.name, column.bind(rows)));
+        Statement::new(&self.text, columns.collect())
+    }
+}
+
+/// The names of columns, and how each is selected from the arrays.
+pub(super) fn names_and_expressions<T>(columns: &[Column<T>]) -> (String, String) {
+    let names: Vec<_> = columns.iter().map(|column| column.name).collect();
+    let expressions: Vec<_> = columns.iter().map(Column::expression).collect();
+    (names.join(", "), expressions.join(", "))
+}
+
 /// The columns that every table of snapshots has.
 pub(super) fn account_id<T>() -> Column<T> {
-    Column::text("account_id", Growth::Prevailing, |s| s.account_id.as_text())
+    let get = Get::Text(|s| Some(s.account_id.as_ref()?.as_str()));
+    Column::new("account_id", Growth::Prevailing, get)
 }
 
 pub(super) fn event_type<T>() -> Column<T> {
-    Column::text("event_type", Growth::Prevailing, |s| s.event_type.as_text())
+    let get = Get::Text(|s| Some(s.event_type.as_str()));
+    Column::new("event_type", Growth::Prevailing, get)
 }
 
 pub(super) fn occurred_at<T>() -> Column<T> {
-    Column::time("occurred_at", |s| s.occurred_at)
+    Column::new(
+        "occurred_at",
+        Growth::Prevailing,
+        Get::Time(|s| s.occurred_at),
+    )
 }
 
 pub(super) fn precedence<T>() -> Column<T> {
-    Column::bigint("precedence", Growth::Prevailing, |s| {
-        Some(s.precedence.as_i64())
-    })
+    let get = Get::BigInt(|s| Some(s.precedence.as_i64()));
+    Column::new("precedence", Growth::Prevailing, get)
 }
 
 pub(super) fn event_id<T>(name: &'static str) -> Column<T> {
-    Column::text(name, Growth::Prevailing, |s| Some(s.event_id.as_str()))
-}
-
-/// A field that a text column stores.
-pub(super) trait TextField {
-    fn as_text(&self) -> Option<&str>;
-}
-
-macro_rules! text_fields {
-    ($($field:ty),+) => {$(
-        impl TextField for $field {
-            fn as_text(&self) -> Option<&str> {
-                Some(self.as_str())
-            }
-        }
-    )+};
-}
-
-text_fields!(
-    Text,
-    Currency,
-    AccountId,
-    DisputeId,
-    DowntimeId,
-    InvoiceId,
-    NotificationId,
-    OrderId,
-    PaymentId,
-    PaymentLinkId,
-    RefundId,
-    ValidationId
-);
-
-impl<T: TextField> TextField for Option<T> {
-    fn as_text(&self) -> Option<&str> {
-        self.as_ref()?.as_text()
-    }
-}
-
-/// A number that a bigint column stores.
-pub(super) trait BigIntField {
-    fn into_i64(self) -> i64;
-}
-
-impl BigIntField for i64 {
-    fn into_i64(self) -> i64 {
-        self
-    }
-}
-
-impl BigIntField for MinorUnits {
-    fn into_i64(self) -> i64 {
-        self.0
-    }
+    let get = Get::Text(|s| Some(s.event_id.as_str()));
+    Column::new(name, Growth::Prevailing, get)
 }

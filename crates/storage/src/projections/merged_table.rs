@@ -7,9 +7,10 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use harkara_core::projection::Snapshot;
 
 use super::Applied;
-use super::column::{Column, Growth, account_id, event_id, occurred_at, precedence};
+use super::column::{
+    Column, Growth, Layout, account_id, event_id, names_and_expressions, occurred_at, precedence,
+};
 use crate::StorageError;
-use crate::statement::{SqlText, Statement};
 use crate::statement_times::Named;
 
 /// A table that merges snapshots by `precedence` and `last_event_id`.
@@ -18,18 +19,13 @@ pub(super) struct MergedTable<T: 'static> {
     entity_type: EntityType,
     key: fn() -> Vec<Column<T>>,
     columns: fn() -> Vec<Column<T>>,
-    made: OnceLock<Made<T>>,
+    layout: OnceLock<Layout<T>>,
 }
 
 /// The kind of entity in the audit: a constant, or a column of the key.
 pub(super) enum EntityType {
     Constant(&'static str),
     Column(&'static str),
-}
-
-struct Made<T: 'static> {
-    columns: Vec<Column<T>>,
-    text: SqlText,
 }
 
 impl<T> MergedTable<T> {
@@ -41,13 +37,13 @@ impl<T> MergedTable<T> {
         key: fn() -> Vec<Column<T>>,
         columns: fn() -> Vec<Column<T>>,
     ) -> Self {
-        let made = OnceLock::new();
+        let layout = OnceLock::new();
         Self {
             name,
             entity_type,
             key,
             columns,
-            made,
+            layout,
         }
     }
 
@@ -61,13 +57,9 @@ impl<T> MergedTable<T> {
         if rows.is_empty() {
             return Ok(Applied::default());
         }
-        let made = self.made();
-        let columns = made
-            .columns
-            .iter()
-            .map(|column| (column.name, column.bind(rows)))
-            .collect();
-        let changed: i64 = Statement::<BigInt>::new(&made.text, columns)
+        let layout = self.layout.get_or_init(|| self.lay_out());
+        let changed: i64 = layout
+            .statement::<BigInt>(rows)
             .get_result(&mut &*connection)
             .named(self.name)
             .await?;
@@ -78,31 +70,26 @@ impl<T> MergedTable<T> {
         })
     }
 
-    fn made(&self) -> &Made<T> {
-        self.made.get_or_init(|| {
-            let mut columns = (self.key)();
-            let keys: Vec<&'static str> = columns.iter().map(|column| column.name).collect();
-            columns.push(account_id());
-            columns.extend((self.columns)());
-            columns.extend([occurred_at(), precedence(), event_id("last_event_id")]);
-            let text = SqlText::cut(&self.sql(&keys, &columns));
-            Made { columns, text }
-        })
+    fn lay_out(&self) -> Layout<T> {
+        let mut columns = (self.key)();
+        let keys: Vec<&'static str> = columns.iter().map(|column| column.name).collect();
+        columns.push(account_id());
+        columns.extend((self.columns)());
+        columns.extend([occurred_at(), precedence(), event_id("last_event_id")]);
+        let statement = self.sql(&keys, &columns);
+        Layout::new(columns, &statement)
     }
 
     fn sql(&self, keys: &[&'static str], columns: &[Column<T>]) -> String {
         const PREVAILS: &str =
             "(excluded.precedence, excluded.last_event_id) > (t.precedence, t.last_event_id)";
-        let names: Vec<_> = columns.iter().map(|column| column.name).collect();
-        let names = names.join(", ");
-        let expressions: Vec<_> = columns.iter().map(Column::expression).collect();
-        let expressions = expressions.join(", ");
+        let (names, expressions) = names_and_expressions(columns);
         let growing: Vec<_> = columns
             .iter()
             .filter(|column| column.growth != Growth::Prevailing)
             .collect();
 
-        let merged = |column: &&Column<T>| {
+        let merged = |column: &Column<T>| {
             let name = column.name;
             let value = match column.growth {
                 // Without growing columns nothing is updated unless the new snapshot prevails.
@@ -117,7 +104,7 @@ impl<T> MergedTable<T> {
         let assignments: Vec<_> = columns
             .iter()
             .filter(|column| !keys.contains(&column.name))
-            .map(|c| merged(&c))
+            .map(merged)
             .collect();
         let grows: Vec<_> = growing
             .iter()

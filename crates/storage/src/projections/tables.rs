@@ -6,20 +6,20 @@ use harkara_core::entity::{
 };
 use harkara_core::projection::PaymentLinkEvent;
 
-use super::column::{BigIntField, Column, Growth, TextField, account_id, columns, event_type};
+use super::column::{Column, Get, Growth, account_id, columns, event_type};
 use super::history_table::HistoryTable;
 use super::merged_table::{EntityType, MergedTable};
 
 pub(super) static ORDERS: MergedTable<Order> = MergedTable::new(
     "payment_orders",
     EntityType::Constant(Order::KIND),
-    || columns! { text: order_id = id; },
+    || columns! { required: order_id = id; },
     || {
         columns! {
-            text: status;
-            bigint: amount;
-            greatest: amount_paid;
-            least: amount_due;
+            required: status;
+            amount: amount;
+            greatest_amount: amount_paid;
+            least_amount: amount_due;
             text: currency, receipt, offer_id;
             greatest: attempts;
             time: razorpay_created_at = created_at;
@@ -30,16 +30,15 @@ pub(super) static ORDERS: MergedTable<Order> = MergedTable::new(
 pub(super) static PAYMENTS: MergedTable<Payment> = MergedTable::new(
     "payment_transactions",
     EntityType::Constant(Payment::KIND),
-    || columns! { text: payment_id = id; },
+    || columns! { required: payment_id = id; },
     || {
         columns! {
-            text: order_id, invoice_id, status, method;
-            bigint: amount;
-            text: currency;
-            greatest: amount_refunded;
+            required: status;
+            text: order_id, invoice_id, method, currency;
+            amount: amount, fee, tax;
+            greatest_amount: amount_refunded;
             refund_status: refund_status;
             bool: captured;
-            bigint: fee, tax;
             bool: international;
             text: bank, wallet, card_id;
             text: error_code, error_description, error_source, error_step, error_reason;
@@ -51,12 +50,12 @@ pub(super) static PAYMENTS: MergedTable<Payment> = MergedTable::new(
 pub(super) static REFUNDS: MergedTable<Refund> = MergedTable::new(
     "payment_refunds",
     EntityType::Constant(Refund::KIND),
-    || columns! { text: refund_id = id; },
+    || columns! { required: refund_id = id; },
     || {
         columns! {
-            text: payment_id, status;
-            bigint: amount;
-            text: currency, speed_requested, speed_processed, receipt, batch_id;
+            required: status;
+            amount: amount;
+            text: payment_id, currency, speed_requested, speed_processed, receipt, batch_id;
             time: razorpay_created_at = created_at;
         }
     },
@@ -65,12 +64,12 @@ pub(super) static REFUNDS: MergedTable<Refund> = MergedTable::new(
 pub(super) static DISPUTES: MergedTable<Dispute> = MergedTable::new(
     "payment_disputes",
     EntityType::Constant(Dispute::KIND),
-    || columns! { text: dispute_id = id; },
+    || columns! { required: dispute_id = id; },
     || {
         columns! {
-            text: payment_id, status, phase, reason_code;
-            bigint: amount, amount_deducted;
-            text: currency;
+            required: status;
+            text: payment_id, phase, reason_code, currency;
+            amount: amount, amount_deducted;
             time: respond_by, razorpay_created_at = created_at;
         }
     },
@@ -80,12 +79,11 @@ pub(super) static DISPUTES: MergedTable<Dispute> = MergedTable::new(
 pub(super) static SNAPSHOTS: MergedTable<GenericEntity> = MergedTable::new(
     "entity_snapshots",
     EntityType::Column("entity_type"),
-    || columns! { text: entity_type = kind, entity_id = id; },
+    || columns! { required: entity_type = kind, entity_id = id; },
     || {
         let mut columns: Vec<Column<GenericEntity>> = columns! {
-            text: status;
-            bigint: amount;
-            text: currency;
+            text: status, currency;
+            amount: amount;
             time: razorpay_created_at = created_at;
         };
         columns.push(event_type());
@@ -95,7 +93,8 @@ pub(super) static SNAPSHOTS: MergedTable<GenericEntity> = MergedTable::new(
 
 pub(super) static DOWNTIMES: HistoryTable<Downtime> = HistoryTable::new("downtime_events", || {
     with_account_id(columns! {
-        text: downtime_id = id, status, method, severity;
+        required: downtime_id = id, status;
+        text: method, severity;
         bool: scheduled;
         time: begin_at, end_at;
         text: instrument_bank = instrument.bank, instrument_network = instrument.network,
@@ -107,10 +106,9 @@ pub(super) static DOWNTIMES: HistoryTable<Downtime> = HistoryTable::new("downtim
 
 pub(super) static INVOICES: HistoryTable<Invoice> = HistoryTable::new("invoice_events", || {
     with_account_id(columns! {
-        text: invoice_id = id, order_id, payment_id, customer_id, status, invoice_type;
-        text: invoice_number, receipt;
-        bigint: amount, amount_paid, amount_due;
-        text: currency;
+        required: invoice_id = id, status;
+        text: order_id, payment_id, customer_id, invoice_type, invoice_number, receipt, currency;
+        amount: amount, amount_paid, amount_due;
         time: issued_at, paid_at, expire_by, expired_at, cancelled_at;
     })
 });
@@ -118,21 +116,20 @@ pub(super) static INVOICES: HistoryTable<Invoice> = HistoryTable::new("invoice_e
 pub(super) static VALIDATIONS: HistoryTable<Validation> =
     HistoryTable::new("fund_account_events", || {
         with_account_id(columns! {
-            text: validation_id = id, status, fund_account_id, contact_id, account_type;
-            bigint: amount;
-            text: currency, account_status;
+            required: validation_id = id, status;
+            text: fund_account_id, contact_id, account_type, currency, account_status, utr;
+            amount: amount;
             bigint: name_match_score;
-            text: utr;
         })
     });
 
 /// The account id is the entity's own, not the envelope's.
 pub(super) static ACCOUNTS: HistoryTable<Account> = HistoryTable::new("account_events", || {
     columns! {
-        text: account_id = id, status;
+        required: account_id = id;
+        text: status, business_type;
         bool: activated, live, hold_funds;
         time: activated_at, suspended_at;
-        text: business_type;
     }
 });
 
@@ -140,12 +137,11 @@ pub(super) static PAYMENT_LINKS: HistoryTable<PaymentLinkEvent> = HistoryTable::
     "payment_link_events",
     || {
         with_account_id(columns! {
-            text: payment_link_id = link.id, order_id = link.order_id, payment_id;
-            text: status = link.status, reference_id = link.reference_id;
-            bigint: amount = link.amount, amount_paid = link.amount_paid;
-            text: currency = link.currency;
+            required: payment_link_id = link.id, status = link.status;
+            text: order_id = link.order_id, payment_id, reference_id = link.reference_id;
+            text: currency = link.currency, short_url = link.short_url;
+            amount: amount = link.amount, amount_paid = link.amount_paid;
             bool: accept_partial = link.accept_partial;
-            text: short_url = link.short_url;
             time: expire_by = link.expire_by, expired_at = link.expired_at, cancelled_at = link.cancelled_at;
         })
     },
@@ -155,7 +151,8 @@ pub(super) static PAYMENT_LINKS: HistoryTable<PaymentLinkEvent> = HistoryTable::
 pub(super) static NOTIFICATIONS: HistoryTable<Notification> =
     HistoryTable::new("order_notifications", || {
         with_account_id(columns! {
-            text: notification_id = id, order_id, token_id, status;
+            required: notification_id = id, status;
+            text: order_id, token_id;
             time: delivered_at, payment_after;
         })
     });

@@ -4,6 +4,7 @@
 use harkara_simulator::{Bodies, SimulatedEvent};
 use harkara_storage::Pool;
 use harkara_storage::commit::Outcome;
+use harkara_storage::verification::HISTORY_TABLES;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use proptest::test_runner::{Config, TestRunner};
@@ -21,14 +22,8 @@ const MERGED: [(&str, &str); 5] = [
     ("entity_snapshots", "entity_type, entity_id"),
 ];
 
-/// Histories and views by their keys.
-const HISTORIES: [(&str, &str); 10] = [
-    ("downtime_events", "1"),
-    ("invoice_events", "1"),
-    ("fund_account_events", "1"),
-    ("account_events", "1"),
-    ("payment_link_events", "1"),
-    ("order_notifications", "1"),
+/// Views by their keys.
+const VIEWS: [(&str, &str); 4] = [
     ("downtimes", "downtime_id"),
     ("invoices", "invoice_id"),
     ("accounts", "account_id"),
@@ -39,12 +34,13 @@ async fn tables(store: &Store) -> Vec<Vec<String>> {
     let merged = MERGED.map(|(table, key)| {
         format!("SELECT to_jsonb(t) - 'updated_at' - 'status_before' AS row FROM {table} t ORDER BY {key}")
     });
-    let histories = HISTORIES.map(|(table, key)| format!("SELECT * FROM {table} ORDER BY {key}"));
-    let queries: Vec<&str> = merged
-        .iter()
-        .chain(&histories)
-        .map(String::as_str)
-        .collect();
+    let others = HISTORY_TABLES
+        .map(|table| (table, "1"))
+        .into_iter()
+        .chain(VIEWS);
+    let others = others.map(|(table, key)| format!("SELECT * FROM {table} ORDER BY {key}"));
+    let queries: Vec<String> = merged.into_iter().chain(others).collect();
+    let queries: Vec<&str> = queries.iter().map(String::as_str).collect();
     store.all_rows(&queries).await
 }
 
@@ -127,11 +123,6 @@ async fn check(run: &Run) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-fn runtime() -> tokio::runtime::Runtime {
-    let mut builder = tokio::runtime::Builder::new_multi_thread();
-    builder.worker_threads(2).enable_all().build().unwrap()
-}
-
 #[test]
 fn any_order_with_any_duplicates_in_any_batches_by_two_committers_gives_the_same_tables() {
     // A case makes two databases and commits about a hundred deliveries.
@@ -141,33 +132,32 @@ fn any_order_with_any_duplicates_in_any_batches_by_two_committers_gives_the_same
         failure_persistence: None,
         ..Config::default()
     };
-    let runtime = runtime();
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    let runtime = builder.worker_threads(2).enable_all().build().unwrap();
     TestRunner::new(config)
         .run(&run(), |run| runtime.block_on(check(&run)))
         .unwrap();
 }
 
 /// Many committers on the same few entities: were locks taken in different orders, this would deadlock.
-#[test]
-fn many_committers_on_the_same_entities_do_not_deadlock() {
-    runtime().block_on(async {
-        const COMMITTERS: usize = 4;
-        let store = Store::migrated().await;
-        let events: Vec<_> = (0..6).flat_map(events).collect();
-        let committers: Vec<_> = (0..COMMITTERS)
-            .map(|turn| {
-                // Each goes through all of them, in steps that are prime to their number.
-                let step = [1, 5, 11, 17][turn];
-                let order = (0..events.len())
-                    .map(|n| events[(n * step + turn * 40) % events.len()].clone())
-                    .collect();
-                tokio::spawn(committer(store.pool.clone(), order, vec![25, 7, 40]))
-            })
-            .collect();
-        let mut processed = 0;
-        for committer in committers {
-            processed += committer.await.unwrap().processed;
-        }
-        assert_eq!(processed, events.len());
-    });
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_committers_on_the_same_entities_do_not_deadlock() {
+    let store = Store::migrated().await;
+    let events: Vec<_> = (0..6).flat_map(events).collect();
+    // Each goes through all of them, in steps that are prime to their number.
+    let committers: Vec<_> = [1, 5, 11, 17]
+        .iter()
+        .enumerate()
+        .map(|(turn, step)| {
+            let order = (0..events.len())
+                .map(|n| events[(n * step + turn * 40) % events.len()].clone())
+                .collect();
+            tokio::spawn(committer(store.pool.clone(), order, vec![25, 7, 40]))
+        })
+        .collect();
+    let mut processed = 0;
+    for committer in committers {
+        processed += committer.await.unwrap().processed;
+    }
+    assert_eq!(processed, events.len());
 }
