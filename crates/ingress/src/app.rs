@@ -10,6 +10,7 @@ use harkara_runtime::build_info;
 use harkara_runtime::shutdown::Shutdown;
 use harkara_settings::Settings;
 use harkara_streams::backlog::Latest;
+use harkara_streams::{Confirmations, Pool, ServerProblem};
 use harkara_telemetry::{Metrics, Tracer};
 use prometheus_client::registry::Registry;
 use tokio::task::JoinSet;
@@ -44,6 +45,16 @@ pub struct App {
 #[derive(Default)]
 struct Background(Vec<Pin<Box<dyn Future<Output = ()> + Send>>>);
 
+/// The parts that building adds to.
+struct Builder<'a> {
+    settings: &'a Settings,
+    tracer: &'a Tracer,
+    registry: Registry,
+    background: Background,
+    liveness: Liveness,
+    shutdown: Shutdown,
+}
+
 impl App {
     /// Checks the dependencies of the ingress and binds its ports. Traces go to `tracer`. Must be called
     /// within a tokio runtime.
@@ -56,68 +67,28 @@ impl App {
         let found = startup_check(&settings.redis, &settings.ingress).await?;
         schema_check::check(&settings.postgres).await?;
 
-        let mut registry = Registry::default();
-        let mut background = Background::default();
-        build_info::register(&mut registry);
-        tracer.register(&mut registry);
-        let breaker = Breaker::new(found, BreakerGauge::register(&mut registry));
-        let breaker = Arc::new(breaker);
-        let inbox = Inbox::open(&settings.ingress, &settings.postgres, &mut registry);
-        let inbox = inbox.map_err(StartError::Inbox)?;
-        let rules = rules(settings, &mut registry, &mut background);
+        let mut builder = Builder::new(settings, tracer);
         let redis = harkara_streams::pool(&settings.redis);
-        let backlog = observed_backlog(settings, &redis, &mut registry, &mut background)?;
-
-        let liveness = Liveness::default();
-        let health_check = HealthCheck::new(
-            breaker.clone(),
-            &settings.redis,
-            &settings.ingress,
-            &liveness,
-        );
-        let health_progress = health_check.progress();
-        background.add(health_check.run());
-        descriptors::raise_limit(settings.ingress.connections_max);
-        let connections = Connections::of(&settings.ingress);
-        background.add(connections.clone().close_idle());
-
-        let shared = Shared {
-            rules: Arc::new(rules),
-            redis: settings.redis.clone(),
-            append_timeout: settings.ingress.append_timeout,
-            breaker: breaker.clone(),
-            inbox: inbox.clone(),
-            counters: Counters::register(&mut registry),
-            liveness: liveness.clone(),
-            tracer: tracer.clone(),
-        };
-        let shutdown = Shutdown::manual();
-        let (public_addr, server) = listen(
-            &settings.ingress,
-            tls.as_ref(),
-            shared,
-            connections,
-            shutdown.clone(),
-        )?;
+        let (breaker, health_progress) = builder.breaker(found);
+        let inbox = builder.inbox()?;
+        let backlog = builder.backlog(&redis)?;
         let is_tls = tls.is_some();
-        if let Some(tls) = tls {
-            background.add(tls.reload());
-        }
-        let metrics = Metrics::of(registry);
+        let (public_addr, server) = builder.server(tls, breaker.clone(), inbox.clone())?;
+        let metrics = Metrics::of(builder.registry);
         let admin = Admin {
             probes: readiness::probes(breaker, redis, inbox),
-            liveness,
+            liveness: builder.liveness,
             metrics: metrics.clone(),
             backlog,
-            stop: shutdown.clone(),
+            stop: builder.shutdown.clone(),
         };
         let admin = admin.serve(settings.ingress.admin_bind);
         Ok(Self {
             public_addr,
             is_tls,
             server,
-            shutdown,
-            background,
+            shutdown: builder.shutdown,
+            background: builder.background,
             health_progress,
             admin: admin.map_err(StartError::Admin)?,
             metrics,
@@ -172,26 +143,90 @@ impl Background {
     }
 }
 
-/// The rules with the endpoints' live secrets, which background tasks reload and diagnose refusals with.
-fn rules(settings: &Settings, registry: &mut Registry, background: &mut Background) -> Rules {
-    let secrets = LiveSecrets::of_all(&settings.endpoints, registry);
-    let reload = SecretsReload::new(&secrets, settings.ingress.secrets_poll, registry);
-    let (refusals, diagnosis) = Refusals::of_all(&secrets, registry);
-    background.add(reload.run());
-    background.add(diagnosis.run());
-    Rules::new(settings, secrets, refusals, registry)
-}
+impl<'a> Builder<'a> {
+    fn new(settings: &'a Settings, tracer: &'a Tracer) -> Self {
+        let mut registry = Registry::default();
+        build_info::register(&mut registry);
+        tracer.register(&mut registry);
+        Self {
+            settings,
+            tracer,
+            registry,
+            background: Background::default(),
+            liveness: Liveness::default(),
+            shutdown: Shutdown::manual(),
+        }
+    }
 
-/// The latest backlog, which a background task samples.
-fn observed_backlog(
-    settings: &Settings,
-    redis: &harkara_streams::Pool,
-    registry: &mut Registry,
-    background: &mut Background,
-) -> Result<Latest, StartError> {
-    let latest = Latest::default();
-    harkara_runtime::backlog::register(&latest, registry);
-    let observer = backlog::observer(settings, redis.clone()).map_err(StartError::Backlog)?;
-    background.add(observer.watch(latest.clone()));
-    Ok(latest)
+    /// The breaker, and what shows that its health check runs.
+    fn breaker(
+        &mut self,
+        found: Result<Confirmations, ServerProblem>,
+    ) -> (Arc<Breaker>, Arc<Progress>) {
+        let Settings { redis, ingress, .. } = self.settings;
+        let gauge = BreakerGauge::register(&mut self.registry);
+        let breaker = Arc::new(Breaker::new(found, gauge));
+        let health_check = HealthCheck::new(breaker.clone(), redis, ingress, &self.liveness);
+        let progress = health_check.progress();
+        self.background.add(health_check.run());
+        (breaker, progress)
+    }
+
+    fn inbox(&mut self) -> Result<Option<Inbox>, StartError> {
+        let Settings {
+            postgres, ingress, ..
+        } = self.settings;
+        Inbox::open(ingress, postgres, &mut self.registry).map_err(StartError::Inbox)
+    }
+
+    /// The latest backlog, which a background task samples.
+    fn backlog(&mut self, redis: &Pool) -> Result<Latest, StartError> {
+        let latest = Latest::default();
+        harkara_runtime::backlog::register(&latest, &mut self.registry);
+        let observer = backlog::observer(self.settings, redis.clone());
+        let observer = observer.map_err(StartError::Backlog)?;
+        self.background.add(observer.watch(latest.clone()));
+        Ok(latest)
+    }
+
+    /// The rules. Background tasks reload the endpoints' secrets and diagnose refusals.
+    fn rules(&mut self) -> Rules {
+        let registry = &mut self.registry;
+        let secrets = LiveSecrets::of_all(&self.settings.endpoints, registry);
+        let poll_every = self.settings.ingress.secrets_poll;
+        let reload = SecretsReload::new(&secrets, poll_every, registry);
+        let (refusals, diagnosis) = Refusals::of_all(&secrets, registry);
+        self.background.add(reload.run());
+        self.background.add(diagnosis.run());
+        Rules::new(self.settings, secrets, refusals, registry)
+    }
+
+    /// Binds the public port. Background tasks close idle connections and reload the certificate.
+    fn server(
+        &mut self,
+        tls: Option<Tls>,
+        breaker: Arc<Breaker>,
+        inbox: Option<Inbox>,
+    ) -> Result<(SocketAddr, Server), StartError> {
+        let ingress = &self.settings.ingress;
+        let shared = Shared {
+            rules: Arc::new(self.rules()),
+            redis: self.settings.redis.clone(),
+            append_timeout: ingress.append_timeout,
+            breaker,
+            inbox,
+            counters: Counters::register(&mut self.registry),
+            liveness: self.liveness.clone(),
+            tracer: self.tracer.clone(),
+        };
+        descriptors::raise_limit(ingress.connections_max);
+        let connections = Connections::of(ingress);
+        self.background.add(connections.clone().close_idle());
+        let shutdown = self.shutdown.clone();
+        let bound = listen(ingress, tls.as_ref(), shared, connections, shutdown)?;
+        if let Some(tls) = tls {
+            self.background.add(tls.reload());
+        }
+        Ok(bound)
+    }
 }
