@@ -6,6 +6,8 @@ use harkara_core::signature::sign;
 use crate::http::Request;
 use crate::ingress::{Ingress, PATH, SECRET};
 
+const NOBODY: &str = "/webhooks/razorpay/nobody";
+
 #[tokio::test]
 async fn a_missing_malformed_short_or_wrong_signature_is_refused_alike() {
     let ingress = Ingress::start().await;
@@ -32,26 +34,11 @@ async fn a_missing_malformed_short_or_wrong_signature_is_refused_alike() {
     }
     ingress.assert_nothing_stored().await;
     let metrics = [
-        (
-            r#"harkara_ingress_deliveries_total{outcome="invalid_signature"}"#,
-            9,
-        ),
-        (
-            r#"harkara_ingress_invalid_signatures_total{reason="missing"}"#,
-            1,
-        ),
-        (
-            r#"harkara_ingress_invalid_signatures_total{reason="wrong_length"}"#,
-            4,
-        ),
-        (
-            r#"harkara_ingress_invalid_signatures_total{reason="not_hex"}"#,
-            1,
-        ),
-        (
-            r#"harkara_ingress_invalid_signatures_total{reason="no_match"}"#,
-            3,
-        ),
+        r#"harkara_ingress_deliveries_total{outcome="invalid_signature"} 9"#,
+        r#"harkara_ingress_invalid_signatures_total{reason="missing"} 1"#,
+        r#"harkara_ingress_invalid_signatures_total{reason="wrong_length"} 4"#,
+        r#"harkara_ingress_invalid_signatures_total{reason="not_hex"} 1"#,
+        r#"harkara_ingress_invalid_signatures_total{reason="no_match"} 3"#,
     ];
     ingress.assert_metrics(&metrics).await;
 
@@ -64,27 +51,18 @@ async fn a_missing_malformed_short_or_wrong_signature_is_refused_alike() {
 #[tokio::test]
 async fn unknown_endpoints_and_paths_are_not_found_and_other_methods_not_allowed() {
     let ingress = Ingress::start().await;
-    for (path, body) in [
-        (
-            "/webhooks/razorpay/nobody",
-            r#"{"error":"unknown_endpoint"}"#,
-        ),
-        (
-            "/webhooks/razorpay/Default",
-            r#"{"error":"unknown_endpoint"}"#,
-        ),
-        ("/webhooks/razorpay/a/b", r#"{"error":"not_found"}"#),
-        ("/", r#"{"error":"not_found"}"#),
+    for (path, error) in [
+        (NOBODY, "unknown_endpoint"),
+        ("/webhooks/razorpay/Default", "unknown_endpoint"),
+        ("/webhooks/razorpay/a/b", "not_found"),
+        ("/", "not_found"),
     ] {
-        let request = Request::signed(path, SECRET, "{}");
-        request.send(ingress.public).await.assert(404, body);
+        let response = Request::signed(path, SECRET, "{}").send(ingress.public);
+        let body = format!(r#"{{"error":"{error}"}}"#);
+        response.await.assert(404, &body);
     }
     for method in ["GET", "HEAD", "PUT", "DELETE", "OPTIONS"] {
-        for path in [
-            PATH,
-            "/webhooks/razorpay/default",
-            "/webhooks/razorpay/nobody",
-        ] {
+        for path in [PATH, "/webhooks/razorpay/default", NOBODY] {
             let response = Request::new(method, path).send(ingress.public).await;
             let body = match method {
                 "HEAD" => "",
