@@ -82,22 +82,18 @@ impl HealthCheck {
             self.wait().await;
             let snapshot = self.breaker.snapshot();
             let room = self.room();
-            match self.check.run(room).await {
-                Ok(fitness) => {
-                    n_failed = 0;
-                    match fitness {
-                        Fitness::Fit(confirmations) => {
-                            if !snapshot.is_closed() {
-                                self.backoff.closed_since = Instant::now();
-                            }
-                            self.breaker.close(snapshot, confirmations);
-                        }
-                        Fitness::Unfit(unfit) => self.breaker.open(unfit.into()),
+            let checked = self.check.run(room).await;
+            n_failed = if checked.is_ok() { 0 } else { n_failed + 1 };
+            match checked {
+                Ok(Fitness::Fit(confirmations)) => {
+                    if !snapshot.is_closed() {
+                        self.backoff.closed_since = Instant::now();
                     }
+                    self.breaker.close(snapshot, confirmations);
                 }
+                Ok(Fitness::Unfit(unfit)) => self.breaker.open(unfit.into()),
                 Err(error) => {
                     tracing::debug!(reason = with_causes(&error), "Redis could not be checked.");
-                    n_failed += 1;
                     if n_failed >= FAILED_CHECKS_MAX {
                         self.breaker.open(error.into());
                     }

@@ -6,7 +6,7 @@ use harkara_testkit::{Proxy, RedisServer, TestDatabase, wait_until};
 
 use crate::BOUND;
 use crate::ingress::{Ingress, WITHOUT_INBOX};
-use crate::redis_server::{FSYNC_ALWAYS, FSYNC_EVERY_SECOND, replica_of, run};
+use crate::redis_server::{FSYNC_ALWAYS, FSYNC_EVERY_SECOND, info, replica_of, run};
 
 const CLOSED: &str = "closed";
 const FAILING: &str = "failing";
@@ -134,6 +134,23 @@ async fn a_redis_that_was_full_is_used_again_only_when_there_is_some_room() {
     until_readiness_says(&ingress, "19 entries").await;
     ingress.assert_status(503).await;
     let () = run(&redis, &format!("{trim} 18")).await;
+    until_in(&ingress, CLOSED).await;
+    ingress.assert_accepts().await;
+    ingress.stop().await;
+}
+
+#[tokio::test]
+async fn a_redis_whose_memory_is_nearly_full_is_given_nothing() {
+    let redis = RedisServer::start(&[]).await;
+    let ingress = Ingress::start_on(&redis.url(), &[WITHOUT_INBOX]).await;
+    ingress.assert_accepts().await;
+    let used = info(&mut redis.connection().await, "memory", "used_memory:").await;
+    let nearly_full = (used * 100 / 95).to_string();
+    redis.configure("maxmemory", &nearly_full).await;
+    until_in(&ingress, UNFIT).await;
+    until_readiness_says(&ingress, "% of the memory of Redis is in use").await;
+    ingress.assert_status(503).await;
+    redis.configure("maxmemory", "0").await;
     until_in(&ingress, CLOSED).await;
     ingress.assert_accepts().await;
     ingress.stop().await;
