@@ -1,7 +1,7 @@
 //! Errors of PostgreSQL, and how to recover from them.
 
 use diesel::ConnectionError;
-use diesel::result::{DatabaseErrorKind, Error as DieselError};
+use diesel::result::{DatabaseErrorKind as Kind, Error as DieselError};
 use harkara_core::causes::with_causes;
 use harkara_tls::Refusal;
 
@@ -103,45 +103,35 @@ impl StorageError {
     /// it restarts. A new connection may work immediately.
     #[must_use]
     pub fn ended_the_connection(&self) -> bool {
-        let Self::Statement { source, .. } = self else {
-            return false;
-        };
-        match source {
-            DieselError::DatabaseError(DatabaseErrorKind::Unknown, information) => {
-                information.message().starts_with(TERMINATED)
-            }
-            DieselError::DatabaseError(kind, _) => matches!(
-                kind,
-                DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand
-            ),
+        self.is_refusal(|kind, message| match kind {
+            Kind::ClosedConnection | Kind::UnableToSendCommand => true,
+            Kind::Unknown => message.starts_with(TERMINATED),
             _ => false,
-        }
+        })
     }
 
     /// Whether an optimistic insert failed because an identity is known. Statements pipelined behind the
     /// refused one fail because the transaction is aborted.
     pub(crate) fn is_identity_conflict(&self) -> bool {
+        self.is_refusal(|kind, message| {
+            matches!(kind, Kind::UniqueViolation) || message.contains(ABORTED)
+        })
+    }
+
+    /// Whether a write was refused because the session or the server is read-only.
+    pub(crate) fn is_read_only(&self) -> bool {
+        self.is_refusal(|kind, _| matches!(kind, Kind::ReadOnlyTransaction))
+    }
+
+    /// Whether the server refused a statement in a certain way.
+    fn is_refusal(&self, matches: impl FnOnce(&Kind, &str) -> bool) -> bool {
         match self {
             Self::Statement {
                 source: DieselError::DatabaseError(kind, information),
                 ..
-            } => {
-                matches!(kind, DatabaseErrorKind::UniqueViolation)
-                    || information.message().contains(ABORTED)
-            }
+            } => matches(kind, information.message()),
             _ => false,
         }
-    }
-
-    /// Whether a write was refused because the session or the server only reads.
-    pub(crate) fn is_read_only(&self) -> bool {
-        matches!(
-            self,
-            Self::Statement {
-                source: DieselError::DatabaseError(DatabaseErrorKind::ReadOnlyTransaction, _),
-                ..
-            }
-        )
     }
 
     pub(crate) fn statement(operation: &'static str) -> impl FnOnce(DieselError) -> Self {
@@ -160,17 +150,15 @@ fn recovery_after(error: &DieselError) -> Recovery {
         DieselError::BrokenTransactionManager
         | DieselError::AlreadyInTransaction
         | DieselError::NotInTransaction
-        | DieselError::RollbackErrorOnCommit { .. }
-        | DieselError::DatabaseError(
-            DatabaseErrorKind::UnableToSendCommand
-            | DatabaseErrorKind::ClosedConnection
-            | DatabaseErrorKind::SerializationFailure
-            | DatabaseErrorKind::ReadOnlyTransaction,
-            _,
-        ) => Recovery::Wait,
-        DieselError::DatabaseError(DatabaseErrorKind::Unknown, information) => {
-            recovery_after_message(information.message())
-        }
+        | DieselError::RollbackErrorOnCommit { .. } => Recovery::Wait,
+        DieselError::DatabaseError(kind, information) => match kind {
+            Kind::UnableToSendCommand
+            | Kind::ClosedConnection
+            | Kind::SerializationFailure
+            | Kind::ReadOnlyTransaction => Recovery::Wait,
+            Kind::Unknown => recovery_after_message(information.message()),
+            _ => Recovery::Isolate,
+        },
         _ => Recovery::Isolate,
     }
 }
@@ -238,35 +226,30 @@ mod tests {
 
     #[test]
     fn the_message_of_postgresql_decides_the_recovery() {
-        const CASES: [(&str, Recovery); 10] = [
-            (
-                "canceling statement due to statement timeout",
-                Recovery::Split,
-            ),
-            ("canceling statement due to lock timeout", Recovery::Split),
-            ("out of memory", Recovery::Split),
-            ("out of shared memory", Recovery::Wait),
-            ("deadlock detected", Recovery::Wait),
-            (
-                "terminating connection due to administrator command",
-                Recovery::Wait,
-            ),
-            (
-                "could not extend file \"base/1/2\": No space left on device",
-                Recovery::Wait,
-            ),
-            ("relation \"payment_orders\" does not exist", Recovery::Wait),
-            (
-                "index row size 4000 exceeds btree version 4 maximum 2704 for index \"x\"",
-                Recovery::Isolate,
-            ),
-            (
-                "invalid byte sequence for encoding \"UTF8\": 0x00",
-                Recovery::Isolate,
-            ),
+        const SPLIT: &[&str] = &[
+            "canceling statement due to statement timeout",
+            "canceling statement due to lock timeout",
+            "out of memory",
         ];
-        for (message, recovery) in CASES {
-            assert_eq!(recovery_after_message(message), recovery, "{message}");
+        const WAIT: &[&str] = &[
+            "out of shared memory",
+            "deadlock detected",
+            "terminating connection due to administrator command",
+            "could not extend file \"base/1/2\": No space left on device",
+            "relation \"payment_orders\" does not exist",
+        ];
+        const ISOLATE: &[&str] = &[
+            "index row size 4000 exceeds btree version 4 maximum 2704 for index \"x\"",
+            "invalid byte sequence for encoding \"UTF8\": 0x00",
+        ];
+        for (messages, recovery) in [
+            (SPLIT, Recovery::Split),
+            (WAIT, Recovery::Wait),
+            (ISOLATE, Recovery::Isolate),
+        ] {
+            for message in messages {
+                assert_eq!(recovery_after_message(message), recovery, "{message}");
+            }
         }
     }
 }

@@ -1,6 +1,5 @@
 //! Connections to PostgreSQL.
 
-use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
@@ -242,15 +241,7 @@ impl Drop for PooledConnection {
     }
 }
 
-impl fmt::Debug for Pool {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pool")
-            .field("size", &self.inner.status().size)
-            .finish_non_exhaustive()
-    }
-}
-
-/// Sends a setting that the server, or the role's rights, may refuse.
+/// Sends a setting that the server may refuse, perhaps for the rights of the role.
 async fn set_if_allowed(mut connection: &AsyncPgConnection, text: &str) {
     if let Err(error) = connection.batch_execute(text).await {
         tracing::debug!(setting = text, %error, "PostgreSQL refuses an optional session setting.");

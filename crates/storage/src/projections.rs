@@ -44,19 +44,9 @@ pub(crate) async fn write(
         PAYMENT_LINKS.insert(connection, &projection.payment_links),
         NOTIFICATIONS.insert(connection, &projection.notifications),
     )?;
-    let mut applied = Applied {
-        unchanged: projection.n_late,
-        ..Applied::default()
-    };
-    for of_table in [orders, payments, refunds, disputes, states] {
-        applied += of_table;
-    }
-    Ok(applied)
-}
-
-impl std::ops::AddAssign for Applied {
-    fn add_assign(&mut self, more: Self) {
-        self.changed += more.changed;
-        self.unchanged += more.unchanged;
-    }
+    let merged = [orders, payments, refunds, disputes, states];
+    Ok(Applied {
+        changed: merged.iter().map(|table| table.changed).sum(),
+        unchanged: projection.n_late + merged.iter().map(|table| table.unchanged).sum::<usize>(),
+    })
 }

@@ -8,15 +8,15 @@ use diesel::QueryResult;
 
 use crate::StorageError;
 
-/// When a statement was sent, and when its answer was there. Statements of one transaction are sent without
-/// waiting for each other, so that the time of one holds the wait for those before it.
+/// When a statement was sent and when its answer arrived. Statements of one transaction are pipelined, so the
+/// time of one includes the wait for those before it.
 #[derive(Clone, Copy, Debug)]
 pub struct StatementTime {
-    /// What it does, such as `insert ledger rows`, or the table that it writes.
+    /// Its operation, such as `insert ledger rows`, or the table that it writes.
     pub name: &'static str,
-    /// When it was begun.
+    /// When it was sent.
     pub from: Instant,
-    /// When it was over, whatever its end.
+    /// When it succeeded or failed.
     pub until: Instant,
 }
 
@@ -24,7 +24,7 @@ tokio::task_local! {
     static TIMES: RefCell<Vec<StatementTime>>;
 }
 
-/// Runs an operation and gives the times of its statements with its result.
+/// Runs an operation, and returns its result with the times of its statements.
 pub(crate) async fn collected<T>(operation: impl Future<Output = T>) -> (T, Vec<StatementTime>) {
     let collecting = async {
         let result = operation.await;
@@ -33,9 +33,9 @@ pub(crate) async fn collected<T>(operation: impl Future<Output = T>) -> (T, Vec<
     TIMES.scope(RefCell::default(), collecting).await
 }
 
-/// A statement that is run under its name.
+/// A statement that runs under a name.
 pub(crate) trait Named<T>: Future<Output = QueryResult<T>> + Sized {
-    /// Runs it; its time goes to whoever collects, and an error tells the name.
+    /// Runs it under a name, which its time and its error have.
     async fn named(self, name: &'static str) -> Result<T, StorageError> {
         let from = Instant::now();
         let result = self.await;
@@ -44,7 +44,7 @@ pub(crate) trait Named<T>: Future<Output = QueryResult<T>> + Sized {
             from,
             until: Instant::now(),
         };
-        // Nobody collects where nobody asks for times.
+        // An error means that nobody collects times.
         TIMES.try_with(|times| times.borrow_mut().push(time)).ok();
         result.map_err(StorageError::statement(name))
     }

@@ -113,19 +113,16 @@ pub async fn duplicate_bodies(
     .await
 }
 
-/// A change of an entity's status with several rows in `audit_logs`.
+/// A change of an entity's status by an event, with the number of its rows in `audit_logs`, which is not one.
 #[derive(Clone, Debug, PartialEq, Eq, QueryableByName)]
+#[expect(missing_docs, reason = "the names say it")]
 pub struct DuplicateChange {
-    /// The event that made it.
     #[diesel(sql_type = Text)]
     pub event_id: String,
-    /// The kind of entity.
     #[diesel(sql_type = Text)]
     pub entity_type: String,
-    /// The entity.
     #[diesel(sql_type = Text)]
     pub entity_id: String,
-    /// The number of its rows in `audit_logs`.
     #[diesel(sql_type = BigInt)]
     pub rows: i64,
 }

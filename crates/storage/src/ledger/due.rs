@@ -12,7 +12,6 @@ use harkara_core::time::ReceivedAt;
 use harkara_core::trace::TraceContext;
 
 use crate::record::{ClaimedEvent, Origin};
-use crate::statement_times::Named;
 use crate::{Pool, StorageError};
 
 #[derive(QueryableByName)]
@@ -75,8 +74,8 @@ pub struct Leased {
 /// lease ends, with an attempt counted that has no verdict. One of them may have caused the crash, so such a
 /// row is leased alone. Relies on the index `webhook_events_due`.
 pub async fn lease_due(pool: &Pool, bounds: &LeaseBounds) -> Result<Leased, StorageError> {
-    pool.within("lease due events", async |connection| {
-        let rows: Vec<LeasedRow> = sql_query(
+    let rows: Vec<LeasedRow> = pool.run("lease due events", async |connection| {
+        sql_query(
             "WITH due AS (\
                SELECT razorpay_event_id, created_at, next_attempt_at, octet_length(body) AS bytes, \
                  (attempts > 0 AND error IS NULL) OR attempts >= $3 AS suspect \
@@ -103,16 +102,15 @@ pub async fn lease_due(pool: &Pool, bounds: &LeaseBounds) -> Result<Leased, Stor
         .bind::<BigInt, _>(i64::from(bounds.attempts_max))
         .bind::<BigInt, _>(i64::try_from(bounds.lease.as_millis()).unwrap_or(i64::MAX))
         .load(connection)
-        .named("lease due events")
-        .await?;
-        let n_due = rows.as_slice().first().map_or(0, |row| row.n_due);
-        let n_due = usize::try_from(n_due).unwrap_or(usize::MAX);
-        Ok(Leased {
-            left_more: n_due > rows.len() || n_due >= bounds.rows_max,
-            events: rows.into_iter().map(ClaimedEvent::from).collect(),
-        })
+        .await
     })
-    .await
+    .await?;
+    let n_due = rows.as_slice().first().map_or(0, |row| row.n_due);
+    let n_due = usize::try_from(n_due).unwrap_or(usize::MAX);
+    Ok(Leased {
+        left_more: n_due > rows.len() || n_due >= bounds.rows_max,
+        events: rows.into_iter().map(ClaimedEvent::from).collect(),
+    })
 }
 
 /// Releases leased rows: the attempt that the lease counted is taken back, and the rows are due again `after`

@@ -1,6 +1,6 @@
 //! Counts of due rows and of dead letters.
 
-use harkara_core::backlog::{LedgerLane, LedgerSample};
+use harkara_core::backlog::LedgerSample;
 use harkara_core::lane::Lane;
 use harkara_storage::ledger::due_backlog;
 
@@ -25,15 +25,15 @@ async fn some_due() -> Store {
     store
 }
 
-fn due(look: &LedgerSample) -> [u64; 4] {
-    look.lanes.map(|lane| lane.due)
+fn due(sample: &LedgerSample) -> [u64; 4] {
+    sample.lanes.map(|lane| lane.due)
 }
 
 #[tokio::test]
 async fn an_empty_ledger_has_no_due_rows() {
     let store = Store::migrated().await;
-    let look = due_backlog(&store.pool, ENOUGH).await.unwrap();
-    assert_eq!(look, LedgerSample::default());
+    let sample = due_backlog(&store.pool, ENOUGH).await.unwrap();
+    assert_eq!(sample, LedgerSample::default());
 }
 
 #[tokio::test]
@@ -43,22 +43,19 @@ async fn dead_letters_are_counted_up_to_the_bound_and_are_not_due() {
         "UPDATE webhook_events SET status = 'failed', next_attempt_at = NULL WHERE razorpay_event_id < 'e03'",
     )
     .await;
-    let look = due_backlog(&store.pool, ENOUGH).await.unwrap();
-    assert_eq!(look.dead_letters, 3);
-    assert_eq!(due(&look), [1, 0, 0, 1]);
+    let sample = due_backlog(&store.pool, ENOUGH).await.unwrap();
+    assert_eq!(sample.dead_letters, 3);
+    assert_eq!(due(&sample), [1, 0, 0, 1]);
     assert_eq!(due_backlog(&store.pool, 2).await.unwrap().dead_letters, 2);
 }
 
 #[tokio::test]
 async fn due_rows_are_counted_by_lane_with_the_age_of_the_first() {
     let store = some_due().await;
-    let look = due_backlog(&store.pool, ENOUGH).await.unwrap();
-    assert_eq!(due(&look), [1, 0, 0, 4]);
-    assert!(!look.estimated);
-    let age = |lane: Lane| {
-        let LedgerLane { oldest_age, .. } = look.lanes[lane.index()];
-        oldest_age.map(|age| age.as_secs())
-    };
+    let sample = due_backlog(&store.pool, ENOUGH).await.unwrap();
+    assert_eq!(due(&sample), [1, 0, 0, 4]);
+    assert!(!sample.estimated);
+    let age = |lane: Lane| Some(sample.lanes[lane.index()].oldest_age?.as_secs());
     assert!((60..90).contains(&age(Lane::Critical).unwrap()));
     assert!((3605..3635).contains(&age(Lane::Default).unwrap()));
     assert_eq!(age(Lane::Medium), None);
@@ -67,9 +64,9 @@ async fn due_rows_are_counted_by_lane_with_the_age_of_the_first() {
 #[tokio::test]
 async fn more_than_are_counted_are_estimated_and_never_fewer_than_counted() {
     let store = some_due().await;
-    let look = due_backlog(&store.pool, 3).await.unwrap();
-    assert!(look.estimated);
-    assert!(due(&look)[3] >= 3, "{look:?}");
+    let sample = due_backlog(&store.pool, 3).await.unwrap();
+    assert!(sample.estimated);
+    assert!(due(&sample)[3] >= 3, "{sample:?}");
 
     store.execute("ANALYZE webhook_events").await;
     let [critical, medium, normal, default] = due(&due_backlog(&store.pool, 3).await.unwrap());
@@ -82,8 +79,6 @@ async fn more_than_are_counted_are_estimated_and_never_fewer_than_counted() {
 async fn a_row_that_is_leased_is_not_due() {
     let store = some_due().await;
     assert_eq!(store.lease(9).await.len(), 5);
-    assert_eq!(
-        due(&due_backlog(&store.pool, ENOUGH).await.unwrap()),
-        [0; 4]
-    );
+    let sample = due_backlog(&store.pool, ENOUGH).await.unwrap();
+    assert_eq!(due(&sample), [0; 4]);
 }

@@ -1,5 +1,6 @@
 //! Migrating the schema, and refusing to work on an unknown one.
 
+use futures_util::future::join_all;
 use harkara_core::secret::Secret;
 use harkara_core::time::ReceivedAt;
 use harkara_storage::durability_risks::risks;
@@ -26,16 +27,11 @@ async fn an_empty_database_is_migrated_once_and_then_left_alone() {
 #[tokio::test]
 async fn of_eight_concurrent_migrations_one_works_and_the_others_find_it_done() {
     let db = TestDatabase::empty().await;
-    let tasks: Vec<_> = (0..8)
-        .map(|_| {
-            let url = Secret::new(&db.url);
-            tokio::spawn(async move { migrate(&url, None).await.unwrap() })
-        })
-        .collect();
-    let mut worked = 0;
-    for task in tasks {
-        worked += usize::from(!task.await.unwrap().is_empty());
-    }
+    let migrations = join_all((0..8).map(|_| migrated(&db))).await;
+    let worked = migrations
+        .iter()
+        .filter(|applied| !applied.is_empty())
+        .count();
     assert_eq!(worked, 1);
     assert_eq!(check(&db.pool()).await.unwrap(), SchemaState::Fits);
 }
@@ -119,14 +115,8 @@ async fn partitions_are_ensured_concurrently() {
     )
     .await;
     let pool = db.pool();
-    let tasks: Vec<_> = (0..4)
-        .map(|_| {
-            let pool = pool.clone();
-            tokio::spawn(async move { ensure_partitions(&pool).await.unwrap() })
-        })
-        .collect();
-    for task in tasks {
-        task.await.unwrap();
+    for ensured in join_all((0..4).map(|_| ensure_partitions(&pool))).await {
+        ensured.unwrap();
     }
     let children: i64 = db
         .value("SELECT count(*) FROM pg_inherits WHERE inhparent = 'webhook_events'::regclass")

@@ -8,7 +8,7 @@ use harkara_core::delivery::body_sha256;
 use harkara_core::entry::{EntryId, EntryRef};
 use harkara_core::event::{self, Head};
 use harkara_core::ids::EventId;
-use harkara_core::lane::{Lane, LaneTable};
+use harkara_core::lane::LaneTable;
 use harkara_core::secret::{Fingerprint, Secret};
 use harkara_core::signature::sign;
 use harkara_core::time::ReceivedAt;
@@ -52,8 +52,10 @@ pub(crate) fn claimed(event: &SimulatedEvent) -> EventRecord {
     let lanes = LaneTable::new(&std::collections::BTreeMap::new()).unwrap();
     let lane = lanes.lane_of(head.as_ref().map(|head| head.name.as_str()));
     let received_at = ReceivedAt::from_millis(chrono::Utc::now().timestamp_millis());
+    let id = format!("{}-0", NEXT.fetch_add(1, Ordering::Relaxed));
+    let id = EntryId::parse(&id).unwrap();
     with_verdict(ClaimedEvent {
-        origin: Origin::Stream(entry(lane, NEXT.fetch_add(1, Ordering::Relaxed))),
+        origin: Origin::Stream(EntryRef { lane, id }),
         endpoint: "default".into(),
         lane,
         event_id: EventId::stored(event.event_id.clone()),
@@ -123,11 +125,6 @@ pub(crate) fn with_verdict(claimed: ClaimedEvent) -> EventRecord {
         verdict,
         claimed,
     }
-}
-
-fn entry(lane: Lane, number: u64) -> EntryRef {
-    let id = EntryId::parse(&format!("{number}-0")).unwrap();
-    EntryRef { lane, id }
 }
 
 fn judged(body: &[u8]) -> (Option<Head>, Verdict) {
