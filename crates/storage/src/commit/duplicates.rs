@@ -11,7 +11,7 @@ use crate::record::EventRecord;
 use crate::statement::{Rows, SqlText, Statement};
 use crate::statement_times::Named;
 
-/// Counts duplicates on the rows of the events that they repeat. Rows are locked in order of their keys.
+/// Counts duplicates in the rows of their events. Rows are locked in order of their keys.
 /// A row that retention has removed is skipped.
 pub(super) async fn count(
     connection: &AsyncPgConnection,

@@ -1,8 +1,8 @@
 //! Takes the identities of new events, and recognizes duplicates.
 //!
-//! The body's digest decides: the same body is the same event, whatever id it came under. The id
-//! header is not signed, so a second body under a known id is an event of its own and is stored
-//! under a contested id (see [`EventId::contested`]); neither is lost.
+//! The body's digest decides: the same body is the same event, whatever its id. The id header is not signed,
+//! so a second body under a known id is a separate event and is stored under a contested id (see
+//! [`EventId::contested`]); neither is lost.
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -39,14 +39,14 @@ impl IdentityMode {
     }
 }
 
-/// The deliveries of a batch by what the ledger knows of them. Ledger rows are not among them.
+/// The deliveries of a batch, sorted into new events and duplicates. Ledger rows are in neither.
 #[derive(Default)]
 pub(super) struct Identified {
     /// Positions of new events.
     pub(super) new: Vec<usize>,
-    /// Positions of duplicates, and the events that they repeat.
+    /// Positions of duplicates, each with its event in the ledger.
     pub(super) duplicates: Vec<(usize, KnownEvent)>,
-    /// Ids of the new events whose own id belongs to another body, by position.
+    /// Contested ids, by the positions of the new events that have them.
     pub(super) contested: HashMap<usize, EventId>,
 }
 
@@ -72,8 +72,8 @@ fn distinct_order(records: &[EventRecord]) -> Option<Vec<usize>> {
     (distinct && !records.is_empty()).then(|| by_digest.into_values().collect())
 }
 
-/// Inserts the identities of new events, and finds the events that the other deliveries repeat. Waits for a
-/// concurrent commit that holds the same identity.
+/// Inserts the identities of new events, and finds the events of the other deliveries. Waits for a concurrent
+/// commit that holds the same identity.
 pub(super) async fn checked(
     connection: &AsyncPgConnection,
     records: &[EventRecord],
@@ -96,7 +96,7 @@ pub(super) async fn checked(
     let firsts = first_of.into_values().collect();
     let mut known = identified.insert(connection, records, firsts).await?;
     let mut holders = find_holders(connection, records, &known).await?;
-    // Refused although nobody has their body: it is their id that another event has.
+    // Refused although no event has their body: another event has their id.
     let contested: Vec<usize> = known
         .extract_if(.., |at| !holders.contains_key(digest(*at)))
         .collect();
@@ -118,7 +118,7 @@ pub(super) async fn checked(
         };
         holders.insert(*digest(at), event);
     }
-    // A delivery may be called a duplicate only of an event that is there.
+    // A duplicate needs an event that is in the ledger.
     let duplicates = known.into_iter().chain(same_body).map(|at| {
         let holder = holders.get(digest(at)).cloned();
         Ok((at, holder.ok_or(StorageError::HolderNotFound)?))
@@ -147,8 +147,8 @@ impl Identified {
 
     /// Inserts identities, of which PostgreSQL refuses one that is known.
     ///
-    /// `ON CONFLICT` would look each of the two keys up once more and write a record of its own for
-    /// each row: 7.8 instead of 4.7 µs a row (`psql`, batches of 400, one connection).
+    /// `ON CONFLICT` would look up each of the two keys once more and write another WAL record for each row:
+    /// 7.8 instead of 4.7 µs a row (`psql`, batches of 400, one connection).
     pub(super) async fn insert_optimistically(
         &self,
         connection: &AsyncPgConnection,

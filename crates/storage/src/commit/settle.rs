@@ -1,4 +1,4 @@
-//! The end of a retry or a replay: a pending ledger row becomes what its verdict says.
+//! Settles leased ledger rows by their verdicts: the end of a retry or a replay.
 
 use std::collections::HashSet;
 use std::sync::LazyLock;
@@ -31,8 +31,9 @@ pub(super) async fn pending(
     static TEXT: LazyLock<SqlText> = LazyLock::new(|| {
         SqlText::cut(
             "WITH verdict AS (\
-               SELECT id, 'epoch'::timestamptz + us * interval '1 microsecond' AS at, 'epoch'::timestamptz + until_us * interval '1 microsecond' AS leased_until, status, error, retry_ms, event_type, \
-                 account_id, to_timestamp(occurred_at) AS occurred_at \
+               SELECT id, 'epoch'::timestamptz + us * interval '1 microsecond' AS at, \
+                 'epoch'::timestamptz + until_us * interval '1 microsecond' AS leased_until, \
+                 status, error, retry_ms, event_type, account_id, to_timestamp(occurred_at) AS occurred_at \
                FROM ({}) AS i\
              ), locked AS MATERIALIZED (\
                SELECT e.razorpay_event_id, e.created_at FROM webhook_events e \

@@ -10,7 +10,7 @@ use crate::{Pool, StorageError};
 /// An index of the migrations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Index {
-    /// Its table; a partitioned table stands for all its partitions.
+    /// Its table; a partitioned table includes its partitions.
     pub table: &'static str,
     /// Its name.
     pub name: &'static str,

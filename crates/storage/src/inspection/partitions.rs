@@ -20,30 +20,32 @@ pub struct Partitions {
 /// for rows in the default ones. The schema must exist.
 pub async fn partitions(pool: &Pool) -> Result<Partitions, StorageError> {
     let missing = pool
-.run("look for partitions", async |connection| {
-        sql::<Text>(
-            "SELECT name FROM (VALUES ('webhook_events'), ('audit_logs')) parents (parent), generate_series(0, ",
-        )
-        .bind::<Integer, _>(PARTITION_MONTHS_AHEAD)
-        .sql(
-            ") AS months (ahead), \
-               LATERAL (SELECT parent || '_' || to_char(date_trunc('month', now() AT TIME ZONE 'UTC') \
-                 + make_interval(months => ahead), 'YYYY\"_\"MM') AS name) names \
-             WHERE NOT EXISTS (SELECT 1 FROM pg_inherits \
-               WHERE inhparent = to_regclass(parent) AND inhrelid = to_regclass(name)) \
-             ORDER BY ahead, parent",
-        )
-        .load(connection)
-        .await
-    }).await?;
+        .run("look for partitions", async |connection| {
+            sql::<Text>(
+                "SELECT name FROM (VALUES ('webhook_events'), ('audit_logs')) parents (parent), \
+                   generate_series(0, ",
+            )
+            .bind::<Integer, _>(PARTITION_MONTHS_AHEAD)
+            .sql(
+                ") AS months (ahead), \
+                   LATERAL (SELECT parent || '_' || to_char(date_trunc('month', now() AT TIME ZONE 'UTC') \
+                     + make_interval(months => ahead), 'YYYY\"_\"MM') AS name) names \
+                 WHERE NOT EXISTS (SELECT 1 FROM pg_inherits \
+                   WHERE inhparent = to_regclass(parent) AND inhrelid = to_regclass(name)) \
+                 ORDER BY ahead, parent",
+            )
+            .load(connection)
+            .await
+        })
+        .await?;
     let defaults_in_use = pool
         .run("look into the default partitions", async |connection| {
             sql::<Text>(
-            "SELECT 'webhook_events_default' WHERE EXISTS (SELECT 1 FROM webhook_events_default) \
-             UNION ALL SELECT 'audit_logs_default' WHERE EXISTS (SELECT 1 FROM audit_logs_default)",
-        )
-        .load(connection)
-        .await
+                "SELECT 'webhook_events_default' WHERE EXISTS (SELECT 1 FROM webhook_events_default) \
+                 UNION ALL SELECT 'audit_logs_default' WHERE EXISTS (SELECT 1 FROM audit_logs_default)",
+            )
+            .load(connection)
+            .await
         })
         .await?;
     Ok(Partitions {

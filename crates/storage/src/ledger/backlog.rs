@@ -31,9 +31,9 @@ struct DueRows {
 /// their number is the planner's estimate, which is as good as the latest `ANALYZE` and never less than the
 /// count; the lanes share it in proportion to the counted rows.
 ///
-/// A leased row is not due: its next attempt is the end of its lease, and cannot be told from the wait of a
-/// retry. A worker leases no more rows than its batches in flight hold. Relies on the indexes
-/// `webhook_events_due` and `webhook_events_dead_letters`.
+/// A leased row is not due: its next attempt is the end of its lease, like the end of a retry's wait. A worker
+/// leases no more rows than its batches in flight hold. Relies on the indexes `webhook_events_due` and
+/// `webhook_events_dead_letters`.
 pub async fn due_backlog(pool: &Pool, counted_max: u64) -> Result<LedgerSample, StorageError> {
     let rows_max = i64::try_from(counted_max).unwrap_or(i64::MAX);
     let (due_rows, whole, dead_letters) = pool

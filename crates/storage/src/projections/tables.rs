@@ -75,7 +75,7 @@ pub(super) static DISPUTES: MergedTable<Dispute> = MergedTable::new(
     },
 );
 
-/// The state of every entity without a merged table of its own.
+/// The state of every entity that has no merged table.
 pub(super) static SNAPSHOTS: MergedTable<GenericEntity> = MergedTable::new(
     "entity_snapshots",
     EntityType::Column("entity_type"),

@@ -50,7 +50,7 @@ fn shown(snapshots: &Value, event_id: &str, entity: &str) -> SimulatedEvent {
     event(event_id, &body.to_string())
 }
 
-/// The merged columns of every payment and order whose ids end in `way`, without what must differ.
+/// The merged columns of every payment and order whose ids end in `way`, except for those that must differ.
 async fn merged(store: &Store, way: &str) -> Vec<String> {
     store.rows(&format!(
         "SELECT left(payment_id, 8) AS id, p.status, amount_refunded, refund_status, error_code, p.occurred_at, p.precedence, \
@@ -143,7 +143,7 @@ fn refunded(event_id: &str, at: i64, amount: i64, status: &str) -> SimulatedEven
     event(event_id, &body)
 }
 
-/// The only payment: what was refunded, and what the prevailing snapshot gave.
+/// The only payment: its refunds, and columns of the prevailing snapshot.
 async fn payment(store: &Store) -> String {
     store
         .value("SELECT concat_ws(' ', status, amount_refunded, refund_status, error_code, bank, last_event_id) FROM payment_transactions")

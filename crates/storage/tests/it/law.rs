@@ -54,7 +54,7 @@ struct Run {
     batches: [Vec<usize>; 2],
 }
 
-/// Two of each lifecycle, so that their entities stand in one batch with others.
+/// Two of each lifecycle, so that entities share batches with others.
 fn events(seed: u64) -> Vec<SimulatedEvent> {
     let mut bodies = Bodies::new(seed, NOW);
     let lifecycles = bodies.lifecycles().into_iter().chain(bodies.lifecycles());
