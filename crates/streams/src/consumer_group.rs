@@ -21,6 +21,9 @@ use crate::group_error::GroupError;
 /// way to say `>`, which would claim.
 const AFTER_THE_LAST: &str = "18446744073709551615-18446744073709551614";
 
+/// Most pending entries in one answer.
+const PENDING_PER_COMMAND: usize = 500;
+
 /// The group as one consumer sees it. Cheap to share; everything but reading goes over the pool.
 pub struct Group {
     pool: Pool,
@@ -157,8 +160,8 @@ impl Group {
         Ok(claimed)
     }
 
-    /// Moves up to `entries_max` entries that were idle for `idle` to this consumer, without counting
-    /// that as a claim. Gives them and where to go on looking; `0-0` means from the start.
+    /// Moves up to `entries_max` entries that were idle for `idle` to this consumer, without counting a claim.
+    /// Returns the next cursor and the entries; the cursor `0-0` is both the start and the end.
     pub async fn reclaim_idle(
         &self,
         lane: Lane,
@@ -181,31 +184,36 @@ impl Group {
         })
     }
 
-    /// This consumer's own pending entries from `from` on.
+    /// Returns this consumer's own pending entries, all or those from one id to another.
     pub async fn own_pending(
         &self,
         lane: Lane,
-        from: &str,
-        entries_max: usize,
+        range: Option<(EntryId, EntryId)>,
     ) -> Result<Vec<PendingEntry>, GroupError> {
-        let mut pending = cmd("XPENDING");
-        pending
-            .arg(self.key(lane))
-            .arg(CONSUMER_GROUP)
-            .arg(from)
-            .arg("+")
-            .arg(entries_max)
-            .arg(&self.consumer);
-        let rows: Vec<(String, String, u64, u64)> = self.ask(&pending, "XPENDING").await?;
-        Ok(rows
-            .into_iter()
-            .filter_map(|(id, _, _, claims)| {
-                Some(PendingEntry {
-                    id: EntryId::parse(&id)?,
-                    claims,
-                })
-            })
-            .collect())
+        let (mut from, to) = match range {
+            None => ("-".to_owned(), "+".to_owned()),
+            Some((first, last)) => (first.to_string(), last.to_string()),
+        };
+        let mut own = Vec::new();
+        loop {
+            let mut pending = cmd("XPENDING");
+            pending
+                .arg(self.key(lane))
+                .arg(CONSUMER_GROUP)
+                .arg(&from)
+                .arg(&to)
+                .arg(PENDING_PER_COMMAND)
+                .arg(&self.consumer);
+            let page: Vec<(String, String, u64, u64)> = self.ask(&pending, "XPENDING").await?;
+            let Some((last, ..)) = page.last() else {
+                return Ok(own);
+            };
+            from = format!("({last}");
+            own.extend(page.into_iter().filter_map(|(id, _, _, claims)| {
+                let id = EntryId::parse(&id)?;
+                Some(PendingEntry { id, claims })
+            }));
+        }
     }
 
     /// Counts one more claim of pending entries and gives their fields. Entries that are no longer

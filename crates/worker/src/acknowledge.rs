@@ -3,37 +3,38 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use harkara_core::causes::with_causes;
 use harkara_core::retry::backoff;
 use harkara_storage::commit::CommittedBatch;
+use harkara_streams::consumer_group::Group;
+use prometheus_client::metrics::counter::Counter;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::active_claims::ActiveClaims;
-use crate::metrics::Counters;
-use harkara_streams::GroupError;
-use harkara_streams::consumer_group::Group;
 
-/// How long a batch waits for its acknowledgement; from then on the acknowledgement waits by itself.
+/// How long a batch waits for its acknowledgement, which then goes on in a task of its own.
 const FIRST_TRY_MAX: Duration = Duration::from_secs(1);
 
-/// Wait before acknowledging is tried again while Redis is away, and the longest such wait.
+/// First and longest wait before an acknowledgement is retried.
 const WAIT_FIRST: Duration = Duration::from_millis(50);
 const WAIT_MAX: Duration = Duration::from_secs(2);
 
-/// Most batches whose acknowledgement waits for Redis. While it is away nothing more is claimed, so there
-/// are no more than a few; where it refuses acknowledgements alone, the entries of further batches are
-/// delivered again, to be recognised at the ledger. That costs work and breaks nothing.
+/// Most batches whose acknowledgement waits for Redis. While Redis is unavailable nothing more is claimed, so
+/// there are only a few. If it refuses acknowledgements alone, the entries of further batches are delivered
+/// again and recognised by the ledger, which costs work and breaks nothing.
 const WAITING_MAX: usize = 64;
 
-/// Acknowledges, and does not hold up the processor while Redis is away: PostgreSQL may have rows that are due.
+/// Acknowledges committed batches without blocking the pipeline while Redis is unavailable: PostgreSQL may
+/// have due rows.
 #[derive(Clone)]
 pub(crate) struct Acknowledgements {
     group: Arc<Group>,
-    held: Arc<ActiveClaims>,
-    counters: Counters,
-    room: Arc<Semaphore>,
-    /// Cancelled when a stop may wait no longer.
+    claims: Arc<ActiveClaims>,
+    waits: Counter,
+    slots: Arc<Semaphore>,
+    /// Cancelled at the stop deadline.
     abandon: CancellationToken,
     waiting: TaskTracker,
 }
@@ -41,52 +42,49 @@ pub(crate) struct Acknowledgements {
 impl Acknowledgements {
     pub(crate) fn new(
         group: Arc<Group>,
-        held: Arc<ActiveClaims>,
-        counters: Counters,
+        claims: Arc<ActiveClaims>,
+        waits: Counter,
         abandon: CancellationToken,
     ) -> Self {
         Self {
             group,
-            held,
-            counters,
-            room: Arc::new(Semaphore::new(WAITING_MAX)),
+            claims,
+            waits,
+            slots: Arc::new(Semaphore::new(WAITING_MAX)),
             abandon,
             waiting: TaskTracker::new(),
         }
     }
 
-    /// Acknowledges the stream entries of a committed batch and deletes them, in one round trip, so that
-    /// Redis holds the backlog and nothing more. What Redis does not confirm soon is tried again, again
-    /// and again, when this has returned.
-    ///
-    /// A batch that has not committed cannot be passed: only the commit makes a [`CommittedBatch`].
+    /// Acknowledges and deletes the stream entries of a committed batch in one round trip. If Redis does not
+    /// confirm soon, this returns and the acknowledgement is retried in the background.
     pub(crate) async fn acknowledge(&self, committed: CommittedBatch) {
-        if committed.entries().is_empty() {
+        let entries = committed.entries().len();
+        if entries == 0 {
             return;
         }
-        // Whether it took effect does not matter: what was removed is not removed again.
         let first = tokio::time::timeout(FIRST_TRY_MAX, self.try_once(&committed, 1)).await;
         if first.is_ok_and(|done| done) {
             return;
         }
-        let Ok(room) = self.room.clone().try_acquire_owned() else {
+        let Ok(slot) = self.slots.clone().try_acquire_owned() else {
             tracing::warn!(
-                entries = committed.entries().len(),
-                "Too many acknowledgements wait: these entries are delivered again, and recognised."
+                entries,
+                "Too many acknowledgements are waiting; these entries will be delivered again."
             );
             return;
         };
-        // ActiveClaims meanwhile, so that nobody takes over what only waits for its end.
-        let holding = self.held.committed_until_dropped(committed.entries());
+        // Nobody must reclaim what only waits for its acknowledgement.
+        let guard = self.claims.hold_committed(committed.entries());
         let this = self.clone();
         self.waiting.spawn(async move {
-            let patiently = this.try_until_done(&committed);
-            this.abandon.run_until_cancelled(patiently).await;
-            drop((holding, room));
+            let done = this.try_until_done(&committed);
+            this.abandon.run_until_cancelled(done).await;
+            drop((guard, slot));
         });
     }
 
-    /// Returns when no acknowledgement waits any more. To be called when there are no more commits.
+    /// Waits for the last acknowledgement. Call it after the last commit.
     pub(crate) async fn finish(&self) {
         self.waiting.close();
         self.waiting.wait().await;
@@ -112,14 +110,15 @@ impl Acknowledgements {
                 true
             }
             Err(error) => {
-                self.failed(entries, tries, &error);
+                self.waits.inc();
+                tracing::warn!(
+                    entries,
+                    tries,
+                    error = with_causes(&error),
+                    "Could not acknowledge committed entries; retrying."
+                );
                 false
             }
         }
-    }
-
-    fn failed(&self, entries: usize, tries: u32, error: &GroupError) {
-        self.counters.waits.inc();
-        tracing::warn!(entries, tries, %error, "Committed entries could not be acknowledged.");
     }
 }

@@ -1,30 +1,30 @@
-//! The entries that this process holds, and the signs of life that keep others from taking them.
+//! The entries that this process has claimed and not yet acknowledged.
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use harkara_core::entry::{EntryId, EntryRef};
 use harkara_core::lane::Lane;
 
-/// Entries claimed and not yet acknowledged, in memory or on their way through a commit.
+/// Claimed entries, whether they wait for a batch, a commit or their acknowledgement.
 ///
-/// Redis counts an entry's idle time from its claim, however long it then waits for a database that
-/// is away. So the holder renews its claims; see [`crate::reclaim`].
-pub(crate) struct ActiveClaims(Mutex<Entries>);
+/// Redis counts an entry's idle time from its claim, however long PostgreSQL is then unavailable, so
+/// [`crate::membership`] renews these claims.
+pub(crate) struct ActiveClaims(Mutex<Claims>);
 
-struct Entries {
+struct Claims {
     all: HashSet<EntryRef>,
-    /// Claimed, and not tried by any fault of their own: still waiting for a batch, or cut off by a stop.
+    /// Not processed through no fault of their own: waiting for a batch, or cut off by the stop deadline.
     untried: HashSet<EntryRef>,
-    /// Committed, and waiting for Redis to be acknowledged.
+    /// Committed and waiting for their acknowledgement.
     committed: HashSet<EntryRef>,
     renewed_at: Instant,
 }
 
 impl ActiveClaims {
     pub(crate) fn new() -> Self {
-        Self(Mutex::new(Entries {
+        Self(Mutex::new(Claims {
             all: HashSet::new(),
             untried: HashSet::new(),
             committed: HashSet::new(),
@@ -32,97 +32,92 @@ impl ActiveClaims {
         }))
     }
 
-    /// Holds entries that were read and wait for their batch.
+    /// Adds entries that were read and wait for their batch.
     pub(crate) fn add_waiting(&self, entries: impl Iterator<Item = EntryRef> + Clone) {
-        let mut held = self.lock();
-        held.all.extend(entries.clone());
-        held.untried.extend(entries);
+        let mut claims = self.lock();
+        claims.all.extend(entries.clone());
+        claims.untried.extend(entries);
     }
 
-    /// Notes that entries were cut off on their way while a store was at work: no fault of theirs.
-    pub(crate) fn excuse(&self, entries: impl Iterator<Item = EntryRef>) {
+    /// Marks entries whose processing was cut off: their last claim is not to count.
+    pub(crate) fn mark_untried(&self, entries: &[EntryRef]) {
         self.lock().untried.extend(entries);
     }
 
-    /// Whether an entry's last claim tells nothing about it.
+    /// Whether an entry's last claim does not count.
     pub(crate) fn is_untried(&self, entry: EntryRef) -> bool {
         self.lock().untried.contains(&entry)
     }
 
-    /// Holds entries until the guard is dropped: at the end of their way, and no less when it is cut
-    /// off or ends in a panic, so that nothing is renewed which nobody works on.
-    pub(crate) fn until_dropped(self: &Arc<Self>, entries: Vec<EntryRef>) -> ClaimGuard {
-        let mut held = self.lock();
+    /// Holds the claims of entries in processing until the guard is dropped, which a panic or a
+    /// cancellation does too: no claim is renewed that nobody works on.
+    pub(crate) fn hold(self: &Arc<Self>, entries: Vec<EntryRef>) -> ClaimGuard {
+        let mut claims = self.lock();
         for entry in &entries {
-            held.all.insert(*entry);
-            held.untried.remove(entry);
+            claims.all.insert(*entry);
+            claims.untried.remove(entry);
         }
-        drop(held);
+        drop(claims);
         ClaimGuard {
-            held: self.clone(),
+            claims: self.clone(),
             entries,
-            set: |held| &mut held.all,
+            set: |claims| &mut claims.all,
         }
     }
 
-    /// Holds committed entries until the guard is dropped, whatever becomes of their batch's own.
-    pub(crate) fn committed_until_dropped(self: &Arc<Self>, entries: &[EntryRef]) -> ClaimGuard {
+    /// Holds the claims of committed entries until the guard is dropped, independently of their batch's guard.
+    pub(crate) fn hold_committed(self: &Arc<Self>, entries: &[EntryRef]) -> ClaimGuard {
         self.lock().committed.extend(entries);
         ClaimGuard {
-            held: self.clone(),
+            claims: self.clone(),
             entries: entries.to_vec(),
-            set: |held| &mut held.committed,
+            set: |claims| &mut claims.committed,
         }
     }
 
-    pub(crate) fn holds(&self, entry: EntryRef) -> bool {
-        let held = self.lock();
-        held.all.contains(&entry) || held.committed.contains(&entry)
+    pub(crate) fn contains(&self, entry: EntryRef) -> bool {
+        let claims = self.lock();
+        claims.all.contains(&entry) || claims.committed.contains(&entry)
     }
 
-    /// The entries to renew, by lane.
+    /// Returns the claims to renew, by lane.
     ///
-    /// After a pause longer than `claim_idle` others may have taken them rightfully. Renewing would
-    /// take them back and forth, so those entries are let go of: whoever commits first, wins.
+    /// After a pause longer than `claim_idle` other workers may have reclaimed the entries. Renewing would
+    /// take them back and forth, so their claims are given up: whoever commits first wins.
     pub(crate) fn to_renew(&self, claim_idle: Duration) -> Vec<(Lane, Vec<EntryId>)> {
-        let mut held = self.lock();
-        if held.renewed_at.elapsed() >= claim_idle {
-            held.all.clear();
-            held.committed.clear();
+        let mut claims = self.lock();
+        if claims.renewed_at.elapsed() >= claim_idle {
+            claims.all.clear();
+            claims.committed.clear();
         }
-        held.renewed_at = Instant::now();
-        Lane::ALL
-            .into_iter()
-            .map(|lane| {
-                (
-                    lane,
-                    held.all
-                        .union(&held.committed)
-                        .filter(|e| e.lane == lane)
-                        .map(|e| e.id)
-                        .collect::<Vec<_>>(),
-                )
-            })
-            .filter(|(_, ids)| !ids.is_empty())
-            .collect()
+        claims.renewed_at = Instant::now();
+        let of_lane = |lane| {
+            let held = claims.all.union(&claims.committed);
+            let ids = held
+                .filter(|entry| entry.lane == lane)
+                .map(|entry| entry.id);
+            (lane, ids.collect::<Vec<_>>())
+        };
+        let lanes = Lane::ALL.into_iter().map(of_lane);
+        lanes.filter(|(_, ids)| !ids.is_empty()).collect()
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Entries> {
+    fn lock(&self) -> MutexGuard<'_, Claims> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Entries held until this is dropped.
+/// Keeps the claims of entries until it is dropped.
 pub(crate) struct ClaimGuard {
-    held: Arc<ActiveClaims>,
+    claims: Arc<ActiveClaims>,
     entries: Vec<EntryRef>,
-    set: fn(&mut Entries) -> &mut HashSet<EntryRef>,
+    set: fn(&mut Claims) -> &mut HashSet<EntryRef>,
 }
 
 impl Drop for ClaimGuard {
     fn drop(&mut self) {
-        let mut held = self.held.lock();
-        let set = (self.set)(&mut held);
+        let mut claims = self.claims.lock();
+        let set = (self.set)(&mut claims);
         for entry in &self.entries {
             set.remove(entry);
         }
@@ -139,37 +134,34 @@ mod tests {
 
     use super::ActiveClaims;
 
-    #[test]
-    fn what_was_held_through_a_long_pause_is_let_go_of() {
-        let entry = EntryRef {
+    const HOUR: Duration = Duration::from_hours(1);
+
+    fn entry() -> EntryRef {
+        EntryRef {
             lane: Lane::Critical,
             id: EntryId::parse("1-0").unwrap(),
-        };
-        let held = ActiveClaims::new();
-        held.add_waiting([entry].into_iter());
-        assert_eq!(
-            held.to_renew(Duration::from_hours(1)),
-            [(Lane::Critical, vec![entry.id])]
-        );
-        assert_eq!(held.to_renew(Duration::ZERO), []);
-        assert_eq!(held.to_renew(Duration::from_hours(1)), []);
+        }
     }
 
     #[test]
-    fn what_waits_for_its_acknowledgement_is_held_when_its_batch_has_left_the_road() {
-        let entry = EntryRef {
-            lane: Lane::Critical,
-            id: EntryId::parse("1-0").unwrap(),
-        };
-        let held = Arc::new(ActiveClaims::new());
-        let on_the_road = held.until_dropped(vec![entry]);
-        let waiting = held.committed_until_dropped(&[entry]);
-        drop(on_the_road);
-        assert!(held.holds(entry));
-        let renewed = [(Lane::Critical, vec![entry.id])];
-        assert_eq!(held.to_renew(Duration::from_hours(1)), renewed);
-        drop(waiting);
-        assert!(!held.holds(entry));
-        assert_eq!(held.to_renew(Duration::from_hours(1)), []);
+    fn claims_are_given_up_after_a_long_pause() {
+        let claims = ActiveClaims::new();
+        claims.add_waiting([entry()].into_iter());
+        assert_eq!(claims.to_renew(HOUR), [(Lane::Critical, vec![entry().id])]);
+        assert_eq!(claims.to_renew(Duration::ZERO), []);
+        assert_eq!(claims.to_renew(HOUR), []);
+    }
+
+    #[test]
+    fn a_claim_outlives_its_batch_until_it_is_acknowledged() {
+        let claims = Arc::new(ActiveClaims::new());
+        let in_batch = claims.hold(vec![entry()]);
+        let committed = claims.hold_committed(&[entry()]);
+        drop(in_batch);
+        assert!(claims.contains(entry()));
+        assert_eq!(claims.to_renew(HOUR), [(Lane::Critical, vec![entry().id])]);
+        drop(committed);
+        assert!(!claims.contains(entry()));
+        assert_eq!(claims.to_renew(HOUR), []);
     }
 }

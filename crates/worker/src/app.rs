@@ -1,358 +1,199 @@
-//! The worker as an application: built from settings, run until told to stop.
+//! The worker as an application: built from settings, run until its shutdown.
+
+mod errors;
+mod parts;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use harkara_core::causes::with_causes;
-use harkara_core::lane::Lane;
-use harkara_core::retry::RetryPolicy;
-use harkara_runtime::admin::{Admin, AdminError, AdminServer, Liveness, Probe};
+use harkara_runtime::admin::{Admin, AdminServer, Liveness, Probe};
 use harkara_runtime::build_info;
 use harkara_runtime::shutdown::Shutdown;
-use harkara_settings::{Settings, WorkerSettings};
-use harkara_storage::commit::DuplicateHint;
-use harkara_storage::ledger::{self, LeaseBounds};
+use harkara_settings::{PostgresSettings, Settings};
 use harkara_storage::migrations::{self, SchemaState};
-use harkara_storage::{Pool, PoolSettings, StorageError, durability_risks};
+use harkara_storage::{Pool, PoolSettings, durability_risks, ledger};
 use harkara_streams::backlog::{Latest, Observer};
-use harkara_streams::{ServerProblem, check_server};
-use harkara_telemetry::Metrics;
-use harkara_telemetry::Tracer;
-use prometheus_client::registry::Registry;
-use tokio::sync::Semaphore;
-use tokio::task::{JoinError, JoinSet};
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
-
-use crate::acknowledge::Acknowledgements;
-use crate::active_claims::ActiveClaims;
-use crate::batch_processor::{BatchProcessor, Retries};
-use crate::claim::{BATCH_BYTES_MAX, Claimer};
-use crate::due::DueSource;
-use crate::failure_log::Failures;
-use crate::janitor;
-use crate::metrics::{Counters, register_pool};
-use crate::reclaim::{Reclaimer, keep_claims};
-use crate::spans::BatchSpans;
-use harkara_streams::GroupError;
+use harkara_streams::check_server;
 use harkara_streams::consumer_group::Group;
+use harkara_telemetry::{Metrics, Tracer};
+use prometheus_client::registry::Registry;
+use tokio::task::JoinSet;
 
-/// A reader that was silent for this long is stuck. It shows life every second, and a read takes no
-/// longer than its wait and the response timeout.
-const READER_QUIET_MAX: Duration = Duration::from_secs(30);
+use crate::batch_processor::BatchProcessor;
+use crate::membership::Membership;
+use crate::metrics::register_pool;
+pub use errors::{RunError, StartError};
+use parts::{Loops, Parts};
 
-/// A worker whose dependencies answer and whose admin port is open.
+/// How long batches may take to end once they are abandoned. Only one that awaits nothing takes longer.
+const ABANDON_BOUND: Duration = Duration::from_secs(2);
+
+/// A worker whose dependencies are available and whose admin port is open.
 pub struct App {
-    settings: Settings,
+    consumer: String,
+    stop_deadline: Duration,
+    loops: Loops,
     processor: Arc<BatchProcessor>,
-    liveness: Liveness,
-    stopping: Shutdown,
+    membership: Membership,
+    /// Stops the loops and turns the admin port unready.
+    shutdown: Shutdown,
     observer: Observer,
     backlog: Latest,
     admin: AdminServer,
     metrics: Metrics,
 }
 
-/// Why the worker did not start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// Redis cannot be used.
-    #[error(transparent)]
-    Redis(#[from] ServerProblem),
-    /// The consumer groups could not be created.
-    #[error("the consumer groups cannot be created: {0}")]
-    Group(String),
-    /// PostgreSQL cannot be used.
-    #[error(
-        "PostgreSQL cannot be used; start it, or correct postgres.url (HARKARA__POSTGRES__URL)"
-    )]
-    Postgres(#[source] StorageError),
-    /// PostgreSQL, or what answers in its place, cannot be trusted, or does not trust us.
-    #[error(transparent)]
-    PostgresUntrusted(StorageError),
-    /// The schema is not one that this binary knows.
-    #[error("{0}")]
-    Schema(String),
-    /// The admin address is not free or not ours.
-    #[error(
-        "the admin port cannot be opened; worker.admin_bind (HARKARA__WORKER__ADMIN_BIND) changes it"
-    )]
-    Admin(#[source] AdminError),
-}
-
-/// Why a running worker ended other than by being stopped.
-#[derive(Debug, thiserror::Error)]
-#[error("one of the worker's loops ended: {0}")]
-pub struct RunError(String);
-
-impl RunError {
-    fn of(ended: Option<Result<(), JoinError>>) -> Self {
-        Self(match ended {
-            Some(Err(error)) => error.to_string(),
-            Some(Ok(())) | None => "without being told to".to_owned(),
-        })
-    }
-}
-
-impl From<StorageError> for StartError {
-    fn from(error: StorageError) -> Self {
-        match error {
-            StorageError::Untrusted { .. } => Self::PostgresUntrusted(error),
-            other => Self::Postgres(other),
-        }
-    }
-}
-
-impl From<GroupError> for StartError {
-    fn from(error: GroupError) -> Self {
-        Self::Group(error.to_string())
-    }
-}
-
 impl App {
-    /// Checks what the worker depends on, creates the consumer groups and opens the admin port. Traces go to
-    /// `tracer`. Must be
-    /// called within a tokio runtime.
+    /// Checks the dependencies of the worker, creates the consumer groups and opens the admin port. Traces go
+    /// to `tracer`. Must be called within a tokio runtime.
     pub async fn build(settings: &Settings, tracer: &Tracer) -> Result<Self, StartError> {
         check_server(&settings.redis).await?.log();
-        let database = Pool::new(&PoolSettings {
-            url: settings.postgres.url.clone(),
-            tls: settings.postgres.tls.clone(),
-            application: "harkara-worker",
-            connections_max: settings.postgres.pool_max,
-            connect_timeout: settings.postgres.connect_timeout,
-            statement_timeout: settings.postgres.statement_timeout,
-        })?;
-        for risk in durability_risks::risks(&database).await? {
-            tracing::warn!("{risk}");
-        }
-        let state: SchemaState = migrations::check(&database).await?;
-        if let Some(problem) = state.problem() {
-            return Err(StartError::Schema(problem));
-        }
-        let redis_pool = harkara_streams::pool(&settings.redis);
-        let group = Arc::new(Group::new(
-            redis_pool.clone(),
-            settings.redis.partition,
-            settings.worker.consumer.clone(),
-        ));
-        group.ensure().await?;
+        let database = open_database(&settings.postgres).await?;
+        let redis = harkara_streams::pool(&settings.redis);
+        let group = open_group(settings, &redis).await?;
 
         let mut registry = Registry::default();
         build_info::register(&mut registry);
-        let counters = Counters::register(&mut registry);
-        register_pool(database.clone(), &mut registry);
         tracer.register(&mut registry);
-        let worker = &settings.worker;
-        let held = Arc::new(ActiveClaims::new());
-        let abandon = CancellationToken::new();
-        let processor = Arc::new(BatchProcessor {
-            permits: Arc::new(Semaphore::new(worker.batches_in_flight_max)),
-            database: database.clone(),
-            duplicate_hint: DuplicateHint::default(),
-            group: group.clone(),
-            acknowledgements: Acknowledgements::new(
-                group,
-                held.clone(),
-                counters.clone(),
-                abandon.clone(),
-            ),
-            held,
-            retries: Retries(RetryPolicy {
-                first: worker.backoff_first,
-                max: worker.backoff_max,
-                attempts_max: worker.attempts_max,
-            }),
-            counters,
-            failures: Failures::default(),
-            trails: BatchSpans {
-                tracer: tracer.clone(),
-                consumer: worker.consumer.clone(),
-                links_only: settings.trace.links_only,
-            },
-            abandon,
-        });
-        let liveness = Liveness::default();
-        let stopping = Shutdown::manual();
+        register_pool(database.clone(), &mut registry);
+        let parts = Parts::new(settings, database.clone(), group, tracer, &mut registry);
         let backlog = Latest::default();
         harkara_runtime::backlog::register(&backlog, &mut registry);
-        let observer = observer(
-            redis_pool.clone(),
-            settings.redis.partition,
-            &settings.worker,
-            database.clone(),
-        );
         let metrics = Metrics::of(registry);
+
+        let shutdown = Shutdown::manual();
+        let liveness = Liveness::default();
+        let loops = parts.loops(&liveness, &shutdown);
+        let observer = observer(settings, redis.clone(), database.clone());
         let admin = Admin {
-            probes: vec![redis_probe(redis_pool), postgres_probe(database)],
-            liveness: liveness.clone(),
+            probes: vec![redis_probe(redis), postgres_probe(database)],
+            liveness,
             metrics: metrics.clone(),
             backlog: backlog.clone(),
-            stop: stopping.clone(),
+            stop: shutdown.clone(),
         };
-        let admin = admin.serve(worker.admin_bind).map_err(StartError::Admin)?;
+        let admin = admin.serve(settings.worker.admin_bind);
         Ok(Self {
-            settings: settings.clone(),
-            processor,
-            liveness,
-            stopping,
+            consumer: settings.worker.consumer.clone(),
+            stop_deadline: settings.worker.stop_deadline,
+            loops,
+            membership: parts.membership(),
+            processor: parts.processor,
+            shutdown,
             observer,
             backlog,
-            admin,
+            admin: admin.map_err(StartError::Admin)?,
             metrics,
         })
     }
 
-    /// Where probes and metrics are served.
+    /// The address of the admin port.
     #[must_use]
     pub fn admin_addr(&self) -> SocketAddr {
         self.admin.address()
     }
 
-    /// What is scraped there.
+    /// The metrics that the admin port serves.
     #[must_use]
     pub fn metrics(&self) -> Metrics {
         self.metrics.clone()
     }
 
-    /// Works until `stop` is requested; then claims nothing more, finishes what is in flight within
-    /// `worker.stop_deadline`, leaves the consumer group and returns. What could not be finished stays
-    /// pending, for another worker to take over.
+    /// Works until `stop` is requested, then claims nothing more, finishes what is in flight within
+    /// `worker.stop_deadline`, leaves the consumer group and returns. What could not be finished stays pending
+    /// for another worker.
     pub async fn run_until_stopped(self, stop: Shutdown) -> Result<(), RunError> {
-        let worker = self.settings.worker.clone();
-        tracing::info!(consumer = worker.consumer, admin.address = %self.admin.address(), "Working.");
-        let in_flight = TaskTracker::new();
-        let claimer = Claimer {
-            processor: self.processor.clone(),
-            redis: self.settings.redis.clone(),
-            settings: worker.clone(),
-            in_flight: in_flight.clone(),
-            progress: self
-                .liveness
-                .watch("reader", READER_QUIET_MAX + worker.read_wait),
-        };
-        let take_over = Reclaimer {
-            processor: self.processor.clone(),
-            entries_max: worker.batch_entries_max,
-            claim_idle: worker.claim_idle,
-            every: worker.reclaim_every,
-            claims_max: u64::from(worker.claims_max),
-        };
-        let due = DueSource {
-            processor: self.processor.clone(),
-            bounds: LeaseBounds {
-                rows_max: worker.batch_entries_max,
-                bytes_max: BATCH_BYTES_MAX,
-                attempts_max: worker.attempts_max,
-                lease: worker.lease,
-            },
-            poll_every: worker.ledger_poll,
-        };
-        let mut loops = JoinSet::new();
-        let claiming = stop.clone();
-        loops.spawn(async move {
-            let inherited = take_over.inherited().await;
-            tokio::join!(
-                claimer.run(claiming.clone()),
-                take_over.run(inherited, claiming)
-            );
-        });
-        loops.spawn(due.run(stop.clone()));
-        loops.spawn(janitor::run(
-            self.processor.clone(),
-            worker.consumer_idle,
-            stop.clone(),
-        ));
-        let renewals = tokio::spawn(keep_claims(self.processor.clone(), worker.claim_idle));
-        let watching = tokio::spawn(self.observer.watch(self.backlog));
-
-        // The loops end when told to stop, and not before.
+        tracing::info!(consumer = self.consumer, admin.address = %self.admin.address(), "Working.");
+        let mut loops: JoinSet<()> = self.loops.into_iter().collect();
+        let keeping = tokio::spawn(self.membership.clone().keep());
+        let observing = tokio::spawn(self.observer.watch(self.backlog));
         let ended = tokio::select! {
-            // In this order: loops that have ended because of the stop are as they should be.
-            biased;
             () = stop.requested() => Ok(()),
             ended = loops.join_next() => Err(RunError::of(ended)),
         };
-        stop.request();
-        self.stopping.request();
-        tracing::info!("Stopping: no more entries are claimed.");
-        let mut finished = Box::pin(async {
-            while loops.join_next().await.is_some() {}
-            in_flight.close();
-            in_flight.wait().await;
-            self.processor.acknowledgements.finish().await;
-        });
-        if tokio::time::timeout(worker.stop_deadline, &mut finished)
-            .await
-            .is_err()
-        {
-            tracing::warn!("Not everything in flight was finished in time; it is handed back.");
-            self.processor.abandon.cancel();
-            // What is abandoned ends at once; only what does not wait for anything could still run.
-            if tokio::time::timeout(ABANDON_BOUND, finished).await.is_err() {
-                tracing::error!("Something in flight does not end; its claim counts against it.");
-            }
-        }
-        renewals.abort();
-        leave(&self.processor, worker.claim_idle).await;
-        watching.abort();
+        self.shutdown.request();
+        tracing::info!("Stopping; no more entries are claimed.");
+        drain(loops, &self.processor, self.stop_deadline).await;
+        keeping.abort();
+        self.membership.leave().await;
+        observing.abort();
         self.admin.close().await;
         tracing::info!("Stopped.");
         ended
     }
 }
 
-/// Gives back what is still pending, and leaves the group on every lane where nothing is.
-async fn leave(processor: &BatchProcessor, claim_idle: Duration) {
-    let group = &processor.group;
-    for lane in Lane::ALL {
-        let handed_back = async {
-            let mut from = "-".to_owned();
-            loop {
-                let page = group.own_pending(lane, &from, HANDED_BACK_AT_ONCE).await?;
-                let Some(last) = page.last() else {
-                    return Ok::<(), GroupError>(());
-                };
-                from = format!("({}", last.id);
-                let untried = |entry| processor.held.is_untried(entry);
-                group.hand_back(lane, &page, untried, claim_idle).await?;
-            }
-        };
-        if let Err(error) = handed_back.await {
-            tracing::warn!(%lane, %error, "Pending entries could not be handed back; they will be taken over when idle.");
-        }
+/// Waits for the batches in flight and their acknowledgements, and abandons them at the stop deadline.
+async fn drain(mut loops: JoinSet<()>, processor: &BatchProcessor, stop_deadline: Duration) {
+    let mut drained = Box::pin(async {
+        while loops.join_next().await.is_some() {}
+        processor.acknowledgements.finish().await;
+    });
+    if tokio::time::timeout(stop_deadline, &mut drained)
+        .await
+        .is_ok()
+    {
+        return;
     }
-    if let Err(error) = group.deregister().await {
-        tracing::warn!(%error, "The consumer could not be removed from its group; another worker will.");
+    tracing::warn!("Not everything in flight finished before the stop deadline; handing it back.");
+    processor.abandon.cancel();
+    if tokio::time::timeout(ABANDON_BOUND, drained).await.is_err() {
+        tracing::error!(
+            "A batch did not finish before the stop deadline; its delivery count was increased."
+        );
     }
 }
 
-/// How long abandoned work may take to notice.
-const ABANDON_BOUND: Duration = Duration::from_secs(2);
+/// Connects to PostgreSQL, logs what makes it less durable and checks its schema.
+async fn open_database(settings: &PostgresSettings) -> Result<Pool, StartError> {
+    let database = Pool::new(&PoolSettings {
+        url: settings.url.clone(),
+        tls: settings.tls.clone(),
+        application: "harkara-worker",
+        connections_max: settings.pool_max,
+        connect_timeout: settings.connect_timeout,
+        statement_timeout: settings.statement_timeout,
+    })?;
+    for risk in durability_risks::risks(&database).await? {
+        tracing::warn!("{risk}");
+    }
+    match migrations::check(&database).await? {
+        SchemaState::Fits => Ok(database),
+        state => Err(StartError::Schema(state)),
+    }
+}
 
-/// Entries handed back in one round trip.
-const HANDED_BACK_AT_ONCE: usize = 500;
+/// The consumer group, whose streams and groups exist.
+async fn open_group(
+    settings: &Settings,
+    redis: &harkara_streams::Pool,
+) -> Result<Arc<Group>, StartError> {
+    let consumer = settings.worker.consumer.clone();
+    let group = Group::new(redis.clone(), settings.redis.partition, consumer);
+    group.ensure().await.map_err(StartError::Group)?;
+    Ok(Arc::new(group))
+}
 
-fn observer(
-    redis: harkara_streams::Pool,
-    partition: u16,
-    worker: &WorkerSettings,
-    database: Pool,
-) -> Observer {
-    Observer::new(redis, partition, worker, move || {
-        let database = database.clone();
-        async move { ledger::due_backlog(&database, ledger::DUE_COUNTED_MAX).await }
-    })
+fn observer(settings: &Settings, redis: harkara_streams::Pool, database: Pool) -> Observer {
+    Observer::new(
+        redis,
+        settings.redis.partition,
+        &settings.worker,
+        move || {
+            let database = database.clone();
+            async move { ledger::due_backlog(&database, ledger::DUE_COUNTED_MAX).await }
+        },
+    )
 }
 
 fn redis_probe(pool: harkara_streams::Pool) -> Probe {
     Probe::new("redis", move || {
         let pool = pool.clone();
         async move {
-            harkara_streams::ping(&pool)
-                .await
-                .map_err(|error| with_causes(&error))
+            let answer = harkara_streams::ping(&pool).await;
+            answer.map_err(|error| with_causes(&error))
         }
     })
 }
@@ -360,6 +201,6 @@ fn redis_probe(pool: harkara_streams::Pool) -> Probe {
 fn postgres_probe(database: Pool) -> Probe {
     Probe::new("postgres", move || {
         let database = database.clone();
-        async move { database.ping().await.map_err(|e| e.full()) }
+        async move { database.ping().await.map_err(|error| error.full()) }
     })
 }

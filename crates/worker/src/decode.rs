@@ -1,4 +1,4 @@
-//! Claimed events become records: every one of them, whatever it holds.
+//! Turns claimed events into records: every one of them, whatever its content.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -7,26 +7,25 @@ use harkara_core::delivery::body_sha256;
 use harkara_core::entry::{self, InvalidEntry, StreamEntry, field};
 use harkara_core::event::{self, Head, Unprojectable};
 use harkara_core::ids::EventId;
+use harkara_core::retry::{AfterFailure, RetryPolicy};
 use harkara_core::time::ReceivedAt;
 use harkara_core::trace::TraceContext;
 use harkara_storage::record::{ClaimedEvent, EventRecord, Origin, Verdict};
-
-use crate::batch_processor::Retries;
 use harkara_streams::consumer_group::ClaimedEntry;
 
 /// The event type of a body without an event name, and the endpoint of an entry that is not ours.
 const UNKNOWN: &str = "unknown";
 
 /// The record of a stream entry.
-pub(crate) fn entry(entry: &ClaimedEntry, retries: &Retries, now: ReceivedAt) -> EventRecord {
+pub(crate) fn entry(entry: &ClaimedEntry, retries: &RetryPolicy, now: ReceivedAt) -> EventRecord {
     match read(entry) {
         Ok(event) => judge(event, retries),
         Err(invalid) => failed(evidence(entry, now), invalid.to_string()),
     }
 }
 
-/// The record of a stream entry whose body nobody dares to read any more.
-pub(crate) fn set_aside(entry: &ClaimedEntry, claims: u64, now: ReceivedAt) -> EventRecord {
+/// The record of a stream entry that was claimed too often: a dead letter whose body is not parsed.
+pub(crate) fn dead_letter(entry: &ClaimedEntry, claims: u64, now: ReceivedAt) -> EventRecord {
     let error = format!(
         "set aside unread: claimed {claims} times without being acknowledged, so it may be what ends its workers"
     );
@@ -34,11 +33,11 @@ pub(crate) fn set_aside(entry: &ClaimedEntry, claims: u64, now: ReceivedAt) -> E
 }
 
 /// The record of a pending ledger row.
-pub(crate) fn leased(event: ClaimedEvent, retries: &Retries) -> EventRecord {
-    // A worker that ended with it left no verdict, only the count. Since a verdict on the last attempt
-    // would have been a dead letter, at least this many never got theirs.
+pub(crate) fn leased(event: ClaimedEvent, retries: &RetryPolicy) -> EventRecord {
+    // A worker that crashed left no verdict, only the count. A verdict on the last attempt would have made
+    // a dead letter, so at least this many attempts had none.
     let begun = event.attempts().saturating_sub(1);
-    let ended_workers = event.attempts().saturating_sub(retries.attempts_max());
+    let ended_workers = event.attempts().saturating_sub(retries.attempts_max);
     if ended_workers >= ENDED_WORKERS_MAX {
         let error = format!(
             "given up unread: {begun} attempts were begun and {ended_workers} or more of them never ended, so it may be what ends its workers"
@@ -48,8 +47,8 @@ pub(crate) fn leased(event: ClaimedEvent, retries: &Retries) -> EventRecord {
     judge(event, retries)
 }
 
-/// Attempts that may end without a verdict before an event is taken for one that ends its workers. A
-/// worker may be killed for reasons of its own, and such rows are leased alone.
+/// Attempts without a verdict after which an event is assumed to crash its workers. A worker may be killed
+/// for other reasons, and such rows are leased alone.
 const ENDED_WORKERS_MAX: u32 = 3;
 
 fn read(claimed: &ClaimedEntry) -> Result<ClaimedEvent, InvalidEntry> {
@@ -75,8 +74,7 @@ fn read(claimed: &ClaimedEntry) -> Result<ClaimedEvent, InvalidEntry> {
     })
 }
 
-/// What is kept of an entry that the ingress did not write, or that a newer one did: its body, or
-/// without one all of its fields.
+/// The event of an entry that this version cannot read: its body, or all of its fields if it has none.
 fn evidence(claimed: &ClaimedEntry, now: ReceivedAt) -> ClaimedEvent {
     let find = |name| entry::find(&claimed.fields, name);
     let id = find(field::HEAD).and_then(|head| entry::event_id(head));
@@ -99,7 +97,7 @@ fn evidence(claimed: &ClaimedEntry, now: ReceivedAt) -> ClaimedEvent {
     }
 }
 
-/// The entry's id and its fields, as `name=value` with the exact bytes, a line each.
+/// The entry's id and its fields as lines of `name=value`, with the exact bytes.
 fn all_fields(claimed: &ClaimedEntry) -> Bytes {
     let mut written =
         format!("stream entry {} {}\n", claimed.entry.lane, claimed.entry.id).into_bytes();
@@ -109,8 +107,8 @@ fn all_fields(claimed: &ClaimedEntry) -> Bytes {
     written.into()
 }
 
-/// Reads the body and decides what is to be done about the event.
-fn judge(event: ClaimedEvent, retries: &Retries) -> EventRecord {
+/// Parses the body and decides what to do about the event.
+fn judge(event: ClaimedEvent, retries: &RetryPolicy) -> EventRecord {
     match catch_unwind(AssertUnwindSafe(|| event::read(&event.body))) {
         Ok(Ok(read)) => record(event, Some(read.head.clone()), Verdict::Project(read)),
         Ok(Err(Unprojectable { head, reason })) => {
@@ -118,8 +116,11 @@ fn judge(event: ClaimedEvent, retries: &Retries) -> EventRecord {
             record(event, head.map(|head| *head), Verdict::Fail { error })
         }
         Err(panic) => {
-            let error = format!("panicked while reading the body: {}", told(&*panic));
-            let verdict = retries.after(event.attempts(), error);
+            let error = format!(
+                "panicked while reading the body: {}",
+                panic_message(&*panic)
+            );
+            let verdict = after_failure(&event, retries, error);
             record(event, None, verdict)
         }
     }
@@ -145,8 +146,19 @@ fn record(mut claimed: ClaimedEvent, head: Option<Head>, verdict: Verdict) -> Ev
     }
 }
 
-/// What a panic said.
-pub(crate) fn told(panic: &(dyn std::any::Any + Send)) -> &str {
+/// The verdict on an event whose attempt failed unexpectedly.
+pub(crate) fn after_failure(event: &ClaimedEvent, retries: &RetryPolicy, error: String) -> Verdict {
+    let attempts = event.attempts();
+    match retries.after_failure(attempts, rand::random()) {
+        AfterFailure::RetryIn(after) => Verdict::Retry { error, after },
+        AfterFailure::GiveUp => Verdict::Fail {
+            error: format!("given up after {attempts} attempts: {error}"),
+        },
+    }
+}
+
+/// The message of a panic.
+pub(crate) fn panic_message(panic: &(dyn std::any::Any + Send)) -> &str {
     panic
         .downcast_ref::<&str>()
         .copied()

@@ -1,58 +1,50 @@
-//! The other source: ledger rows that are pending and due (retries, replays).
+//! Due ledger rows as a source of batches: retries, replays and deliveries that Redis could not take.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use harkara_runtime::shutdown::Shutdown;
+use harkara_storage::Pool;
 use harkara_storage::ledger::{LeaseBounds, lease_due};
 
 use crate::batch_processor::BatchProcessor;
-use crate::decode;
-use crate::spans::BatchTimes;
 
-/// Leases due rows and takes them down the processor that fresh deliveries take.
+/// Leases due rows and processes them like new entries.
 pub(crate) struct DueSource {
+    pub(crate) database: Pool,
     pub(crate) processor: Arc<BatchProcessor>,
     pub(crate) bounds: LeaseBounds,
     pub(crate) poll_every: Duration,
 }
 
 impl DueSource {
-    /// Runs until told to stop. Looks again at once as long as more is due.
-    pub(crate) async fn run(self, stop: Shutdown) {
-        while !stop.is_requested() {
-            if !self.take_due(&stop).await {
-                stop.sleep(self.poll_every).await;
+    /// Runs until shutdown. Polls again without a pause while more is due.
+    pub(crate) async fn run(self, shutdown: Shutdown) {
+        while !shutdown.is_requested() {
+            if !self.take_due(&shutdown).await {
+                shutdown.sleep(self.poll_every).await;
             }
         }
     }
 
-    /// Gives whether more is due.
-    async fn take_due(&self, stop: &Shutdown) -> bool {
+    /// Processes one batch; returns whether more is due.
+    async fn take_due(&self, shutdown: &Shutdown) -> bool {
         let permit = self.processor.permit().await;
-        if stop.is_requested() {
+        if shutdown.is_requested() {
             return false;
         }
-        let leased = match lease_due(&self.processor.database, &self.bounds).await {
+        let leased = match lease_due(&self.database, &self.bounds).await {
             Ok(leased) => leased,
             Err(error) => {
                 tracing::warn!(
                     error = error.full(),
-                    "The ledger could not be looked at for due events."
+                    "Could not query the ledger for due events."
                 );
                 return false;
             }
         };
         if !leased.events.is_empty() {
-            let claimed_at = Instant::now();
-            let records = leased
-                .events
-                .into_iter()
-                .map(|row| decode::leased(row, &self.processor.retries))
-                .collect();
-            self.processor
-                .take(records, BatchTimes::decoded(claimed_at, claimed_at))
-                .await;
+            self.processor.leased(leased.events).await;
         }
         drop(permit);
         leased.left_more

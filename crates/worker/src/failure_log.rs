@@ -1,5 +1,4 @@
-//! What the log tells of events that could not be applied: once their verdict is committed, one line each, up to
-//! a bound.
+//! Logs the events that could not be applied, once their verdict is committed: one line each, up to a bound.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -8,51 +7,55 @@ use harkara_core::ids::EventId;
 use harkara_storage::commit::CommittedBatch;
 use harkara_storage::record::{EventRecord, Verdict};
 
+use crate::outcome::Outcome;
+
 /// Most lines in a second. Should every event fail, the log stays readable, and the ledger has them all.
 const LINES_PER_S_MAX: u32 = 50;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Bounds the lines of a worker.
 #[derive(Debug, Default)]
-pub(crate) struct Failures(Mutex<Bound>);
+pub(crate) struct FailureLog(Mutex<RateLimit>);
 
-/// The lines of the present second.
+/// The lines of the current second.
 #[derive(Debug, Default)]
-struct Bound {
+struct RateLimit {
     since: Option<Instant>,
     lines: u32,
-    /// Events without a line since the last that had one.
-    untold: u64,
+    /// Events without a line since the last line.
+    suppressed: u64,
 }
 
-impl Failures {
-    /// Tells of the events of a committed batch that were not applied. One that was known before, or that
-    /// another worker settled meanwhile, is told of there.
-    pub(crate) fn tell(&self, records: &[EventRecord], batch: &CommittedBatch) {
-        let failed = records.iter().enumerate().filter(|(at, record)| {
-            let is_failed = matches!(record.verdict, Verdict::Fail { .. } | Verdict::Retry { .. });
-            is_failed && !batch.is_duplicate(*at) && !batch.is_superseded(*at)
-        });
-        for (at, record) in failed {
-            let mut bound = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            let Some(untold) = bound.line(Instant::now()) else {
+impl FailureLog {
+    /// Logs the events of a committed batch that were not applied, except those that another batch logs: known
+    /// events, and rows that another worker settled.
+    pub(crate) fn log(&self, records: &[EventRecord], batch: &CommittedBatch) {
+        for (at, record) in records.iter().enumerate() {
+            if matches!(record.verdict, Verdict::Project(_)) {
+                continue;
+            }
+            let outcome = Outcome::of(batch, at, record);
+            if !matches!(outcome, Outcome::Failed | Outcome::Retried) {
+                continue;
+            }
+            let mut limit = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let Some(suppressed) = limit.line(Instant::now()) else {
                 continue;
             };
-            drop(bound);
-            if untold > 0 {
+            drop(limit);
+            if suppressed > 0 {
                 tracing::warn!(
-                    events = untold,
-                    "Events could not be applied and have no line each; the ledger has them all."
+                    events = suppressed,
+                    "More events could not be applied than are logged; the ledger has them all."
                 );
             }
-            line(record, batch.contested_id(at));
+            log(record, batch.contested_id(at));
         }
     }
 }
 
-impl Bound {
-    /// How many had no line before this one; `None` where this one has none either.
+impl RateLimit {
+    /// Takes a line: returns how many events had none before it, or `None` if the limit is reached.
     fn line(&mut self, now: Instant) -> Option<u64> {
         if self
             .since
@@ -62,15 +65,15 @@ impl Bound {
             self.lines = 0;
         }
         if self.lines == LINES_PER_S_MAX {
-            self.untold = self.untold.saturating_add(1);
+            self.suppressed = self.suppressed.saturating_add(1);
             return None;
         }
         self.lines += 1;
-        Some(std::mem::take(&mut self.untold))
+        Some(std::mem::take(&mut self.suppressed))
     }
 }
 
-fn line(record: &EventRecord, contested_id: Option<&EventId>) {
+fn log(record: &EventRecord, contested_id: Option<&EventId>) {
     let claimed = &record.claimed;
     let event_id = contested_id.unwrap_or(&claimed.event_id);
     let ids = claimed.trace.ids();
@@ -99,7 +102,7 @@ fn line(record: &EventRecord, contested_id: Option<&EventId>) {
             span_id,
             error,
             again_in_ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX),
-            "An event could not be applied; it is tried again."
+            "An event could not be applied and will be retried."
         ),
         Verdict::Hold | Verdict::Project(_) => {}
     }
@@ -110,15 +113,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn beyond_the_bound_events_are_counted_and_told_of_with_the_next_line() {
-        let mut bound = Bound::default();
+    fn events_beyond_the_limit_are_counted_and_reported_with_the_next_line() {
+        let mut limit = RateLimit::default();
         let begin = Instant::now();
         for _ in 0..LINES_PER_S_MAX {
-            assert_eq!(bound.line(begin), Some(0));
+            assert_eq!(limit.line(begin), Some(0));
         }
-        assert_eq!(bound.line(begin), None);
-        assert_eq!(bound.line(begin + SECOND / 2), None);
-        assert_eq!(bound.line(begin + SECOND), Some(2));
-        assert_eq!(bound.line(begin + SECOND), Some(0));
+        assert_eq!(limit.line(begin), None);
+        assert_eq!(limit.line(begin + SECOND / 2), None);
+        assert_eq!(limit.line(begin + SECOND), Some(2));
+        assert_eq!(limit.line(begin + SECOND), Some(0));
     }
 }

@@ -1,8 +1,7 @@
-//! The worker: claims deliveries, commits what they change, acknowledges. The modules stand in the
-//! order of a delivery's way.
+//! The worker: claims deliveries, commits their effects, acknowledges them. The modules are in the order in
+//! which a delivery passes them.
 
 mod app;
-mod metrics;
 
 mod claim;
 mod due;
@@ -10,12 +9,18 @@ mod reclaim;
 
 mod batch_processor;
 mod decode;
-mod failure_log;
-mod spans;
+
+mod committer;
 
 mod acknowledge;
 
+mod failure_log;
+mod metrics;
+mod outcome;
+mod spans;
+
 mod active_claims;
 mod janitor;
+mod membership;
 
 pub use app::{App, RunError, StartError};

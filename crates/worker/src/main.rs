@@ -11,14 +11,14 @@ use harkara_settings::{Settings, variable};
 use harkara_telemetry::{Limits, MetricsExporter, TraceExporter};
 use harkara_worker::App;
 
-/// What collectors know this process by.
+/// The service name in telemetry.
 const SERVICE: &str = "harkara-worker";
 
 /// Claims deliveries from Redis, applies them to PostgreSQL and acknowledges them.
 #[derive(Parser)]
 #[command(name = "harkara-worker", version)]
 struct Arguments {
-    /// A TOML file of settings; the environment goes before it.
+    /// A TOML file of settings; the environment takes precedence.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 }
@@ -33,7 +33,7 @@ async fn main() -> ExitCode {
 async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let settings = Settings::load(arguments.config.as_deref())?;
     logging::init(&settings.log)?;
-    let stop = Shutdown::on_signals().context("signals cannot be listened for")?;
+    let stop = Shutdown::on_signals().context("cannot install signal handlers")?;
     let limits = Limits {
         ordinary_per_s_max: settings.trace.ordinary_per_s_max,
         slow: settings.trace.slow,

@@ -1,9 +1,7 @@
-//! What the worker counts.
+//! The worker's metrics.
 
 mod events;
 mod pool;
-
-use std::time::Duration;
 
 use harkara_storage::commit::CommittedBatch;
 use harkara_storage::record::EventRecord;
@@ -19,20 +17,19 @@ use prometheus_client::registry::Registry;
 
 pub(crate) use pool::register as register_pool;
 
-use crate::spans::KeptTraces;
+use crate::spans::{BatchTimes, Interval, KeptTraces};
 use events::EventCounters;
 
-/// Upper bounds of the classes of batch times, in seconds. Narrow around 50 ms, which 99 of 100 batches
-/// are meant to stay below.
+/// Buckets of batch times, in seconds: dense around the 50 ms p99 target.
 const BATCH_SECONDS: [f64; 22] = [
     0.001, 0.002, 0.005, 0.01, 0.015, 0.02, 0.025, 0.03, 0.035, 0.04, 0.045, 0.05, 0.06, 0.08, 0.1,
     0.15, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
 ];
 
-/// Upper bounds of the classes of batches, in events.
+/// Buckets of batch sizes, in events.
 const BATCH_EVENTS: [f64; 9] = [1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 200.0, 400.0];
 
-/// Upper bounds of the classes of times of stages and statements, in seconds.
+/// Buckets of the times of stages and statements, in seconds.
 const STEP_SECONDS: [f64; 12] = [
     0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0,
 ];
@@ -40,24 +37,12 @@ const STEP_SECONDS: [f64; 12] = [
 /// The stages of a batch.
 const STAGES: [&str; 4] = ["wait", "decode", "commit", "acknowledge"];
 
-/// How long each stage of a batch took.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct StageTimes {
-    /// From its claim until it was taken up.
-    pub(crate) wait: Duration,
-    pub(crate) decode: Duration,
-    pub(crate) commit: Duration,
-    pub(crate) acknowledge: Duration,
-}
-
-/// The worker's counters. Cheap to clone; clones count together.
-#[derive(Clone)]
 pub(crate) struct Counters {
     events: EventCounters,
     snapshots: [Counter; 2],
     batches: Counter,
     batch_events: Histogram,
-    batch_seconds: Histogram,
+    pub(crate) batch_seconds: Histogram,
     stages: [Histogram; STAGES.len()],
     statements: Family<Label, Histogram>,
     pub(crate) reclaimed: Counter,
@@ -99,12 +84,7 @@ impl Counters {
         counters
     }
 
-    /// A batch of fresh deliveries came to the end of its way.
-    pub(crate) fn batch_took(&self, duration: Duration) {
-        self.batch_seconds.observe(duration.as_secs_f64());
-    }
-
-    /// A batch has committed. `kept` are those of its events whose traces are kept.
+    /// Counts a committed batch. `kept` are the traces to name in exemplars.
     pub(crate) fn committed(
         &self,
         records: &[EventRecord],
@@ -126,17 +106,16 @@ impl Counters {
         }
     }
 
-    /// A committed batch has been acknowledged, or will be once Redis is back.
-    pub(crate) fn stages_took(&self, times: StageTimes) {
-        let StageTimes {
-            wait,
-            decode,
-            commit,
-            acknowledge,
-        } = times;
-        let times = [wait, decode, commit, acknowledge];
-        for (stage, took) in self.stages.iter().zip(times) {
-            stage.observe(took.as_secs_f64());
+    /// Observes the stages of a batch that was acknowledged, or whose acknowledgement goes on by itself.
+    pub(crate) fn stages_took(
+        &self,
+        times: &BatchTimes,
+        committed: Interval,
+        acknowledged: Interval,
+    ) {
+        let stages = [times.claim(), times.decode(), committed, acknowledged];
+        for (stage, (from, until)) in self.stages.iter().zip(stages) {
+            stage.observe((until - from).as_secs_f64());
         }
     }
 }

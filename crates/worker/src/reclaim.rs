@@ -1,30 +1,37 @@
-//! Entries whose consumer is gone, and the signs of life that keep our own.
+//! Pending entries of dead workers as a source of batches.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use harkara_core::causes::with_causes;
 use harkara_core::entry::{EntryId, EntryRef};
 use harkara_core::lane::Lane;
 use harkara_core::retry::{Handling, handling};
-use harkara_runtime::clock;
 use harkara_runtime::shutdown::Shutdown;
+use harkara_storage::Pool;
+use harkara_streams::GroupError;
+use harkara_streams::consumer_group::{ClaimedEntry, Group, PendingEntry};
+use prometheus_client::metrics::counter::Counter;
 use tokio::sync::OwnedSemaphorePermit;
 
+use crate::active_claims::ActiveClaims;
 use crate::batch_processor::BatchProcessor;
-use crate::decode;
-use crate::spans::BatchTimes;
-use harkara_streams::GroupError;
-use harkara_streams::consumer_group::PendingEntry;
 
-/// Renewals within one claim time: two may fail before an entry looks abandoned.
-const RENEWALS_PER_CLAIM_TIME: u32 = 3;
-
-/// Where looking for idle entries begins.
+/// The cursor at which a scan for idle entries begins and ends.
 const FROM_START: &str = "0-0";
 
-/// Takes over what others left pending.
+/// Time between two checks whether PostgreSQL is available again.
+const DATABASE_CHECK_EVERY: Duration = Duration::from_secs(1);
+
+/// Reclaims entries that other workers left pending.
 pub(crate) struct Reclaimer {
+    pub(crate) group: Arc<Group>,
+    pub(crate) database: Pool,
     pub(crate) processor: Arc<BatchProcessor>,
+    pub(crate) claims: Arc<ActiveClaims>,
+    pub(crate) reclaimed: Counter,
+    /// Entries that became dead letters because they were claimed so often.
+    pub(crate) set_aside: Counter,
     pub(crate) entries_max: usize,
     pub(crate) claim_idle: Duration,
     pub(crate) every: Duration,
@@ -35,83 +42,64 @@ pub(crate) struct Reclaimer {
 pub(crate) type Inherited = Vec<(Lane, Vec<PendingEntry>)>;
 
 impl Reclaimer {
-    /// Lists what is pending under this consumer's own name. To be called before anything is read: what
-    /// is being read just now is pending too.
+    /// Lists what is pending under this consumer's own name. Call it before anything is read, because entries
+    /// that are being read are pending too.
     pub(crate) async fn inherited(&self) -> Inherited {
         let mut inherited = Vec::new();
         for lane in Lane::ALL {
-            match self.own(lane).await {
+            match self.group.own_pending(lane, None).await {
                 Ok(pending) if pending.is_empty() => {}
                 Ok(pending) => inherited.push((lane, pending)),
                 Err(error) => {
-                    tracing::warn!(%lane, %error, "Own pending entries could not be listed; they will be taken over when idle.");
+                    tracing::warn!(%lane, error = with_causes(&error), "Could not list own pending entries; they will be reclaimed when idle.");
                 }
             }
         }
         inherited
     }
 
-    async fn own(&self, lane: Lane) -> Result<Vec<PendingEntry>, GroupError> {
-        let (mut own, mut from) = (Vec::new(), "-".to_owned());
-        loop {
-            let page = self
-                .processor
-                .group
-                .own_pending(lane, &from, self.entries_max)
-                .await?;
-            let Some(last) = page.last() else {
-                return Ok(own);
-            };
-            from = format!("({}", last.id);
-            own.extend(page);
-        }
-    }
-
-    /// Takes back what was inherited, then takes over the entries of dead consumers, again and again
-    /// until told to stop.
-    pub(crate) async fn run(self, inherited: Inherited, stop: Shutdown) {
+    /// Processes inherited entries, then reclaims the entries of dead consumers until shutdown.
+    pub(crate) async fn run(self, inherited: Inherited, shutdown: Shutdown) {
         for (lane, pending) in inherited {
-            tracing::info!(%lane, entries = pending.len(), "Taking back entries that a predecessor left pending.");
-            for some in pending.chunks(self.entries_max) {
-                if let Err(error) = self.process(lane, some, &stop).await {
-                    tracing::warn!(%lane, %error, "Own pending entries could not be taken back; they will be taken over when idle.");
+            tracing::info!(%lane, entries = pending.len(), "Processing entries that a predecessor left pending.");
+            for pending in pending.chunks(self.entries_max) {
+                if let Err(error) = self.process(lane, pending, &shutdown).await {
+                    tracing::warn!(%lane, error = with_causes(&error), "Could not process own pending entries; they will be reclaimed when idle.");
                 }
             }
         }
-        while !stop.is_requested() {
+        while !shutdown.is_requested() {
             // A worker that cannot commit must not take entries from those that can.
-            if self.processor.database.ping().await.is_err() {
-                stop.sleep(DATABASE_LOOK_EVERY).await;
+            if self.database.ping().await.is_err() {
+                shutdown.sleep(DATABASE_CHECK_EVERY).await;
                 continue;
             }
             for lane in Lane::ALL {
-                if let Err(error) = self.reclaim_idle(lane, &stop).await {
-                    // The reader logs what is wrong with Redis; here it only means: later.
-                    tracing::debug!(%lane, %error, "Idle entries could not be taken over.");
+                if let Err(error) = self.reclaim(lane, &shutdown).await {
+                    // The reader logs problems of Redis at a higher level.
+                    tracing::debug!(%lane, error = with_causes(&error), "Could not reclaim idle entries.");
                 }
             }
-            stop.sleep(self.every).await;
+            shutdown.sleep(self.every).await;
         }
     }
 
-    async fn reclaim_idle(&self, lane: Lane, stop: &Shutdown) -> Result<(), GroupError> {
+    async fn reclaim(&self, lane: Lane, shutdown: &Shutdown) -> Result<(), GroupError> {
         let mut cursor = FROM_START.to_owned();
-        while !stop.is_requested() {
+        while !shutdown.is_requested() {
             let (next, mut ids) = self
-                .processor
                 .group
                 .reclaim_idle(lane, self.claim_idle, &cursor, self.entries_max)
                 .await?;
-            // Our own on their way, whose renewal failed: they are alive.
-            ids.retain(|&id| !self.processor.held.holds(EntryRef { lane, id }));
-            if let (Some(first), Some(last)) = (ids.first(), ids.last()) {
-                tracing::info!(%lane, entries = ids.len(), "Taking over entries of consumers that show no life.");
-                self.processor
-                    .counters
-                    .reclaimed
-                    .inc_by(u64::try_from(ids.len()).unwrap_or(u64::MAX));
-                let pending = self.claims_of(lane, *first, *last, &ids).await?;
-                self.process(lane, &pending, stop).await?;
+            // Our own entries in flight, whose renewal failed, are alive.
+            ids.retain(|&id| !self.claims.contains(EntryRef { lane, id }));
+            if let (Some(&first), Some(&last)) = (ids.first(), ids.last()) {
+                tracing::info!(%lane, entries = ids.len(), "Reclaiming entries of idle consumers.");
+                let n_entries = u64::try_from(ids.len()).unwrap_or(u64::MAX);
+                self.reclaimed.inc_by(n_entries);
+                let mut pending = self.group.own_pending(lane, Some((first, last))).await?;
+                pending.retain(|entry| ids.contains(&entry.id));
+                self.process(lane, &pending, shutdown).await?;
             }
             if next == FROM_START {
                 return Ok(());
@@ -121,147 +109,69 @@ impl Reclaimer {
         Ok(())
     }
 
-    /// How often each of our pending entries from `first` to `last` was claimed.
-    async fn claims_of(
-        &self,
-        lane: Lane,
-        first: EntryId,
-        last: EntryId,
-        ids: &[EntryId],
-    ) -> Result<Vec<PendingEntry>, GroupError> {
-        let mut found = Vec::with_capacity(ids.len());
-        let mut from = first.to_string();
-        loop {
-            let pending = self
-                .processor
-                .group
-                .own_pending(lane, &from, self.entries_max)
-                .await?;
-            let Some(furthest) = pending.last().map(|entry| entry.id) else {
-                break;
-            };
-            found.extend(pending.into_iter().filter(|entry| ids.contains(&entry.id)));
-            if furthest >= last {
-                break;
-            }
-            from = format!("({furthest}");
-        }
-        Ok(found)
-    }
-
-    /// Sends entries down the processor: together, alone, or aside, by how often they were claimed.
+    /// Processes entries together, alone or as dead letters, by how often they were claimed.
     async fn process(
         &self,
         lane: Lane,
         entries: &[PendingEntry],
-        stop: &Shutdown,
+        shutdown: &Shutdown,
     ) -> Result<(), GroupError> {
-        // From here on their claims are renewed, however long they wait for their turn.
-        let refs = entries
-            .iter()
-            .map(|entry| EntryRef { lane, id: entry.id })
-            .collect();
-        let _holding = self.processor.held.until_dropped(refs);
-        let judged = |wanted: Handling| -> Vec<PendingEntry> {
-            let of = |entry: &PendingEntry| handling(entry.claims, self.claims_max);
-            entries
-                .iter()
-                .copied()
-                .filter(|entry| of(entry) == wanted)
-                .collect()
+        // From here on their claims are renewed, however long they wait for a permit.
+        let refs = entries.iter().map(|entry| EntryRef { lane, id: entry.id });
+        let _guard = self.claims.hold(refs.collect());
+        let handled = |wanted: Handling| {
+            let entries = entries.iter().copied();
+            entries.filter(move |entry| handling(entry.claims, self.claims_max) == wanted)
         };
-        for entry in judged(Handling::DeadLetter) {
-            self.set_aside(lane, entry, stop).await?;
+        for entry in handled(Handling::DeadLetter) {
+            if let Some((_permit, claimed)) = self.claim(lane, &[entry.id], shutdown).await? {
+                for claimed in claimed {
+                    self.set_aside.inc();
+                    self.processor.dead_letter(&claimed, entry.claims).await;
+                }
+            }
         }
-        self.take_up(lane, &judged(Handling::Batched), stop).await?;
-        // One at a time: an entry that ends this worker must not take others with it again. The rest
-        // was not counted as claimed, and goes to the next worker as it is.
-        for entry in judged(Handling::Alone) {
-            self.take_up(lane, &[entry], stop).await?;
+        let together: Vec<EntryId> = handled(Handling::Batched).map(|entry| entry.id).collect();
+        // One at a time: an entry that crashes this worker must not take others with it again. The rest
+        // was not counted as claimed, and goes to the next worker unchanged.
+        let alone = handled(Handling::Alone).map(|entry| vec![entry.id]);
+        for ids in [together].into_iter().chain(alone) {
+            if let Some((_permit, claimed)) = self.claim(lane, &ids, shutdown).await? {
+                self.processor.entries(claimed).await;
+            }
         }
         Ok(())
     }
 
-    async fn take_up(
+    /// Waits for a permit, then counts a claim of these entries and returns them; `None` if there are no ids,
+    /// or on shutdown.
+    async fn claim(
         &self,
         lane: Lane,
-        entries: &[PendingEntry],
-        stop: &Shutdown,
-    ) -> Result<(), GroupError> {
-        if entries.is_empty() {
-            return Ok(());
+        ids: &[EntryId],
+        shutdown: &Shutdown,
+    ) -> Result<Option<(OwnedSemaphorePermit, Vec<ClaimedEntry>)>, GroupError> {
+        if ids.is_empty() {
+            return Ok(None);
         }
-        let Some(permit) = self.permit(stop).await else {
-            return Ok(());
+        let Some(permit) = self.permit(shutdown).await else {
+            return Ok(None);
         };
-        let ids: Vec<EntryId> = entries.iter().map(|entry| entry.id).collect();
-        let claimed = self.processor.group.claim_again(lane, &ids).await?;
-        let claimed_at = Instant::now();
-        let now = clock::now();
-        let records = claimed
-            .iter()
-            .map(|entry| decode::entry(entry, &self.processor.retries, now))
-            .collect();
-        let trail = BatchTimes::decoded(claimed_at, claimed_at);
-        self.processor.take(records, trail).await;
-        drop(permit);
-        Ok(())
+        let claimed = self.group.claim_again(lane, ids).await?;
+        Ok(Some((permit, claimed)))
     }
 
-    async fn set_aside(
-        &self,
-        lane: Lane,
-        entry: PendingEntry,
-        stop: &Shutdown,
-    ) -> Result<(), GroupError> {
-        let Some(permit) = self.permit(stop).await else {
-            return Ok(());
-        };
-        for claimed in self.processor.group.claim_again(lane, &[entry.id]).await? {
-            self.processor.counters.set_aside.inc();
-            let record = decode::set_aside(&claimed, entry.claims, clock::now());
-            let trail = BatchTimes::decoded(claimed.claimed_at, claimed.claimed_at);
-            self.processor.take(vec![record], trail).await;
-        }
-        drop(permit);
-        Ok(())
-    }
-
-    /// A permit, once the database answers: a claim that cannot lead to a commit would only count
-    /// against the entry. `None` when told to stop.
-    async fn permit(&self, stop: &Shutdown) -> Option<OwnedSemaphorePermit> {
-        while !stop.is_requested() {
+    /// Waits for a permit and for PostgreSQL: a claim that cannot lead to a commit would only count against
+    /// the entry. `None` on shutdown.
+    async fn permit(&self, shutdown: &Shutdown) -> Option<OwnedSemaphorePermit> {
+        while !shutdown.is_requested() {
             let permit = self.processor.permit().await;
-            if self.processor.database.ping().await.is_ok() {
+            if self.database.ping().await.is_ok() {
                 return Some(permit);
             }
             drop(permit);
-            stop.sleep(DATABASE_LOOK_EVERY).await;
+            shutdown.sleep(DATABASE_CHECK_EVERY).await;
         }
         None
     }
 }
-
-/// Time between two looks whether the database is back.
-const DATABASE_LOOK_EVERY: Duration = Duration::from_secs(1);
-
-/// Renews the claims of everything that this process holds, and shows that it is at work where it holds
-/// nothing, for as long as it is polled.
-pub(crate) async fn keep_claims(processor: Arc<BatchProcessor>, claim_idle: Duration) {
-    loop {
-        if let Err(error) = processor.group.show_life().await {
-            tracing::debug!(%error, "No sign of life could be given.");
-        }
-        for (lane, ids) in processor.held.to_renew(claim_idle) {
-            for some in ids.chunks(IDS_PER_RENEWAL) {
-                if let Err(error) = processor.group.renew(lane, some).await {
-                    tracing::debug!(%lane, %error, "Claims could not be renewed.");
-                }
-            }
-        }
-        tokio::time::sleep(claim_idle / RENEWALS_PER_CLAIM_TIME).await;
-    }
-}
-
-/// Most ids in one renewal command.
-const IDS_PER_RENEWAL: usize = 1000;

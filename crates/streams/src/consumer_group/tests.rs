@@ -27,6 +27,11 @@ async fn group() -> (Group, MultiplexedConnection) {
     )
 }
 
+/// This consumer's own pending entries of a lane.
+async fn own_pending(group: &Group, lane: Lane) -> Vec<super::PendingEntry> {
+    group.own_pending(lane, None).await.expect("asked")
+}
+
 /// Appends an entry and lets a consumer claim it.
 async fn claimed_by(redis: &mut MultiplexedConnection, consumer: &str, lane: Lane) {
     let key = lane.stream_key(0);
@@ -113,8 +118,8 @@ async fn a_consumer_that_gets_nothing_shows_life_and_claims_nothing() {
     append(&mut redis, Lane::Critical, "1-1").await;
     group.show_life().await.expect("the group exists");
     assert!(idle(&mut redis).await < QUIET);
-    let held = group.own_pending(Lane::Critical, "-", 1).await;
-    assert!(held.expect("asked").is_empty());
+    let held = own_pending(&group, Lane::Critical).await;
+    assert!(held.is_empty());
 }
 
 #[tokio::test]
@@ -140,10 +145,7 @@ async fn a_consumer_leaves_only_the_lanes_on_which_nothing_is_pending_with_it() 
 async fn a_pending_entry_that_was_deleted_from_the_stream_is_let_go_of() {
     let (group, mut redis) = group().await;
     claimed_by(&mut redis, "me", Lane::Normal).await;
-    let pending = group
-        .own_pending(Lane::Normal, "-", 10)
-        .await
-        .expect("asked");
+    let pending = own_pending(&group, Lane::Normal).await;
     let () = cmd("XDEL")
         .arg(Lane::Normal.stream_key(0))
         .arg(pending[0].id.to_string())
@@ -155,23 +157,14 @@ async fn a_pending_entry_that_was_deleted_from_the_stream_is_let_go_of() {
         .await
         .expect("asked");
     assert!(claimed.is_empty());
-    assert!(
-        group
-            .own_pending(Lane::Normal, "-", 10)
-            .await
-            .expect("asked")
-            .is_empty()
-    );
+    assert!(own_pending(&group, Lane::Normal).await.is_empty());
 }
 
 #[tokio::test]
 async fn an_entry_that_another_consumer_claimed_afresh_stays_with_it() {
     let (group, mut redis) = group().await;
     claimed_by(&mut redis, "me", Lane::Normal).await;
-    let stale = group
-        .own_pending(Lane::Normal, "-", 10)
-        .await
-        .expect("asked");
+    let stale = own_pending(&group, Lane::Normal).await;
     let key = Lane::Normal.stream_key(0);
     let () = cmd("XGROUP")
         .arg(&["DESTROY", &key, CONSUMER_GROUP])
@@ -214,10 +207,7 @@ async fn an_entry_handed_back_looks_idle_and_only_an_untried_one_is_uncounted() 
     let (group, mut redis) = group().await;
     claimed_by(&mut redis, "me", Lane::Normal).await;
     claimed_by(&mut redis, "me", Lane::Normal).await;
-    let pending = group
-        .own_pending(Lane::Normal, "-", 10)
-        .await
-        .expect("asked");
+    let pending = own_pending(&group, Lane::Normal).await;
     let first = pending[0].id;
     group
         .hand_back(
@@ -231,10 +221,7 @@ async fn an_entry_handed_back_looks_idle_and_only_an_untried_one_is_uncounted() 
     let claims = |pending: &[super::PendingEntry]| -> Vec<u64> {
         pending.iter().map(|entry| entry.claims).collect()
     };
-    let pending = group
-        .own_pending(Lane::Normal, "-", 10)
-        .await
-        .expect("asked");
+    let pending = own_pending(&group, Lane::Normal).await;
     assert_eq!(claims(&pending), [0, 1]);
     let (_, taken) = group
         .reclaim_idle(Lane::Normal, Duration::from_mins(59), "0-0", 10)
@@ -289,8 +276,8 @@ async fn committed_entries_of_several_lanes_are_removed_and_their_neighbours_sta
     assert_eq!(group.remove_all(&committed).await.expect("removed"), 1502);
     assert_eq!(stream(&mut redis, Lane::Normal).await, ["2-0"]);
     assert_eq!(stream(&mut redis, Lane::Critical).await, ["10-0"]);
-    let pending = group.own_pending(Lane::Critical, "-", 10).await;
-    assert_eq!(pending.expect("asked")[0].id, kept.id);
+    let pending = own_pending(&group, Lane::Critical).await;
+    assert_eq!(pending[0].id, kept.id);
     assert_eq!(group.remove_all(&committed).await.expect("again"), 0);
 }
 

@@ -7,15 +7,14 @@ use harkara_core::retry::RetryPolicy;
 use harkara_core::time::ReceivedAt;
 use harkara_storage::record::{EventRecord, Origin, Verdict};
 
-use super::{entry, leased, set_aside};
-use crate::batch_processor::Retries;
+use super::{dead_letter, entry, leased};
 use harkara_streams::consumer_group::ClaimedEntry;
 
-const RETRIES: Retries = Retries(RetryPolicy {
+const RETRIES: RetryPolicy = RetryPolicy {
     first: Duration::from_secs(1),
     max: Duration::from_secs(1),
     attempts_max: 3,
-});
+};
 
 fn claimed(fields: &[(&str, &str)]) -> ClaimedEntry {
     ClaimedEntry {
@@ -86,14 +85,14 @@ fn an_entry_becomes_a_record_with_its_event() {
 }
 
 #[test]
-fn a_body_that_is_no_event_keeps_the_name_that_the_ingress_saw() {
+fn a_body_that_is_no_event_keeps_the_name_that_the_ingress_read() {
     let record = record(&whole(&[(field::BODY, "{}")]));
     assert_eq!(record.claimed.event_type, "moon.landed");
     assert_eq!(error(&record), "the body has no event name");
 }
 
 #[test]
-fn an_entry_that_is_not_ours_keeps_its_body_and_nothing_that_the_ledger_cannot_hold() {
+fn a_foreign_entry_keeps_its_body_and_nothing_that_the_ledger_cannot_store() {
     let head = HEAD.replace("evt1", "a b").replace("live", "a\0b");
     let record = record(&whole(&[(field::HEAD, &head), (field::BODY, "\0")]));
     assert_eq!(record.claimed.endpoint, "unknown");
@@ -116,14 +115,14 @@ fn an_entry_without_a_body_keeps_its_fields_as_evidence() {
 }
 
 #[test]
-fn an_entry_set_aside_is_not_read() {
-    let record = set_aside(&claimed(&whole(&[])), 6, ReceivedAt::from_millis(7));
+fn an_entry_claimed_too_often_is_not_parsed() {
+    let record = dead_letter(&claimed(&whole(&[])), 6, ReceivedAt::from_millis(7));
     assert_eq!(record.claimed.event_id.as_str(), "evt1");
     assert!(error(&record).contains("claimed 6 times"));
 }
 
 #[test]
-fn a_row_whose_attempts_all_ended_their_workers_is_given_up() {
+fn a_row_whose_attempts_all_crashed_their_workers_is_given_up() {
     let row = |attempts| {
         let mut event = record(&whole(&[])).claimed;
         event.origin = Origin::Ledger {
@@ -134,7 +133,7 @@ fn a_row_whose_attempts_all_ended_their_workers_is_given_up() {
         };
         leased(event, &RETRIES)
     };
-    // Three attempts may fail; three more may end their worker.
+    // Three attempts may fail; three more may crash their workers.
     assert!(matches!(row(5).verdict, Verdict::Project(_)));
     assert_eq!(
         error(&row(6)),

@@ -1,4 +1,4 @@
-//! Events by name and by what became of them.
+//! Events by name and outcome.
 
 use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
@@ -7,7 +7,7 @@ use harkara_core::catalogue::EVENTS;
 use harkara_core::lane::{LANES, Lane};
 use harkara_runtime::clock;
 use harkara_storage::commit::CommittedBatch;
-use harkara_storage::record::{EventRecord, Origin, Verdict};
+use harkara_storage::record::{EventRecord, Origin};
 use harkara_telemetry::catalogue::{
     WORKER_ATTEMPTS, WORKER_EVENTS, WORKER_RECEIPT_TO_COMMIT_SECONDS,
 };
@@ -17,24 +17,17 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
+use crate::outcome::{OUTCOMES, Outcome};
 use crate::spans::KeptTraces;
 
-/// The label of all events that the catalogue does not have: what it does not have is without bound.
+/// The label of all events that are not in the catalogue, of which there may be any number.
 const OTHER: &str = "other";
 
-/// What may become of an event.
-const OUTCOMES: [&str; 5] = ["processed", "failed", "retried", "duplicate", "superseded"];
-const PROCESSED: usize = 0;
-const FAILED: usize = 1;
-const RETRIED: usize = 2;
-const DUPLICATE: usize = 3;
-const SUPERSEDED: usize = 4;
-
-/// Upper bounds of the classes of attempts. Twelve are made unless the settings say otherwise.
+/// Buckets of attempts.
 const ATTEMPTS: [f64; 7] = [1.0, 2.0, 3.0, 5.0, 8.0, 12.0, 20.0];
 
-/// Upper bounds of the classes of times from receipt to commit, in seconds. Narrow below a second, which 99
-/// of 100 deliveries are meant to stay below; after that, what an outage leaves behind.
+/// Buckets of the time from receipt to commit, in seconds: dense below the 1 s p99 target, then what an outage
+/// leaves behind.
 const RECEIPT_TO_COMMIT_SECONDS: [f64; 16] = [
     0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0, 1800.0,
     86_400.0,
@@ -42,8 +35,7 @@ const RECEIPT_TO_COMMIT_SECONDS: [f64; 16] = [
 
 type ToCommit = HistogramWithExemplars<[(&'static str, String); 1]>;
 
-/// The counters of events. Cheap to clone; clones count together.
-#[derive(Clone)]
+/// The counters of events.
 pub(super) struct EventCounters {
     by_name: HashMap<&'static str, [Counter; OUTCOMES.len()]>,
     attempts: Histogram,
@@ -51,7 +43,7 @@ pub(super) struct EventCounters {
 }
 
 impl EventCounters {
-    /// Registers the counters; all start at 0, so that a rate is known from the first scrape on.
+    /// Registers the counters. All start at 0, so that rates are known from the first scrape.
     pub(super) fn register(registry: &mut Registry) -> Self {
         let events = Family::<[(&'static str, &'static str); 2], Counter>::default();
         WORKER_EVENTS.register(registry, events.clone());
@@ -77,7 +69,7 @@ impl EventCounters {
         }
     }
 
-    /// Counts the events of a committed batch. `kept` are those whose traces are kept.
+    /// Counts the events of a committed batch. `kept` are the traces to name in exemplars.
     pub(super) fn committed(
         &self,
         records: &[EventRecord],
@@ -86,9 +78,9 @@ impl EventCounters {
     ) {
         let now = clock::now();
         for (at, record) in records.iter().enumerate() {
-            let outcome = outcome(batch, at, record);
-            self.of(&record.claimed.event_type)[outcome].inc();
-            if outcome == PROCESSED || outcome == FAILED {
+            let outcome = Outcome::of(batch, at, record);
+            self.of(&record.claimed.event_type)[outcome as usize].inc();
+            if matches!(outcome, Outcome::Processed | Outcome::Failed) {
                 self.attempts.observe(f64::from(record.claimed.attempts()));
             }
             let is_fresh = !matches!(
@@ -98,7 +90,7 @@ impl EventCounters {
                     ..
                 }
             );
-            if is_fresh && outcome != SUPERSEDED {
+            if is_fresh && outcome != Outcome::Superseded {
                 let took = now.since(record.claimed.received_at);
                 let trace_id = kept.and_then(|kept| kept.trace_id(at, record));
                 self.took(record.claimed.lane, took, trace_id);
@@ -116,33 +108,5 @@ impl EventCounters {
         let at = trace_id.is_some().then(SystemTime::now);
         let exemplar = trace_id.map(|id| [("trace_id", id)]);
         self.to_commit[lane.index()].observe(took.as_secs_f64(), exemplar, at);
-    }
-}
-
-/// The position of what became of an event in [`OUTCOMES`].
-fn outcome(batch: &CommittedBatch, at: usize, record: &EventRecord) -> usize {
-    if batch.is_duplicate(at) {
-        return DUPLICATE;
-    }
-    if batch.is_superseded(at) {
-        return SUPERSEDED;
-    }
-    match record.verdict {
-        Verdict::Project(_) => PROCESSED,
-        Verdict::Fail { .. } => FAILED,
-        // The worker holds nothing; an inbox does.
-        Verdict::Retry { .. } | Verdict::Hold => RETRIED,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use harkara_telemetry::catalogue::{Values, WORKER_EVENTS};
-
-    use super::OUTCOMES;
-
-    #[test]
-    fn outcomes_are_those_of_the_catalogue() {
-        assert_eq!(WORKER_EVENTS.labels[1].values, Values::OneOf(&OUTCOMES));
     }
 }

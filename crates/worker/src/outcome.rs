@@ -1,0 +1,54 @@
+//! The outcome of an event in a committed batch.
+
+use harkara_storage::commit::CommittedBatch;
+use harkara_storage::record::{EventRecord, Verdict};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Processed,
+    Failed,
+    Retried,
+    /// It was known before and had no effect.
+    Duplicate,
+    /// Another worker settled its row in the meantime.
+    Superseded,
+}
+
+/// The names of all outcomes, in order.
+pub(crate) const OUTCOMES: [&str; 5] =
+    ["processed", "failed", "retried", "duplicate", "superseded"];
+
+impl Outcome {
+    /// The outcome of the record at a position of a batch.
+    pub(crate) fn of(batch: &CommittedBatch, at: usize, record: &EventRecord) -> Self {
+        if batch.is_duplicate(at) {
+            return Self::Duplicate;
+        }
+        if batch.is_superseded(at) {
+            return Self::Superseded;
+        }
+        match record.verdict {
+            Verdict::Project(_) => Self::Processed,
+            Verdict::Fail { .. } => Self::Failed,
+            // Only an inbox holds events.
+            Verdict::Retry { .. } | Verdict::Hold => Self::Retried,
+        }
+    }
+
+    pub(crate) fn as_str(self) -> &'static str {
+        OUTCOMES[self as usize]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use harkara_telemetry::catalogue::{Values, WORKER_EVENTS};
+
+    use super::{OUTCOMES, Outcome};
+
+    #[test]
+    fn outcomes_match_the_catalogue() {
+        assert_eq!(WORKER_EVENTS.labels[1].values, Values::OneOf(&OUTCOMES));
+        assert_eq!(Outcome::Superseded.as_str(), "superseded");
+    }
+}
