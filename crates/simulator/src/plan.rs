@@ -1,11 +1,11 @@
-//! Which deliveries to send, and in which order.
+//! The deliveries to send, and their order.
 
 use harkara_core::secret::Secret;
 
 use crate::bodies::Bodies;
-use crate::delivery::{Signed, Signing};
+use crate::delivery::Signed;
 
-/// What to send.
+/// The deliveries to plan.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// The names of the events.
@@ -31,8 +31,8 @@ pub struct TooManyDeliveries {
     pub deliveries: usize,
 }
 
-/// The deliveries in the order in which to send them: one event of each name after another, `count`
-/// times over, each duplicate right after its first, then shuffled where that is asked for.
+/// Plans the deliveries in the order of sending: one event of each name after another, `count` times
+/// over, each duplicate right after its first, then shuffled if `reorder` is set.
 ///
 /// The same options, seed and time give the same deliveries.
 pub fn plan(
@@ -50,16 +50,16 @@ pub fn plan(
     if total > DELIVERIES_MAX {
         return Err(TooManyDeliveries { deliveries: total });
     }
-    let signing = if options.bad_signature {
-        Signing::Wrong
+    let sign = if options.bad_signature {
+        Signed::badly
     } else {
-        Signing::Right
+        Signed::new
     };
     let mut bodies = Bodies::new(seed, now_seconds);
     let mut deliveries = Vec::with_capacity(total);
     for _ in 0..options.count {
         for name in &options.events {
-            let delivery = Signed::with(signing, bodies.event(name), secret);
+            let delivery = sign(bodies.event(name), secret);
             deliveries.extend(std::iter::repeat_n(delivery, copies));
         }
     }
@@ -76,23 +76,25 @@ mod tests {
     use harkara_core::secret::Secret;
     use harkara_core::signature::sign;
 
-    use super::{DELIVERIES_MAX, Options, Signed, plan};
+    use super::{DELIVERIES_MAX, Options, Signed, TooManyDeliveries, plan};
 
-    fn options() -> Options {
-        let events = ["payment.captured", "refund.created"]
-            .map(str::to_owned)
-            .to_vec();
-        Options {
-            events,
-            count: 3,
+    fn planned(count: usize, change: impl Fn(&mut Options)) -> Vec<Signed> {
+        try_plan(count, change).unwrap()
+    }
+
+    fn try_plan(
+        count: usize,
+        change: impl Fn(&mut Options),
+    ) -> Result<Vec<Signed>, TooManyDeliveries> {
+        let mut options = Options {
+            events: vec!["payment.captured".to_owned(), "refund.created".to_owned()],
+            count,
             duplicate: false,
             reorder: false,
             bad_signature: false,
-        }
-    }
-
-    fn planned(options: &Options) -> Vec<Signed> {
-        plan(options, &Secret::new("s"), 7, 1_790_000_000).unwrap()
+        };
+        change(&mut options);
+        plan(&options, &Secret::new("s"), 7, 1_790_000_000)
     }
 
     fn times_sent(deliveries: &[Signed]) -> BTreeMap<&str, usize> {
@@ -105,7 +107,7 @@ mod tests {
 
     #[test]
     fn each_event_is_sent_count_times_under_distinct_ids() {
-        let deliveries = planned(&options());
+        let deliveries = planned(3, |_| {});
         let names: Vec<_> = deliveries.iter().map(|d| d.name.as_str()).collect();
         assert_eq!(names, ["payment.captured", "refund.created"].repeat(3));
         assert_eq!(times_sent(&deliveries).len(), 6);
@@ -113,57 +115,37 @@ mod tests {
 
     #[test]
     fn duplicates_are_the_same_delivery_again() {
-        let deliveries = planned(&Options {
-            duplicate: true,
-            ..options()
-        });
+        let deliveries = planned(3, |options| options.duplicate = true);
         assert_eq!(deliveries.len(), 12);
         assert!(deliveries.chunks(2).all(|pair| pair[0] == pair[1]));
     }
 
     #[test]
-    fn reordering_moves_deliveries_and_loses_none() {
-        let options = Options {
-            count: 20,
-            duplicate: true,
-            ..options()
+    fn reordering_moves_deliveries_and_loses_none_and_is_the_same_for_the_same_seed() {
+        let shuffle = |options: &mut Options| {
+            options.duplicate = true;
+            options.reorder = true;
         };
-        let ordered = planned(&options);
-        let shuffled = planned(&Options {
-            reorder: true,
-            ..options
-        });
+        let ordered = planned(20, |options| options.duplicate = true);
+        let shuffled = planned(20, shuffle);
         assert_ne!(ordered, shuffled);
         assert_eq!(times_sent(&ordered), times_sent(&shuffled));
+        assert_eq!(shuffled, planned(20, shuffle));
     }
 
     #[test]
     fn a_bad_signature_is_well_formed_and_wrong() {
-        for delivery in planned(&Options {
-            bad_signature: true,
-            ..options()
-        }) {
-            let signature = delivery.signature.unwrap();
-            assert_eq!(signature.len(), 64);
-            assert_ne!(signature, sign(&Secret::new("s"), &delivery.body));
+        let deliveries = planned(3, |options| options.bad_signature = true);
+        assert_eq!(deliveries.len(), 6);
+        for delivery in deliveries {
+            assert_eq!(delivery.signature.len(), 64);
+            let right = sign(&Secret::new("s"), &delivery.body);
+            assert_ne!(delivery.signature, right);
         }
     }
 
     #[test]
-    fn the_same_seed_gives_the_same_plan() {
-        let options = Options {
-            reorder: true,
-            ..options()
-        };
-        assert_eq!(planned(&options), planned(&options));
-    }
-
-    #[test]
     fn a_plan_that_would_fill_the_memory_is_refused() {
-        let options = Options {
-            count: DELIVERIES_MAX,
-            ..options()
-        };
-        assert!(plan(&options, &Secret::new("s"), 7, 0).is_err());
+        assert!(try_plan(DELIVERIES_MAX, |_| {}).is_err());
     }
 }

@@ -2,44 +2,52 @@
 
 use std::error::Error;
 use std::io;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use harkara_tls::ClientTls;
-use reqwest::header::{ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, USER_AGENT};
-use reqwest::redirect::Policy;
-use reqwest::{Client, Url};
+use bytes::Bytes;
+use http::header::{ACCEPT_ENCODING, CONTENT_TYPE, USER_AGENT};
+use http::{HeaderMap, HeaderValue, Method, Request, Uri};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper_util::client::legacy::{self, Client, connect::HttpConnector};
+use hyper_util::rt::TokioExecutor;
+use tokio::time::{Instant, timeout_at};
+use url::{Position, Url};
 
 use crate::delivery::Signed;
 
-/// Razorpay waits this long for an answer and then takes the delivery as failed.
+/// Razorpay waits this long for an answer before the delivery counts as failed.
 pub const ANSWER_WAIT: Duration = Duration::from_secs(5);
 
-/// Most of an answer's body that is read, so that its connection can be used again.
+/// Most of an answer's body that is read so that its connection can be used again.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
 
 /// Sends deliveries, keeping connections open between them. Clones share the connections.
 #[derive(Clone)]
-pub struct Sender(Client);
+pub struct Sender {
+    client: Client<HttpConnector, Full<Bytes>>,
+    answer_wait: Duration,
+}
 
-/// Where deliveries are sent to.
+/// The receiver of deliveries.
 #[derive(Clone, Debug)]
 pub struct Destination {
     url: Url,
+    uri: Uri,
     address: String,
 }
 
-/// Why an URL cannot be sent to.
+/// Why a URL cannot be sent to.
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidDestination {
-    /// It is not an URL, or not one of a web server.
+    /// It is not a URL, or not one of a web server.
     #[error("{0:?} is not a URL such as http://127.0.0.1:8080/webhooks/razorpay")]
     NotHttp(String),
-    /// This build has no TLS.
-    #[error("sending over https is not built in yet; use the http address behind {0:?}")]
-    HttpsNotBuiltIn(String),
+    /// There is no TLS here.
+    #[error("deliveries are sent over plain http; give the http address behind {0:?}")]
+    Https(String),
 }
 
-/// What came back.
+/// An HTTP response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Answer {
     /// The HTTP status. Redirects are not followed: Razorpay takes them as failures.
@@ -48,7 +56,7 @@ pub struct Answer {
     pub latency: Duration,
 }
 
-/// Why no answer came back.
+/// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum SendError {
     /// No connection could be made.
@@ -56,7 +64,7 @@ pub enum SendError {
     Unreachable {
         /// Host and port.
         address: String,
-        /// What the system said.
+        /// The system's error.
         #[source]
         cause: io::Error,
     },
@@ -71,7 +79,7 @@ pub enum SendError {
     Broken {
         /// Host and port.
         address: String,
-        /// What the system or the HTTP client said.
+        /// The error of the system or the HTTP client.
         #[source]
         cause: io::Error,
     },
@@ -84,25 +92,29 @@ pub enum SendError {
 }
 
 impl Destination {
-    /// Reads an URL.
+    /// Parses a URL.
     pub fn parse(url: &str) -> Result<Self, InvalidDestination> {
         let not_http = || InvalidDestination::NotHttp(url.to_owned());
         let parsed = Url::parse(url).map_err(|_| not_http())?;
         match parsed.scheme() {
             "http" => {}
-            "https" => return Err(InvalidDestination::HttpsNotBuiltIn(url.to_owned())),
+            "https" => return Err(InvalidDestination::Https(url.to_owned())),
             _ => return Err(not_http()),
         }
-        let host = parsed.host_str().ok_or_else(not_http)?;
+        let has_user = !parsed.username().is_empty() || parsed.password().is_some();
+        let host = parsed
+            .host_str()
+            .filter(|_| !has_user)
+            .ok_or_else(not_http)?;
         let port = parsed.port_or_known_default().ok_or_else(not_http)?;
-        let address = format!("{host}:{port}");
         Ok(Self {
+            address: format!("{host}:{port}"),
+            uri: parsed.as_str().parse().map_err(|_| not_http())?,
             url: parsed,
-            address,
         })
     }
 
-    /// The whole of it.
+    /// The URL.
     #[must_use]
     pub fn url(&self) -> &str {
         self.url.as_str()
@@ -112,6 +124,28 @@ impl Destination {
     #[must_use]
     pub fn address(&self) -> &str {
         &self.address
+    }
+
+    /// The `Host` header: the port only if it is not HTTP's own.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        &self.url[Position::BeforeHost..Position::AfterPort]
+    }
+
+    /// The path with the query.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.url[Position::BeforePath..Position::AfterQuery]
+    }
+
+    fn failed(&self, error: &legacy::Error) -> SendError {
+        let address = self.address.clone();
+        let cause = root_cause(error);
+        if error.is_connect() {
+            SendError::Unreachable { address, cause }
+        } else {
+            SendError::Broken { address, cause }
+        }
     }
 }
 
@@ -129,18 +163,13 @@ impl Sender {
     }
 
     fn waiting(answer_wait: Duration) -> Self {
-        // Nothing is sent over TLS, but where another crate has reqwest built with it, a client wants a backend.
-        let tls = ClientTls::new(None, None).expect("the authorities that are built in are sound");
-        let client = Client::builder()
-            .tls_backend_preconfigured(tls.config().clone())
-            .timeout(answer_wait)
-            .redirect(Policy::none())
-            // Test deliveries go straight to the given address, whatever proxy the machine has.
-            .no_proxy()
-            .http1_title_case_headers()
-            .build()
-            .expect("a client without TLS and with the system's resolver needs nothing that can be missing");
-        Self(client)
+        let client = Client::builder(TokioExecutor::new())
+            .http1_title_case_headers(true)
+            .build_http();
+        Self {
+            client,
+            answer_wait,
+        }
     }
 
     /// Sends one delivery and waits for its answer, whatever its status is.
@@ -149,31 +178,27 @@ impl Sender {
         destination: &Destination,
         delivery: &Signed,
     ) -> Result<Answer, SendError> {
-        let headers = headers(delivery)?;
-        let request = self
-            .0
-            .post(destination.url.clone())
-            .headers(headers)
-            .body(delivery.body.clone());
+        let mut request = Request::new(Full::new(delivery.body.clone()));
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = destination.uri.clone();
+        *request.headers_mut() = headers(delivery)?;
         let began = Instant::now();
-        let mut answer = request
-            .send()
+        let deadline = began + self.answer_wait;
+        let answer = timeout_at(deadline, self.client.request(request))
             .await
+            .map_err(|_| SendError::TimedOut {
+                address: destination.address.clone(),
+            })?
             .map_err(|error| destination.failed(&error))?;
         let (status, latency) = (answer.status().as_u16(), began.elapsed());
-        let mut read = 0;
-        while read < ANSWER_BYTES_MAX {
-            match answer.chunk().await {
-                Ok(Some(chunk)) => read += chunk.len(),
-                // The status is what counts; a body that breaks off costs only the connection.
-                Ok(None) | Err(_) => break,
-            }
-        }
+        // The status counts; a body that breaks off costs only the connection.
+        let body = Limited::new(answer.into_body(), ANSWER_BYTES_MAX);
+        drop(timeout_at(deadline, body.collect()).await);
         Ok(Answer { status, latency })
     }
 }
 
-/// The headers of a delivery, as seen on the wire: nothing in them tells a retry from a first attempt.
+/// The headers of a delivery, as seen on the wire: a retry has those of the first attempt.
 fn headers(delivery: &Signed) -> Result<HeaderMap, SendError> {
     let value = |header, text: &str| {
         HeaderValue::from_str(text).map_err(|_| SendError::NoHeader { header })
@@ -185,36 +210,16 @@ fn headers(delivery: &Signed) -> Result<HeaderMap, SendError> {
     headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
     headers.insert("request-id", event_id.clone());
     headers.insert("x-razorpay-event-id", event_id);
-    if let Some(signature) = &delivery.signature {
-        headers.insert("x-razorpay-signature", value("signature", signature)?);
-    }
+    let signature = value("signature", &delivery.signature)?;
+    headers.insert("x-razorpay-signature", signature);
     if let Some(traceparent) = &delivery.traceparent {
         headers.insert("traceparent", value("trace context", traceparent)?);
     }
     Ok(headers)
 }
 
-impl Destination {
-    fn failed(&self, error: &reqwest::Error) -> SendError {
-        let address = self.address.clone();
-        if error.is_timeout() {
-            SendError::TimedOut { address }
-        } else if error.is_connect() {
-            SendError::Unreachable {
-                address,
-                cause: root_cause(error),
-            }
-        } else {
-            SendError::Broken {
-                address,
-                cause: root_cause(error),
-            }
-        }
-    }
-}
-
-/// The end of a chain of errors. The links between are the HTTP client's own and tell operators nothing.
-fn root_cause(error: &reqwest::Error) -> io::Error {
+/// The end of a chain of errors. The links between are the HTTP client's own and do not help operators.
+fn root_cause(error: &legacy::Error) -> io::Error {
     let mut cause: &dyn Error = error;
     while let Some(source) = cause.source() {
         cause = source;
