@@ -11,7 +11,7 @@ use std::pin::pin;
 use anyhow::{Context, Result};
 use futures_util::TryStreamExt;
 use harkara_core::delivery::body_sha256;
-use harkara_load::{Corpus, Report};
+use harkara_load::{Corpus, LoadReport};
 use serde::Serialize;
 
 use crate::servers::postgres::Database;
@@ -69,10 +69,10 @@ impl Expected {
     }
 
     /// What the generator saw accepted.
-    pub(crate) fn add_sent(&mut self, corpus: &Corpus, report: &Report) -> Result<()> {
-        let accepted: Vec<usize> = report.accepted.iter().collect();
+    pub(crate) fn add_sent(&mut self, corpus: &Corpus, report: &LoadReport) -> Result<()> {
+        let accepted: Vec<usize> = report.accepted.ones().collect();
         self.add(corpus, accepted.into_iter())?;
-        for at in report.unknown.iter() {
+        for at in report.unknown.ones() {
             let (event_id, digest) = identity(corpus, at);
             let mut rows = Rows::default();
             rows.add(corpus, std::iter::once(at))?;

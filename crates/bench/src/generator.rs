@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use harkara_load::{Closed, Corpus, LoadError, Open, Report, Target};
+use harkara_load::{Closed, Corpus, LoadError, LoadReport, LoadTarget, Open};
 use tokio::sync::oneshot;
 
 /// Connections of the closed model.
@@ -31,7 +31,7 @@ pub(crate) async fn send(
     range: Range<usize>,
     model: Model,
     duration: Duration,
-) -> Result<Report> {
+) -> Result<LoadReport> {
     let corpus = Arc::clone(corpus);
     let (sender, done) = oneshot::channel();
     std::thread::Builder::new()
@@ -50,12 +50,12 @@ fn on_this_thread(
     range: Range<usize>,
     model: Model,
     duration: Duration,
-) -> Result<Report> {
-    let target = Target::new(address);
+) -> Result<LoadReport> {
+    let target = LoadTarget::new(address);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let sent: Result<Report, LoadError> = runtime.block_on(async {
+    let sent: Result<LoadReport, LoadError> = runtime.block_on(async {
         match model {
             Model::Closed => {
                 let model = Closed {

@@ -1,4 +1,4 @@
-//! The closed model: what a target can take.
+//! The closed model: the capacity of a target.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -7,36 +7,36 @@ use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
 
-use crate::connection::Connection;
+use crate::connection::TargetConnection;
 use crate::corpus::Corpus;
-use crate::report::{Report, Times};
-use crate::run::{LoadError, Run};
-use crate::target::Target;
+use crate::report::{LoadReport, Times};
+use crate::run::{LoadError, ModelRun};
+use crate::target::LoadTarget;
 
-/// Each connection sends the next delivery as soon as its last one was answered.
+/// Each connection sends the next delivery as soon as its previous one was answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Closed {
-    /// How many connections there are, all opened before the time begins.
+    /// The number of connections, all opened before the time begins.
     pub connections: usize,
-    /// How long deliveries are sent. Answers that are under way then are still waited for.
+    /// How long deliveries are sent. Answers in flight then are still awaited.
     pub duration: Duration,
 }
 
 /// Sends deliveries of `range`, each once, until the time is over or the range is used up.
 ///
-/// A connection that breaks is opened again. Errs only where nothing could begin.
+/// A broken connection is reopened. Errs only if the run could not begin.
 pub async fn closed(
-    target: &Target,
+    target: &LoadTarget,
     corpus: &Arc<Corpus>,
     range: Range<usize>,
     model: &Closed,
-) -> Result<Report, LoadError> {
-    let run = Run::new(target, corpus, &range, model.connections)?;
+) -> Result<LoadReport, LoadError> {
+    let run = ModelRun::new(target, corpus, &range, model.connections)?;
     let mut connections = Vec::with_capacity(model.connections);
     for _ in 0..model.connections {
         connections.push(run.connect().await?);
     }
-    let shared = Arc::new(Shared {
+    let shared = Arc::new(ClosedRun {
         run,
         next: AtomicUsize::new(range.start),
         end: range.end,
@@ -54,16 +54,16 @@ pub async fn closed(
     Ok(shared.run.into_tally().finish(0, exhausted))
 }
 
-struct Shared {
-    run: Run,
+struct ClosedRun {
+    run: ModelRun,
     next: AtomicUsize,
     end: usize,
     until: Instant,
 }
 
-impl Shared {
-    /// Sends one delivery after another; returns whether the range ended it and not the time.
-    async fn drive(self: Arc<Self>, connection: Connection) -> bool {
+impl ClosedRun {
+    /// Sends one delivery after another; returns whether the range ended, not the time.
+    async fn drive(self: Arc<Self>, connection: TargetConnection) -> bool {
         let mut connection = Some(connection);
         let mut now = Instant::now();
         while now < self.until {

@@ -11,59 +11,59 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
-use crate::answer::{self, Answer, NotHttp};
+use crate::response::{self, NotHttp, ParsedResponse};
 
-/// How long an answer is waited for. Razorpay waits 5 s; a load waits longer, so that what a receiver
-/// does late is still seen.
+/// How long to wait for an answer. Razorpay waits 5 s; a load waits longer, so that late answers are
+/// still seen.
 const ANSWER_WAIT: Duration = Duration::from_secs(15);
 
-/// How long making a connection may take.
+/// How long connecting may take.
 const CONNECT_WAIT: Duration = Duration::from_secs(5);
 
-/// Room for an answer at first, which suffices for any to a webhook.
+/// Initial room for an answer, enough for any to a webhook.
 const ANSWER_BYTES_USUAL: usize = 2 * 1024;
 
 /// Most bytes of an answer.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
 
-/// A connection to the target that is not in the middle of anything.
-pub(crate) struct Connection {
+/// A connection to the target without a request in progress.
+pub(crate) struct TargetConnection {
     stream: TcpStream,
     arrived: Vec<u8>,
-    /// Fires some time after the wait for an answer began; moving it on for each request would cost more than
-    /// the request itself.
+    /// Fires some time after the wait for an answer began; resetting it for each request would cost more
+    /// than the request itself.
     patience: Pin<Box<Sleep>>,
 }
 
-/// Why a request has no whole answer, so that its outcome is unknown.
+/// Why a request has no complete answer, so that its outcome is unknown.
 #[derive(Debug, thiserror::Error)]
 pub enum Broken {
     /// The connection failed while the request was sent.
     #[error("the connection broke while a request was being sent")]
     Sending(#[source] io::Error),
     /// The connection failed while the answer was read.
-    #[error("the connection broke before the whole answer was there")]
+    #[error("the connection broke before the answer was complete")]
     Receiving(#[source] io::Error),
     /// The target closed the connection.
-    #[error("the target closed the connection before its whole answer")]
+    #[error("the target closed the connection before its answer was complete")]
     Closed,
-    /// The answer cannot be understood.
-    #[error("the answer cannot be read")]
+    /// The answer cannot be parsed.
+    #[error("the answer cannot be parsed")]
     NotHttp(#[source] NotHttp),
-    /// The answer is longer than any that a receiver of webhooks gives.
+    /// The answer is longer than any of a receiver of webhooks.
     #[error("the answer is longer than {ANSWER_BYTES_MAX} bytes")]
     TooLong,
-    /// No whole answer in the time that one is waited for.
-    #[error("no whole answer within {} s", ANSWER_WAIT.as_secs())]
+    /// The answer was not complete in time.
+    #[error("no complete answer within {} s", ANSWER_WAIT.as_secs())]
     TimedOut,
 }
 
-impl Connection {
+impl TargetConnection {
     pub(crate) async fn open(address: SocketAddr) -> io::Result<Self> {
         let stream = timeout(CONNECT_WAIT, TcpStream::connect(address))
             .await
             .map_err(|_| io::ErrorKind::TimedOut)??;
-        // A request is one write, and must not wait for the acknowledgement of the last one.
+        // A request is one write, and must not wait for the acknowledgement of the previous one.
         stream.set_nodelay(true)?;
         Ok(Self {
             stream,
@@ -73,13 +73,13 @@ impl Connection {
     }
 
     /// Sends a request, given in two parts, and reads its answer. After an error, or an answer that
-    /// does not stay open, the connection is of no more use.
+    /// does not stay open, the connection cannot be used again.
     pub(crate) async fn exchange(
         &mut self,
         began: std::time::Instant,
         head: &[u8],
         rest: &[u8],
-    ) -> Result<Answer, Broken> {
+    ) -> Result<ParsedResponse, Broken> {
         let give_up = Instant::from_std(began) + ANSWER_WAIT;
         let mut sent = 0;
         let mut arrived = 0;
@@ -93,15 +93,14 @@ impl Connection {
         .await
     }
 
-    /// The same as [`Connection::exchange`], as a slow sender does it: in `pieces` of one size, with a pause
-    /// between every two.
+    /// [`TargetConnection::exchange`] as a slow sender does it: in `pieces` of one size, with pauses between.
     pub(crate) async fn exchange_slowly(
         &mut self,
         head: &[u8],
         rest: &[u8],
         pieces: u32,
         pause: Duration,
-    ) -> Result<Answer, Broken> {
+    ) -> Result<ParsedResponse, Broken> {
         let request = [head, rest].concat();
         let mut pieces = request.chunks(request.len().div_ceil(pieces as usize).max(1));
         let last = pieces.next_back().unwrap_or_default();
@@ -120,12 +119,12 @@ impl Connection {
         self.exchange(std::time::Instant::now(), last, &[]).await
     }
 
-    /// Whether the target has closed the connection, or has said something unasked, by now.
+    /// Whether the target has closed the connection or sent unrequested bytes.
     pub(crate) async fn is_spoiled(&mut self) -> bool {
         poll_fn(|cx| Poll::Ready(self.poll_spoiled(cx).is_ready())).await
     }
 
-    /// Ready once the target has closed the connection or has said something unasked.
+    /// Ready once the target has closed the connection or sent unrequested bytes.
     pub(crate) fn poll_spoiled(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let mut buffer = ReadBuf::new(&mut self.arrived);
         Pin::new(&mut self.stream)
@@ -139,7 +138,7 @@ impl Connection {
         request: [&[u8]; 2],
         sent: &mut usize,
         arrived: &mut usize,
-    ) -> Poll<Result<Answer, Broken>> {
+    ) -> Poll<Result<ParsedResponse, Broken>> {
         let [head, rest] = request;
         while *sent < head.len() + rest.len() {
             let parts = [
@@ -165,12 +164,12 @@ impl Connection {
             let bytes = buffer.filled().len();
             *arrived += bytes;
             let closed = bytes == 0;
-            let answer =
-                answer::read(&self.arrived[..*arrived], closed).map_err(Broken::NotHttp)?;
-            if let Some(mut answer) = answer {
-                // What came behind the answer belongs to no request.
-                answer.stays_open &= answer.bytes == *arrived;
-                return Poll::Ready(Ok(answer));
+            let response =
+                response::parse(&self.arrived[..*arrived], closed).map_err(Broken::NotHttp)?;
+            if let Some(mut response) = response {
+                // Bytes behind the answer belong to no request.
+                response.stays_open &= response.bytes == *arrived;
+                return Poll::Ready(Ok(response));
             }
             if closed {
                 return Poll::Ready(Err(Broken::Closed));

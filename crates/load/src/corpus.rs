@@ -6,8 +6,8 @@ use harkara_simulator::Bodies;
 use harkara_simulator::random::{ID_CHARACTERS, Random};
 
 use crate::ids::{BareId, Ids};
-use crate::mix::{Contents, Mix};
-use crate::template::StoryTemplate;
+use crate::mix::{Contents, Mix, WeightedTemplates};
+use crate::template::LifecycleTemplate;
 
 /// Deliveries signed and rendered beforehand, all ids distinct.
 ///
@@ -24,9 +24,9 @@ pub struct Corpus {
 pub struct DeliveryRef<'a> {
     /// The event's name.
     pub event_name: &'a str,
-    /// What `X-Razorpay-Event-Id` carries.
+    /// `X-Razorpay-Event-Id`.
     pub event_id: &'a str,
-    /// What `X-Razorpay-Signature` carries: lower-case hex.
+    /// `X-Razorpay-Signature`: lower-case hex.
     pub signature_hex: &'a str,
     /// The exact bytes that were signed.
     pub body: &'a [u8],
@@ -38,13 +38,12 @@ struct Entry {
     name: usize,
 }
 
-/// Most stories that are told at once: at ten thousand deliveries a second, the events of one are then
-/// some 0.4 s apart. (A payment is authorized, captured and its order paid within seconds.)
-const STORIES_AT_ONCE_MAX: usize = 4096;
+/// Most lifecycles in progress at a time: at ten thousand deliveries a second, the events of one are
+/// then some 0.4 s apart. (A payment is authorized, captured and its order paid within seconds.)
+const LIFECYCLES_OPEN_MAX: usize = 4096;
 
-/// How many deliveries a corpus has for each story that is told at once: a small one must come to the
-/// end of some.
-const DELIVERIES_PER_STORY_AT_ONCE: usize = 32;
+/// How many deliveries a corpus has for each lifecycle in progress: some must end even in a small one.
+const DELIVERIES_PER_OPEN_LIFECYCLE: usize = 32;
 
 const LENGTH: &[u8] = b"Content-Length: ";
 const REQUEST_ID: &[u8] = b"\r\nRequest-Id: ";
@@ -56,10 +55,10 @@ const SIGNATURE_BYTES: usize = 64;
 impl Corpus {
     /// Signs and renders `deliveries` of a mix; the same arguments give the same bytes.
     ///
-    /// Stories come from the simulator, 32 of each kind; every copy has fresh ids of entities,
+    /// Lifecycles come from the simulator, 32 of each kind; every copy has fresh ids of entities,
     /// except the merchant's account, and fresh event ids, in order of time as Razorpay's are.
-    /// Events of a story stay in order, with those of up to 4,096 others between them; the last
-    /// stories are cut off where the number is reached.
+    /// Events of a lifecycle stay in order, with those of up to 4,096 others between them; the last
+    /// lifecycles are cut off where the number is reached.
     #[must_use]
     pub fn prepare(
         mix: Mix,
@@ -68,10 +67,8 @@ impl Corpus {
         seed: u64,
         now_seconds: i64,
     ) -> Self {
-        let mut bodies = Bodies::new(seed, now_seconds);
-        let kinds = mix.templates(&mut bodies);
-        let ids = Ids::from(now_seconds, seed);
-        Self::tell(&kinds, deliveries, secret, Random::new(seed), ids)
+        let contents = Contents::Lifecycles(mix);
+        Self::prepare_run(&contents, deliveries, secret, seed, 0, now_seconds)
     }
 
     /// The same for a run that is not the only one on its database: the seed chooses the contents, and
@@ -85,38 +82,28 @@ impl Corpus {
         run: u64,
         now_seconds: i64,
     ) -> Self {
-        let mut bodies = Bodies::new(seed, now_seconds);
-        let kinds = contents.templates(&mut bodies);
-        let ids = Ids::from(now_seconds, seed ^ run);
-        Self::tell(&kinds, deliveries, secret, Random::new(seed), ids)
-    }
-
-    fn tell(
-        kinds: &[(usize, Vec<StoryTemplate>)],
-        deliveries: usize,
-        secret: &Secret,
-        mut random: Random,
-        mut ids: Ids,
-    ) -> Self {
-        let at_once = (deliveries / DELIVERIES_PER_STORY_AT_ONCE).clamp(1, STORIES_AT_ONCE_MAX);
+        let kinds = contents.templates(&mut Bodies::new(seed, now_seconds));
+        let mut ids = Ids::from(now_seconds, seed ^ run);
+        let mut random = Random::new(seed);
+        let n_open = (deliveries / DELIVERIES_PER_OPEN_LIFECYCLE).clamp(1, LIFECYCLES_OPEN_MAX);
         let mut corpus = Self {
             bytes: Vec::new(),
             entries: Vec::with_capacity(deliveries),
             names: Vec::new(),
         };
-        let mut telling: Vec<_> = (0..at_once)
-            .map(|_| Telling::begin(kinds, &mut random, &mut ids))
+        let mut open: Vec<_> = (0..n_open)
+            .map(|_| OpenLifecycle::begin(&kinds, &mut random, &mut ids))
             .collect();
         let mut body = Vec::new();
         while corpus.len() < deliveries {
-            let story = &mut telling[random.index(at_once)];
-            let event = &story.template.events[story.told];
+            let lifecycle = &mut open[random.index(n_open)];
+            let event = &lifecycle.template.events[lifecycle.done];
             body.clear();
-            event.render(&story.ids, &mut body);
+            event.render(&lifecycle.ids, &mut body);
             corpus.push(&event.name, ids.next(), &sign(secret, &body), &body);
-            story.told += 1;
-            if story.told == story.template.events.len() {
-                *story = Telling::begin(kinds, &mut random, &mut ids);
+            lifecycle.done += 1;
+            if lifecycle.done == lifecycle.template.events.len() {
+                *lifecycle = OpenLifecycle::begin(&kinds, &mut random, &mut ids);
             }
         }
         corpus
@@ -151,7 +138,7 @@ impl Corpus {
         }
     }
 
-    /// What is sent of a delivery behind the headers that all have in common.
+    /// The part of a delivery's request after the headers that all have in common.
     pub(crate) fn rendered(&self, at: usize) -> &[u8] {
         &self.bytes[self.entries[at].start..self.end(at)]
     }
@@ -183,7 +170,7 @@ impl Corpus {
 }
 
 impl DeliveryRef<'_> {
-    /// What is sent of the delivery when it carries another signature, or none.
+    /// [`Corpus::rendered`] with another signature, or none.
     pub(crate) fn rendered_with(&self, signature: Option<&str>) -> Vec<u8> {
         let mut bytes = Vec::new();
         write_head(
@@ -216,26 +203,26 @@ fn write_head(into: &mut Vec<u8>, event_id: &[u8], signature: Option<&str>, body
     into.extend_from_slice(END);
 }
 
-/// A copy of a story that is being told.
-struct Telling<'a> {
-    template: &'a StoryTemplate,
+/// A copy of a lifecycle in progress.
+struct OpenLifecycle<'a> {
+    template: &'a LifecycleTemplate,
     ids: Vec<BareId>,
     /// How many of its events are in the corpus already.
-    told: usize,
+    done: usize,
 }
 
-impl<'a> Telling<'a> {
-    fn begin(kinds: &'a [(usize, Vec<StoryTemplate>)], random: &mut Random, ids: &mut Ids) -> Self {
+impl<'a> OpenLifecycle<'a> {
+    fn begin(kinds: &'a WeightedTemplates, random: &mut Random, ids: &mut Ids) -> Self {
         let template = choose(kinds, random);
         Self {
             template,
             ids: (0..template.ids).map(|_| ids.next()).collect(),
-            told: 0,
+            done: 0,
         }
     }
 }
 
-fn choose<'a>(kinds: &'a [(usize, Vec<StoryTemplate>)], random: &mut Random) -> &'a StoryTemplate {
+fn choose<'a>(kinds: &'a WeightedTemplates, random: &mut Random) -> &'a LifecycleTemplate {
     let total = kinds.iter().map(|(weight, _)| weight).sum();
     let mut drawn = random.index(total);
     for (weight, templates) in kinds {

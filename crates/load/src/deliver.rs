@@ -1,5 +1,4 @@
-//! Sends a plan, as Razorpay would: at its own pace, whatever the receiver does, and again what was
-//! not taken.
+//! Sends a plan as Razorpay would: at its own pace, whatever the receiver does, with retries.
 
 use std::borrow::Cow;
 use std::future::Future;
@@ -15,57 +14,57 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{interval, sleep_until, timeout};
 
-use crate::connection::Connection;
+use crate::connection::TargetConnection;
 use crate::corpus::Corpus;
-use crate::fates::{Attempt, Counts, Delivered, Progress};
+use crate::outcomes::{Attempt, Delivered, LoadProgress, OutcomeCounts};
 use crate::pace::{TICK_COARSE, Ticker};
-use crate::plan::{Plan, Sending, Signing};
+use crate::plan::{LoadPlan, PlannedRequest, Signing};
 use crate::run::LoadError;
-use crate::target::Target;
+use crate::target::LoadTarget;
 
 /// How a plan is sent.
 #[derive(Clone, Debug)]
-pub struct Manner {
-    /// Most connections. What is due when none is free waits its turn, and its latency counts.
+pub struct DeliverOptions {
+    /// Most connections. Deliveries due when none is free wait, which counts as latency.
     pub connections_max: usize,
-    /// How long an answer is waited for, from when the request is begun: at most [`TIMEOUT_MAX`].
+    /// How long to wait for an answer, from the start of the request: at most [`TIMEOUT_MAX`].
     pub timeout: Duration,
     /// How often a valid delivery without a 2xx is sent again.
     pub retries: u32,
-    /// How long after the failure.
+    /// The pause before a retry.
     pub retry_after: Duration,
-    /// The secret before the last rotation; needed where the plan has sendings signed by it.
+    /// The secret before the last rotation; needed if the plan has requests signed by it.
     pub old_secret: Option<Secret>,
 }
 
-/// The longest wait for an answer that can be asked for.
+/// The longest allowed wait for an answer.
 pub const TIMEOUT_MAX: Duration = Duration::from_secs(15);
 
-/// Signs what is to be refused.
+/// Signs deliveries that must be refused.
 const WRONG_SECRET: &str = "not the secret of this endpoint";
 
-/// What a header holds that is no signature.
+/// A header that is not a signature.
 const MALFORMED: &str = "not a signature";
 
-/// A slow sender's request comes in so many pieces.
+/// The number of pieces of a slow sender's request.
 const SLOW_PIECES: u32 = 8;
 
 /// The pause of a slow sender between two pieces.
 const SLOW_PAUSE: Duration = Duration::from_millis(50);
 
 /// Time between two reports of a run's progress.
-const TELL_EVERY: Duration = Duration::from_secs(1);
+const REPORT_EVERY: Duration = Duration::from_secs(1);
 
-/// Sends a plan to some targets in turn, which may be away at first and in the middle.
+/// Sends a plan to some targets in turn, which may be unavailable at first and in the middle.
 ///
-/// Ends when everything has its answer and its retries, or soon after `stop`. Calls `tell` every second.
+/// Ends when every request and its retries are done, or soon after `stop`. Calls `report` every second.
 pub async fn deliver(
-    targets: Vec<Target>,
+    targets: Vec<LoadTarget>,
     corpus: &Arc<Corpus>,
-    plan: &Plan,
-    manner: Manner,
+    plan: &LoadPlan,
+    options: DeliverOptions,
     stop: impl Future<Output = ()>,
-    mut tell: impl FnMut(Progress),
+    mut report: impl FnMut(LoadProgress),
 ) -> Result<Delivered, LoadError> {
     if plan.deliveries > corpus.len() {
         return Err(LoadError::Range {
@@ -73,33 +72,33 @@ pub async fn deliver(
             len: corpus.len(),
         });
     }
-    if targets.is_empty() || manner.connections_max == 0 {
+    if targets.is_empty() || options.connections_max == 0 {
         return Err(LoadError::NoConnections);
     }
     let mut ticker = Ticker::new(TICK_COARSE).map_err(LoadError::Timer)?;
-    let mut tell_at = interval(TELL_EVERY);
-    let run = Arc::new(Run::new(targets, corpus, plan, manner));
+    let mut report_at = interval(REPORT_EVERY);
+    let run = Arc::new(DeliverRun::new(targets, corpus, plan, options));
     let mut stop = pin!(stop);
     let mut tasks = JoinSet::new();
     let mut begun = 0;
     let mut ending = false;
     loop {
-        while !ending && begun < plan.sendings.len() {
-            let sending = plan.sendings[begun];
-            if run.started + sending.due > Instant::now() {
+        while !ending && begun < plan.requests.len() {
+            let request = plan.requests[begun];
+            if run.started + request.due > Instant::now() {
                 break;
             }
-            tasks.spawn(Arc::clone(&run).see_through(sending));
+            tasks.spawn(Arc::clone(&run).see_through(request));
             begun += 1;
         }
-        ending |= begun == plan.sendings.len();
+        ending |= begun == plan.requests.len();
         while let Some(ended) = tasks.try_join_next() {
             ended.map_err(LoadError::Task)?;
         }
         if ending && tasks.is_empty() {
             break;
         }
-        let next = plan.sendings.get(begun).map(|next| run.started + next.due);
+        let next = plan.requests.get(begun).map(|next| run.started + next.due);
         tokio::select! {
             waited = ticker.wait_until(next.unwrap_or(run.give_up)), if !ending => {
                 waited.map_err(LoadError::Timer)?;
@@ -109,7 +108,7 @@ pub async fn deliver(
                 run.stopped.send_replace(true);
                 ending = true;
             }
-            _ = tell_at.tick() => tell(run.counts().progress()),
+            _ = report_at.tick() => report(run.counts().progress()),
         }
     }
     let run = Arc::into_inner(run).expect("every task that shared it has ended");
@@ -117,59 +116,64 @@ pub async fn deliver(
         .counts
         .into_inner()
         .unwrap_or_else(PoisonError::into_inner);
-    counts.count_unsent(plan.sendings.len() - begun);
+    counts.count_unsent(plan.requests.len() - begun);
     Ok(counts.finish())
 }
 
-/// What the tasks of a run share.
-struct Run {
-    receivers: Vec<Receiver>,
+/// The state that the tasks of a run share.
+struct DeliverRun {
+    receivers: Vec<ConnectionPool>,
     /// Whose turn it is.
     turn: AtomicUsize,
     corpus: Arc<Corpus>,
-    manner: Manner,
+    options: DeliverOptions,
     wrong_secret: Secret,
     connections: Semaphore,
-    counts: Mutex<Counts>,
+    counts: Mutex<OutcomeCounts>,
     started: Instant,
-    /// What has waited for a connection until this time is not sent any more.
+    /// Requests still waiting for a connection at this time are not sent any more.
     give_up: Instant,
     stopped: watch::Sender<bool>,
 }
 
-struct Receiver {
+struct ConnectionPool {
     address: SocketAddr,
     head: Vec<u8>,
-    idle: Mutex<Vec<Connection>>,
+    idle: Mutex<Vec<TargetConnection>>,
 }
 
-impl Run {
-    fn new(targets: Vec<Target>, corpus: &Arc<Corpus>, plan: &Plan, manner: Manner) -> Self {
-        let receivers = targets.into_iter().map(|target| Receiver {
+impl DeliverRun {
+    fn new(
+        targets: Vec<LoadTarget>,
+        corpus: &Arc<Corpus>,
+        plan: &LoadPlan,
+        options: DeliverOptions,
+    ) -> Self {
+        let receivers = targets.into_iter().map(|target| ConnectionPool {
             address: target.address,
             head: target.request_head(),
             idle: Mutex::new(Vec::new()),
         });
         let started = Instant::now();
-        let lasts = plan.sendings.last().map_or(Duration::ZERO, |last| last.due);
+        let lasts = plan.requests.last().map_or(Duration::ZERO, |last| last.due);
         Self {
             receivers: receivers.collect(),
             turn: AtomicUsize::new(0),
             corpus: Arc::clone(corpus),
             wrong_secret: Secret::new(WRONG_SECRET),
-            connections: Semaphore::new(manner.connections_max),
-            counts: Mutex::new(Counts::new(plan.deliveries, started)),
+            connections: Semaphore::new(options.connections_max),
+            counts: Mutex::new(OutcomeCounts::new(plan.deliveries, started)),
             started,
-            give_up: started + lasts + manner.timeout,
-            manner,
+            give_up: started + lasts + options.timeout,
+            options,
             stopped: watch::Sender::new(false),
         }
     }
 
-    /// Sends a delivery until it is taken or its retries are used up.
-    async fn see_through(self: Arc<Self>, sending: Sending) {
+    /// Sends a request until it is accepted or its retries are used up.
+    async fn see_through(self: Arc<Self>, request: PlannedRequest) {
         let mut stopped = self.stopped.subscribe();
-        let mut intended = self.started + sending.due;
+        let mut intended = self.started + request.due;
         let mut retries = 0;
         loop {
             let is_retry = retries > 0;
@@ -180,22 +184,22 @@ impl Run {
                 self.counts().count_unsent(usize::from(!is_retry));
                 return;
             }
-            let status = self.exchange(&sending).await;
+            let status = self.exchange(&request).await;
             drop(connection);
             let attempt = Attempt {
-                sending,
+                request,
                 is_retry,
                 intended,
                 status,
             };
             let now = Instant::now();
             self.counts().count(&attempt, now);
-            let is_taken = status.is_some_and(|status| (200..300).contains(&status));
-            if is_taken || !sending.signing.is_valid() || retries == self.manner.retries {
+            let is_accepted = status.is_some_and(|status| (200..300).contains(&status));
+            if is_accepted || !request.signing.is_valid() || retries == self.options.retries {
                 return;
             }
             retries += 1;
-            intended = now + self.manner.retry_after;
+            intended = now + self.options.retry_after;
             tokio::select! {
                 () = sleep_until(intended.into()) => {}
                 _ = stopped.wait_for(|is_stopped| *is_stopped) => return,
@@ -203,34 +207,38 @@ impl Run {
         }
     }
 
-    /// One request; gives the status of its answer, or `None` without one in time.
-    async fn exchange(&self, sending: &Sending) -> Option<u16> {
+    /// Sends once; returns the status of the answer, or `None` without one in time.
+    async fn exchange(&self, request: &PlannedRequest) -> Option<u16> {
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
         let receiver = &self.receivers[turn % self.receivers.len()];
-        let own_time = if sending.slow {
+        let own_time = if request.slow {
             SLOW_PAUSE * SLOW_PIECES
         } else {
             Duration::ZERO
         };
         timeout(
-            self.manner.timeout + own_time,
-            self.exchange_with(receiver, sending),
+            self.options.timeout + own_time,
+            self.exchange_with(receiver, request),
         )
         .await
         .ok()
         .flatten()
     }
 
-    async fn exchange_with(&self, receiver: &Receiver, sending: &Sending) -> Option<u16> {
+    async fn exchange_with(
+        &self,
+        receiver: &ConnectionPool,
+        request: &PlannedRequest,
+    ) -> Option<u16> {
         let mut connection = receiver.connection().await?;
-        let request = self.request(sending);
-        let answer = if sending.slow {
+        let rest = self.rest(request);
+        let answer = if request.slow {
             connection
-                .exchange_slowly(&receiver.head, &request, SLOW_PIECES, SLOW_PAUSE)
+                .exchange_slowly(&receiver.head, &rest, SLOW_PIECES, SLOW_PAUSE)
                 .await
         } else {
             connection
-                .exchange(Instant::now(), &receiver.head, &request)
+                .exchange(Instant::now(), &receiver.head, &rest)
                 .await
         };
         let answer = answer.ok()?;
@@ -240,12 +248,12 @@ impl Run {
         Some(answer.status)
     }
 
-    /// What follows the receiver's own head.
-    fn request(&self, sending: &Sending) -> Cow<'_, [u8]> {
-        let delivery = self.corpus.delivery(sending.delivery);
-        let signature = match (sending.signing, &self.manner.old_secret) {
+    /// The part of a request after the receiver's own head.
+    fn rest(&self, request: &PlannedRequest) -> Cow<'_, [u8]> {
+        let delivery = self.corpus.delivery(request.delivery);
+        let signature = match (request.signing, &self.options.old_secret) {
             (Signing::Right, _) | (Signing::Old, None) => {
-                return Cow::Borrowed(self.corpus.rendered(sending.delivery));
+                return Cow::Borrowed(self.corpus.rendered(request.delivery));
             }
             (Signing::Old, Some(secret)) => Some(sign(secret, delivery.body)),
             (Signing::WrongSecret, _) => Some(sign(&self.wrong_secret, delivery.body)),
@@ -255,18 +263,18 @@ impl Run {
         Cow::Owned(delivery.rendered_with(signature.as_deref()))
     }
 
-    fn counts(&self) -> MutexGuard<'_, Counts> {
-        // Nothing panics while it holds the counts, and a count too few is better than none.
+    fn counts(&self) -> MutexGuard<'_, OutcomeCounts> {
+        // Nobody panics while holding the counts, and incomplete ones are better than none.
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Receiver {
-    /// A connection that is free and still good, or a new one.
-    async fn connection(&self) -> Option<Connection> {
+impl ConnectionPool {
+    /// A free connection that is still good, or a new one.
+    async fn connection(&self) -> Option<TargetConnection> {
         loop {
             let Some(mut free) = self.idle().pop() else {
-                return Connection::open(self.address).await.ok();
+                return TargetConnection::open(self.address).await.ok();
             };
             if !free.is_spoiled().await {
                 return Some(free);
@@ -274,7 +282,7 @@ impl Receiver {
         }
     }
 
-    fn idle(&self) -> MutexGuard<'_, Vec<Connection>> {
+    fn idle(&self) -> MutexGuard<'_, Vec<TargetConnection>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

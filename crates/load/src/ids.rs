@@ -1,14 +1,14 @@
-//! Fresh ids, as Razorpay makes them.
+//! Fresh ids in Razorpay's form.
 
 use harkara_simulator::random::{BASE_62, ID_CHARACTERS, Random};
 
 /// The part of an id that identifies.
 pub(crate) type BareId = [u8; ID_CHARACTERS];
 
-/// How many of an id's characters tell its time.
+/// How many of an id's characters are its time.
 const TIME_BYTES: usize = 10;
 
-/// Where the time in an id counts from: 1 January 2014, UTC.
+/// The epoch of the time in an id: 1 January 2014, UTC.
 const EPOCH_SECONDS: u64 = 1_388_534_400;
 
 /// Ids that pass in a second of their time on average.
@@ -21,7 +21,7 @@ const NANOS_PER_SECOND: u64 = 1_000_000_000;
 /// Ten characters of an id are the nanoseconds since 2014, in base 62, and four are random: decoded so,
 /// the ids in Razorpay's published sample bodies give their entity's `created_at` to the second
 /// (`pay_DESlfW9H8K9uqM` 1567674599, `plink_QflcnnZqCekuvL` 1749618314). So new ids stand at the end of an
-/// index, where they are cheap to insert; random ones would be dearer than in life.
+/// index, where they are cheap to insert; random ones would cost more than real ones.
 pub(crate) struct Ids {
     nanos: u64,
     random: Random,

@@ -1,10 +1,10 @@
-//! A generator of webhook load that is cheap enough not to be what is measured.
+//! A generator of webhook load that is cheap enough not to distort what it measures.
 //!
 //! Deliveries are signed and rendered beforehand ([`Corpus`]); sending one takes a vectored write and
-//! a read on a connection that stays open, with no HTTP library between. [`closed()`] finds a receiver's
-//! capacity, [`open()`] its latency at a given rate; [`deliver()`] sends a [`Plan`] with all that a receiver must
-//! bear, and tells what became of each delivery, for an audit. The modules stand in the order in which a delivery
-//! meets them.
+//! a read on a connection that stays open, with no HTTP client between. [`closed()`] finds a receiver's
+//! capacity, [`open()`] its latency at a given rate; [`deliver()`] sends a [`LoadPlan`] with everything a
+//! receiver must bear, and reports the outcome of each delivery, for an audit. The modules stand in the order
+//! in which a delivery meets them.
 
 mod ids;
 
@@ -14,9 +14,9 @@ mod template;
 mod corpus;
 mod target;
 
-mod answer;
 mod connection;
 mod pace;
+mod response;
 
 mod closed;
 mod open;
@@ -24,26 +24,25 @@ mod open;
 mod plan;
 
 mod deliver;
-mod fates;
+mod outcomes;
 
-mod positions;
 mod report;
 mod run;
 
-pub use answer::NotHttp;
 pub use closed::{Closed, closed};
 pub use connection::Broken;
 pub use corpus::{Corpus, DeliveryRef};
-pub use deliver::{Manner, TIMEOUT_MAX, deliver};
-pub use fates::{Delivered, Fate, Progress};
+pub use deliver::{DeliverOptions, TIMEOUT_MAX, deliver};
+pub use fixedbitset::FixedBitSet;
 pub use mix::{Contents, Mix};
 pub use open::{Open, open};
+pub use outcomes::{Delivered, LoadProgress, Outcome};
 pub use pace::{TICK_COARSE, TICK_FINE};
 pub use plan::{
-    BURST_LASTS, Bursts, Injected, Pace, Plan, PlanError, REORDER_WITHIN, SENDINGS_MAX, Sending,
-    Signing,
+    BURST_LASTS, Bursts, Injected, LoadPlan, Pace, PlanError, PlannedRequest, REORDER_WITHIN,
+    REQUESTS_MAX, Signing,
 };
-pub use positions::Positions;
-pub use report::{Histogram, Report};
+pub use report::{Histogram, LoadReport};
+pub use response::NotHttp;
 pub use run::LoadError;
-pub use target::{InvalidTarget, PATH_DEFAULT, Target};
+pub use target::{InvalidTarget, LoadTarget, PATH_DEFAULT};

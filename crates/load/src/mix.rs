@@ -1,8 +1,8 @@
-//! What kinds of lifecycles a load consists of.
+//! The kinds of lifecycles that a load consists of.
 
 use harkara_simulator::{Bodies, SimulatedEvent};
 
-use crate::template::StoryTemplate;
+use crate::template::LifecycleTemplate;
 
 /// Weighted mix of lifecycles, each a list of events that share ids.
 ///
@@ -14,7 +14,7 @@ pub enum Mix {
     /// Only `payment.authorized` and `payment.captured` of one payment after another: the events
     /// that any receiver can project, for comparisons.
     Payments,
-    /// What a merchant's webhook with all events switched on would see.
+    /// The webhooks of a merchant with all events switched on.
     ///
     /// Of 1,000 lifecycles, 800 are a payment that is authorized, captured and pays its order; 85 fail
     /// (78 for good, 7 are paid late), since roughly one online payment in twelve does; 33 are paid
@@ -25,28 +25,20 @@ pub enum Mix {
     Realistic,
 }
 
-/// What a run of `harkara load` consists of.
+/// The contents of a run of `harkara load`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Contents {
-    /// Stories.
-    Stories(Mix),
-    /// Single events by name, each with its weight, which must not all be 0.
+    /// Lifecycles.
+    Lifecycles(Mix),
+    /// Single events by name, each with its weight; the weights must not all be 0.
     Events(Vec<(String, usize)>),
 }
 
-/// How many different lifecycles of each kind there are: amounts, methods and notes differ among them.
+/// How many different lifecycles of each kind there are; amounts, methods and notes differ among them.
 const TEMPLATES_PER_KIND: usize = 32;
 
-/// A kind of lifecycle: its weight and how the simulator tells it.
-struct Kind {
-    weight: usize,
-    tell: fn(&mut Bodies) -> Vec<SimulatedEvent>,
-    /// Whether payments, orders and refunds of the lifecycle carry [`SHOP_NOTES`].
-    shop_notes: bool,
-}
-
-/// What a shop that keeps its own data in `notes` adds to them: 6 of the 15 pairs allowed. Without
-/// it payments of the simulator have 1 kB, at the lower end of what real ones have.
+/// The notes of a shop that keeps its own data in them: 6 of the 15 pairs allowed. Without them
+/// payments of the simulator have 1 kB, at the lower end of real ones.
 const SHOP_NOTES: &str = concat!(
     r#""shop_order":"SO-2026-0048213","items":"2 x SKU-48213-BLUE-M, 1 x SKU-11873-GREEN-L, 1 x GIFT-WRAP","#,
     r#""deliver_to":"14, Temple Street, Mysuru, Karnataka 570001","slot":"weekday afternoon","#,
@@ -54,179 +46,109 @@ const SHOP_NOTES: &str = concat!(
     r#""campaign":"newsletter, second week of the monsoon sale, picture of the blue door""#
 );
 
-const PAYMENTS: &[Kind] = &[Kind {
-    weight: 1,
-    tell: |bodies| {
-        part(
-            bodies.payment_lifecycle(),
-            &["payment.authorized", "payment.captured"],
-        )
-    },
-    shop_notes: true,
-}];
+/// A kind of lifecycle: its weight and its maker.
+type LifecycleKind = (usize, fn(&mut Bodies) -> Vec<SimulatedEvent>);
 
-const REALISTIC: &[Kind] = &[
-    Kind {
-        weight: 800,
-        tell: |bodies| {
-            part(
-                bodies.payment_lifecycle(),
-                &["payment.authorized", "payment.captured", "order.paid"],
-            )
-        },
-        shop_notes: true,
-    },
-    Kind {
-        weight: 78,
-        tell: |bodies| vec![bodies.event("payment.failed")],
-        shop_notes: true,
-    },
-    Kind {
-        weight: 7,
-        tell: |bodies| {
-            part(
-                bodies.payment_lifecycle(),
-                &[
-                    "payment.failed",
-                    "payment.authorized",
-                    "payment.captured",
-                    "order.paid",
-                ],
-            )
-        },
-        shop_notes: true,
-    },
-    Kind {
-        weight: 30,
-        tell: |bodies| {
-            part(
-                bodies.payment_lifecycle(),
-                &[
-                    "payment.authorized",
-                    "payment.captured",
-                    "order.paid",
-                    "refund.created",
-                    "refund.processed",
-                ],
-            )
-        },
-        shop_notes: true,
-    },
-    Kind {
-        weight: 3,
-        tell: Bodies::refund_lifecycle,
-        shop_notes: true,
-    },
-    Kind {
-        weight: 2,
-        tell: Bodies::dispute_lifecycle,
-        shop_notes: true,
-    },
-    Kind {
-        weight: 35,
-        tell: Bodies::payment_link_lifecycle,
-        shop_notes: false,
-    },
-    Kind {
-        weight: 20,
-        tell: Bodies::invoice_lifecycle,
-        shop_notes: false,
-    },
-    Kind {
-        weight: 8,
-        tell: Bodies::account_lifecycle,
-        shop_notes: false,
-    },
-    Kind {
-        weight: 12,
-        tell: |bodies| vec![bodies.event("fund_account.validation.completed")],
-        shop_notes: false,
-    },
-    Kind {
-        weight: 5,
-        tell: Bodies::downtime_lifecycle,
-        shop_notes: false,
-    },
+const PAYMENTS: &[LifecycleKind] = &[(1, |b| shop_payment(b, &[AUTHORIZED, CAPTURED]))];
+
+const REALISTIC: &[LifecycleKind] = &[
+    (800, |b| shop_payment(b, &[AUTHORIZED, CAPTURED, PAID])),
+    (78, |b| with_shop_notes(vec![b.event(FAILED)])),
+    (7, |b| {
+        shop_payment(b, &[FAILED, AUTHORIZED, CAPTURED, PAID])
+    }),
+    (30, |b| {
+        let refund = ["refund.created", "refund.processed"];
+        shop_payment(
+            b,
+            &[[AUTHORIZED, CAPTURED, PAID].as_slice(), &refund].concat(),
+        )
+    }),
+    (3, |b| with_shop_notes(b.refund_lifecycle())),
+    (2, |b| with_shop_notes(b.dispute_lifecycle())),
+    (35, Bodies::payment_link_lifecycle),
+    (20, Bodies::invoice_lifecycle),
+    (8, Bodies::account_lifecycle),
+    (12, |b| vec![b.event("fund_account.validation.completed")]),
+    (5, Bodies::downtime_lifecycle),
 ];
 
+const FAILED: &str = "payment.failed";
+const AUTHORIZED: &str = "payment.authorized";
+const CAPTURED: &str = "payment.captured";
+const PAID: &str = "order.paid";
+
+/// Templates of each kind, with the kind's weight.
+pub(crate) type WeightedTemplates = Vec<(usize, Vec<LifecycleTemplate>)>;
+
 impl Mix {
-    fn kinds(self) -> &'static [Kind] {
-        match self {
+    pub(crate) fn templates(self, bodies: &mut Bodies) -> WeightedTemplates {
+        let kinds = match self {
             Self::Payments => PAYMENTS,
             Self::Realistic => REALISTIC,
-        }
-    }
-
-    /// The weight of each kind with its templates.
-    pub(crate) fn templates(self, bodies: &mut Bodies) -> Vec<(usize, Vec<StoryTemplate>)> {
-        let account_id = bodies.account_id().to_owned();
-        let mut templates_of = |kind: &Kind| {
-            (0..TEMPLATES_PER_KIND)
-                .map(|_| {
-                    let mut lifecycle = (kind.tell)(bodies);
-                    if kind.shop_notes {
-                        lifecycle.iter_mut().for_each(add_shop_notes);
-                    }
-                    StoryTemplate::new(lifecycle, &account_id)
-                })
-                .collect()
         };
-        self.kinds()
+        let templates = kinds
             .iter()
-            .map(|kind| (kind.weight, templates_of(kind)))
-            .collect()
+            .map(|(weight, make)| (*weight, templates_of(bodies, make)));
+        templates.collect()
     }
 }
 
 impl Contents {
-    /// The weight of each kind with its templates.
-    pub(crate) fn templates(&self, bodies: &mut Bodies) -> Vec<(usize, Vec<StoryTemplate>)> {
+    pub(crate) fn templates(&self, bodies: &mut Bodies) -> WeightedTemplates {
         let events = match self {
-            Self::Stories(mix) => return mix.templates(bodies),
+            Self::Lifecycles(mix) => return mix.templates(bodies),
             Self::Events(events) => events,
         };
-        let account_id = bodies.account_id().to_owned();
-        let mut templates_of = |name: &str| {
-            (0..TEMPLATES_PER_KIND)
-                .map(|_| {
-                    let event = bodies.event(name);
-                    let template = StoryTemplate::new(vec![event.clone()], &account_id);
-                    if template.ids > 0 {
-                        return template;
-                    }
-                    StoryTemplate::new(vec![with_id(event)], &account_id)
-                })
-                .collect()
-        };
-        events
-            .iter()
-            .map(|(name, weight)| (*weight, templates_of(name)))
-            .collect()
+        let templates = events.iter().map(|(name, weight)| {
+            let make = |bodies: &mut Bodies| vec![bodies.event(name)];
+            (*weight, templates_of(bodies, make))
+        });
+        templates.collect()
     }
 }
 
-/// The event with an id beside its payload. A body without any would be that of another event too, and both
-/// the same event to a receiver.
-fn with_id(mut event: SimulatedEvent) -> SimulatedEvent {
-    event.body.pop();
-    let id = format!(r#","id":"{}"}}"#, event.event_id);
-    event.body.extend_from_slice(id.as_bytes());
-    event
-}
-
-/// Those events of a lifecycle that have one of `names`.
-fn part(lifecycle: Vec<SimulatedEvent>, names: &[&str]) -> Vec<SimulatedEvent> {
-    lifecycle
-        .into_iter()
-        .filter(|event| names.contains(&event.name.as_str()))
+fn templates_of(
+    bodies: &mut Bodies,
+    make: impl Fn(&mut Bodies) -> Vec<SimulatedEvent>,
+) -> Vec<LifecycleTemplate> {
+    let account_id = bodies.account_id().to_owned();
+    (0..TEMPLATES_PER_KIND)
+        .map(|_| {
+            let mut events = make(bodies);
+            let template = LifecycleTemplate::new(&events, &account_id);
+            if template.ids > 0 {
+                return template;
+            }
+            events.iter_mut().for_each(add_id);
+            LifecycleTemplate::new(&events, &account_id)
+        })
         .collect()
 }
 
-/// Puts [`SHOP_NOTES`] in front of the notes of every entity that has some or could have.
-fn add_shop_notes(event: &mut SimulatedEvent) {
-    let body = std::str::from_utf8(&event.body).expect("the simulator writes UTF-8");
-    let body = body
-        .replace(r#""notes":{""#, &format!(r#""notes":{{{SHOP_NOTES},""#))
-        .replace(r#""notes":[]"#, &format!(r#""notes":{{{SHOP_NOTES}}}"#));
-    event.body = body.into_bytes();
+/// Adds an id beside the payload. A body without any id could be another event's too, and both the
+/// same event to a receiver.
+fn add_id(event: &mut SimulatedEvent) {
+    event.body.pop();
+    let id = format!(r#","id":"{}"}}"#, event.event_id);
+    event.body.extend_from_slice(id.as_bytes());
+}
+
+/// Those events of a payment's lifecycle that have one of `names`, with [`SHOP_NOTES`].
+fn shop_payment(bodies: &mut Bodies, names: &[&str]) -> Vec<SimulatedEvent> {
+    let mut events = bodies.payment_lifecycle();
+    events.retain(|event| names.contains(&event.name.as_str()));
+    with_shop_notes(events)
+}
+
+/// Puts [`SHOP_NOTES`] in front of the notes of every entity that has notes.
+fn with_shop_notes(mut events: Vec<SimulatedEvent>) -> Vec<SimulatedEvent> {
+    for event in &mut events {
+        let body = std::str::from_utf8(&event.body).expect("the simulator writes UTF-8");
+        let body = body
+            .replace(r#""notes":{""#, &format!(r#""notes":{{{SHOP_NOTES},""#))
+            .replace(r#""notes":[]"#, &format!(r#""notes":{{{SHOP_NOTES}}}"#));
+        event.body = body.into_bytes();
+    }
+    events
 }

@@ -1,4 +1,4 @@
-//! The open model: how a target answers at a given rate.
+//! The open model: the latency of a target at a given rate.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -9,43 +9,44 @@ use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
 
-use crate::connection::Connection;
+use crate::connection::TargetConnection;
 use crate::corpus::Corpus;
 use crate::pace::Ticker;
-use crate::report::{Report, Times};
-use crate::run::{LoadError, RATE_PER_S_MAX, Run};
-use crate::target::Target;
+use crate::report::{LoadReport, Times};
+use crate::run::{LoadError, ModelRun, RATE_PER_S_MAX};
+use crate::target::LoadTarget;
 
 /// Deliveries are due at even intervals, whatever the target does.
 ///
-/// Latency counts from the instant at which a delivery was due, so a stall of the target is seen by
-/// every delivery that fell into it, as it would be by Razorpay's.
+/// Latency counts from the instant at which a delivery was due, so every delivery due during a stall of
+/// the target sees it, as Razorpay's would.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Open {
     /// Deliveries per second.
     pub rate_per_s: f64,
     /// Most connections. A delivery that is due takes one that is free, opens one, or waits its turn.
     pub connections_max: usize,
-    /// Shortest time between two looks at the clock: what becomes due meanwhile is sent together, late by
-    /// less than this. [`crate::TICK_FINE`] for latencies; [`crate::TICK_COARSE`] to spare the machine.
+    /// Shortest time between two batches: deliveries due within it are sent together, late by less than
+    /// this. [`crate::TICK_FINE`] for latencies; [`crate::TICK_COARSE`] to spare the machine.
     pub tick: Duration,
-    /// How long deliveries become due and are sent. Answers that are under way then are still waited for.
+    /// How long deliveries become due and are sent. Answers in flight then are still
+    /// awaited.
     pub duration: Duration,
 }
 
 /// Sends deliveries of `range`, each once, at a fixed rate until the time is over or the range is
-/// used up. Errs only where nothing could begin.
+/// used up. Errs only if the run could not begin.
 pub async fn open(
-    target: &Target,
+    target: &LoadTarget,
     corpus: &Arc<Corpus>,
     range: Range<usize>,
     model: &Open,
-) -> Result<Report, LoadError> {
+) -> Result<LoadReport, LoadError> {
     let rate = model.rate_per_s;
     if !(rate > 0.0 && rate <= RATE_PER_S_MAX) {
         return Err(LoadError::Rate(rate));
     }
-    let run = Run::new(target, corpus, &range, model.connections_max)?;
+    let run = ModelRun::new(target, corpus, &range, model.connections_max)?;
     let mut ticker = Ticker::new(model.tick).map_err(LoadError::Timer)?;
     let mut tasks = JoinSet::new();
     let mut first_connections = Vec::new();
@@ -54,7 +55,7 @@ pub async fn open(
     }
 
     let arrivals = Arrivals::new(&range, model);
-    let shared = Arc::new(Shared {
+    let shared = Arc::new(OpenRun {
         run,
         first: range.start,
         dispatch: Mutex::new(Dispatch {
@@ -88,7 +89,7 @@ pub async fn open(
     Ok(shared.run.into_tally().finish(unsent, exhausted))
 }
 
-/// Connections opened before the first delivery is due, so that the first ones need not wait for it.
+/// Connections opened before the first delivery is due, so that the first deliveries need not wait.
 const CONNECTIONS_AT_START: usize = 8;
 
 /// When deliveries are due.
@@ -97,28 +98,28 @@ struct Arrivals {
     started: Instant,
     until: Instant,
     interval_ps: u64,
-    /// There would be more in the time than the range has.
+    /// The range has fewer than would be due in the time.
     exhausted: bool,
 }
 
-/// A delivery that is to be sent.
+/// A delivery to send.
 struct Job {
-    /// Counted from the beginning of the range.
+    /// Position in the range.
     arrival: usize,
     /// No connection was free when it was due.
     waited: bool,
 }
 
-/// Who sends what next.
+/// Assigns deliveries to connections.
 struct Dispatch {
-    /// Arrivals that a connection has taken.
+    /// Arrivals assigned to a connection.
     taken: usize,
-    /// Arrivals below this, where not taken, were due when no connection was free.
+    /// Unassigned arrivals below this were due when no connection was free.
     queued_to: usize,
-    /// Free connections, the longest free first, so that all are kept in use.
+    /// Free connections, the longest free first, so that all stay in use.
     idle: VecDeque<usize>,
     slots: Vec<Slot>,
-    /// No more arrivals will become due.
+    /// No more arrivals become due.
     all_were_due: bool,
 }
 
@@ -129,8 +130,8 @@ struct Slot {
     waker: Option<Waker>,
 }
 
-struct Shared {
-    run: Run,
+struct OpenRun {
+    run: ModelRun,
     first: usize,
     arrivals: Arrivals,
     dispatch: Mutex<Dispatch>,
@@ -183,9 +184,9 @@ impl Dispatch {
     }
 }
 
-impl Shared {
-    /// Gives what is due to free connections. Returns what new connections are to be opened for, and
-    /// when to look again: never, when all were due.
+impl OpenRun {
+    /// Assigns due deliveries to free connections. Returns the deliveries to open connections for, and
+    /// when the next one is due: `None` if all were.
     fn dispatch_due(&self, connections_max: usize) -> (Vec<(usize, Job)>, Option<Instant>) {
         let now = Instant::now();
         let due = self.arrivals.count_due(now);
@@ -211,7 +212,7 @@ impl Shared {
         if due < self.arrivals.count {
             return (to_open, Some(self.arrivals.due(due)));
         }
-        // Whoever is busy still sends what waits; whoever is free has nothing to wait for.
+        // Busy connections still send the waiting deliveries; free ones have nothing to wait for.
         dispatch.all_were_due = true;
         for slot in &mut dispatch.slots {
             if let Some(waker) = slot.waker.take() {
@@ -221,11 +222,11 @@ impl Shared {
         (to_open, None)
     }
 
-    /// Sends what is due over one connection, one after another.
+    /// Sends due deliveries over one connection, one after another.
     async fn drive(
         self: Arc<Self>,
         slot: usize,
-        mut connection: Option<Connection>,
+        mut connection: Option<TargetConnection>,
         mut job: Option<Job>,
     ) {
         loop {
@@ -258,8 +259,12 @@ impl Shared {
         }
     }
 
-    /// What is due by now, or else what will be given to the slot; `None` when nothing will.
-    async fn next_job(&self, slot: usize, connection: &mut Option<Connection>) -> Option<Job> {
+    /// The next due delivery, or else the one that the slot will be assigned; `None` if none will.
+    async fn next_job(
+        &self,
+        slot: usize,
+        connection: &mut Option<TargetConnection>,
+    ) -> Option<Job> {
         {
             let now = Instant::now();
             let mut dispatch = self.dispatch();
@@ -269,7 +274,7 @@ impl Shared {
             dispatch.idle.push_back(slot);
         }
         poll_fn(|cx| {
-            // A target may close a connection that it has not heard from for a while.
+            // A target may close an idle connection.
             if let Some(open) = connection
                 && open.poll_spoiled(cx).is_ready()
             {
@@ -294,7 +299,7 @@ impl Shared {
     }
 
     fn dispatch(&self) -> MutexGuard<'_, Dispatch> {
-        // What a panicking task leaves is still consistent, and its panic is reported by its task.
+        // A panicking task leaves it consistent, and its panic is reported by its task.
         self.dispatch.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

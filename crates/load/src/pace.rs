@@ -1,4 +1,4 @@
-//! Waiting for the next arrival, finer than the runtime's timer of a millisecond.
+//! Waits for the next arrival, finer than the runtime's timer of a millisecond.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -9,8 +9,8 @@ pub(crate) use timer_fd::Ticker;
 #[cfg(not(target_os = "linux"))]
 pub(crate) use millisecond::Ticker;
 
-/// A tick that latencies of a tenth of a millisecond can be measured with. It costs the generator, and on a
-/// machine that is not busy its target too, a wake-up for every few deliveries.
+/// A tick fine enough to measure latencies of a tenth of a millisecond. It costs the generator, and on an
+/// idle machine its target too, a wake-up for every few deliveries.
 pub const TICK_FINE: Duration = Duration::from_micros(50);
 
 /// A tick for load on a machine that has other work to do.
@@ -30,17 +30,17 @@ mod timer_fd {
 
     use super::{Duration, Instant, io};
 
-    /// A timer of the kernel that the runtime watches like a connection.
+    /// A kernel timer that the runtime polls like a connection.
     ///
-    /// To the runtime it is the receiving end of a pipe, which comes to the same: it becomes
-    /// readable. The type for any other descriptor takes unsafe code.
+    /// To the runtime it is the receiving end of a pipe, since both become readable. The type for other
+    /// descriptors takes unsafe code.
     pub(crate) struct Ticker {
         timer: Receiver,
         tick: Duration,
     }
 
-    /// A timer is read as a counter of 8 bytes. With room for more the runtime sees that nothing is
-    /// left, and need not read again to find out.
+    /// A timer is read as a counter of 8 bytes. With room for more the runtime sees that nothing is left
+    /// and need not read again.
     const COUNTER_ROOM: usize = 16;
 
     impl Ticker {
@@ -51,7 +51,7 @@ mod timer_fd {
             Ok(Self { timer, tick })
         }
 
-        /// Waits until `next`, but at least a tick.
+        /// Waits until `next`, but at least one tick.
         pub(crate) async fn wait_until(&mut self, next: Instant) -> io::Result<()> {
             let wait = next
                 .saturating_duration_since(Instant::now())

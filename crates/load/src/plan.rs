@@ -1,4 +1,4 @@
-//! What a run sends when: fresh deliveries at a fixed rate, and among them what a receiver must bear.
+//! Plans a run: fresh deliveries at a fixed rate, and among them everything a receiver must bear.
 
 use std::time::Duration;
 
@@ -20,17 +20,17 @@ pub struct Pace {
 pub struct Bursts {
     /// The period.
     pub every: Duration,
-    /// By how much the rate is multiplied.
+    /// The factor of the rate.
     pub factor: f64,
 }
 
 /// How long a burst lasts.
 pub const BURST_LASTS: Duration = Duration::from_secs(1);
 
-/// How many of 100 deliveries are out of the ordinary, in each way.
+/// The percentage of deliveries that are unusual, in each way.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Injected {
-    /// Another time what was sent at most a second before: same event id, same bytes.
+    /// Resend a delivery of at most a second before: same event id, same bytes.
     pub duplicates: f64,
     /// Change places with one that is due up to [`REORDER_WITHIN`] later.
     pub reordered: f64,
@@ -38,154 +38,141 @@ pub struct Injected {
     pub badly_signed: f64,
     /// Carry a signature by the old secret.
     pub old_secret: f64,
-    /// Come in pieces over some 0.4 s.
+    /// Arrive in pieces over some 0.4 s.
     pub slow: f64,
 }
 
-/// Duplicates come at most this long after what they repeat, and reordering moves nothing farther.
+/// Longest time between a delivery and its duplicate, and by which reordering moves one.
 pub const REORDER_WITHIN: Duration = Duration::from_secs(1);
 
-/// A request that is to be sent.
+/// A request to send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Sending {
+pub struct PlannedRequest {
     /// When, counted from the start.
     pub due: Duration,
     /// Which delivery of the corpus.
     pub delivery: usize,
-    /// What its signature is.
+    /// Its signature.
     pub signing: Signing,
-    /// Whether it comes in pieces.
+    /// Whether it is sent in pieces.
     pub slow: bool,
-    /// Whether an earlier sending has the same delivery.
+    /// Whether an earlier request has the same delivery.
     pub duplicate: bool,
 }
 
-/// By what a delivery is signed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How a delivery is signed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Signing {
-    /// The endpoint's secret.
+    /// By the endpoint's secret.
     Right,
-    /// Its secret before the last rotation.
+    /// By its secret before the last rotation.
     Old,
-    /// A secret that is not the endpoint's.
+    /// By a secret that is not the endpoint's.
     WrongSecret,
-    /// Nothing: the header is not a signature.
+    /// The header is not a signature.
     Malformed,
-    /// Nothing: there is no header.
+    /// There is no header.
     Missing,
 }
 
-/// The sendings of a run, in order of time.
+/// The requests of a run, in order of time.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Plan {
+pub struct LoadPlan {
     /// In order of time.
-    pub sendings: Vec<Sending>,
-    /// How many distinct deliveries they are of: the corpus must hold as many.
+    pub requests: Vec<PlannedRequest>,
+    /// How many distinct deliveries they have: the corpus must hold as many.
     pub deliveries: usize,
 }
 
-/// Why nothing can be planned.
+/// Why a run cannot be planned.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
 pub enum PlanError {
-    /// A rate that is no number or not above 0.
+    /// A rate that is not a number above 0.
     #[error("a rate is a number above 0, not {0}")]
     Rate(f64),
-    /// More than can be held in memory.
-    #[error("that is more than {SENDINGS_MAX} deliveries, which is what one run holds in memory")]
+    /// More than fits into memory.
+    #[error("that is more than {REQUESTS_MAX} deliveries, which is what one run holds in memory")]
     TooMany,
 }
 
-/// Most sendings of a run: with their bodies they take some 2 GB.
-pub const SENDINGS_MAX: usize = 1_000_000;
+/// Most requests of a run: with their bodies they take some 2 GB.
+pub const REQUESTS_MAX: usize = 1_000_000;
 
-/// The ways in which a signature is bad.
 const BAD: [Signing; 3] = [Signing::WrongSecret, Signing::Malformed, Signing::Missing];
 
 impl Signing {
-    /// Whether a receiver must take it.
+    /// Whether a receiver must accept it.
     #[must_use]
     pub fn is_valid(self) -> bool {
         matches!(self, Self::Right | Self::Old)
     }
 }
 
-impl Plan {
+impl LoadPlan {
     /// Plans a run; the same arguments give the same plan.
     pub fn new(pace: &Pace, injected: &Injected, seed: u64) -> Result<Self, PlanError> {
         let mut random = Random::new(seed);
         let mut plan = Self {
-            sendings: Vec::new(),
+            requests: Vec::new(),
             deliveries: 0,
         };
-        let mut bad = BAD.iter().cycle();
-        let mut within = 0;
+        let mut bad = BAD.into_iter().cycle();
         for due in pace.dues()? {
-            // The first sending that is still near enough to be repeated.
-            while plan
-                .sendings
-                .get(within)
-                .is_some_and(|first: &Sending| due > first.due + REORDER_WITHIN)
-            {
-                within += 1;
-            }
-            let repeated = draw(&mut random, injected.duplicates)
-                .then(|| plan.repeatable(&mut random, within))
+            let original = random
+                .percent(injected.duplicates)
+                .then(|| plan.resendable(&mut random, due))
                 .flatten();
-            let slow = draw(&mut random, injected.slow);
-            let sending = if let Some(first) = repeated {
-                Sending {
+            let slow = random.percent(injected.slow);
+            let request = if let Some(original) = original {
+                PlannedRequest {
                     due,
                     slow,
                     duplicate: true,
-                    ..first
+                    ..original
                 }
             } else {
-                let signing = if draw(&mut random, injected.badly_signed) {
-                    *bad.next().expect("a cycle does not end")
-                } else if draw(&mut random, injected.old_secret) {
-                    Signing::Old
-                } else {
-                    Signing::Right
+                let is_bad = random.percent(injected.badly_signed);
+                let signing = match is_bad.then(|| bad.next()).flatten() {
+                    Some(bad) => bad,
+                    None if random.percent(injected.old_secret) => Signing::Old,
+                    None => Signing::Right,
                 };
-                let delivery = plan.deliveries;
                 plan.deliveries += 1;
-                Sending {
+                PlannedRequest {
                     due,
-                    delivery,
+                    delivery: plan.deliveries - 1,
                     signing,
                     slow,
                     duplicate: false,
                 }
             };
-            plan.sendings.push(sending);
+            plan.requests.push(request);
         }
         plan.reorder(&mut random, injected.reordered);
         Ok(plan)
     }
 
-    /// One of the sendings from `within` on, if it is validly signed.
-    fn repeatable(&self, random: &mut Random, within: usize) -> Option<Sending> {
-        let near = self
-            .sendings
-            .get(within..)
-            .filter(|near| !near.is_empty())?;
-        let sending = near[random.index(near.len())];
-        sending.signing.is_valid().then_some(sending)
+    /// One of the requests near enough before `due`, if it is validly signed.
+    fn resendable(&self, random: &mut Random, due: Duration) -> Option<PlannedRequest> {
+        let is_early = |request: &PlannedRequest| request.due + REORDER_WITHIN < due;
+        let near = &self.requests[self.requests.partition_point(is_early)..];
+        let request = *near.get(random.index(near.len().max(1)))?;
+        request.signing.is_valid().then_some(request)
     }
 
     fn reorder(&mut self, random: &mut Random, percent: f64) {
-        for at in 0..self.sendings.len() {
-            if !draw(random, percent) {
+        for at in 0..self.requests.len() {
+            if !random.percent(percent) {
                 continue;
             }
-            let due = self.sendings[at].due;
-            let near =
-                self.sendings[at..].partition_point(|other| other.due <= due + REORDER_WITHIN);
+            let due = self.requests[at].due;
+            let is_near = |other: &PlannedRequest| other.due <= due + REORDER_WITHIN;
+            let near = self.requests[at..].partition_point(is_near);
             let other = at + random.index(near);
-            let other_due = self.sendings[other].due;
-            self.sendings.swap(at, other);
-            self.sendings[at].due = due;
-            self.sendings[other].due = other_due;
+            let other_due = self.requests[other].due;
+            self.requests.swap(at, other);
+            self.requests[at].due = due;
+            self.requests[other].due = other_due;
         }
     }
 }
@@ -193,10 +180,9 @@ impl Plan {
 impl Pace {
     /// When deliveries are due.
     fn dues(&self) -> Result<Vec<Duration>, PlanError> {
-        let usable = |rate: f64| rate.is_finite() && rate > 0.0;
-        let highest = self.rate_per_s * self.bursts.map_or(1.0, |bursts| bursts.factor);
-        for rate in [self.rate_per_s, highest] {
-            if !usable(rate) {
+        let burst_rate = self.rate_per_s * self.bursts.map_or(1.0, |bursts| bursts.factor);
+        for rate in [self.rate_per_s, burst_rate] {
+            if !(rate.is_finite() && rate > 0.0) {
                 return Err(PlanError::Rate(rate));
             }
         }
@@ -205,34 +191,27 @@ impl Pace {
         // Sums of fractions miss the end by a little.
         let end = self.duration.as_secs_f64() - 1e-9;
         while at < end {
-            if dues.len() == SENDINGS_MAX {
+            if dues.len() == REQUESTS_MAX {
                 return Err(PlanError::TooMany);
             }
             dues.push(Duration::from_secs_f64(at));
-            at += 1.0 / self.rate_at(at);
+            at += 1.0
+                / if self.is_burst(at) {
+                    burst_rate
+                } else {
+                    self.rate_per_s
+                };
         }
         Ok(dues)
     }
 
-    fn rate_at(&self, seconds: f64) -> f64 {
-        let Some(bursts) = self.bursts else {
-            return self.rate_per_s;
-        };
-        let every = bursts.every.as_secs_f64();
-        let lasts = BURST_LASTS.as_secs_f64().min(every / 2.0);
-        if seconds % every >= every - lasts {
-            self.rate_per_s * bursts.factor
-        } else {
-            self.rate_per_s
-        }
+    fn is_burst(&self, seconds: f64) -> bool {
+        self.bursts.is_some_and(|bursts| {
+            let every = bursts.every.as_secs_f64();
+            let lasts = BURST_LASTS.as_secs_f64().min(every / 2.0);
+            seconds % every >= every - lasts
+        })
     }
-}
-
-/// True in `percent` of 100 cases.
-fn draw(random: &mut Random, percent: f64) -> bool {
-    const PARTS: u32 = 1_000_000;
-    let drawn = u32::try_from(random.below(u64::from(PARTS))).expect("below a million");
-    f64::from(drawn) * 100.0 < percent * f64::from(PARTS)
 }
 
 #[cfg(test)]
@@ -240,7 +219,7 @@ mod tests {
     use std::collections::{BTreeMap, BTreeSet};
     use std::time::Duration;
 
-    use super::{Bursts, Injected, Pace, Plan, PlanError, Signing};
+    use super::{Bursts, Injected, LoadPlan, Pace, PlanError, Signing};
 
     fn pace(rate_per_s: f64, seconds: u64) -> Pace {
         Pace {
@@ -250,61 +229,57 @@ mod tests {
         }
     }
 
-    fn plan(injected: Injected) -> Plan {
-        Plan::new(&pace(1_000.0, 10), &injected, 7).unwrap()
+    /// Of 10,000 requests.
+    fn plan(injected: Injected) -> LoadPlan {
+        let plan = LoadPlan::new(&pace(1_000.0, 10), &injected, 7).unwrap();
+        assert_eq!(plan.requests.len(), 10_000);
+        plan
     }
 
     #[test]
     fn without_anything_injected_each_delivery_is_sent_once_in_order_at_the_rate() {
         let plan = plan(Injected::default());
-        assert_eq!((plan.sendings.len(), plan.deliveries), (10_000, 10_000));
-        assert!(plan.sendings.iter().map(|s| s.delivery).eq(0..10_000));
-        assert!(plan.sendings.iter().all(|s| s.signing == Signing::Right));
-        assert_eq!(plan.sendings[5_000].due.as_millis(), 5_000);
+        assert_eq!(plan.deliveries, 10_000);
+        assert!(plan.requests.iter().map(|r| r.delivery).eq(0..10_000));
+        assert!(plan.requests.iter().all(|r| r.signing == Signing::Right));
+        assert_eq!(plan.requests[5_000].due.as_millis(), 5_000);
     }
 
     #[test]
-    fn as_many_are_duplicates_as_was_asked_for_and_only_of_what_is_validly_signed() {
+    fn the_given_percentage_are_duplicates_and_only_of_valid_deliveries() {
         let plan = plan(Injected {
             duplicates: 10.0,
             badly_signed: 5.0,
             reordered: 20.0,
             ..Injected::default()
         });
-        assert_eq!(plan.sendings.len(), 10_000);
-        let duplicates: Vec<_> = plan.sendings.iter().filter(|s| s.duplicate).collect();
+        let duplicates: Vec<_> = plan.requests.iter().filter(|r| r.duplicate).collect();
         assert!(
             (800..1_100).contains(&duplicates.len()),
             "{}",
             duplicates.len()
         );
         assert_eq!(plan.deliveries + duplicates.len(), 10_000);
-        assert!(duplicates.iter().all(|s| s.signing.is_valid()));
+        assert!(duplicates.iter().all(|r| r.signing.is_valid()));
     }
 
     #[test]
-    fn bad_signatures_are_of_every_kind_and_of_deliveries_of_their_own() {
+    fn bad_signatures_are_of_every_kind_and_one_delivery_has_one_signature() {
         let plan = plan(Injected {
             badly_signed: 9.0,
             old_secret: 10.0,
             duplicates: 10.0,
             ..Injected::default()
         });
-        let mut by_signing: BTreeMap<String, BTreeSet<usize>> = BTreeMap::new();
-        for sending in &plan.sendings {
-            let of_kind = by_signing
-                .entry(format!("{:?}", sending.signing))
-                .or_default();
-            of_kind.insert(sending.delivery);
+        let mut by_signing: BTreeMap<Signing, BTreeSet<usize>> = BTreeMap::new();
+        for request in &plan.requests {
+            let deliveries = by_signing.entry(request.signing).or_default();
+            deliveries.insert(request.delivery);
         }
-        let kinds: Vec<_> = by_signing.keys().map(String::as_str).collect();
-        assert_eq!(
-            kinds,
-            ["Malformed", "Missing", "Old", "Right", "WrongSecret"]
-        );
+        assert_eq!(by_signing.len(), 5);
         let all: usize = by_signing.values().map(BTreeSet::len).sum();
-        assert_eq!(all, plan.deliveries, "one delivery has one signature");
-        assert!((200..400).contains(&by_signing["Missing"].len()));
+        assert_eq!(all, plan.deliveries);
+        assert!((200..400).contains(&by_signing[&Signing::Missing].len()));
     }
 
     #[test]
@@ -313,14 +288,14 @@ mod tests {
             reordered: 30.0,
             ..Injected::default()
         });
-        assert!(plan.sendings.is_sorted_by_key(|s| s.due));
+        assert!(plan.requests.is_sorted_by_key(|r| r.due));
         let moved = plan
-            .sendings
+            .requests
             .iter()
             .enumerate()
-            .filter(|(at, s)| s.delivery != *at);
+            .filter(|(at, r)| r.delivery != *at);
         assert!(moved.count() > 3_000);
-        let all: BTreeSet<_> = plan.sendings.iter().map(|s| s.delivery).collect();
+        let all: BTreeSet<_> = plan.requests.iter().map(|r| r.delivery).collect();
         assert_eq!(all.len(), 10_000);
     }
 
@@ -334,16 +309,12 @@ mod tests {
             bursts,
             ..pace(100.0, 10)
         };
-        let plan = Plan::new(&pace, &Injected::default(), 1).unwrap();
-        let in_second = |second: u64| {
-            plan.sendings
-                .iter()
-                .filter(|s| s.due.as_secs() == second)
-                .count()
-        };
-        assert!((98..=102).contains(&in_second(3)), "{}", in_second(3));
-        assert!((295..=303).contains(&in_second(4)), "{}", in_second(4));
-        assert!((295..=303).contains(&in_second(9)), "{}", in_second(9));
+        let plan = LoadPlan::new(&pace, &Injected::default(), 1).unwrap();
+        for (second, expected) in [(3, 98..=102), (4, 295..=303), (9, 295..=303)] {
+            let in_second = plan.requests.iter().filter(|r| r.due.as_secs() == second);
+            let in_second = in_second.count();
+            assert!(expected.contains(&in_second), "{in_second} in {second}");
+        }
     }
 
     #[test]
@@ -355,10 +326,13 @@ mod tests {
             ..Injected::default()
         };
         assert_eq!(plan(injected), plan(injected));
-        let too_many = Plan::new(&pace(100_000.0, 60), &injected, 7);
+        let too_many = LoadPlan::new(&pace(100_000.0, 60), &injected, 7);
         assert_eq!(too_many, Err(PlanError::TooMany));
         for rate in [0.0, -1.0, f64::NAN, f64::INFINITY] {
-            assert!(Plan::new(&pace(rate, 1), &injected, 7).is_err(), "{rate}");
+            assert!(
+                LoadPlan::new(&pace(rate, 1), &injected, 7).is_err(),
+                "{rate}"
+            );
         }
     }
 }

@@ -1,37 +1,38 @@
-//! What came of a run.
+//! The report of a run.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use crate::answer::Answer;
+use fixedbitset::FixedBitSet;
+
 use crate::connection::Broken;
-use crate::positions::Positions;
+use crate::response::ParsedResponse;
 
 /// A histogram of nanoseconds, exact to three digits.
 pub type Histogram = hdrhistogram::Histogram<u64>;
 
-/// What came of a run.
+/// The result of a run.
 #[derive(Debug)]
-pub struct Report {
+pub struct LoadReport {
     /// Requests begun, each a delivery of its own: the answered and the failed ones.
     pub sent: usize,
-    /// How many whole answers had which status.
+    /// Complete answers by status.
     pub statuses: BTreeMap<u16, usize>,
-    /// Requests without a whole answer: the connection broke, or nothing came in time.
+    /// Requests without a complete answer: the connection broke, or the time was over.
     pub failed: usize,
-    /// Why the first of them failed.
+    /// The first of these failures.
     pub first_failure: Option<Broken>,
-    /// Positions that were answered with a 2xx.
-    pub accepted: Positions,
-    /// Positions without a whole answer: the target may have taken them or not.
-    pub unknown: Positions,
+    /// Positions answered with a 2xx.
+    pub accepted: FixedBitSet,
+    /// Positions without a complete answer: the target may have accepted them or not.
+    pub unknown: FixedBitSet,
     /// Open model: arrivals that were due but never sent, as no connection was free until the end.
-    /// They are in no histogram; where there are any, the target did not keep up with the rate.
+    /// They are in no histogram; if there are any, the target did not keep up with the rate.
     pub unsent: usize,
     /// From the first request to the last answer; zero where there was none.
     pub elapsed: Duration,
-    /// Nanoseconds until the whole answer, of answered requests: in the closed model from the
+    /// Nanoseconds until the complete answer, of answered requests: in the closed model from the
     /// sending, in the open one from the intended start.
     pub latency: Histogram,
     /// Open model: nanoseconds from the intended start to the sending, for requests that found a
@@ -40,23 +41,23 @@ pub struct Report {
     /// Open model: requests for which no connection was free when they were due; each then waited
     /// or opened one.
     pub waited: usize,
-    /// Connections opened, those of the start among them.
+    /// Connections opened, including those at the start.
     pub connections_opened: usize,
     /// The range was used up before the time was over.
     pub exhausted: bool,
 }
 
-/// A report in the making.
+/// A report in progress.
 pub(crate) struct Tally {
-    report: Report,
+    report: LoadReport,
     first_sent: Option<Instant>,
     last_answered: Option<Instant>,
 }
 
-/// When a request was to be sent and when it was.
+/// When a request was due and when it was sent.
 #[derive(Clone, Copy)]
 pub(crate) struct Times {
-    /// What latency counts from.
+    /// Latency counts from this.
     pub(crate) intended: Instant,
     pub(crate) sent: Instant,
 }
@@ -64,13 +65,13 @@ pub(crate) struct Times {
 impl Tally {
     pub(crate) fn new(range: &Range<usize>) -> Self {
         Self {
-            report: Report {
+            report: LoadReport {
                 sent: 0,
                 statuses: BTreeMap::new(),
                 failed: 0,
                 first_failure: None,
-                accepted: Positions::within(range),
-                unknown: Positions::within(range),
+                accepted: FixedBitSet::with_capacity(range.end),
+                unknown: FixedBitSet::with_capacity(range.end),
                 unsent: 0,
                 elapsed: Duration::ZERO,
                 latency: histogram(),
@@ -84,12 +85,12 @@ impl Tally {
         }
     }
 
-    /// Counts a request and what became of it; returns when that was.
+    /// Counts a request and its outcome; returns when that was.
     pub(crate) fn count(
         &mut self,
         position: usize,
         times: Times,
-        outcome: Result<Answer, Broken>,
+        outcome: Result<ParsedResponse, Broken>,
     ) -> Instant {
         let now = Instant::now();
         let report = &mut self.report;
@@ -137,7 +138,7 @@ impl Tally {
             .saturating_record(nanoseconds(late));
     }
 
-    pub(crate) fn finish(mut self, unsent: usize, exhausted: bool) -> Report {
+    pub(crate) fn finish(mut self, unsent: usize, exhausted: bool) -> LoadReport {
         if let (Some(first), Some(last)) = (self.first_sent, self.last_answered) {
             self.report.elapsed = last.saturating_duration_since(first);
         }
@@ -147,7 +148,7 @@ impl Tally {
     }
 }
 
-/// The longest time that a histogram tells from longer ones.
+/// The longest time that histograms resolve.
 const LONGEST: Duration = Duration::from_hours(1);
 
 const SIGNIFICANT_DIGITS: u8 = 3;

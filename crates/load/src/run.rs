@@ -1,4 +1,4 @@
-//! What both models share while they run.
+//! The state that both models share while they run.
 
 use std::io;
 use std::net::SocketAddr;
@@ -6,12 +6,12 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::connection::Connection;
+use crate::connection::TargetConnection;
 use crate::corpus::Corpus;
 use crate::report::{Tally, Times};
-use crate::target::Target;
+use crate::target::LoadTarget;
 
-/// Why a load cannot be run. What happens to single requests is no error but part of the report.
+/// Why a load cannot be run. The outcome of a single request is part of the report.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     /// The target could not be reached at the start.
@@ -19,7 +19,7 @@ pub enum LoadError {
     Connect {
         /// The target's address.
         address: SocketAddr,
-        /// What the system said.
+        /// The system's error.
         #[source]
         cause: io::Error,
     },
@@ -31,38 +31,38 @@ pub enum LoadError {
         /// The corpus's length.
         len: usize,
     },
-    /// A load needs a connection.
+    /// No connection is allowed.
     #[error("a load needs at least one connection")]
     NoConnections,
-    /// A rate that is no number, not above 0, or too high to be paced.
+    /// A rate that is not a number above 0, or too high to be paced.
     #[error("a rate is above 0 and at most {RATE_PER_S_MAX} a second, not {0}")]
     Rate(f64),
     /// The system has no timer for the pacing.
-    #[error("the system gives no timer to pace requests by")]
+    #[error("cannot create a timer to pace requests")]
     Timer(#[source] io::Error),
-    /// A part of the load stopped by a fault of its own.
+    /// A task of the generator panicked.
     #[error("a connection's task failed")]
     Task(#[source] tokio::task::JoinError),
 }
 
-/// Highest rate of the open model: far above what one generator can send, and low enough for whole
+/// Highest rate of the open model: far above the capacity of one generator, and low enough for whole
 /// nanoseconds between two requests.
 pub(crate) const RATE_PER_S_MAX: f64 = 10_000_000.0;
 
-/// How long to wait after a connection could not be made in the middle of a run.
+/// The pause after a failed attempt to reconnect.
 const RECONNECT_PAUSE: Duration = Duration::from_millis(5);
 
-/// What the connections of a run have in common.
-pub(crate) struct Run {
+/// The part of a run that its connections share.
+pub(crate) struct ModelRun {
     address: SocketAddr,
     head: Vec<u8>,
     corpus: Arc<Corpus>,
     tally: Mutex<Tally>,
 }
 
-impl Run {
+impl ModelRun {
     pub(crate) fn new(
-        target: &Target,
+        target: &LoadTarget,
         corpus: &Arc<Corpus>,
         range: &Range<usize>,
         connections: usize,
@@ -85,22 +85,21 @@ impl Run {
         })
     }
 
-    /// A connection of the start, without which there is no run.
-    pub(crate) async fn connect(&self) -> Result<Connection, LoadError> {
-        let connection =
-            Connection::open(self.address)
-                .await
-                .map_err(|cause| LoadError::Connect {
-                    address: self.address,
-                    cause,
-                })?;
+    /// Opens one of the first connections, without which there is no run.
+    pub(crate) async fn connect(&self) -> Result<TargetConnection, LoadError> {
+        let connection = TargetConnection::open(self.address)
+            .await
+            .map_err(|cause| LoadError::Connect {
+                address: self.address,
+                cause,
+            })?;
         self.tally().count_opened();
         Ok(connection)
     }
 
-    /// A connection in the middle of a run, where the target may be away for a while; `None` when
-    /// the time is over.
-    pub(crate) async fn reconnect(&self, until: Instant) -> Option<Connection> {
+    /// Reconnects in the middle of a run, while the target may be unavailable; `None` when the time is
+    /// over.
+    pub(crate) async fn reconnect(&self, until: Instant) -> Option<TargetConnection> {
         while Instant::now() < until {
             if let Ok(connection) = self.connect().await {
                 return Some(connection);
@@ -110,14 +109,14 @@ impl Run {
         None
     }
 
-    /// Sends a delivery and counts what became of it. Returns when that was, and the connection
-    /// where it can be used again.
+    /// Sends a delivery and counts its outcome. Returns when that was, and the connection if it can be
+    /// used again.
     pub(crate) async fn send(
         &self,
-        mut connection: Connection,
+        mut connection: TargetConnection,
         position: usize,
         times: Times,
-    ) -> (Instant, Option<Connection>) {
+    ) -> (Instant, Option<TargetConnection>) {
         let rest = self.corpus.rendered(position);
         let outcome = connection.exchange(times.sent, &self.head, rest).await;
         let stays_open = outcome.as_ref().is_ok_and(|answer| answer.stays_open);
@@ -126,7 +125,7 @@ impl Run {
     }
 
     pub(crate) fn tally(&self) -> MutexGuard<'_, Tally> {
-        // Nothing panics while it holds the tally, and a count too few is better than none.
+        // Nobody panics while holding the tally, and an incomplete one is better than none.
         self.tally.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -1,29 +1,25 @@
-//! Where a load goes.
+//! The receiver of a load.
 
 use std::io;
 use std::net::SocketAddr;
 
+use harkara_simulator::send::{Destination, InvalidDestination};
+
 /// The path of the endpoint `default`.
 pub const PATH_DEFAULT: &str = "/webhooks/razorpay";
 
-/// The port where a URL names none.
-const PORT_DEFAULT: u16 = 80;
-
-/// Why a URL is no target.
+/// Why a URL cannot be a target.
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidTarget {
-    /// It is not a URL of a web server.
-    #[error("{0:?} is not a URL such as http://127.0.0.1:8080/webhooks/razorpay")]
-    NotHttp(String),
-    /// There is no TLS here: it would be a good part of what is measured.
-    #[error("a load goes over plain http; give the http address behind {0:?}")]
-    Https(String),
+    /// It is not a URL over plain HTTP. TLS would be a good part of what is measured.
+    #[error(transparent)]
+    Invalid(#[from] InvalidDestination),
     /// The host's name has no address.
-    #[error("the host of {url:?} cannot be found")]
+    #[error("cannot resolve the host of {url:?}")]
     Unresolved {
         /// The URL.
         url: String,
-        /// What the system said.
+        /// The resolver's error.
         #[source]
         cause: io::Error,
     },
@@ -31,16 +27,16 @@ pub enum InvalidTarget {
 
 /// A receiver of webhooks.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Target {
-    /// Where connections are made to.
+pub struct LoadTarget {
+    /// The address to connect to.
     pub address: SocketAddr,
-    /// What the `Host` header says.
+    /// The `Host` header.
     pub host: String,
-    /// The path that is posted to.
+    /// The path of the requests.
     pub path: String,
 }
 
-impl Target {
+impl LoadTarget {
     /// The default endpoint at an address, with the address as its host.
     #[must_use]
     pub fn new(address: SocketAddr) -> Self {
@@ -51,40 +47,26 @@ impl Target {
         }
     }
 
-    /// The receiver that a URL names: `http://host[:port]/path`. Asks the system for the host's address.
+    /// The receiver at a URL: `http://host[:port]/path`, of which the path may be left out. Asks the
+    /// system for the host's address.
     pub async fn resolve(url: &str) -> Result<Self, InvalidTarget> {
-        let not_http = || InvalidTarget::NotHttp(url.to_owned());
-        if url.starts_with("https://") {
-            return Err(InvalidTarget::Https(url.to_owned()));
-        }
-        let rest = url.strip_prefix("http://").ok_or_else(not_http)?;
-        let (host, path) = rest
-            .find('/')
-            .map_or((rest, PATH_DEFAULT), |at| rest.split_at(at));
-        let plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic());
-        if host.is_empty() || host.contains('@') || !plain(rest) {
-            return Err(not_http());
-        }
-        let has_port = host
-            .rsplit_once(':')
-            .is_some_and(|(_, port)| port.parse::<u16>().is_ok());
-        let with_port = if has_port {
-            host.to_owned()
-        } else {
-            format!("{host}:{PORT_DEFAULT}")
-        };
+        let destination = Destination::parse(url)?;
         let unresolved = |cause| InvalidTarget::Unresolved {
             url: url.to_owned(),
             cause,
         };
-        let address = tokio::net::lookup_host(&with_port)
+        let address = tokio::net::lookup_host(destination.address())
             .await
             .map_err(unresolved)?
             .next()
             .ok_or_else(|| unresolved(io::ErrorKind::NotFound.into()))?;
+        let path = match destination.path() {
+            "/" if !url.ends_with('/') => PATH_DEFAULT,
+            path => path,
+        };
         Ok(Self {
             address,
-            host: host.to_owned(),
+            host: destination.host().to_owned(),
             path: path.to_owned(),
         })
     }

@@ -1,4 +1,4 @@
-//! Stories with the places of their ids, from which copies with fresh ids are made.
+//! Lifecycles with the positions of their ids, for copies with fresh ids.
 
 use std::collections::HashMap;
 
@@ -7,109 +7,79 @@ use harkara_simulator::random::ID_CHARACTERS;
 
 use crate::ids::BareId;
 
-/// What comes before the 14 characters of an id. A closed list, as a value such as
-/// `payment_authentication` has the same form. Plans and offers are not in it: many share one.
-const ID_PREFIXES: [&[u8]; 32] = [
-    b"acc_",
-    b"acc_prd_",
-    b"addr_",
-    b"ba_",
-    b"bt_",
-    b"card_",
-    b"cont_",
-    b"cust_",
-    b"disp_",
-    b"doc_",
-    b"down_",
-    b"fa_",
-    b"fav_",
-    b"inv_",
-    b"li_",
-    b"notification_",
-    b"order_",
-    b"pay_",
-    b"plink_",
-    b"pout_",
-    b"poutdown_",
-    b"poutlk_",
-    b"qr_",
-    b"rfnd_",
-    b"setl_",
-    b"spt_",
-    b"sub_",
-    b"token_",
-    b"trf_",
-    b"txn_",
-    b"va_",
-    b"vpa_",
-];
+/// The prefixes of ids. A closed list, as a value such as `payment_authentication` has the same form.
+/// Plans and offers are not in it: many entities share one.
+const ID_PREFIXES: &str = "acc acc_prd addr ba bt card cont cust disp doc down fa fav inv li notification order pay \
+                           plink pout poutdown poutlk qr rfnd setl spt sub token trf txn va vpa";
 
-/// What comes before an id whose kind of entity has no prefix.
+/// Stands before an id whose kind of entity has no prefix.
 const BARE_ID: &[u8] = b"\"id\":\"";
 
-/// A story of the simulator with the places of its ids.
-pub(crate) struct StoryTemplate {
+/// A lifecycle of the simulator with the positions of its ids.
+pub(crate) struct LifecycleTemplate {
     pub(crate) events: Vec<EventTemplate>,
-    /// How many distinct ids occur in the story.
+    /// How many distinct ids occur in the lifecycle.
     pub(crate) ids: usize,
 }
 
-/// One event of a story.
+/// One event of a lifecycle.
 pub(crate) struct EventTemplate {
     pub(crate) name: String,
     body: Vec<u8>,
     patches: Vec<Patch>,
 }
 
-/// Where an id stands in a body.
+/// The position of an id in a body.
 struct Patch {
     at: usize,
-    /// Which of the story's ids.
+    /// Which of the lifecycle's ids.
     id: usize,
 }
 
-impl StoryTemplate {
-    /// Finds every id of a story except `account_id`, the merchant's, which all stories share.
-    pub(crate) fn new(story: Vec<SimulatedEvent>, account_id: &str) -> Self {
+impl LifecycleTemplate {
+    /// Finds every id of a lifecycle except `account_id`, the merchant's, which all lifecycles share.
+    pub(crate) fn new(lifecycle: &[SimulatedEvent], account_id: &str) -> Self {
         let mut ids: HashMap<BareId, usize> = HashMap::new();
-        for event in &story {
+        for event in lifecycle {
             for at in runs(&event.body) {
                 let id = bare(&event.body, at);
-                let prefixed = ID_PREFIXES.iter().any(|prefix| {
-                    event.body[..at]
-                        .strip_suffix(*prefix)
-                        .is_some_and(|before| before.ends_with(b"\""))
-                });
-                let is_id = prefixed || event.body[..at].ends_with(BARE_ID);
-                if is_id && !account_id.as_bytes().ends_with(&id) {
+                if is_id(&event.body[..at]) && !account_id.as_bytes().ends_with(&id) {
                     let next = ids.len();
                     ids.entry(id).or_insert(next);
                 }
             }
         }
-        let events = story
-            .into_iter()
-            .map(|event| EventTemplate {
-                // An account's id also stands without its prefix, so prefixes do not matter here.
-                patches: runs(&event.body)
-                    .filter_map(|at| {
-                        let id = *ids.get(&bare(&event.body, at))?;
-                        Some(Patch { at, id })
-                    })
-                    .collect(),
-                name: event.name,
-                body: event.body,
-            })
-            .collect();
+        let events = lifecycle.iter().map(|event| EventTemplate {
+            name: event.name.clone(),
+            // An account's id also stands without its prefix, so prefixes do not matter here.
+            patches: runs(&event.body)
+                .filter_map(|at| {
+                    let id = *ids.get(&bare(&event.body, at))?;
+                    Some(Patch { at, id })
+                })
+                .collect(),
+            body: event.body.clone(),
+        });
         Self {
-            events,
+            events: events.collect(),
             ids: ids.len(),
         }
     }
 }
 
+/// Whether 14 characters are an id, by the bytes before them.
+fn is_id(before: &[u8]) -> bool {
+    let has_prefix = |prefix: &str| {
+        let before = before
+            .strip_suffix(b"_")
+            .and_then(|b| b.strip_suffix(prefix.as_bytes()));
+        before.is_some_and(|before| before.ends_with(b"\""))
+    };
+    before.ends_with(BARE_ID) || ID_PREFIXES.split(' ').any(has_prefix)
+}
+
 impl EventTemplate {
-    /// Appends the body with the ids of one copy of the story.
+    /// Appends the body with the ids of one copy of the lifecycle.
     pub(crate) fn render(&self, ids: &[BareId], into: &mut Vec<u8>) {
         let start = into.len();
         into.extend_from_slice(&self.body);
@@ -120,7 +90,7 @@ impl EventTemplate {
     }
 }
 
-/// Where exactly 14 letters and digits stand between other characters.
+/// The positions of exactly 14 letters and digits between other characters.
 fn runs(body: &[u8]) -> impl Iterator<Item = usize> {
     let mut at = 0;
     std::iter::from_fn(move || {

@@ -104,7 +104,7 @@ async fn run(bench: &Bench, rate_per_s: f64, audits: &mut Vec<Audit>) -> Result<
     );
     let (sent, backlog) = looking_at_backlog(&bench.redis, sending).await?;
     drain::watch(n, async || bench.redis.n_entries().await).await?;
-    let accepted = sent.accepted.len();
+    let accepted = sent.accepted.count_ones(..);
     let mut figures = Figures {
         events: count(accepted),
         rate_per_s: rate(accepted, sent.elapsed),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use harkara_load::{Corpus, Mix, Positions, Report};
+use harkara_load::{Corpus, FixedBitSet, LoadReport, Mix};
 
 use crate::bench::Bench;
 use crate::figures::{Figures, Latency, Other, Role, count, milliseconds, rate, whole};
@@ -55,8 +55,8 @@ pub(crate) struct Receiver {
 pub(crate) struct Received {
     pub(crate) figures: Figures,
     corpus: Arc<Corpus>,
-    warm_up: Positions,
-    measured: Positions,
+    warm_up: FixedBitSet,
+    measured: FixedBitSet,
 }
 
 impl Received {
@@ -67,7 +67,7 @@ impl Received {
 
     /// The event ids of those deliveries.
     pub(crate) fn event_ids(&self) -> impl Iterator<Item = &str> {
-        let positions = self.warm_up.iter().chain(self.measured.iter());
+        let positions = self.warm_up.ones().chain(self.measured.ones());
         positions.map(|at| self.corpus.delivery(at).event_id)
     }
 }
@@ -95,7 +95,7 @@ pub(crate) async fn received(
     ensure_all_accepted(&warm)?;
     let watch = Watch::begin(&processes, true)?;
     let sent = generator::send(address, &corpus, n_warm_up..n_all, model, duration).await?;
-    let accepted = sent.accepted.len();
+    let accepted = sent.accepted.count_ones(..);
     let mut figures = Figures {
         events: count(accepted),
         rate_per_s: rate(accepted, sent.elapsed),
@@ -121,12 +121,12 @@ pub(crate) async fn received(
     })
 }
 
-fn ensure_all_accepted(sent: &Report) -> Result<()> {
+fn ensure_all_accepted(sent: &LoadReport) -> Result<()> {
     ensure!(
-        sent.sent == sent.accepted.len(),
+        sent.sent == sent.accepted.count_ones(..),
         "of {} deliveries {} were accepted; answers by status: {:?}, without an answer: {}, first {:?}",
         sent.sent,
-        sent.accepted.len(),
+        sent.accepted.count_ones(..),
         sent.statuses,
         sent.failed,
         sent.first_failure

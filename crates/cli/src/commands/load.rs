@@ -19,7 +19,8 @@ use chrono::{DateTime, Utc};
 use clap::Args;
 use harkara_core::secret::Secret;
 use harkara_load::{
-    Bursts, Contents, Corpus, Delivered, Injected, Manner, Pace, Plan, TIMEOUT_MAX, deliver,
+    Bursts, Contents, Corpus, DeliverOptions, Delivered, Injected, LoadPlan, Pace, TIMEOUT_MAX,
+    deliver,
 };
 use harkara_operations::verification::{Expected, Patience, Sent, Verification, verify};
 use harkara_settings::Settings;
@@ -156,7 +157,7 @@ Examples:
 pub(crate) async fn run(settings: &Settings, options: &LoadOptions) -> anyhow::Result<Ending> {
     let targets = Targets::find(settings, options).await?;
     let seed = options.seed.unwrap_or_else(|| rand::random::<u32>().into());
-    let plan = Plan::new(&options.pace()?, &options.injected(), seed)
+    let plan = LoadPlan::new(&options.pace()?, &options.injected(), seed)
         .map_err(|error| UsedWrongly(format!("{error}; give a lower --rate or --duration")))?;
     let pool = if options.no_audit {
         None
@@ -171,7 +172,7 @@ pub(crate) async fn run(settings: &Settings, options: &LoadOptions) -> anyhow::R
         ));
     }
 
-    let progress = Progress::new(plan.sendings.len());
+    let progress = Progress::new(plan.requests.len());
     progress.preparing();
     let began = now();
     let corpus = Arc::new(Corpus::prepare_run(
@@ -218,16 +219,18 @@ async fn audit(
             on_signal.store(true, Ordering::Relaxed);
         }
     });
-    let fates = delivered.fates.iter().enumerate();
-    let sent = fates.filter(|(_, fate)| fate.sent).map(|(at, fate)| {
-        let delivery = corpus.delivery(at);
-        let expected = match (fate.bad, fate.accepted) {
-            (true, _) => Expected::Nothing,
-            (false, true) => Expected::Stored,
-            (false, false) => Expected::Unknown,
-        };
-        Sent::new(delivery.event_id, delivery.body, expected)
-    });
+    let outcomes = delivered.outcomes.iter().enumerate();
+    let sent = outcomes
+        .filter(|(_, outcome)| outcome.sent)
+        .map(|(at, outcome)| {
+            let delivery = corpus.delivery(at);
+            let expected = match (outcome.bad, outcome.accepted) {
+                (true, _) => Expected::Nothing,
+                (false, true) => Expected::Stored,
+                (false, false) => Expected::Unknown,
+            };
+            Sent::new(delivery.event_id, delivery.body, expected)
+        });
     let sent: Vec<Sent<'_>> = sent.collect();
     let patience = Patience {
         settle: options.settle,
@@ -244,10 +247,10 @@ async fn send(
     options: &LoadOptions,
     targets: &Targets,
     corpus: &Arc<Corpus>,
-    plan: &Plan,
+    plan: &LoadPlan,
     progress: &Progress,
 ) -> anyhow::Result<Delivered> {
-    let manner = Manner {
+    let options = DeliverOptions {
         connections_max: options.connections,
         timeout: options.timeout,
         retries: options.retries,
@@ -264,7 +267,7 @@ async fn send(
         targets.receivers.clone(),
         corpus,
         plan,
-        manner,
+        options,
         stop,
         |sent| progress.sending(&sent),
     );

@@ -1,4 +1,4 @@
-//! A small HTTP server that does to each request what the test says.
+//! An HTTP server that reacts to each request as a test says.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,55 +10,60 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-/// What the server does to a request.
+/// The server's reaction to a request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Reaction {
     /// Answers with a status and leaves the connection open.
     Answer(u16),
-    /// Says that the connection closes, and closes it.
+    /// Answers with `Connection: close` and closes.
     AnswerAndClose(u16),
-    /// Answers in two parts, between which others get their turn, as chunks.
+    /// Answers in chunks, in two parts between which other tasks run.
     AnswerInChunks(u16),
-    /// Answers and then closes without having said so.
+    /// Answers and closes without `Connection: close`.
     AnswerAndHangUp(u16),
     /// Closes without an answer.
     HangUp,
     /// Closes within its answer's body.
     BreakOff,
-    /// Says something that is not HTTP.
+    /// Sends something that is not HTTP.
     Babble,
 }
 
 /// How long after the first request a server stops answering, and for how long.
-pub(crate) type Stall = (Duration, Duration);
+type Stall = (Duration, Duration);
 
-/// Starts a server whose reaction depends on how many requests it has had before; it stops with its
-/// runtime.
-pub(crate) async fn start(
+/// Starts a server that answers every request with a status; it stops with its runtime.
+pub(crate) async fn answering(status: u16) -> SocketAddr {
+    reacting(move |_| Reaction::Answer(status)).await
+}
+
+/// Starts a server whose reaction depends on how many requests it has had before.
+pub(crate) async fn reacting(
+    react: impl Fn(usize) -> Reaction + Send + Sync + 'static,
+) -> SocketAddr {
+    start("127.0.0.1:0", None, react).await
+}
+
+/// Starts a server that answers 200, except for a stall.
+pub(crate) async fn stalling(after_ms: u64, length_ms: u64) -> SocketAddr {
+    let ms = Duration::from_millis;
+    let stall = Some((ms(after_ms), ms(length_ms)));
+    start("127.0.0.1:0", stall, |_| Reaction::Answer(200)).await
+}
+
+/// Starts a server that answers 200 at a free address.
+pub(crate) async fn answering_at(address: SocketAddr) {
+    start(address, None, |_| Reaction::Answer(200)).await;
+}
+
+async fn start(
+    address: impl tokio::net::ToSocketAddrs,
     stall: Option<Stall>,
     react: impl Fn(usize) -> Reaction + Send + Sync + 'static,
 ) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    serve_on(listener, stall, react);
-    address
-}
-
-/// Starts a server that never stalls at an address that is free.
-pub(crate) async fn start_at(
-    address: SocketAddr,
-    react: impl Fn(usize) -> Reaction + Send + Sync + 'static,
-) {
     let listener = TcpListener::bind(address).await.unwrap();
-    serve_on(listener, None, react);
-}
-
-fn serve_on(
-    listener: TcpListener,
-    stall: Option<Stall>,
-    react: impl Fn(usize) -> Reaction + Send + Sync + 'static,
-) {
-    let server = Arc::new(Server {
+    let address = listener.local_addr().unwrap();
+    let server = Arc::new(TestServer {
         requests: AtomicUsize::new(0),
         react: Box::new(react),
         stall,
@@ -71,20 +76,21 @@ fn serve_on(
             connections.spawn(Arc::clone(&server).serve(stream));
         }
     });
+    address
 }
 
-struct Server {
+struct TestServer {
     requests: AtomicUsize,
     react: Box<dyn Fn(usize) -> Reaction + Send + Sync>,
     stall: Option<Stall>,
     first_request: OnceLock<Instant>,
 }
 
-impl Server {
+impl TestServer {
     async fn serve(self: Arc<Self>, mut stream: TcpStream) {
-        let mut arrived = Vec::new();
-        while let Some(bytes) = whole_request(&mut stream, &mut arrived).await {
-            arrived.drain(..bytes);
+        let mut received = Vec::new();
+        while let Some(bytes) = whole_request(&mut stream, &mut received).await {
+            received.drain(..bytes);
             let reaction = (self.react)(self.requests.fetch_add(1, Ordering::SeqCst));
             let now = Instant::now();
             let first = *self.first_request.get_or_init(|| now);
@@ -93,49 +99,48 @@ impl Server {
             {
                 tokio::time::sleep_until(first + after + length).await;
             }
-            if !answer(&mut stream, reaction).await {
+            let (parts, stays_open) = reaction.answer();
+            for part in parts {
+                stream.write_all(part.as_bytes()).await.unwrap();
+                tokio::task::yield_now().await;
+            }
+            if !stays_open {
                 return;
             }
         }
     }
 }
 
-/// Whether the connection stays open.
-async fn answer(stream: &mut TcpStream, reaction: Reaction) -> bool {
-    let (first, second, stays_open) = match reaction {
-        Reaction::Answer(status) => (with_length(status, ""), "", true),
-        Reaction::AnswerAndClose(status) => {
-            (with_length(status, "connection: close\r\n"), "", false)
+impl Reaction {
+    /// The parts of the answer, and whether the connection stays open.
+    fn answer(self) -> (Vec<String>, bool) {
+        let whole = |status, header: &str| {
+            vec![format!(
+                "HTTP/1.1 {status} x\r\nContent-Length: 2\r\n{header}\r\nok"
+            )]
+        };
+        match self {
+            Self::Answer(status) => (whole(status, ""), true),
+            Self::AnswerAndClose(status) => (whole(status, "connection: close\r\n"), false),
+            Self::AnswerInChunks(status) => {
+                let head = format!("HTTP/1.1 {status} x\r\ntransfer-encoding: chunked\r\n\r\n");
+                (vec![head + "2\r\nok\r", "\n0\r\n\r\n".to_owned()], true)
+            }
+            Self::AnswerAndHangUp(status) => (whole(status, ""), false),
+            Self::HangUp => (Vec::new(), false),
+            Self::BreakOff => {
+                let begun = "HTTP/1.1 200 x\r\ncontent-length: 20\r\n\r\n{\"sta";
+                (vec![begun.to_owned()], false)
+            }
+            Self::Babble => (vec!["220 ready\r\n".to_owned()], false),
         }
-        Reaction::AnswerInChunks(status) => (
-            format!("HTTP/1.1 {status} x\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r"),
-            "\n0\r\n\r\n",
-            true,
-        ),
-        Reaction::AnswerAndHangUp(status) => (with_length(status, ""), "", false),
-        Reaction::HangUp => (String::new(), "", false),
-        Reaction::BreakOff => (
-            "HTTP/1.1 200 x\r\ncontent-length: 20\r\n\r\n{\"sta".to_owned(),
-            "",
-            false,
-        ),
-        Reaction::Babble => ("220 ready\r\n".to_owned(), "", false),
-    };
-    for part in [first.as_str(), second] {
-        stream.write_all(part.as_bytes()).await.unwrap();
-        tokio::task::yield_now().await;
     }
-    stays_open
 }
 
-fn with_length(status: u16, header: &str) -> String {
-    format!("HTTP/1.1 {status} x\r\nContent-Length: 2\r\n{header}\r\nok")
-}
-
-/// How many of the arrived bytes are the first request, once it is whole; `None` at the end.
-async fn whole_request(stream: &mut TcpStream, arrived: &mut Vec<u8>) -> Option<usize> {
+/// The length of the first request among the received bytes, once it is whole; `None` at the end.
+async fn whole_request(stream: &mut TcpStream, received: &mut Vec<u8>) -> Option<usize> {
     loop {
-        let text = String::from_utf8_lossy(arrived);
+        let text = String::from_utf8_lossy(received);
         if let Some((head, body)) = text.split_once("\r\n\r\n") {
             assert!(head.starts_with("POST /webhooks/razorpay HTTP/1.1\r\n"));
             let (_, length) = head.split_once("Content-Length: ").unwrap();
@@ -144,7 +149,7 @@ async fn whole_request(stream: &mut TcpStream, arrived: &mut Vec<u8>) -> Option<
                 return Some(head.len() + 4 + length);
             }
         }
-        if stream.read_buf(arrived).await.unwrap_or(0) == 0 {
+        if stream.read_buf(received).await.unwrap_or(0) == 0 {
             return None;
         }
     }

@@ -6,8 +6,8 @@ use harkara_load::{Contents, Mix};
 /// Reads `realistic`, `payments`, or `payment.captured=5,refund.processed=1`, where no weight means 1.
 pub(super) fn contents(text: &str) -> Result<Contents, String> {
     match text {
-        "realistic" => return Ok(Contents::Stories(Mix::Realistic)),
-        "payments" => return Ok(Contents::Stories(Mix::Payments)),
+        "realistic" => return Ok(Contents::Lifecycles(Mix::Realistic)),
+        "payments" => return Ok(Contents::Lifecycles(Mix::Payments)),
         _ => {}
     }
     let events: Vec<(String, usize)> = text.split(',').map(weighted).collect::<Result<_, _>>()?;
@@ -40,7 +40,10 @@ mod tests {
 
     #[test]
     fn a_mix_is_named_or_made_of_weighted_events() {
-        assert_eq!(contents("realistic"), Ok(Contents::Stories(Mix::Realistic)));
+        assert_eq!(
+            contents("realistic"),
+            Ok(Contents::Lifecycles(Mix::Realistic))
+        );
         let events = [("payment.captured", 5), ("refund.processed", 1)];
         let events = events.map(|(name, weight)| (name.to_owned(), weight));
         assert_eq!(

@@ -2,7 +2,7 @@
 
 use std::io::{self, IsTerminal, Write};
 
-use harkara_load::Plan;
+use harkara_load::LoadPlan;
 use harkara_operations::verification::Progress as Step;
 
 use crate::output;
@@ -29,7 +29,7 @@ impl Progress {
     }
 
     /// Tells that the first delivery goes out now: programs that break something under load wait for it.
-    pub(super) fn begin(&self, seed: u64, plan: &Plan) {
+    pub(super) fn begin(&self, seed: u64, plan: &LoadPlan) {
         self.end();
         output::note(format!(
             "Sending {} requests of {} deliveries; --seed {seed} sends the like again.",
@@ -37,7 +37,7 @@ impl Progress {
         ));
     }
 
-    pub(super) fn sending(&self, sent: &harkara_load::Progress) {
+    pub(super) fn sending(&self, sent: &harkara_load::LoadProgress) {
         self.line(&format!(
             "sent {} of {}: {} accepted, {} refused, {} without an answer",
             sent.sent, self.planned, sent.accepted, sent.refused, sent.unanswered

@@ -3,7 +3,7 @@
 use harkara_core::causes::with_causes;
 use harkara_core::endpoint::EndpointName;
 use harkara_core::secret::Secret;
-use harkara_load::Target;
+use harkara_load::LoadTarget;
 use harkara_settings::Settings;
 
 use super::LoadOptions;
@@ -14,7 +14,7 @@ use harkara_operations::doctor::DEVELOPMENT_SECRET;
 /// Where deliveries go and what they are signed with.
 pub(super) struct Targets {
     pub(super) urls: Vec<String>,
-    pub(super) receivers: Vec<Target>,
+    pub(super) receivers: Vec<LoadTarget>,
     pub(super) secret: Secret,
 }
 
@@ -32,7 +32,7 @@ impl Targets {
         };
         let mut receivers = Vec::with_capacity(urls.len());
         for url in &urls {
-            let target = Target::resolve(url)
+            let target = LoadTarget::resolve(url)
                 .await
                 .map_err(|error| UsedWrongly(with_causes(&error)))?;
             receivers.push(target);

@@ -58,7 +58,7 @@ impl Verdict {
         delivered: &Delivered,
         audit: Option<Result<Verification, StorageError>>,
     ) -> Self {
-        let sent = || delivered.fates.iter().filter(|fate| fate.sent);
+        let sent = || delivered.outcomes.iter().filter(|outcome| outcome.sent);
         let mut faults = faults_of_answers(delivered);
         let audit = match audit {
             None => None,
@@ -81,8 +81,10 @@ impl Verdict {
             unsent: delivered.unsent,
             duplicates: delivered.duplicates,
             retried: delivered.retried,
-            never_accepted: sent().filter(|fate| !fate.bad && !fate.accepted).count(),
-            badly_signed: sent().filter(|fate| fate.bad).count(),
+            never_accepted: sent()
+                .filter(|outcome| !outcome.bad && !outcome.accepted)
+                .count(),
+            badly_signed: sent().filter(|outcome| outcome.bad).count(),
             latency_ms: Latency::of(&delivered.latency),
             longest_refusal_ms: millis(delivered.longest_refusal),
             slowest_refusal_ms: millis(delivered.slowest_refusal),
@@ -119,9 +121,9 @@ fn faults_of_answers(delivered: &Delivered) -> Vec<String> {
         }
     }
     let taken = delivered
-        .fates
+        .outcomes
         .iter()
-        .filter(|fate| fate.bad && fate.accepted);
+        .filter(|outcome| outcome.bad && outcome.accepted);
     match taken.count() {
         0 => {}
         n => faults.push(format!("{n} badly signed deliveries were accepted")),

@@ -1,35 +1,35 @@
-//! What became of the deliveries of a run.
+//! The outcomes of the deliveries of a run.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use crate::plan::Sending;
+use crate::plan::PlannedRequest;
 use crate::report::{Histogram, histogram, nanoseconds};
 
-/// What became of a run.
+/// The result of sending a plan.
 ///
 /// `sent` is the sum of `accepted`, all of `refused` and `unanswered`.
 #[derive(Clone, Debug)]
 pub struct Delivered {
-    /// Requests begun, among them duplicates and retries.
+    /// Requests begun, including duplicates and retries.
     pub sent: usize,
-    /// Those answered with a 2xx.
+    /// Requests answered with a 2xx.
     pub accepted: usize,
-    /// Those answered with anything else, by status.
+    /// Requests answered with anything else, by status.
     pub refused: BTreeMap<u16, usize>,
     /// The part of `refused` that was validly signed.
     pub refused_valid: BTreeMap<u16, usize>,
-    /// Requests without a whole answer in time: no connection, a broken one, or silence.
+    /// Requests without a complete answer in time: no connection, a broken one, or silence.
     pub unanswered: usize,
-    /// Sendings that were due and not begun: the run was stopped, or no connection was free until long
+    /// Requests that were due and not begun: the run was stopped, or no connection was free until long
     /// after they were due.
     pub unsent: usize,
     /// Duplicates among the sent.
     pub duplicates: usize,
     /// Retries among the sent.
     pub retried: usize,
-    /// What happened to each delivery of the corpus.
-    pub fates: Vec<Fate>,
+    /// The outcome of each delivery of the corpus.
+    pub outcomes: Vec<Outcome>,
     /// Nanoseconds from when a request was due (a retry: from when its pause was over) to its 2xx. Slow
     /// senders, whose time is their own, are not in it.
     pub latency: Histogram,
@@ -42,45 +42,45 @@ pub struct Delivered {
     pub took: Duration,
 }
 
-/// What happened to one delivery.
+/// The outcome of one delivery.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Fate {
+pub struct Outcome {
     /// It was sent at least once.
     pub sent: bool,
-    /// Its signature is bad, so it must be refused.
+    /// Its signature is bad: it must be refused.
     pub bad: bool,
     /// It was answered with a 2xx at least once.
     pub accepted: bool,
 }
 
-/// How far a run is.
+/// The progress of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names are those of `Delivered`")]
-pub struct Progress {
+pub struct LoadProgress {
     pub sent: usize,
     pub accepted: usize,
     pub refused: usize,
     pub unanswered: usize,
 }
 
-/// A [`Delivered`] in the making.
-pub(crate) struct Counts {
+/// A [`Delivered`] in progress.
+pub(crate) struct OutcomeCounts {
     delivered: Delivered,
     started: Instant,
     /// When valid deliveries began to fail, while they do.
     failing_since: Option<Instant>,
 }
 
-/// One request and what came of it.
+/// One request and its outcome.
 pub(crate) struct Attempt {
-    pub(crate) sending: Sending,
+    pub(crate) request: PlannedRequest,
     pub(crate) is_retry: bool,
     pub(crate) intended: Instant,
-    /// `None` without a whole answer in time.
+    /// `None` without a complete answer in time.
     pub(crate) status: Option<u16>,
 }
 
-impl Counts {
+impl OutcomeCounts {
     pub(crate) fn new(deliveries: usize, started: Instant) -> Self {
         Self {
             delivered: Delivered {
@@ -92,7 +92,7 @@ impl Counts {
                 unsent: 0,
                 duplicates: 0,
                 retried: 0,
-                fates: vec![Fate::default(); deliveries],
+                outcomes: vec![Outcome::default(); deliveries],
                 latency: histogram(),
                 longest_refusal: Duration::ZERO,
                 slowest_refusal: Duration::ZERO,
@@ -105,22 +105,22 @@ impl Counts {
 
     pub(crate) fn count(&mut self, attempt: &Attempt, now: Instant) {
         let delivered = &mut self.delivered;
-        let sending = attempt.sending;
-        let is_valid = sending.signing.is_valid();
+        let request = attempt.request;
+        let is_valid = request.signing.is_valid();
         delivered.sent += 1;
-        delivered.duplicates += usize::from(sending.duplicate && !attempt.is_retry);
+        delivered.duplicates += usize::from(request.duplicate && !attempt.is_retry);
         delivered.retried += usize::from(attempt.is_retry);
         delivered.took = delivered
             .took
             .max(now.saturating_duration_since(self.started));
-        let fate = &mut delivered.fates[sending.delivery];
-        fate.sent = true;
-        fate.bad = !is_valid;
+        let outcome = &mut delivered.outcomes[request.delivery];
+        outcome.sent = true;
+        outcome.bad = !is_valid;
         match attempt.status {
             Some(200..=299) => {
-                fate.accepted = true;
+                outcome.accepted = true;
                 delivered.accepted += 1;
-                if !sending.slow {
+                if !request.slow {
                     let latency = now.saturating_duration_since(attempt.intended);
                     delivered.latency.saturating_record(nanoseconds(latency));
                 }
@@ -130,7 +130,7 @@ impl Counts {
                 if is_valid {
                     *delivered.refused_valid.entry(status).or_default() += 1;
                 }
-                if is_valid && !sending.slow {
+                if is_valid && !request.slow {
                     let took = now.saturating_duration_since(attempt.intended);
                     delivered.slowest_refusal = delivered.slowest_refusal.max(took);
                 }
@@ -142,12 +142,12 @@ impl Counts {
         }
     }
 
-    pub(crate) fn count_unsent(&mut self, sendings: usize) {
-        self.delivered.unsent += sendings;
+    pub(crate) fn count_unsent(&mut self, requests: usize) {
+        self.delivered.unsent += requests;
     }
 
-    pub(crate) fn progress(&self) -> Progress {
-        Progress {
+    pub(crate) fn progress(&self) -> LoadProgress {
+        LoadProgress {
             sent: self.delivered.sent,
             accepted: self.delivered.accepted,
             refused: self.delivered.refused.values().sum(),
@@ -184,8 +184,8 @@ impl Counts {
 mod tests {
     use std::time::{Duration, Instant};
 
-    use super::{Attempt, Counts};
-    use crate::plan::{Sending, Signing};
+    use super::{Attempt, OutcomeCounts};
+    use crate::plan::{PlannedRequest, Signing};
 
     fn attempt(
         started: Instant,
@@ -194,7 +194,7 @@ mod tests {
         status: Option<u16>,
     ) -> Attempt {
         Attempt {
-            sending: Sending {
+            request: PlannedRequest {
                 due: Duration::ZERO,
                 delivery,
                 signing,
@@ -210,7 +210,7 @@ mod tests {
     #[test]
     fn the_longest_refusal_lasts_from_a_failure_to_the_next_2xx_of_a_valid_delivery() {
         let started = Instant::now();
-        let mut counts = Counts::new(8, started);
+        let mut counts = OutcomeCounts::new(8, started);
         let at = |ms: u64| started + Duration::from_millis(ms);
         for (ms, signing, status) in [
             (0, Signing::Right, Some(200)),
@@ -238,7 +238,7 @@ mod tests {
     #[test]
     fn a_refusal_that_does_not_end_lasts_until_the_end() {
         let started = Instant::now();
-        let mut counts = Counts::new(1, started);
+        let mut counts = OutcomeCounts::new(1, started);
         let at = |ms: u64| started + Duration::from_millis(ms);
         counts.count(&attempt(started, 0, Signing::Right, None), at(100));
         counts.count(&attempt(started, 0, Signing::Right, None), at(900));
@@ -248,12 +248,12 @@ mod tests {
     #[test]
     fn a_delivery_that_was_accepted_once_stays_accepted() {
         let started = Instant::now();
-        let mut counts = Counts::new(2, started);
+        let mut counts = OutcomeCounts::new(2, started);
         for status in [None, Some(200), Some(503)] {
             counts.count(&attempt(started, 1, Signing::Right, status), started);
         }
         let delivered = counts.finish();
-        assert!(delivered.fates[1].accepted && delivered.fates[1].sent);
-        assert!(!delivered.fates[0].sent);
+        assert!(delivered.outcomes[1].accepted && delivered.outcomes[1].sent);
+        assert!(!delivered.outcomes[0].sent);
     }
 }
