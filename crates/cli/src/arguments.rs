@@ -1,8 +1,6 @@
-//! The words of the command line. Each command's own stand with the command.
+//! The arguments that commands share. Those of one command are with it.
 
 mod moment;
-
-mod span;
 
 use std::path::PathBuf;
 
@@ -20,14 +18,13 @@ use crate::commands::secrets::SecretsOptions;
 use crate::commands::trigger::TriggerOptions;
 
 pub(crate) use moment::{moment, now};
-pub(crate) use span::span;
 
 /// Operates Harkara, which receives Razorpay webhooks and keeps them in PostgreSQL
 #[derive(Debug, Parser)]
 #[command(name = "harkara", version, after_help = EXAMPLES)]
 pub(crate) struct Arguments {
-    /// A TOML file of settings, in place of the one that `HARKARA_CONFIG` names;
-    /// environment variables such as `HARKARA__POSTGRES__URL` go before it
+    /// A TOML file of settings, instead of the one that `HARKARA_CONFIG` names;
+    /// environment variables such as `HARKARA__POSTGRES__URL` override it
     #[arg(long, global = true, value_name = "FILE", verbatim_doc_comment)]
     config: Option<PathBuf>,
 
@@ -37,25 +34,25 @@ pub(crate) struct Arguments {
 
 const EXAMPLES: &str = "\
 Examples:
-  harkara migrate                                bring the database's schema up to date
-  harkara trigger payment.captured --follow      send a signed example and watch what becomes of it
-  harkara events --status failed --since 1d      the dead letters of the last day
-  harkara events show Qm3VYnYxK1cGtd             one event with everything that is known about it
-  harkara replay --status failed --dry-run       how many events a replay would process again
-  harkara lag                                    how much waits, and how long it takes
-  harkara secrets                                which webhook secrets are in use, and which can go
+  harkara migrate                                bring the database schema up to date
+  harkara trigger payment.captured --follow      send a signed example and follow it
+  harkara events --status failed --since 1d      list the dead letters of the last day
+  harkara events show Qm3VYnYxK1cGtd             show one event
+  harkara replay --status failed --dry-run       count the events that a replay would process again
+  harkara lag                                    show the backlog and how fast it drains
+  harkara secrets                                show which webhook secrets are in use
   harkara load --rate 500 --duration 1m          prove that nothing is lost or doubled
-  harkara doctor                                 what is wrong with the stores and the settings
+  harkara doctor                                 check the stores and the settings
 
-Exit codes: 0 done, 1 failed, 2 used wrongly.";
+Exit codes: 0 done, 1 failed, 2 usage error.";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Brings the database's schema up to date
+    /// Brings the database schema up to date
     ///
-    /// Applies the migrations that are missing, under a lock: safe to run from many places at once, and
-    /// again. Also keeps the monthly partitions of the months ahead ready. Ingress and worker refuse to
-    /// start on a schema that they do not know.
+    /// Applies the missing migrations under a lock, so it is safe to run concurrently and repeatedly. Also
+    /// creates the monthly partitions for the months ahead. Ingress and worker refuse to start on a
+    /// schema that they do not know.
     #[command(verbatim_doc_comment, after_help = MIGRATE_EXAMPLES)]
     Migrate,
     Trigger(TriggerOptions),
@@ -78,10 +75,10 @@ Examples:
   harkara migrate
   HARKARA__POSTGRES__URL=postgres://harkara@db:5432/harkara harkara migrate";
 
-/// Reads a secret, which is not empty.
+/// Parses a secret, which must not be empty.
 pub(crate) fn secret(text: &str) -> Result<Secret, String> {
     if text.is_empty() {
-        return Err("a secret is not empty".to_owned());
+        return Err("a secret must not be empty".to_owned());
     }
     Ok(Secret::new(text))
 }

@@ -18,6 +18,4 @@ pub(crate) mod doctor;
 
 pub(crate) mod reference;
 
-mod event_json;
-
 mod receiver;

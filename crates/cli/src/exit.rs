@@ -1,11 +1,12 @@
-//! How the process ends: 0 done, 1 failed, 2 used wrongly.
+//! How the process ends: 0 done, 1 failed, 2 usage error.
 
 use std::io;
 use std::process::ExitCode;
 
 use harkara_core::causes::with_causes;
+use harkara_operations::OperationError;
 
-/// How a command ended that could do its work and has told the outcome itself.
+/// How a command ended that did its work and printed the outcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ending {
     /// All that was asked for.
@@ -14,34 +15,37 @@ pub(crate) enum Ending {
     NotAllDone,
 }
 
-/// The command cannot be meant as it stands. The text says what to change.
+/// A combination of arguments and settings that cannot work. The text says what to change.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub(crate) struct UsedWrongly(pub(crate) String);
+pub(crate) struct UsageError(pub(crate) String);
 
-/// The exit code 2, which `clap` gives for what it finds wrong itself.
-const USED_WRONGLY: u8 = 2;
+/// The exit code of usage errors, as `clap` has it.
+const USAGE_ERROR: u8 = 2;
 
-/// Tells an error on standard error, and gives the exit code.
+/// Prints an error with its remedy, and returns the exit code.
 pub(crate) fn code(result: anyhow::Result<Ending>) -> ExitCode {
     let error = match result {
         Ok(Ending::Done) => return ExitCode::SUCCESS,
         Ok(Ending::NotAllDone) => return ExitCode::FAILURE,
         Err(error) => error,
     };
-    if nobody_reads(&error) {
+    if is_broken_pipe(&error) {
         return ExitCode::SUCCESS;
     }
-    eprintln!("harkara: {}", with_causes(&*error));
-    if error.is::<UsedWrongly>() {
-        ExitCode::from(USED_WRONGLY)
+    let remedy = error.downcast_ref().and_then(OperationError::remedy);
+    let remedy = remedy.map(|remedy| format!("; {remedy}"));
+    let remedy = remedy.unwrap_or_default();
+    eprintln!("harkara: {}{remedy}", with_causes(&*error));
+    if error.is::<UsageError>() {
+        ExitCode::from(USAGE_ERROR)
     } else {
         ExitCode::FAILURE
     }
 }
 
-/// Whether the reader of our output, such as `head`, had enough: no failure.
-fn nobody_reads(error: &anyhow::Error) -> bool {
+/// Whether the reader of the output, such as `head`, had enough, which is no failure.
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error
         .downcast_ref::<io::Error>()
         .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)

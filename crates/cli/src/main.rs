@@ -1,7 +1,6 @@
 //! `harkara`, the operators' command line.
 //!
-//! The modules stand in the order in which a call meets them: its arguments, the command that does
-//! the work, the database and the output that commands share, and how the process ends.
+//! The modules are in the order of a call: its arguments, the command, its output and trace, and the exit code.
 
 mod arguments;
 

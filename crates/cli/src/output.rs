@@ -1,4 +1,4 @@
-//! What commands write: tables and lines for people, JSON for programs, bytes as they are.
+//! Output: tables and lines for people, JSON for programs, bytes as they are.
 
 mod table;
 
@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
 
-pub(crate) use table::{Align, Table, shortened, visible};
+pub(crate) use table::{Table, shortened, visible};
 
 /// Writes a line to standard output.
 pub(crate) fn line(text: impl AsRef<str>) -> io::Result<()> {
@@ -28,17 +28,17 @@ pub(crate) fn bytes(bytes: &[u8]) -> io::Result<()> {
     out.flush()
 }
 
-/// Tells something beside the output proper, on standard error.
+/// Writes a line to standard error.
 pub(crate) fn note(text: impl AsRef<str>) {
     eprintln!("{}", text.as_ref());
 }
 
-/// A time for programs: RFC 3339 in UTC, to the microsecond, which is all that PostgreSQL keeps.
+/// RFC 3339 in UTC, to the microsecond, which is the precision of PostgreSQL.
 pub(crate) fn rfc3339(time: DateTime<Utc>) -> String {
     time.to_rfc3339_opts(SecondsFormat::Micros, true)
 }
 
-/// A time in a table: RFC 3339 in UTC, to the second.
+/// RFC 3339 in UTC, to the second.
 pub(crate) fn rfc3339_seconds(time: DateTime<Utc>) -> String {
     time.to_rfc3339_opts(SecondsFormat::Secs, true)
 }

@@ -21,7 +21,7 @@ pub struct UnknownSchema(String);
 /// by `postgres.connect_timeout`, and its failure is only logged.
 pub(crate) async fn check(settings: &PostgresSettings) -> Result<(), UnknownSchema> {
     match schema_state(settings).await {
-        Ok(state) => match state.problem() {
+        Ok(state) => match state.explanation() {
             None => Ok(()),
             Some(problem) => Err(UnknownSchema(problem)),
         },

@@ -24,7 +24,6 @@ use harkara_settings::{Settings, SettingsError};
 use serde::Serialize;
 
 pub use connections::Processes;
-pub use endpoints::DEVELOPMENT_SECRET;
 pub use finding::{Area, Finding, Status};
 
 /// Everything that was found.

@@ -42,7 +42,8 @@ impl OperationError {
                 "ask for fewer --days, or raise postgres.statement_timeout_ms \
                  (HARKARA__POSTGRES__STATEMENT_TIMEOUT_MS)",
             ),
-            Self::Schema(_) | Self::Storage(_) => None,
+            Self::Schema(state) => Some(state.remedy()),
+            Self::Storage(_) => None,
         }
     }
 }

@@ -4,12 +4,22 @@
 
 pub mod database;
 
+pub mod events;
+
+pub mod replay;
+
+pub mod backlog;
+
+pub mod secrets;
+
 pub mod doctor;
 
 pub mod verification;
 
 pub mod wording;
 
+mod actor;
 mod error;
 
+pub use actor::{Actor, InvalidName, Origin};
 pub use error::OperationError;

@@ -9,7 +9,7 @@ mod status;
 
 pub use backlog::{DUE_COUNTED_MAX, due_backlog};
 pub use due::{LeaseBounds, Leased, lease_due, release};
-pub use events::{Change, EventDetail, EventFilter, EventRow, changes, find, list};
+pub use events::{Change, EventDetail, EventFilter, EventRow, changes, find, list, optional_time};
 pub use replay::{ReplayCount, ReplaySelection, count_replayable, replay};
 pub use secrets::{SecretUse, secret_uses};
 pub use status::EventStatus;

@@ -45,25 +45,41 @@ pub enum SchemaState {
 }
 
 impl SchemaState {
-    /// The problem with its remedy; `None` when the schema fits.
+    /// The problem; `None` when the schema fits.
     #[must_use]
     pub fn problem(&self) -> Option<String> {
         match self {
             Self::Fits => None,
             Self::Behind { missing } => Some(format!(
-                "the database schema lacks {} migration(s), first {}; run `harkara migrate`",
+                "the database schema lacks {} migration(s), first {}",
                 missing.len(),
                 missing.iter().next().map_or("", String::as_str),
             )),
-            Self::WrongEncoding { encoding } => Some(format!(
-                "the database has the encoding {encoding}; recreate it with ENCODING 'UTF8'"
-            )),
+            Self::WrongEncoding { encoding } => {
+                Some(format!("the database has the encoding {encoding}"))
+            }
             Self::Ahead { compatible_from } => Some(format!(
-                "the database schema needs a binary that contains migration {compatible_from}, \
-                 this one ends at {}; install a newer version",
+                "the database schema needs a binary that contains migration {compatible_from}, this one ends at {}",
                 newest(),
             )),
         }
+    }
+
+    /// What to do about the problem.
+    #[must_use]
+    pub fn remedy(&self) -> &'static str {
+        match self {
+            Self::Fits | Self::Behind { .. } => "run `harkara migrate`",
+            Self::WrongEncoding { .. } => "recreate it with ENCODING 'UTF8'",
+            Self::Ahead { .. } => "install a newer version",
+        }
+    }
+
+    /// The problem and its remedy in one line; `None` when the schema fits.
+    #[must_use]
+    pub fn explanation(&self) -> Option<String> {
+        let problem = self.problem()?;
+        Some(format!("{problem}; {}", self.remedy()))
     }
 }
 

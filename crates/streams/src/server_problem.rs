@@ -1,128 +1,138 @@
 //! Why a Redis server cannot be used, and what an operator does about it.
 
+use std::error::Error;
+use std::fmt;
+
 use harkara_tls::Refusal;
 use redis::{ErrorKind, RedisError, ServerErrorKind};
 
 use crate::server_check::VERSION_MIN;
 
-/// Why a server cannot be used.
-#[derive(Debug, thiserror::Error)]
+/// Why a server cannot be used. Displayed with its remedy.
+#[derive(Debug)]
+#[expect(
+    missing_docs,
+    reason = "`address` is `host:port`, `source` what the server or system said"
+)]
 pub enum ServerProblem {
     /// No connection.
-    #[error(
-        "Redis at {address} cannot be reached; start it, or correct redis.url (HARKARA__REDIS__URL)"
-    )]
-    Unreachable {
-        /// `host:port`.
-        address: String,
-        /// What the operating system said.
-        #[source]
-        source: RedisError,
-    },
-    /// Nothing came of a handshake: nobody is there, or a server without TLS that waits for a command.
-    #[error(
-        "Redis at {address} does not answer over TLS; start it, or correct redis.url (HARKARA__REDIS__URL), which begins with redis:// where Redis speaks no TLS"
-    )]
-    SilentOverTls {
-        /// `host:port`.
-        address: String,
-        /// That the time was up.
-        #[source]
-        source: RedisError,
-    },
+    Unreachable { address: String, source: RedisError },
+    /// No answer to the handshake: nobody is there, or a server without TLS that waits for a command.
+    SilentOverTls { address: String, source: RedisError },
     /// No TLS connection: its certificate is refused, or ours is.
-    #[error("Redis at {address}: {remedy}")]
-    Untrusted {
-        /// `host:port`.
-        address: String,
-        /// What is wrong with which certificate, and what to do about it.
-        remedy: String,
-    },
+    Untrusted { address: String, refusal: Refusal },
     /// The password or user is wrong.
-    #[error(
-        "Redis at {address} refuses the user name or password of redis.url (HARKARA__REDIS__URL)"
-    )]
-    WrongPassword {
-        /// `host:port`.
-        address: String,
-        /// What the server said.
-        #[source]
-        source: RedisError,
-    },
+    WrongPassword { address: String, source: RedisError },
     /// The server wants a password and the URL has none.
-    #[error("Redis at {address} requires a password and redis.url (HARKARA__REDIS__URL) has none")]
-    PasswordRequired {
-        /// `host:port`.
-        address: String,
-        /// What the server said.
-        #[source]
-        source: RedisError,
-    },
-    /// The user may not run what we need.
-    #[error(
-        "the user of redis.url may not run a command that Harkara needs on Redis at {address}; allow it with ACL SETUSER"
-    )]
-    NotPermitted {
-        /// `host:port`.
-        address: String,
-        /// What the server said.
-        #[source]
-        source: RedisError,
-    },
+    PasswordRequired { address: String, source: RedisError },
+    /// The user may not run a command that Harkara needs.
+    NotPermitted { address: String, source: RedisError },
     /// The server is a replica.
-    #[error(
-        "Redis at {address} is a read-only replica; point redis.url (HARKARA__REDIS__URL) at its primary"
-    )]
-    ReadOnlyReplica {
-        /// `host:port`.
-        address: String,
-    },
+    ReadOnlyReplica { address: String },
     /// The server may drop entries when its memory is full.
-    #[error(
-        "Redis at {address} has maxmemory-policy {policy} and would drop deliveries when its memory is full; set it to noeviction (CONFIG SET maxmemory-policy noeviction, and in redis.conf)"
-    )]
-    EvictsEntries {
-        /// `host:port`.
-        address: String,
-        /// The policy it has.
-        policy: String,
-    },
+    EvictsEntries { address: String, policy: String },
     /// The server lacks commands that Harkara needs.
-    #[error(
-        "Redis at {address} is version {version}; Harkara needs {} or later",
-        version_text(VERSION_MIN)
-    )]
-    TooOld {
-        /// `host:port`.
-        address: String,
-        /// The version it has.
-        version: String,
-    },
+    TooOld { address: String, version: String },
     /// The server is still reading its data.
-    #[error("Redis at {address} is still loading its data; start again when it has finished")]
-    Loading {
-        /// `host:port`.
-        address: String,
-    },
+    Loading { address: String },
     /// Anything else, such as an answer that did not come in time.
-    #[error("Redis at {address} does not answer as it should")]
-    Misbehaves {
-        /// `host:port`.
-        address: String,
-        /// What went wrong.
-        #[source]
-        source: RedisError,
-    },
+    Misbehaves { address: String, source: RedisError },
+}
+
+impl fmt::Display for ServerProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}; {}", self.problem(), self.remedy())
+    }
+}
+
+impl Error for ServerProblem {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Unreachable { source, .. }
+            | Self::SilentOverTls { source, .. }
+            | Self::WrongPassword { source, .. }
+            | Self::PasswordRequired { source, .. }
+            | Self::NotPermitted { source, .. }
+            | Self::Misbehaves { source, .. } => Some(source),
+            _ => None,
+        }
+    }
 }
 
 impl ServerProblem {
+    /// The problem alone.
+    #[must_use]
+    pub fn problem(&self) -> String {
+        match self {
+            Self::Unreachable { address, .. } => format!("Redis at {address} cannot be reached"),
+            Self::SilentOverTls { address, .. } => {
+                format!("Redis at {address} does not answer over TLS")
+            }
+            Self::Untrusted { address, refusal } => {
+                format!("Redis at {address}: {}", refusal.problem())
+            }
+            Self::WrongPassword { address, .. } => {
+                format!("Redis at {address} refuses the user name or password of redis.url")
+            }
+            Self::PasswordRequired { address, .. } => {
+                format!("Redis at {address} requires a password and redis.url has none")
+            }
+            Self::NotPermitted { address, .. } => format!(
+                "the user of redis.url may not run a command that Harkara needs on Redis at {address}"
+            ),
+            Self::ReadOnlyReplica { address } => {
+                format!("Redis at {address} is a read-only replica")
+            }
+            Self::EvictsEntries { address, policy } => format!(
+                "Redis at {address} has maxmemory-policy {policy} and would drop deliveries when its memory is full"
+            ),
+            Self::TooOld { address, version } => {
+                let (major, minor) = VERSION_MIN;
+                format!(
+                    "Redis at {address} is version {version}; Harkara needs {major}.{minor} or later"
+                )
+            }
+            Self::Loading { address } => format!("Redis at {address} is still loading its data"),
+            Self::Misbehaves { address, .. } => {
+                format!("Redis at {address} gives an unexpected answer, or none in time")
+            }
+        }
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub fn remedy(&self) -> String {
+        let remedy = match self {
+            Self::Unreachable { .. } => "start it, or correct redis.url (HARKARA__REDIS__URL)",
+            Self::SilentOverTls { .. } => {
+                "start it, or correct redis.url (HARKARA__REDIS__URL), which begins with redis:// where Redis \
+                 speaks no TLS"
+            }
+            Self::Untrusted { refusal, .. } => return refusal.remedy("redis"),
+            Self::WrongPassword { .. } => {
+                "correct the user name and password in redis.url (HARKARA__REDIS__URL)"
+            }
+            Self::PasswordRequired { .. } => {
+                "give it in redis.url (HARKARA__REDIS__URL): redis://user:password@host:port"
+            }
+            Self::NotPermitted { .. } => "allow it with ACL SETUSER",
+            Self::ReadOnlyReplica { .. } => "point redis.url (HARKARA__REDIS__URL) at its primary",
+            Self::EvictsEntries { .. } => {
+                "set it to noeviction (CONFIG SET maxmemory-policy noeviction, and in redis.conf)"
+            }
+            Self::TooOld { .. } => "install a newer Redis",
+            Self::Loading { .. } => "start again when it has finished",
+            Self::Misbehaves { .. } => "read its log",
+        };
+        remedy.to_owned()
+    }
+
     /// What an error of the server at `address` (`host:port`) means for an operator.
     #[must_use]
     pub fn of(address: &str, source: RedisError) -> Self {
         let address = address.to_owned();
         if let Some(refusal) = Refusal::within(&source) {
-            let remedy = refusal.remedy("redis");
-            return Self::Untrusted { address, remedy };
+            return Self::Untrusted { address, refusal };
         }
         match (source.kind(), source.code()) {
             (_, Some("NOAUTH")) => Self::PasswordRequired { address, source },
@@ -144,8 +154,4 @@ impl ServerProblem {
             _ => Self::Misbehaves { address, source },
         }
     }
-}
-
-fn version_text((major, minor): (u32, u32)) -> String {
-    format!("{major}.{minor}")
 }

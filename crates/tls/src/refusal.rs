@@ -1,4 +1,4 @@
-//! Why a handshake failed, told to the person who can mend it.
+//! Why a handshake failed, and what to do about it.
 
 use std::error::Error;
 use std::io;
@@ -35,16 +35,32 @@ impl Refusal {
         None
     }
 
-    /// What is wrong with the server's certificate, or with ours, and what to do about it: a part of a
-    /// sentence that goes on from the server's name. `section` is the section of its settings.
+    /// What is wrong with the server's certificate, or with ours: a clause about the server.
+    #[must_use]
+    pub fn problem(&self) -> String {
+        self.parts("").0
+    }
+
+    /// What to do about it. `section` is the section of the server's settings.
     #[must_use]
     pub fn remedy(&self, section: &str) -> String {
+        self.parts(section).1
+    }
+
+    /// The problem and its remedy in one line.
+    #[must_use]
+    pub fn explanation(&self, section: &str) -> String {
+        let (problem, remedy) = self.parts(section);
+        format!("{problem}; {remedy}")
+    }
+
+    fn parts(&self, section: &str) -> (String, String) {
         let setting = |name: &str| {
             let variable = format!("HARKARA__{section}__{name}").to_uppercase();
             format!("{section}.{name} ({variable})")
         };
         match &self.0 {
-            rustls::Error::InvalidCertificate(fault) => remedy_of(fault, &setting),
+            rustls::Error::InvalidCertificate(error) => refused_certificate(error, &setting),
             rustls::Error::AlertReceived(
                 AlertDescription::CertificateRequired
                 | AlertDescription::HandshakeFailure
@@ -54,60 +70,87 @@ impl Refusal {
                 | AlertDescription::CertificateRevoked
                 | AlertDescription::UnknownCA
                 | AlertDescription::UnsupportedCertificate,
-            ) => format!(
-                "it wants a client certificate and does not take ours ({}); give one that it trusts as {} and {}",
-                self.0,
-                setting("client_certificate_file"),
-                setting("client_key_file")
+            ) => (
+                format!(
+                    "it wants a client certificate and does not take ours ({})",
+                    self.0
+                ),
+                format!(
+                    "give one that it trusts as {} and {}",
+                    setting("client_certificate_file"),
+                    setting("client_key_file")
+                ),
             ),
-            rustls::Error::InvalidMessage(_) => format!(
-                "what answers there does not speak TLS; correct the port of {}, or ask for a plain connection",
-                setting("url")
+            rustls::Error::InvalidMessage(_) => (
+                "what answers there does not speak TLS".to_owned(),
+                format!(
+                    "correct the port of {}, or ask for a plain connection",
+                    setting("url")
+                ),
             ),
-            other => format!("no TLS connection can be made: {other}"),
+            other => (
+                format!("no TLS connection can be made: {other}"),
+                format!("check {} and the server's log", setting("url")),
+            ),
         }
     }
 }
 
-fn remedy_of(fault: &CertificateError, setting: &dyn Fn(&str) -> String) -> String {
-    match fault {
-        CertificateError::UnknownIssuer => format!(
-            "its certificate comes from an authority that we do not trust; give that authority's certificate as {}",
-            setting("ca_file")
+/// What is wrong with a certificate, and what to do about it.
+fn refused_certificate(
+    error: &CertificateError,
+    setting: &dyn Fn(&str) -> String,
+) -> (String, String) {
+    match error {
+        CertificateError::UnknownIssuer => (
+            "its certificate comes from an authority that we do not trust".to_owned(),
+            format!(
+                "give that authority's certificate as {}",
+                setting("ca_file")
+            ),
         ),
         CertificateError::NotValidForNameContext {
             expected,
             presented,
-        } if presented.is_empty() => format!(
-            "its certificate names no host (subject alternative name); have it issued for {}",
-            expected.to_str()
+        } if presented.is_empty() => (
+            "its certificate names no host (subject alternative name)".to_owned(),
+            format!("have it issued for {}", expected.to_str()),
         ),
         CertificateError::NotValidForNameContext {
             expected,
             presented,
-        } => format!(
-            "its certificate is for {} and not for {}; name one of those hosts in {}, or have it issued for this one",
-            presented
-                .iter()
-                .map(|n| bare(n))
-                .collect::<Vec<_>>()
-                .join(", "),
-            expected.to_str(),
-            setting("url")
+        } => {
+            let names: Vec<&str> = presented.iter().map(|name| bare(name)).collect();
+            (
+                format!(
+                    "its certificate is for {} and not for {}",
+                    names.join(", "),
+                    expected.to_str()
+                ),
+                format!(
+                    "name one of those hosts in {}, or have it issued for this one",
+                    setting("url")
+                ),
+            )
+        }
+        CertificateError::ExpiredContext { time, not_after } => {
+            let ago = Duration::from_secs(time.as_secs().saturating_sub(not_after.as_secs()));
+            (
+                format!("its certificate expired {} ago", span(ago)),
+                "renew it, or correct this machine's clock".to_owned(),
+            )
+        }
+        CertificateError::NotValidYetContext { time, not_before } => {
+            let left = Duration::from_secs(not_before.as_secs().saturating_sub(time.as_secs()));
+            (
+                format!("its certificate is not valid for another {}", span(left)),
+                "correct this machine's clock, or have it reissued".to_owned(),
+            )
+        }
+        other => (
+            format!("its certificate is refused ({other})"),
+            "have it reissued".to_owned(),
         ),
-        CertificateError::ExpiredContext { time, not_after } => format!(
-            "its certificate expired {} ago; renew it, or correct this machine's clock",
-            span(Duration::from_secs(
-                time.as_secs().saturating_sub(not_after.as_secs())
-            ))
-        ),
-        CertificateError::NotValidYetContext { time, not_before } => format!(
-            "its certificate is not valid for another {}; correct this machine's clock, or issue it anew",
-            span(Duration::from_secs(
-                not_before.as_secs().saturating_sub(time.as_secs())
-            ))
-        ),
-        other => format!("its certificate is refused ({other}); have it issued anew"),
     }
 }
 

@@ -6,18 +6,18 @@ use harkara_operations::wording::counted;
 use harkara_settings::{Settings, SettingsError};
 
 use crate::exit::Ending;
-use crate::output::{self, Align, Table};
+use crate::output::{self, Table};
 
 /// Checks every configured dependency and suggests a fix
 ///
-/// Connects to Redis (and its sentinels) and to PostgreSQL as ingress and worker do, and reports line by
-/// line: versions and features, durability, memory, the disk, replicas, lanes and their consumers, schema,
-/// indexes, partitions, connections, clocks, endpoints, TLS. If one dependency is unavailable, the others
-/// are still checked. It writes nothing. Every probe has a bound of eight seconds, and the command ends
-/// within two minutes.
+/// Connects to Redis (and its sentinels) and to PostgreSQL as ingress and worker do, and reports
+/// line by line: versions and features, durability, memory, the disk, replicas, lanes and their
+/// consumers, schema, indexes, partitions, connections, clocks, endpoints, TLS. If one dependency
+/// is unavailable, the others are still checked. It writes nothing. Every probe has a bound of
+/// eight seconds, and the command ends within two minutes.
 ///
-/// A `PROBLEM` keeps a process from starting, or refuses, loses or holds up deliveries; a `warning` is a
-/// risk, or something that the next start repairs.
+/// A `PROBLEM` keeps a process from starting, or refuses, loses or holds up deliveries; a `warning`
+/// is a risk, or something that the next start repairs.
 ///
 /// Exit codes: 0 no problem, 1 a problem, 2 usage error.
 #[derive(Debug, Args)]
@@ -73,13 +73,7 @@ fn ending(worst: Status, strict: bool) -> Ending {
 }
 
 fn write_table(report: &Report) -> anyhow::Result<()> {
-    let columns = [
-        ("STATUS", Align::Left),
-        ("AREA", Align::Left),
-        ("CHECK", Align::Left),
-        ("FOUND", Align::Left),
-    ];
-    let mut table = Table::new(&columns);
+    let mut table = Table::new(&["STATUS", "AREA", "CHECK", "FOUND"], &[]);
     for finding in &report.findings {
         let status = match finding.status {
             Status::Problem => "PROBLEM".to_owned(),

@@ -1,10 +1,8 @@
-//! `harkara events`: what was received, and what became of it.
+//! `harkara events`.
 
 mod list;
 
 mod show;
-
-mod signature_check;
 
 use clap::{Args, Subcommand};
 use harkara_settings::Settings;
@@ -15,8 +13,8 @@ use show::ShowOptions;
 
 /// Lists received events, or shows one
 ///
-/// Without a subcommand it lists. Failed events are the dead letters. Bodies hold personal data: only
-/// `show --body` prints one.
+/// Lists without a subcommand. Failed events are the dead letters. Only `show --body` prints a
+/// body, which holds personal data.
 #[derive(Debug, Args)]
 #[command(
     args_conflicts_with_subcommands = true,

@@ -1,4 +1,4 @@
-//! `harkara load`: load like Razorpay's, and the proof of what became of it.
+//! `harkara load`: load like Razorpay's, and a verification of its effects.
 
 mod mix;
 
@@ -25,33 +25,34 @@ use harkara_load::{
 use harkara_operations::verification::{Expected, Patience, Sent, Verification, verify};
 use harkara_settings::Settings;
 use harkara_storage::{Pool, StorageError};
+use humantime::parse_duration;
 use tokio::signal::ctrl_c;
 
-use crate::arguments::{now, secret, span};
-use crate::exit::{Ending, UsedWrongly};
+use crate::arguments::{now, secret};
+use crate::exit::{Ending, UsageError};
 use crate::output;
 use harkara_operations::database;
 use progress::Progress;
 use targets::Targets;
 use verdict::Verdict;
 
-/// How many of 100 deliveries carry the old secret where it is given and their number is not.
+/// Percentage of deliveries signed with the old secret unless given.
 const OLD_SECRETS_USUAL: f64 = 10.0;
 
-/// Sends load as Razorpay would, and proves what became of it
+/// Sends load as Razorpay would, and verifies its effects
 ///
-/// Signed deliveries go out at a fixed rate, whatever the ingress does, and their latency counts from
-/// when each was due. Then the database is asked: every 2xx must be in the ledger with the same bytes
-/// and processed, every effect must be there once, and what was badly signed must have left nothing.
-/// Prints a verdict, and succeeds only when nothing was lost, altered or doubled. Refusals such as 503
-/// are told but are no failure: Razorpay would send again, as --retries does.
+/// Signed deliveries go out at a fixed rate, regardless of how fast the ingress answers; latency
+/// counts from when each was due. Then the database is compared: every 2xx must be in the ledger
+/// with the same bytes and processed, every effect must be there once, and bad signatures must have
+/// left nothing. Prints a verdict, and fails if anything was lost, altered or doubled. Refusals
+/// such as 503 are counted but are no failure: Razorpay would send again, as --retries does.
 ///
-/// All ids are new in every run, so runs may follow each other on one database. Ctrl-C ends the sending
-/// and goes on to the verdict; a second one ends the wait for the workers.
+/// Every run has new ids, so runs may share a database. Ctrl-C stops sending and continues with the
+/// verdict; a second one stops waiting for the workers.
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment, after_help = EXAMPLES)]
 pub(crate) struct LoadOptions {
-    /// Where to send, several in turn [default: this machine's ingress, by its settings]
+    /// Where to send; may be repeated to take turns [default: this machine's ingress, by its settings]
     #[arg(long = "url", value_name = "URL")]
     urls: Vec<String>,
 
@@ -59,39 +60,39 @@ pub(crate) struct LoadOptions {
     #[arg(long, value_parser = secret)]
     secret: Option<Secret>,
 
-    /// Deliveries a second
+    /// Deliveries per second
     #[arg(long, value_name = "N", default_value_t = 200.0)]
     rate: f64,
 
     /// How long to send
-    #[arg(long, value_name = "SPAN", default_value = "10s", value_parser = span)]
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = parse_duration)]
     duration: Duration,
 
     /// `realistic`, `payments`, or events with their weights: payment.captured=5,refund.processed=1
     #[arg(long, value_name = "MIX", default_value = "realistic", value_parser = mix::contents)]
     mix: Contents,
 
-    /// Chooses contents and order, so that they can be had again [default: random, and told]
+    /// Makes contents and order reproducible [default: random, and printed]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
 
-    /// Most connections; what is due when none is free waits its turn, which counts as latency
+    /// Maximum number of connections; deliveries that wait for one count that as latency
     #[arg(long, value_name = "N", default_value_t = 512, value_parser = connections)]
     connections: usize,
 
-    /// How long an answer is waited for; Razorpay waits 5 s
-    #[arg(long, value_name = "SPAN", default_value = "5s", value_parser = answer_wait)]
+    /// How long to wait for an answer; Razorpay waits 5 s
+    #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = answer_wait)]
     timeout: Duration,
 
-    /// Makes so many of 100 requests a repeat, within a second, of what was sent before
+    /// Percentage of requests that resend an earlier delivery within a second
     #[arg(long, value_name = "PERCENT", default_value_t = 0.0, value_parser = percent)]
     duplicates: f64,
 
-    /// Lets so many of 100 deliveries change places with one up to a second later
+    /// Percentage of deliveries that swap places with one up to a second later
     #[arg(long, value_name = "PERCENT", default_value_t = 0.0, value_parser = percent)]
     reorder: f64,
 
-    /// Signs so many of 100 with a wrong secret, not properly, or not at all; each must get 401
+    /// Percentage of deliveries with a wrong, malformed or missing signature; each must get 401
     #[arg(long, value_name = "PERCENT", default_value_t = 0.0, value_parser = percent)]
     bad_signatures: f64,
 
@@ -99,19 +100,19 @@ pub(crate) struct LoadOptions {
     #[arg(long, value_name = "SECRET", value_parser = secret)]
     old_secret: Option<Secret>,
 
-    /// Signs so many of 100 with the old secret [default: 10 where --old-secret is given]
+    /// Percentage of deliveries signed with the old secret [default: 10 with --old-secret]
     #[arg(long, value_name = "PERCENT", requires = "old_secret", value_parser = percent)]
     old_secrets: Option<f64>,
 
-    /// Sends so many of 100 in pieces over some 0.4 s; they are not in the latency
+    /// Percentage of deliveries sent in pieces over 0.4 s; they do not count as latency
     #[arg(long, value_name = "PERCENT", default_value_t = 0.0, value_parser = percent)]
     slow: f64,
 
-    /// Raises the rate for the last second of each such span
-    #[arg(long, value_name = "SPAN", value_parser = span)]
+    /// Raises the rate in the last second of each such interval
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     burst_every: Option<Duration>,
 
-    /// By how much
+    /// Factor by which a burst raises the rate
     #[arg(
         long,
         value_name = "N",
@@ -120,23 +121,24 @@ pub(crate) struct LoadOptions {
     )]
     burst_factor: f64,
 
-    /// Sends again, up to so often, what got no 2xx
+    /// Maximum number of times to resend a delivery without a 2xx
     #[arg(long, value_name = "N", default_value_t = 0)]
     retries: u32,
 
-    /// How long after the failure
-    #[arg(long, value_name = "SPAN", default_value = "1s", value_parser = span)]
+    /// Delay before a retry
+    #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = parse_duration)]
     retry_after: Duration,
 
-    /// How long the audit waits until everything is processed
-    #[arg(long, value_name = "SPAN", default_value = "60s", value_parser = span)]
+    /// How long to wait until everything is processed
+    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = parse_duration)]
     settle: Duration,
-    /// How long after a clean audit to audit once more, for what workers that were killed had in hand: it
-    /// comes a second time after `worker.claim_idle_ms`
-    #[arg(long, value_name = "SPAN", default_value = "0s", value_parser = span)]
+
+    /// Compares again this long after a clean comparison: entries of killed workers are processed a
+    /// second time after `worker.claim_idle_ms`
+    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = parse_duration)]
     again_after: Duration,
 
-    /// Does not ask the database, so the verdict tells only of the answers
+    /// Skips the comparison with the database; the verdict covers the answers only
     #[arg(long)]
     no_audit: bool,
 
@@ -153,12 +155,12 @@ Examples:
   harkara load --url http://10.0.0.7:8080/webhooks/razorpay --url http://10.0.0.8:8080/webhooks/razorpay
   harkara load --retries 20 --json --seed 7";
 
-/// Sends, audits, and tells the verdict.
+/// Sends, verifies, and prints the verdict.
 pub(crate) async fn run(settings: &Settings, options: &LoadOptions) -> anyhow::Result<Ending> {
     let targets = Targets::find(settings, options).await?;
     let seed = options.seed.unwrap_or_else(|| rand::random::<u32>().into());
     let plan = LoadPlan::new(&options.pace()?, &options.injected(), seed)
-        .map_err(|error| UsedWrongly(format!("{error}; give a lower --rate or --duration")))?;
+        .map_err(|error| UsageError(format!("{error}; give a lower --rate or --duration")))?;
     let pool = if options.no_audit {
         None
     } else {
@@ -168,7 +170,7 @@ pub(crate) async fn run(settings: &Settings, options: &LoadOptions) -> anyhow::R
         && let Err(error) = pool.ping().await
     {
         output::note(format!(
-            "PostgreSQL cannot be asked now ({error}); the audit will try again."
+            "PostgreSQL is unavailable ({error}); it will be compared later."
         ));
     }
 
@@ -275,13 +277,13 @@ async fn send(
 }
 
 impl LoadOptions {
-    fn pace(&self) -> Result<Pace, UsedWrongly> {
+    fn pace(&self) -> Result<Pace, UsageError> {
         let bursts = self.burst_every.map(|every| Bursts {
             every,
             factor: self.burst_factor,
         });
         if self.duration.is_zero() || self.burst_every.is_some_and(|every| every.is_zero()) {
-            return Err(UsedWrongly(
+            return Err(UsageError(
                 "--duration and --burst-every must be above 0".to_owned(),
             ));
         }
@@ -324,10 +326,10 @@ fn connections(text: &str) -> Result<usize, String> {
 }
 
 fn answer_wait(text: &str) -> Result<Duration, String> {
-    let wait = span(text)?;
+    let wait = parse_duration(text).map_err(|error| error.to_string())?;
     if wait.is_zero() || wait > TIMEOUT_MAX {
         return Err(format!(
-            "a wait is above 0 and at most {} s",
+            "a timeout must be above 0 and at most {} s",
             TIMEOUT_MAX.as_secs()
         ));
     }

@@ -4,12 +4,12 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use harkara_core::endpoint::EndpointName;
 
-use crate::exit::UsedWrongly;
+use crate::exit::UsageError;
 
 /// Where an ingress takes deliveries of an endpoint, by its settings.
-pub(super) fn url_of(bind: SocketAddr, endpoint: &EndpointName) -> Result<String, UsedWrongly> {
+pub(super) fn url_of(bind: SocketAddr, endpoint: &EndpointName) -> Result<String, UsageError> {
     if bind.port() == 0 {
-        return Err(UsedWrongly(
+        return Err(UsageError(
             "ingress.bind has port 0, so the ingress's port is not known here; give --url"
                 .to_owned(),
         ));
@@ -29,8 +29,8 @@ pub(super) fn url_of(bind: SocketAddr, endpoint: &EndpointName) -> Result<String
 }
 
 /// That nobody here knows what to sign with.
-pub(super) fn no_secret(endpoint: &EndpointName) -> UsedWrongly {
-    UsedWrongly(format!(
+pub(super) fn no_secret(endpoint: &EndpointName) -> UsageError {
+    UsageError(format!(
         "no secret of the endpoint {:?} is known here; give --secret, or set endpoints.{endpoint}.secrets \
          (HARKARA__ENDPOINTS__{}__SECRETS)",
         endpoint.as_str(),

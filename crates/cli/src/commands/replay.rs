@@ -5,23 +5,21 @@ use std::io::{self, BufRead, IsTerminal, Write};
 use anyhow::bail;
 use chrono::{DateTime, Utc};
 use clap::{ArgGroup, Args, ValueEnum};
+use harkara_operations::database;
+use harkara_operations::events::EventStatus;
+use harkara_operations::replay::{self, ReplayReport, ReplaySelection};
 use harkara_operations::wording::counted;
+use harkara_operations::{Actor, InvalidName, Origin};
 use harkara_settings::Settings;
-use harkara_storage::ledger::{self, EventStatus, ReplayCount, ReplaySelection};
-use serde::Serialize;
 
 use crate::arguments::moment;
-use crate::exit::{Ending, UsedWrongly};
+use crate::exit::{Ending, UsageError};
 use crate::output;
-use harkara_operations::database;
-
-/// Longest name of an actor, which stands in every audit row.
-const ACTOR_CHARACTERS_MAX: usize = 64;
 
 /// Puts events back to pending, so that the worker processes them again
 ///
-/// Failed events are the dead letters. Processing again is safe: an event that has had its effect has
-/// no second one. Each replayed event gets an audit row that names who did it.
+/// Failed events are the dead letters. Replaying is safe: an event never takes effect twice. Each
+/// replayed event gets an audit row with the name of who did it.
 #[derive(Debug, Args)]
 #[command(
     verbatim_doc_comment,
@@ -29,23 +27,23 @@ const ACTOR_CHARACTERS_MAX: usize = 64;
     group = ArgGroup::new("selection").required(true).args(["event_id", "status"])
 )]
 pub(crate) struct ReplayOptions {
-    /// This event alone
+    /// Only this event
     #[arg(long, value_name = "ID")]
     event_id: Option<String>,
 
-    /// Every event of this status
+    /// Every event with this status
     #[arg(long)]
     status: Option<Replayable>,
 
-    /// Only events of this name
+    /// Only events with this name
     #[arg(long = "type", value_name = "EVENT", conflicts_with = "event_id")]
     event_type: Option<String>,
 
-    /// Received since this time (RFC 3339) or span back from now (90m, 1h, 7d)
+    /// Received since this time (RFC 3339) or duration before now (90m, 1h, 7d)
     #[arg(long, value_name = "TIME", value_parser = moment, conflicts_with = "event_id")]
     since: Option<DateTime<Utc>>,
 
-    /// Counts the events, and changes nothing
+    /// Counts the events without changing anything
     #[arg(long)]
     dry_run: bool,
 
@@ -53,9 +51,9 @@ pub(crate) struct ReplayOptions {
     #[arg(long)]
     yes: bool,
 
-    /// Who is doing this, for the audit [default: the user's name]
+    /// The name for the audit [default: the user's name]
     #[arg(long, value_name = "NAME", value_parser = actor)]
-    actor: Option<String>,
+    actor: Option<Actor>,
 
     /// Prints one JSON document: an object
     #[arg(long)]
@@ -75,16 +73,7 @@ enum Replayable {
     Processed,
 }
 
-#[derive(Serialize)]
-struct ReplayJson<'a> {
-    dry_run: bool,
-    replayable: u64,
-    already_pending: u64,
-    replayed: u64,
-    actor: Option<&'a str>,
-}
-
-/// Counts what is selected, and replays it unless this is a dry run.
+/// Counts the selected events, and replays them unless this is a dry run.
 pub(crate) async fn run(settings: &Settings, options: &ReplayOptions) -> anyhow::Result<Ending> {
     let selection = ReplaySelection {
         event_id: options.event_id.clone(),
@@ -98,73 +87,54 @@ pub(crate) async fn run(settings: &Settings, options: &ReplayOptions) -> anyhow:
     let actor = if options.dry_run {
         None
     } else {
-        Some(actor_of(options)?)
+        Some(options.actor.clone().map_or_else(user, Ok)?)
     };
-
     let pool = database::open(&settings.postgres).await?;
-    let count = ledger::count_replayable(&pool, &selection).await?;
-    if let Some(id) = &options.event_id
-        && count
-            == (ReplayCount {
-                replayable: 0,
-                already_pending: 0,
-            })
-    {
-        bail!("no event has the id {id:?}; `harkara events` lists those that were received");
+    let mut report = replay::preview(&pool, &selection).await?;
+    if let Some(actor) = actor {
+        confirm(report.replayable, options.yes)?;
+        report = replay::replay(&pool, &selection, report, actor).await?;
     }
-    let replayed = match &actor {
-        Some(actor) if count.replayable > 0 => {
-            confirm(count.replayable, options.yes)?;
-            ledger::replay(&pool, &selection, actor).await?
-        }
-        _ => 0,
-    };
     if options.json {
-        output::json(&ReplayJson {
-            dry_run: options.dry_run,
-            replayable: count.replayable,
-            already_pending: count.already_pending,
-            replayed,
-            actor: actor.as_deref(),
-        })?;
+        output::json(&report)?;
     } else {
-        tell(options.dry_run, count, replayed)?;
+        write_lines(&report)?;
     }
     Ok(Ending::Done)
 }
 
-fn tell(is_dry_run: bool, count: ReplayCount, replayed: u64) -> io::Result<()> {
-    if is_dry_run {
-        output::line(format!(
-            "{} would be replayed",
-            counted(count.replayable, "event")
-        ))?;
-    } else if count.replayable == 0 {
+fn write_lines(report: &ReplayReport) -> io::Result<()> {
+    if report.dry_run {
+        let events = counted(report.replayable, "event");
+        output::line(format!("{events} would be replayed"))?;
+    } else if report.replayable == 0 {
         output::line("nothing to replay")?;
     } else {
-        let them = if replayed == 1 { "it is" } else { "they are" };
+        let pronoun = if report.replayed == 1 {
+            "it is"
+        } else {
+            "they are"
+        };
         output::line(format!(
-            "{} put back to pending; follow with `harkara events --status pending` until {them} processed",
-            counted(replayed, "event")
+            "{} put back to pending; follow with `harkara events --status pending` until {pronoun} processed",
+            counted(report.replayed, "event")
         ))?;
     }
-    if count.already_pending > 0 {
-        output::line(format!(
-            "{} pending already, left alone",
-            counted(count.already_pending, "event")
-        ))?;
+    if report.already_pending > 0 {
+        let events = counted(report.already_pending, "event");
+        output::line(format!("{events} already pending, left alone"))?;
     }
     Ok(())
 }
 
-/// One event is replayed at once; for more, someone must have said yes.
+/// One event is replayed without a question; more need a yes.
 fn confirm(number: u64, is_confirmed: bool) -> anyhow::Result<()> {
     if number <= 1 || is_confirmed {
         return Ok(());
     }
     if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
-        return Err(UsedWrongly(format!(
-            "{number} events would be replayed; add --yes to do it, or --dry-run to only count them"
+        return Err(UsageError(format!(
+            "this would replay {number} events; confirm with --yes, or count them with --dry-run"
         ))
         .into());
     }
@@ -177,28 +147,15 @@ fn confirm(number: u64, is_confirmed: bool) -> anyhow::Result<()> {
     bail!("nothing was replayed")
 }
 
-fn actor_of(options: &ReplayOptions) -> Result<String, UsedWrongly> {
-    // Under sudo the second names root, and the first who that is.
-    let user = || {
-        ["SUDO_USER", "USER", "LOGNAME"]
-            .into_iter()
-            .find_map(|name| actor(&std::env::var(name).ok()?).ok())
-    };
-    let name = options.actor.clone().or_else(user).ok_or_else(|| {
-        UsedWrongly(
-            "the audit needs to know who does this, and USER is not set; give --actor NAME"
-                .to_owned(),
-        )
-    })?;
-    Ok(format!("operator:{name}"))
+/// The user of the system. Under sudo `USER` is root, and `SUDO_USER` the person.
+fn user() -> Result<Actor, UsageError> {
+    let variables = ["SUDO_USER", "USER", "LOGNAME"].into_iter();
+    let mut actors = variables.filter_map(|name| actor(&std::env::var(name).ok()?).ok());
+    actors.next().ok_or_else(|| {
+        UsageError("the audit needs a name, and USER is not set; give --actor NAME".to_owned())
+    })
 }
 
-fn actor(name: &str) -> Result<String, String> {
-    let is_plain = !name.chars().any(char::is_control);
-    if name.is_empty() || name.chars().count() > ACTOR_CHARACTERS_MAX || !is_plain {
-        return Err(format!(
-            "a name has 1 to {ACTOR_CHARACTERS_MAX} visible characters"
-        ));
-    }
-    Ok(name.to_owned())
+fn actor(name: &str) -> Result<Actor, InvalidName> {
+    Actor::new(name, Origin::CommandLine)
 }

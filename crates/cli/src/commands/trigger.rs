@@ -1,4 +1,4 @@
-//! `harkara trigger`: signed example deliveries, as Razorpay would send them.
+//! `harkara trigger`.
 
 mod follow;
 
@@ -18,22 +18,22 @@ use harkara_settings::Settings;
 use harkara_simulator::plan::{Options, plan};
 
 use crate::arguments::secret;
-use crate::exit::{Ending, UsedWrongly};
+use crate::exit::{Ending, UsageError};
 use crate::output;
 use crate::traced::Call;
 use harkara_operations::database;
 use target::Target;
 
-/// The answer to a delivery that was taken.
+/// The answer to an accepted delivery.
 const TAKEN: u16 = 200;
 
-/// The answer to a delivery whose signature is wrong.
+/// The answer to a wrong signature.
 const REFUSED: u16 = 401;
 
 /// Sends signed example deliveries, as Razorpay would
 ///
-/// Every event is fresh: new ids, linked entities, a valid shape. Succeeds when every answer is the
-/// expected one: 200, or 401 with --bad-signature.
+/// Every event is new: fresh ids, linked entities, a valid shape. Succeeds if every answer is 200, or
+/// 401 with --bad-signature.
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 #[command(verbatim_doc_comment, after_help = EXAMPLES)]
@@ -55,31 +55,31 @@ pub(crate) struct TriggerOptions {
     #[arg(long, value_parser = secret)]
     secret: Option<Secret>,
 
-    /// How many distinct events of each name
+    /// Number of distinct events for each name
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     count: u32,
 
-    /// Sends every delivery twice, as retries are
+    /// Sends every delivery twice, like a retry
     #[arg(long)]
     duplicate: bool,
 
-    /// Sends the deliveries in any order
+    /// Sends the deliveries in random order
     #[arg(long)]
     reorder: bool,
 
-    /// Signs wrongly, and expects to be refused
+    /// Sends wrong signatures, and expects 401
     #[arg(long)]
     bad_signature: bool,
 
-    /// Sends also names that nobody has documented
+    /// Allows names outside the catalogue
     #[arg(long)]
     unlisted: bool,
 
-    /// Chooses ids and contents, so that they can be had again [default: random]
+    /// Makes ids and contents reproducible [default: random]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
 
-    /// Waits until every event is processed, and shows the rows that it changed
+    /// Waits until every event is processed, and shows the changed rows
     #[arg(long, conflicts_with = "bad_signature")]
     follow: bool,
 
@@ -97,7 +97,7 @@ Examples:
   harkara trigger invoice.paid --endpoint live --url http://10.0.0.7:8080/webhooks/razorpay/live
   harkara trigger something.new --unlisted";
 
-/// Sends what was asked for, tells the answers, and follows the events where that was asked for.
+/// Sends the events, prints the answers, and follows the events if asked to.
 pub(crate) async fn run(
     call: &Call,
     settings: &Settings,
@@ -122,9 +122,9 @@ pub(crate) async fn run(
     let seed = options.seed.unwrap_or_else(rand::random);
     let now_seconds = clock::now().millis() / 1000;
     let deliveries = plan(&plan_options, &target.secret, seed, now_seconds)
-        .map_err(|error| UsedWrongly(format!("{error}; give a lower --count")))?;
+        .map_err(|error| UsageError(format!("{error}; give a lower --count")))?;
     if target.is_development_secret && !options.json {
-        output::note("No secret is configured; signing with the one of development.");
+        output::note("No secret is configured; signing with the development secret.");
     }
 
     let expected = if options.bad_signature {

@@ -1,69 +1,57 @@
-//! Aligned columns.
+//! Aligned columns without borders.
 
 use std::io;
 
+use comfy_table::{CellAlignment, presets};
+
 use super::line;
 
-/// Between two columns.
-const GAP: &str = "  ";
+/// The text of an empty cell.
+const EMPTY: &str = "–";
 
-/// What stands in a cell without a value.
-const NOTHING: &str = "–";
+/// The space after a column.
+const GAP: u16 = 2;
 
-/// On which side a column's cells are filled up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Align {
-    /// Words.
-    Left,
-    /// Numbers.
-    Right,
-}
-
-/// Rows under a header, each column as wide as its widest cell.
+/// Rows under a header.
 #[derive(Debug)]
 pub(crate) struct Table {
-    columns: Vec<(&'static str, Align)>,
+    columns: &'static [&'static str],
+    right_aligned: &'static [usize],
     rows: Vec<Row>,
 }
 
 #[derive(Debug)]
 struct Row {
     cells: Vec<String>,
-    /// Further lines of the last cell.
-    continued: Vec<String>,
     below: Option<String>,
 }
 
 impl Table {
-    /// A table without rows.
-    pub(crate) fn new(columns: &[(&'static str, Align)]) -> Self {
+    /// A table without rows; numbers go to right-aligned columns.
+    pub(crate) fn new(columns: &'static [&'static str], right_aligned: &'static [usize]) -> Self {
         Self {
-            columns: columns.to_vec(),
+            columns,
+            right_aligned,
             rows: Vec::new(),
         }
     }
 
-    /// Adds a row, with one cell for each column.
+    /// Adds a row with one cell for each column.
     pub(crate) fn row<const N: usize>(&mut self, cells: [String; N]) {
-        assert_eq!(N, self.columns.len(), "a row has a cell for each column");
-        let cells = cells.map(|cell| {
-            if cell.is_empty() {
-                NOTHING.to_owned()
-            } else {
-                visible(&cell)
-            }
+        let cells = cells.map(|cell| match cell.as_str() {
+            "" => EMPTY.to_owned(),
+            text => visible(text),
         });
         self.rows.push(Row {
             cells: cells.into(),
-            continued: Vec::new(),
             below: None,
         });
     }
 
-    /// Goes on with the last cell of the last row, on a line of its own.
+    /// Adds a line to the last cell of the last row.
     pub(crate) fn continued(&mut self, text: &str) {
-        if let Some(row) = self.rows.last_mut() {
-            row.continued.push(visible(text));
+        if let Some(cell) = self.rows.last_mut().and_then(|row| row.cells.last_mut()) {
+            *cell = format!("{cell}\n{}", visible(text));
         }
     }
 
@@ -80,91 +68,53 @@ impl Table {
     }
 
     fn lines(&self) -> Vec<String> {
-        let header: Vec<String> = self
-            .columns
-            .iter()
-            .map(|(name, _)| (*name).to_owned())
-            .collect();
-        let widths: Vec<usize> = (0..self.columns.len())
-            .map(|at| {
-                self.rows
-                    .iter()
-                    .map(|row| &row.cells)
-                    .chain([&header])
-                    .map(|cells| width(&cells[at]))
-                    .max()
-            })
-            .map(Option::unwrap_or_default)
-            .collect();
-        let mut lines = vec![self.line(&header, &widths)];
+        let mut table = comfy_table::Table::new();
+        table
+            .load_style(presets::NOTHING)
+            .set_header(self.columns.iter());
+        table.add_rows(self.rows.iter().map(|row| &row.cells));
+        for (at, column) in table.column_iter_mut().enumerate() {
+            column.set_padding((0, GAP));
+            if self.right_aligned.contains(&at) {
+                column.set_cell_alignment(CellAlignment::Right);
+            }
+        }
+        let mut aligned = table.lines().map(|line| line.trim_end().to_owned());
+        let mut lines: Vec<String> = aligned.by_ref().take(1).collect();
         for row in &self.rows {
-            lines.push(self.line(&row.cells, &widths));
-            let before_last: usize = widths
-                .iter()
-                .rev()
-                .skip(1)
-                .map(|width| width + GAP.len())
-                .sum();
-            lines.extend(
-                row.continued
-                    .iter()
-                    .map(|text| format!("{}{text}", " ".repeat(before_last))),
-            );
-            lines.extend(row.below.as_ref().map(|text| format!("    {text}")));
+            let n_lines = row.cells.iter().map(|cell| cell.lines().count()).max();
+            lines.extend(aligned.by_ref().take(n_lines.unwrap_or(1)));
+            lines.extend(row.below.iter().map(|text| format!("    {text}")));
         }
         lines
-    }
-
-    fn line(&self, cells: &[String], widths: &[usize]) -> String {
-        let filled: Vec<String> = cells
-            .iter()
-            .zip(widths)
-            .zip(&self.columns)
-            .map(|((cell, widest), (_, align))| {
-                let fill = " ".repeat(widest - width(cell));
-                match align {
-                    Align::Left => format!("{cell}{fill}"),
-                    Align::Right => format!("{fill}{cell}"),
-                }
-            })
-            .collect();
-        filled.join(GAP).trim_end().to_owned()
     }
 }
 
 /// The text with `…` for what is beyond `characters_max`.
 pub(crate) fn shortened(text: &str, characters_max: usize) -> String {
-    if width(text) <= characters_max {
+    if text.chars().count() <= characters_max {
         return text.to_owned();
     }
-    let kept: String = text
-        .chars()
-        .take(characters_max.saturating_sub(1))
-        .collect();
-    format!("{kept}…")
+    let kept = text.chars().take(characters_max.saturating_sub(1));
+    kept.chain(['…']).collect()
 }
 
 /// The text without characters that could move the cursor or recolour the terminal: names and errors
-/// may repeat what stood in a body.
+/// may quote a body.
 pub(crate) fn visible(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
-        .collect()
-}
-
-fn width(text: &str) -> usize {
-    text.chars().count()
+    text.replace(char::is_control, "\u{fffd}")
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Align, Table, shortened, visible};
+    use super::{Table, shortened, visible};
 
     #[test]
-    fn columns_line_up_on_their_side() {
-        let mut table = Table::new(&[("NAME", Align::Left), ("MS", Align::Right)]);
+    fn columns_are_aligned() {
+        let mut table = Table::new(&["NAME", "MS"], &[1]);
         table.row(["a".to_owned(), "7".to_owned()]);
         table.row(["longer".to_owned(), "1200".to_owned()]);
+        table.continued("13");
         table.below("and why");
         table.row([String::new(), String::new()]);
         let lines = table.lines();
@@ -174,6 +124,7 @@ mod tests {
                 "NAME      MS",
                 "a          7",
                 "longer  1200",
+                "          13",
                 "    and why",
                 "–          –"
             ]
@@ -187,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_that_was_received_can_control_the_terminal() {
+    fn received_text_cannot_control_the_terminal() {
         assert_eq!(
             visible("a\u{1b}[31mb\r\n"),
             "a\u{fffd}[31mb\u{fffd}\u{fffd}"

@@ -231,7 +231,7 @@ async fn a_change_that_is_not_told_is_found() {
     let verdict = spoilt(&trigger("audit_logs", "BEFORE", drop_one)).await;
     assert_eq!(counts(&verdict), [0, 0, 1, 0, 0], "{verdict}");
     assert!(
-        faults(&verdict).contains("no row of audit_logs tells"),
+        faults(&verdict).contains("no row of audit_logs records"),
         "{verdict}"
     );
 }

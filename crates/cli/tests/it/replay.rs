@@ -95,7 +95,7 @@ async fn one_event_is_replayed_without_a_question_and_not_again_while_it_is_pend
     let told = harkara.run(&one).await.done().stdout();
     assert_eq!(
         told,
-        "nothing to replay\n1 event pending already, left alone\n"
+        "nothing to replay\n1 event already pending, left alone\n"
     );
     let actors: Vec<String> = database
         .column("SELECT actor FROM audit_logs WHERE action = 'replay'")

@@ -5,12 +5,10 @@ use harkara_core::endpoint::EndpointName;
 use harkara_settings::{EndpointSettings, Settings};
 
 use super::finding::{Area, Finding};
+use crate::secrets::DEVELOPMENT_SECRET;
 use crate::wording::counted;
 
 const AREA: Area = Area::Endpoints;
-
-/// The secret of the endpoint `default` in development. It is public, so signing with it gives nothing away.
-pub const DEVELOPMENT_SECRET: &str = "harkara-dev-secret";
 
 /// A secret of fewer characters may be found by trying, away from us, with a single delivery that somebody
 /// saw: of random letters and digits so many are 80 bits.

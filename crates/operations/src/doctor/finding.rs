@@ -92,11 +92,4 @@ impl Area {
             ..self.warning(check, found, remedy)
         }
     }
-
-    /// A problem told by one of our own refusals, which put what to do behind a semicolon; where one does
-    /// not, `remedy` holds.
-    pub(super) fn refusal(self, check: &str, refusal: &str, remedy: &str) -> Finding {
-        let (told, remedy) = refusal.split_once("; ").unwrap_or((refusal, remedy));
-        self.problem(check, told, remedy)
-    }
 }

@@ -67,7 +67,11 @@ fn unreachable(address: &str, error: &StorageError) -> Finding {
     let check = "reachable";
     let remedy = "check that it runs and that postgres.url (HARKARA__POSTGRES__URL) names it";
     match error {
-        StorageError::Untrusted { .. } => AREA.refusal(check, &error.to_string(), remedy),
+        StorageError::Untrusted { address, refusal } => AREA.problem(
+            check,
+            format!("PostgreSQL at {address}: {}", refusal.problem()),
+            refusal.remedy("postgres"),
+        ),
         other => AREA.problem(
             check,
             format!("PostgreSQL at {address} cannot be used: {}", other.full()),
@@ -247,6 +251,6 @@ pub(super) mod tests {
         };
         let untrusted = unreachable("db:5432", &untrusted);
         assert!(untrusted.found.contains("db:5432"), "{untrusted:?}");
-        assert_eq!(untrusted.remedy.as_deref(), Some("have it issued anew"));
+        assert_eq!(untrusted.remedy.as_deref(), Some("have it reissued"));
     }
 }

@@ -141,33 +141,22 @@ fn silent(settings: &Settings) -> Finding {
 
 fn of_problem(problem: &ServerProblem) -> Finding {
     use ServerProblem as P;
-    let (check, remedy) = match problem {
-        P::Unreachable { .. } | P::SilentOverTls { .. } | P::Untrusted { .. } => {
-            ("reachable", "start it, or correct redis.url")
+    let check = match problem {
+        P::Unreachable { .. } | P::SilentOverTls { .. } | P::Untrusted { .. } => "reachable",
+        P::WrongPassword { .. } | P::PasswordRequired { .. } | P::NotPermitted { .. } => {
+            "permitted"
         }
-        P::WrongPassword { .. } => (
-            "permitted",
-            "correct the user name and password in redis.url (HARKARA__REDIS__URL)",
-        ),
-        P::PasswordRequired { .. } => (
-            "permitted",
-            "give it in redis.url: redis://user:password@host:port",
-        ),
-        P::NotPermitted { .. } => ("permitted", "allow it with ACL SETUSER"),
-        P::ReadOnlyReplica { .. } => ("role", "point redis.url at its primary"),
-        P::EvictsEntries { .. } => ("maxmemory-policy", "set it to noeviction"),
-        P::TooOld { .. } => ("version", "install a newer Redis"),
-        P::Loading { .. } => ("loaded", "wait until it has loaded its data"),
-        P::Misbehaves { .. } => (
-            "takes deliveries",
-            "mend what it tells of, or look into its log",
-        ),
+        P::ReadOnlyReplica { .. } => "role",
+        P::EvictsEntries { .. } => "maxmemory-policy",
+        P::TooOld { .. } => "version",
+        P::Loading { .. } => "loaded",
+        P::Misbehaves { .. } => "takes deliveries",
     };
-    let mut finding = AREA.refusal(check, &problem.to_string(), remedy);
+    let mut found = problem.problem();
     if let Some(cause) = problem.source() {
-        finding.found = format!("{}: {}", finding.found, with_causes(cause));
+        found = format!("{found}: {}", with_causes(cause));
     }
-    finding
+    AREA.problem(check, found, problem.remedy())
 }
 
 fn of_note(note: Note, ingress: &IngressSettings) -> Finding {

@@ -19,7 +19,7 @@ pub(super) async fn examine(pool: &Pool) -> Vec<Finding> {
         Err(reason) => return vec![unknown("version", &reason)],
     };
     if let Some(fault) = state.problem() {
-        return vec![AREA.refusal("version", &fault, "run `harkara migrate`")];
+        return vec![AREA.problem("version", fault, state.remedy())];
     }
     let newest = within(inspection::newest_applied(pool)).await;
     let mut findings = vec![version(&state, newest.ok().flatten().as_deref())];

@@ -1,9 +1,10 @@
 //! Finding and listing events.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 use diesel::sql_types::{Array, BigInt, Bool, Bytea, Integer, Nullable, Text, Timestamptz};
 use diesel::{QueryableByName, sql_query};
 use diesel_async::RunQueryDsl;
+use serde::{Serialize, Serializer};
 
 use super::EventStatus;
 use crate::{Pool, StorageError};
@@ -28,7 +29,7 @@ pub struct EventFilter {
 }
 
 /// An event without its body.
-#[derive(Clone, Debug, QueryableByName)]
+#[derive(Clone, Debug, QueryableByName, Serialize)]
 #[expect(missing_docs, reason = "the fields are the ledger's columns")]
 pub struct EventRow {
     #[diesel(sql_type = Text)]
@@ -46,10 +47,13 @@ pub struct EventRow {
     #[diesel(sql_type = Bool)]
     pub processed: bool,
     #[diesel(sql_type = Nullable<Timestamptz>)]
+    #[serde(serialize_with = "optional_time")]
     pub occurred_at: Option<DateTime<Utc>>,
     #[diesel(sql_type = Timestamptz)]
+    #[serde(serialize_with = "time")]
     pub created_at: DateTime<Utc>,
     #[diesel(sql_type = Nullable<Timestamptz>)]
+    #[serde(serialize_with = "optional_time")]
     pub processed_at: Option<DateTime<Utc>>,
     #[diesel(sql_type = Integer)]
     pub duplicates: i32,
@@ -58,6 +62,7 @@ pub struct EventRow {
     #[diesel(sql_type = Integer)]
     pub attempts: i32,
     #[diesel(sql_type = Nullable<Timestamptz>)]
+    #[serde(serialize_with = "optional_time")]
     pub next_attempt_at: Option<DateTime<Utc>>,
     #[diesel(sql_type = Nullable<Text>)]
     pub error: Option<String>,
@@ -85,19 +90,39 @@ pub struct EventDetail {
 }
 
 /// A row that an event changed.
-#[derive(Clone, Debug, PartialEq, Eq, QueryableByName)]
+#[derive(Clone, Debug, PartialEq, Eq, QueryableByName, Serialize)]
 #[expect(missing_docs, reason = "the names say it")]
 pub struct Change {
     #[diesel(sql_type = Text)]
+    #[serde(skip)]
     pub razorpay_event_id: String,
     #[diesel(sql_type = Text)]
+    #[serde(rename = "table")]
     pub table_name: String,
     #[diesel(sql_type = Text)]
     pub entity_id: String,
     #[diesel(sql_type = Nullable<Text>)]
+    #[serde(rename = "from")]
     pub from_status: Option<String>,
     #[diesel(sql_type = Nullable<Text>)]
+    #[serde(rename = "to")]
     pub to_status: Option<String>,
+}
+
+/// Serialises a time as RFC 3339 in UTC, to the microsecond, which is the precision of PostgreSQL.
+fn time<S: Serializer>(at: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&at.to_rfc3339_opts(SecondsFormat::Micros, true))
+}
+
+/// The same where there may be no time.
+pub fn optional_time<S: Serializer>(
+    at: &Option<DateTime<Utc>>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    match at {
+        Some(at) => time(at, serializer),
+        None => serializer.serialize_none(),
+    }
 }
 
 const COLUMNS: &str = "razorpay_event_id, event_type, account_id, endpoint, lane, status, processed, occurred_at, \

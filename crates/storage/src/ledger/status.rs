@@ -3,10 +3,14 @@
 use diesel::deserialize::{self, FromSql, FromSqlRow};
 use diesel::pg::{Pg, PgValue};
 use diesel::sql_types::Text;
+use serde::Serialize;
 use strum::{Display, EnumString, IntoStaticStr};
 
 /// The status of a ledger row; its text is the column's value.
-#[derive(Clone, Copy, Debug, Display, EnumString, Eq, FromSqlRow, IntoStaticStr, PartialEq)]
+#[derive(
+    Clone, Copy, Debug, Display, EnumString, Eq, FromSqlRow, IntoStaticStr, PartialEq, Serialize,
+)]
+#[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum EventStatus {
     /// Applied to the tables.

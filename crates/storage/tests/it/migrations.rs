@@ -43,10 +43,12 @@ async fn an_empty_database_is_behind_and_the_remedy_is_named() {
     let SchemaState::Behind { missing } = &state else {
         panic!("{state:?}")
     };
-    let problem = state.problem().unwrap();
-    assert!(problem.contains("harkara migrate"), "{problem}");
-    assert!(problem.contains(&missing[0]), "{problem}");
-    assert_eq!(SchemaState::Fits.problem(), None);
+    let problem = state.explanation().unwrap();
+    assert!(
+        problem.contains("harkara migrate") && problem.contains(&missing[0]),
+        "{problem}"
+    );
+    assert_eq!(SchemaState::Fits.explanation(), None);
 }
 
 #[tokio::test]
@@ -61,7 +63,7 @@ async fn a_schema_that_excludes_this_binary_is_ahead() {
     let state = check(&db.pool()).await.unwrap();
     let compatible_from = "29990101000001".to_owned();
     assert!(
-        state.problem().unwrap().contains("newer version"),
+        state.explanation().unwrap().contains("newer version"),
         "{state:?}"
     );
     assert_eq!(state, SchemaState::Ahead { compatible_from });

@@ -24,7 +24,7 @@ pub enum StartError {
     #[error(transparent)]
     PostgresUntrusted(StorageError),
     /// The binary does not support the database schema.
-    #[error("{}", .0.problem().unwrap_or_default())]
+    #[error("{}", .0.explanation().unwrap_or_default())]
     Schema(SchemaState),
     /// The admin address cannot be bound.
     #[error(

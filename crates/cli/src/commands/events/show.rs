@@ -1,23 +1,17 @@
 //! `harkara events show`.
 
-use anyhow::bail;
 use clap::Args;
-use harkara_core::signature::encode_hex;
+use harkara_operations::database;
+use harkara_operations::events::{self, Change, EventDetails, EventRow, SignatureCheck};
 use harkara_settings::Settings;
-use harkara_storage::ledger::{self, Change, EventDetail, EventRow};
-use serde::Serialize;
 
-use super::signature_check::{self, SignatureCheck};
-use crate::commands::event_json::{ChangeJson, EventJson, commit_ms, trace_id};
 use crate::exit::Ending;
 use crate::output::{self, rfc3339, visible};
-use harkara_operations::database;
 
 /// Shows one event with everything that is known about it
 ///
 /// Its ledger row, the rows that it changed, its error, its trace, and whether its signature still
-/// verifies under a secret that is configured now. The body is printed only by --body: it holds
-/// personal data.
+/// verifies under a configured secret. Only --body prints the body: it holds personal data.
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment, after_help = EXAMPLES)]
 pub(crate) struct ShowOptions {
@@ -43,106 +37,58 @@ Examples:
 /// Shows an event, or prints its body alone.
 pub(super) async fn run(settings: &Settings, options: &ShowOptions) -> anyhow::Result<Ending> {
     let pool = database::open(&settings.postgres).await?;
-    let ids = [options.event_id.clone()];
-    let Some(event) = ledger::find(&pool, &ids).await?.into_iter().next() else {
-        bail!(
-            "no event has the id {:?}; `harkara events` lists those that were received",
-            options.event_id
-        );
-    };
+    let id = options.event_id.as_str();
     if options.body {
-        output::bytes(&event.body)?;
+        output::bytes(&events::body(&pool, id).await?)?;
         return Ok(Ending::Done);
     }
-    let changes = ledger::changes(&pool, &ids).await?;
-    let check = signature_check::check(settings, &event);
+    let details = events::show(&pool, settings, id).await?;
     if options.json {
-        write_json(&event, &changes, check)?;
+        output::json(&details)?;
     } else {
-        write_lines(&event, &changes, check)?;
+        for (name, value) in fields(&details) {
+            output::line(format!("{name:<16}{}", visible(&value)))?;
+        }
     }
     Ok(Ending::Done)
 }
 
-#[derive(Serialize)]
-struct ShownJson<'a> {
-    #[serde(flatten)]
-    event: EventJson<'a>,
-    body_sha256: String,
-    signature: &'a str,
-    signature_check: SignatureCheck,
-    changes: Vec<ChangeJson<'a>>,
-}
-
-fn write_json(
-    event: &EventDetail,
-    changes: &[Change],
-    check: SignatureCheck,
-) -> anyhow::Result<()> {
-    output::json(&ShownJson {
-        event: EventJson::from(&event.row),
-        body_sha256: encode_hex(&event.body_sha256),
-        signature: &event.signature,
-        signature_check: check,
-        changes: changes.iter().map(ChangeJson::from).collect(),
-    })?;
-    Ok(())
-}
-
-fn write_lines(
-    event: &EventDetail,
-    changes: &[Change],
-    check: SignatureCheck,
-) -> anyhow::Result<()> {
+/// The lines of an event: a name, and a value.
+fn fields(details: &EventDetails) -> Vec<(&'static str, String)> {
+    let event = &details.event;
     let row = &event.row;
-    let field = |name: &str, value: Option<String>| {
-        output::line(format!(
-            "{name:<16}{}",
-            value.map_or("–".to_owned(), |value| visible(&value))
-        ))
-    };
-    field("event id", Some(row.razorpay_event_id.clone()))?;
-    field("event", Some(row.event_type.clone()))?;
-    field("status", Some(row.status.to_string()))?;
-    field("error", row.error.clone())?;
-    field("account", row.account_id.clone())?;
-    field("endpoint", Some(row.endpoint.clone()))?;
-    field("lane", Some(row.lane.clone()))?;
-    field("occurred", row.occurred_at.map(rfc3339))?;
-    field("received", Some(rfc3339(row.created_at)))?;
-    let took = commit_ms(row).map_or(String::new(), |ms| {
-        format!(", {ms} ms after it was received")
-    });
-    field(
-        "processed",
-        row.processed_at.map(|at| format!("{}{took}", rfc3339(at))),
-    )?;
-    field("attempts", Some(row.attempts.to_string()))?;
-    field("next attempt", row.next_attempt_at.map(rfc3339))?;
-    field("delivered again", Some(delivered_again(row)))?;
-    field("trace id", trace_id(row).map(str::to_owned))?;
-    field("durability", row.durability.clone())?;
-    field("signature", Some(event.signature.clone()))?;
-    field("", Some(check.told()))?;
-    field("secret", row.secret_fingerprint.clone())?;
-    field(
-        "body",
-        Some(format!(
-            "{} bytes, SHA-256 {}",
-            row.body_bytes,
-            encode_hex(&event.body_sha256)
-        )),
-    )?;
-    if changes.is_empty() {
-        return Ok(field(
-            "changed",
-            Some("no status of any entity".to_owned()),
-        )?);
+    let or_none = |value: Option<String>| value.unwrap_or_else(|| "–".to_owned());
+    let took = event.commit_ms.map(|ms| format!(", {ms} ms after receipt"));
+    let took = took.unwrap_or_default();
+    let processed = row.processed_at.map(|at| format!("{}{took}", rfc3339(at)));
+    let body = format!("{} bytes, SHA-256 {}", row.body_bytes, details.body_sha256);
+    let mut fields = vec![
+        ("event id", row.razorpay_event_id.clone()),
+        ("event", row.event_type.clone()),
+        ("status", row.status.to_string()),
+        ("error", or_none(row.error.clone())),
+        ("account", or_none(row.account_id.clone())),
+        ("endpoint", row.endpoint.clone()),
+        ("lane", row.lane.clone()),
+        ("occurred", or_none(row.occurred_at.map(rfc3339))),
+        ("received", rfc3339(row.created_at)),
+        ("processed", or_none(processed)),
+        ("attempts", row.attempts.to_string()),
+        ("next attempt", or_none(row.next_attempt_at.map(rfc3339))),
+        ("delivered again", delivered_again(row)),
+        ("trace id", or_none(event.trace_id.clone())),
+        ("durability", or_none(row.durability.clone())),
+        ("signature", details.signature.clone()),
+        ("", verdict(details.signature_check)),
+        ("secret", or_none(row.secret_fingerprint.clone())),
+        ("body", body),
+    ];
+    if details.changes.is_empty() {
+        fields.push(("changed", "no status of any entity".to_owned()));
     }
-    for (at, change) in changes.iter().enumerate() {
-        field(if at == 0 { "changed" } else { "" }, Some(told(change)))?;
-    }
-    Ok(())
+    let names = std::iter::once("changed").chain(std::iter::repeat(""));
+    fields.extend(names.zip(details.changes.iter().map(change)));
+    fields
 }
 
 fn delivered_again(row: &EventRow) -> String {
@@ -153,8 +99,29 @@ fn delivered_again(row: &EventRow) -> String {
     }
 }
 
+fn verdict(check: SignatureCheck) -> String {
+    match check {
+        SignatureCheck::Verifies {
+            secret_position: 0,
+            secrets,
+        } => format!("verifies under secret 1 of {secrets}, the newest"),
+        SignatureCheck::Verifies {
+            secret_position,
+            secrets,
+        } => format!("verifies under secret {} of {secrets}", secret_position + 1),
+        SignatureCheck::DoesNotVerify { secrets } => {
+            format!(
+                "verifies under none of the {secrets} configured secrets: its secret was removed"
+            )
+        }
+        SignatureCheck::NoSecrets => {
+            "cannot be checked: no secret of the endpoint is configured here".to_owned()
+        }
+    }
+}
+
 /// `payment_transactions pay_…: authorized → captured`.
-fn told(change: &Change) -> String {
+fn change(change: &Change) -> String {
     let row = format!("{} {}", change.table_name, change.entity_id);
     match (&change.from_status, &change.to_status) {
         (Some(from), Some(to)) => format!("{row}: {from} → {to}"),

@@ -8,8 +8,8 @@ use harkara_settings::Settings;
 
 use super::LoadOptions;
 use crate::commands::receiver::{no_secret, url_of};
-use crate::exit::UsedWrongly;
-use harkara_operations::doctor::DEVELOPMENT_SECRET;
+use crate::exit::UsageError;
+use harkara_operations::secrets::DEVELOPMENT_SECRET;
 
 /// Where deliveries go and what they are signed with.
 pub(super) struct Targets {
@@ -23,7 +23,7 @@ impl Targets {
     pub(super) async fn find(
         settings: &Settings,
         options: &LoadOptions,
-    ) -> Result<Self, UsedWrongly> {
+    ) -> Result<Self, UsageError> {
         let endpoint = EndpointName::default_name();
         let urls = if options.urls.is_empty() {
             vec![url_of(settings.ingress.bind, &endpoint)?]
@@ -34,7 +34,7 @@ impl Targets {
         for url in &urls {
             let target = LoadTarget::resolve(url)
                 .await
-                .map_err(|error| UsedWrongly(with_causes(&error)))?;
+                .map_err(|error| UsageError(with_causes(&error)))?;
             receivers.push(target);
         }
         let configured = || settings.endpoints.get(&endpoint)?.secrets.first().cloned();

@@ -7,27 +7,27 @@ use std::time::{Duration, Instant};
 
 use harkara_core::delivery::body_sha256;
 use harkara_core::ids::EventId;
+use harkara_operations::events::{Change, Event, EventStatus};
 use harkara_simulator::delivery::Signed;
-use harkara_storage::ledger::{self, Change, EventRow};
+use harkara_storage::ledger;
 use harkara_storage::{Pool, StorageError};
 use serde::Serialize;
 
 use super::report::LINES_MAX;
-use crate::commands::event_json::{ChangeJson, EventJson, commit_ms};
 use crate::exit::Ending;
-use crate::output::{self, Align, Table};
+use crate::output::{self, Table};
 
 /// Longest wait for the events to be processed.
 const WAIT_MAX: Duration = Duration::from_mins(1);
 
-/// Time between two looks at the ledger.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// Time between two queries.
+const POLL_EVERY: Duration = Duration::from_millis(100);
 
-/// A wait longer than this is explained.
+/// Longest wait without an explanation.
 const SILENT_MAX: Duration = Duration::from_secs(5);
 
-/// Most events asked for in one question, since their bodies come along.
-const ASKED_AT_ONCE_MAX: usize = 500;
+/// Most events in one query, which returns their bodies.
+const QUERIED_MAX: usize = 500;
 
 /// Longest line, so that it does not wrap on a usual terminal.
 const LINE_CHARACTERS: usize = 120;
@@ -37,7 +37,7 @@ struct Followed<'a> {
     name: &'a str,
     event_id: EventId,
     body_sha256: [u8; 32],
-    row: Option<EventRow>,
+    stored: Option<Event>,
     changes: Vec<Change>,
 }
 
@@ -72,7 +72,7 @@ fn distinct(deliveries: &[Signed]) -> Vec<Followed<'_>> {
             name: &delivery.name,
             event_id: EventId::stored(delivery.event_id.clone()),
             body_sha256: body_sha256(&delivery.body),
-            row: None,
+            stored: None,
             changes: Vec::new(),
         })
         .collect()
@@ -82,7 +82,7 @@ async fn wait(pool: &Pool, events: &mut [Followed<'_>]) -> Result<(), StorageErr
     let began = Instant::now();
     let mut is_explained = false;
     loop {
-        look(pool, events).await?;
+        refresh(pool, events).await?;
         let n_open = events.iter().filter(|event| !event.is_settled()).count();
         if n_open == 0 || began.elapsed() >= WAIT_MAX {
             return Ok(());
@@ -95,19 +95,19 @@ async fn wait(pool: &Pool, events: &mut [Followed<'_>]) -> Result<(), StorageErr
                 WAIT_MAX.as_secs()
             ));
         }
-        tokio::time::sleep(LOOK_EVERY).await;
+        tokio::time::sleep(POLL_EVERY).await;
     }
 }
 
-/// Looks once for every event that is not settled yet.
-async fn look(pool: &Pool, events: &mut [Followed<'_>]) -> Result<(), StorageError> {
+/// Reads every event that is not settled yet.
+async fn refresh(pool: &Pool, events: &mut [Followed<'_>]) -> Result<(), StorageError> {
     let mut open: Vec<&mut Followed<'_>> = events
         .iter_mut()
         .filter(|event| !event.is_settled())
         .collect();
-    for asked in open.chunks_mut(ASKED_AT_ONCE_MAX) {
+    for chunk in open.chunks_mut(QUERIED_MAX) {
         // Where another body held the id before, as after the same --seed, ours stands under the second.
-        let ids = asked.iter().flat_map(|event| {
+        let ids = chunk.iter().flat_map(|event| {
             [
                 event.event_id.as_str().to_owned(),
                 event
@@ -118,23 +118,21 @@ async fn look(pool: &Pool, events: &mut [Followed<'_>]) -> Result<(), StorageErr
             ]
         });
         let ids: Vec<String> = ids.collect();
-        let mut found: HashMap<Vec<u8>, EventRow> = ledger::find(pool, &ids)
-            .await?
-            .into_iter()
-            .map(|detail| (detail.body_sha256, detail.row))
-            .collect();
-        for event in asked {
-            event.row = found.remove(event.body_sha256.as_slice());
+        let found = ledger::find(pool, &ids).await?.into_iter();
+        let found = found.map(|detail| (detail.body_sha256, Event::from(detail.row)));
+        let mut found: HashMap<Vec<u8>, Event> = found.collect();
+        for event in chunk {
+            event.stored = found.remove(event.body_sha256.as_slice());
         }
     }
     Ok(())
 }
 
 async fn add_changes(pool: &Pool, events: &mut [Followed<'_>]) -> Result<(), StorageError> {
-    for asked in events.chunks_mut(ASKED_AT_ONCE_MAX) {
-        let ids: Vec<String> = asked
+    for chunk in events.chunks_mut(QUERIED_MAX) {
+        let ids: Vec<String> = chunk
             .iter()
-            .filter_map(|event| Some(event.row.as_ref()?.razorpay_event_id.clone()))
+            .filter_map(|event| Some(event.stored.as_ref()?.row.razorpay_event_id.clone()))
             .collect();
         let mut changes: HashMap<String, Vec<Change>> = HashMap::new();
         for change in ledger::changes(pool, &ids).await? {
@@ -143,31 +141,38 @@ async fn add_changes(pool: &Pool, events: &mut [Followed<'_>]) -> Result<(), Sto
                 .or_default()
                 .push(change);
         }
-        for event in asked {
-            let stored = event
-                .row
-                .as_ref()
-                .and_then(|row| changes.remove(&row.razorpay_event_id));
-            event.changes = stored.unwrap_or_default();
+        for event in chunk {
+            let stored = event.stored.as_ref();
+            let of_event = stored.and_then(|e| changes.remove(&e.row.razorpay_event_id));
+            event.changes = of_event.unwrap_or_default();
         }
     }
     Ok(())
 }
 
 impl Followed<'_> {
-    /// What its status is in a listing; `not stored` while no worker has committed it.
-    fn status(&self) -> &str {
-        self.row
-            .as_ref()
-            .map_or("not stored", |row| row.status.as_str())
+    /// `None` while no worker has committed it.
+    fn status(&self) -> Option<EventStatus> {
+        self.stored.as_ref().map(|event| event.row.status)
+    }
+
+    fn status_text(&self) -> &'static str {
+        self.status().map_or("not stored", EventStatus::as_str)
     }
 
     fn is_processed(&self) -> bool {
-        self.status() == "processed"
+        self.status() == Some(EventStatus::Processed)
     }
 
     fn is_settled(&self) -> bool {
-        matches!(self.status(), "processed" | "failed")
+        matches!(
+            self.status(),
+            Some(EventStatus::Processed | EventStatus::Failed)
+        )
+    }
+
+    fn commit_ms(&self) -> Option<i64> {
+        self.stored.as_ref()?.commit_ms
     }
 }
 
@@ -175,21 +180,18 @@ impl Followed<'_> {
 struct FollowedJson<'a> {
     event_id: &'a str,
     status: &'a str,
-    stored: Option<EventJson<'a>>,
-    changes: Vec<ChangeJson<'a>>,
+    stored: Option<&'a Event>,
+    changes: &'a [Change],
 }
 
 fn write_json(events: &[Followed<'_>]) -> anyhow::Result<()> {
-    let events: Vec<FollowedJson<'_>> = events
-        .iter()
-        .map(|event| FollowedJson {
-            event_id: event.event_id.as_str(),
-            status: event.status(),
-            stored: event.row.as_ref().map(EventJson::from),
-            changes: event.changes.iter().map(ChangeJson::from).collect(),
-        })
-        .collect();
-    Ok(output::json(&events)?)
+    let events = events.iter().map(|event| FollowedJson {
+        event_id: event.event_id.as_str(),
+        status: event.status_text(),
+        stored: event.stored.as_ref(),
+        changes: &event.changes,
+    });
+    Ok(output::json(&events.collect::<Vec<_>>())?)
 }
 
 fn write_table(events: &[Followed<'_>]) -> anyhow::Result<()> {
@@ -200,10 +202,7 @@ fn write_table(events: &[Followed<'_>]) -> anyhow::Result<()> {
         table(&shown).print()?;
         output::line("")?;
     }
-    let mut times: Vec<i64> = events
-        .iter()
-        .filter_map(|event| commit_ms(event.row.as_ref()?))
-        .collect();
+    let mut times: Vec<i64> = events.iter().filter_map(Followed::commit_ms).collect();
     times.sort_unstable();
     let times = match (times.get(times.len() / 2), times.last()) {
         (Some(median), Some(slowest)) => {
@@ -219,21 +218,15 @@ fn write_table(events: &[Followed<'_>]) -> anyhow::Result<()> {
     if n_processed < events.len() {
         output::note(
             "harkara: not all events were processed; `harkara events --status failed` lists dead letters, and \
-             events that are not stored wait for a worker, whose /readyz on the admin port tells more",
+             events that are not stored wait for a worker: see its /readyz",
         );
     }
     Ok(())
 }
 
 fn table(events: &[&Followed<'_>]) -> Table {
-    let columns = [
-        ("EVENT", Align::Left),
-        ("LANE", Align::Left),
-        ("STATUS", Align::Left),
-        ("MS", Align::Right),
-        ("ROWS CHANGED", Align::Left),
-    ];
-    let mut table = Table::new(&columns);
+    const COLUMNS: &[&str] = &["EVENT", "LANE", "STATUS", "MS", "ROWS CHANGED"];
+    let mut table = Table::new(COLUMNS, &[3]);
     let cells: Vec<[String; 4]> = events.iter().map(|event| fixed_cells(event)).collect();
     let widest = |at: usize| {
         cells
@@ -242,15 +235,17 @@ fn table(events: &[&Followed<'_>]) -> Table {
             .max()
             .unwrap_or_default()
     };
-    let taken: usize = (0..4)
-        .map(|at| widest(at).max(columns[at].0.len()) + 2)
-        .sum();
+    let taken: usize = (0..4).map(|at| widest(at).max(COLUMNS[at].len()) + 2).sum();
     for (event, [name, lane, status, ms]) in events.iter().zip(cells) {
         let mut rows =
             rows::lines(&event.changes, LINE_CHARACTERS.saturating_sub(taken)).into_iter();
         table.row([name, lane, status, ms, rows.next().unwrap_or_default()]);
         rows.for_each(|row| table.continued(&row));
-        if let Some(error) = event.row.as_ref().and_then(|row| row.error.as_deref()) {
+        let error = event
+            .stored
+            .as_ref()
+            .and_then(|event| event.row.error.as_deref());
+        if let Some(error) = error {
             table.below(&output::shortened(error, LINE_CHARACTERS - 4));
         }
     }
@@ -258,13 +253,12 @@ fn table(events: &[&Followed<'_>]) -> Table {
 }
 
 fn fixed_cells(event: &Followed<'_>) -> [String; 4] {
-    let row = event.row.as_ref();
+    let lane = event.stored.as_ref().map(|event| event.row.lane.clone());
+    let ms = event.commit_ms().map(|ms| ms.to_string());
     [
         output::shortened(event.name, 40),
-        row.map(|row| row.lane.clone()).unwrap_or_default(),
-        event.status().to_owned(),
-        row.and_then(commit_ms)
-            .map(|ms| ms.to_string())
-            .unwrap_or_default(),
+        lane.unwrap_or_default(),
+        event.status_text().to_owned(),
+        ms.unwrap_or_default(),
     ]
 }

@@ -2,7 +2,7 @@
 
 use harkara_core::catalogue;
 
-use crate::exit::UsedWrongly;
+use crate::exit::UsageError;
 
 /// Stands for one of each typed event.
 const ALL: &str = "all";
@@ -14,7 +14,7 @@ const ALIKE_MIN: f64 = 0.75;
 const OFFERED_MAX: usize = 4;
 
 /// The events that are meant. Names outside the catalogue are refused unless `unlisted`.
-pub(super) fn resolve(given: &[String], unlisted: bool) -> Result<Vec<String>, UsedWrongly> {
+pub(super) fn resolve(given: &[String], unlisted: bool) -> Result<Vec<String>, UsageError> {
     let mut names = Vec::new();
     for name in given {
         if name == ALL {
@@ -22,7 +22,7 @@ pub(super) fn resolve(given: &[String], unlisted: bool) -> Result<Vec<String>, U
         } else if unlisted || catalogue::find(name).is_some() {
             names.push(name.clone());
         } else {
-            return Err(UsedWrongly(unknown(name)));
+            return Err(UsageError(unknown(name)));
         }
     }
     Ok(names)

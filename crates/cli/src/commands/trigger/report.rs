@@ -1,4 +1,4 @@
-//! Tells the answers to deliveries.
+//! The answers to deliveries.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -10,23 +10,17 @@ use harkara_simulator::delivery::Signed;
 use serde::Serialize;
 
 use super::sending::Sent;
-use crate::output::{self, Align, Table};
+use crate::output::{self, Table};
 
-/// Up to so many deliveries or events each has a line of its own.
+/// Most deliveries or events with a line each.
 pub(super) const LINES_MAX: usize = 60;
 
-/// Tells each answer, unless there are too many to read.
+/// Prints each answer, unless there are too many to read.
 pub(super) fn lines(deliveries: &[Signed], sent: &Sent) -> io::Result<()> {
     if deliveries.len() > LINES_MAX {
         return Ok(());
     }
-    let columns = [
-        ("EVENT", Align::Left),
-        ("EVENT ID", Align::Left),
-        ("ANSWER", Align::Left),
-        ("MS", Align::Right),
-    ];
-    let mut table = Table::new(&columns);
+    let mut table = Table::new(&["EVENT", "EVENT ID", "ANSWER", "MS"], &[3]);
     for (delivery, result) in deliveries.iter().zip(&sent.results) {
         let (answer, ms) = match result {
             Some(Ok(answer)) => (
@@ -46,7 +40,7 @@ pub(super) fn lines(deliveries: &[Signed], sent: &Sent) -> io::Result<()> {
     table.print()
 }
 
-/// Tells how many deliveries were sent, and the answers by status.
+/// Prints how many deliveries were sent, and the answers by status.
 pub(super) fn summary(url: &str, deliveries: &[Signed], sent: &Sent) -> io::Result<()> {
     let n_sent = sent.results.iter().flatten().count();
     let events: BTreeSet<&str> = deliveries
@@ -81,10 +75,7 @@ pub(super) fn summary(url: &str, deliveries: &[Signed], sent: &Sent) -> io::Resu
         }
         _ => String::new(),
     };
-    let deliveries = match deliveries.len() {
-        1 => "1 delivery".to_owned(),
-        n => format!("{n} deliveries"),
-    };
+    let deliveries = counted(deliveries.len() as u64, "delivery");
     output::line(format!(
         "{deliveries} of {} to {url}",
         counted(events.len() as u64, "event")

@@ -9,8 +9,8 @@ use harkara_simulator::send::Destination;
 
 use super::TriggerOptions;
 use crate::commands::receiver::{no_secret, url_of};
-use crate::exit::UsedWrongly;
-use harkara_operations::doctor::DEVELOPMENT_SECRET;
+use crate::exit::UsageError;
+use harkara_operations::secrets::DEVELOPMENT_SECRET;
 
 /// Where deliveries go and what they are signed with.
 #[derive(Debug)]
@@ -24,13 +24,13 @@ pub(super) struct Target {
 
 impl Target {
     /// What the options say, else the settings, else what development has.
-    pub(super) fn find(settings: &Settings, options: &TriggerOptions) -> Result<Self, UsedWrongly> {
+    pub(super) fn find(settings: &Settings, options: &TriggerOptions) -> Result<Self, UsageError> {
         let url = match &options.url {
             Some(url) => url.clone(),
             None => url_of(settings.ingress.bind, &options.endpoint)?,
         };
         let destination =
-            Destination::parse(&url).map_err(|error| UsedWrongly(error.to_string()))?;
+            Destination::parse(&url).map_err(|error| UsageError(error.to_string()))?;
         let configured = || {
             settings
                 .endpoints

@@ -1,0 +1,69 @@
+//! The backlog: how much waits, how old it is, and how fast it drains.
+
+use harkara_settings::Settings;
+use harkara_storage::StorageError;
+use harkara_storage::ledger::due_backlog;
+use harkara_streams::backlog::{Observer, Report};
+
+use crate::database;
+
+pub use harkara_storage::ledger::DUE_COUNTED_MAX;
+
+/// A dependency without an answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{server} at {address} did not answer: {reason}")]
+pub struct Unavailable {
+    server: &'static str,
+    address: String,
+    reason: String,
+    setting: &'static str,
+}
+
+impl Unavailable {
+    /// What to do about it.
+    #[must_use]
+    pub fn remedy(&self) -> String {
+        format!("check that it runs and that {} names it", self.setting)
+    }
+}
+
+/// An observer of the streams and the ledger of the settings.
+pub fn observer(settings: &Settings) -> Result<Observer, StorageError> {
+    let database = database::pool(&settings.postgres)?;
+    Ok(Observer::new(
+        harkara_streams::pool(&settings.redis),
+        settings.redis.partition,
+        &settings.worker,
+        move || {
+            let database = database.clone();
+            async move { due_backlog(&database, DUE_COUNTED_MAX).await }
+        },
+    ))
+}
+
+/// The dependencies that could not be asked.
+#[must_use]
+pub fn unavailable(settings: &Settings, report: &Report) -> Vec<Unavailable> {
+    let problem = |(name, reason): (&str, String)| {
+        let (server, address, setting) = if name == "redis" {
+            (
+                "Redis",
+                harkara_streams::address(&settings.redis),
+                "redis.url (HARKARA__REDIS__URL)",
+            )
+        } else {
+            (
+                "PostgreSQL",
+                database::address(&settings.postgres.url),
+                "postgres.url (HARKARA__POSTGRES__URL)",
+            )
+        };
+        Unavailable {
+            server,
+            address,
+            reason,
+            setting,
+        }
+    };
+    report.faults().into_iter().map(problem).collect()
+}
