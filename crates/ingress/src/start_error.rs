@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use harkara_runtime::admin::AdminError;
 use harkara_storage::StorageError;
-use harkara_streams::{LevelNotGiven, ServerProblem};
+use harkara_streams::{LevelUnavailable, ServerProblem};
 use harkara_tls::PemError;
 
 use crate::schema_check::UnknownSchema;
@@ -23,7 +23,7 @@ pub enum StartError {
     Redis(#[from] ServerProblem),
     /// Redis is less durable than configured.
     #[error(transparent)]
-    Level(#[from] LevelNotGiven),
+    Level(#[from] LevelUnavailable),
     /// The settings of PostgreSQL cannot be used for the inbox.
     #[error("the inbox cannot be set up")]
     Inbox(#[source] StorageError),

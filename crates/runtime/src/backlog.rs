@@ -65,9 +65,9 @@ pub fn register(latest: &Latest, registry: &mut Registry) {
 pub(crate) fn answer(latest: &Latest) -> HttpResponse {
     let report = latest.report();
     if report.is_complete() {
-        HttpResponse::Ok().json(report.told())
+        HttpResponse::Ok().json(report.json())
     } else {
-        HttpResponse::ServiceUnavailable().json(report.told())
+        HttpResponse::ServiceUnavailable().json(report.json())
     }
 }
 
@@ -160,7 +160,7 @@ mod tests {
             text
         };
 
-        latest.show(observer.look().await);
+        latest.publish(observer.sample().await);
         let shown = metrics();
         assert!(shown.contains("harkara_backlog_complete 1.0"), "{shown}");
         let entries = r#"harkara_backlog_entries{lane="normal"} 5.0"#;
@@ -169,7 +169,7 @@ mod tests {
         assert!(!shown.contains(drain), "{shown}");
 
         server.kill();
-        latest.show(observer.look().await);
+        latest.publish(observer.sample().await);
         let shown = metrics();
         assert!(shown.contains("harkara_backlog_complete 0.0"), "{shown}");
         assert!(!shown.contains("lane="), "{shown}");

@@ -1,5 +1,5 @@
-//! Makes a verified delivery durable: one `XADD` to the stream of its lane, and whatever confirms the
-//! lane's level of durability.
+//! Appends a verified delivery to the stream of its lane with `XADD`, and waits until the lane's durability
+//! level is confirmed.
 
 mod group;
 
@@ -21,7 +21,7 @@ use tokio::sync::{mpsc, oneshot};
 use group::Append;
 pub use group::FSYNC_WAIT_MAX;
 
-/// Appends the deliveries of one server thread, over connections of its own.
+/// Appends the deliveries of one server thread over its own connections.
 pub struct Appender {
     modes: [Rc<AppendMode>; LANES],
     levels: Confirmations,
@@ -37,39 +37,39 @@ enum AppendMode {
     Grouped(mpsc::Sender<Append>),
 }
 
-/// The proof that a delivery is durable. Only [`Appender::append`] gives one.
+/// The proof that a delivery is durable. Only [`Appender::append`] returns one.
 #[must_use]
 pub struct AppendedEntry(Durability);
 
-/// Why a delivery is not known to be durable. (It may be all the same, when only the confirmation
-/// was lost. Then it is stored twice or sent again, and the ledger drops the duplicate.)
+/// Why a delivery is not known to be durable. (It may still be, if only the confirmation was lost. Then it is
+/// stored twice or sent again, and the ledger drops the duplicate.)
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum NotAppended {
     /// Redis did not confirm in time.
     #[error("Redis did not confirm the append in time")]
     Timeout,
-    /// Redis is away, or refused: out of memory, read-only, loading, cannot persist.
-    #[error("Redis did not take the append")]
+    /// Redis is unavailable, or refused: out of memory, read-only, loading, unable to persist.
+    #[error("Redis did not accept the append")]
     Redis(#[source] RedisError),
-    /// Redis has it in memory and did not have it on its disk in time.
-    #[error("Redis did not confirm in time that the append is on its disk")]
+    /// It is in the memory of Redis, but did not reach its disk in time.
+    #[error("Redis did not confirm the fsync in time")]
     NotFsynced,
-    /// Redis has it and too few replicas had it in time.
+    /// Redis has it, but too few replicas confirmed it in time.
     #[error("only {confirmed} replicas confirmed the append in time")]
     TooFewReplicas {
-        /// Replicas that did.
+        /// Replicas that confirmed.
         confirmed: i64,
     },
 }
 
-/// Arguments of the command besides two for each field: its name, the key and the `*`.
+/// Arguments besides the fields: the command's name, the key and the `*`.
 const ARGUMENTS_BESIDES_FIELDS: usize = 3;
 
 impl Appender {
     /// Must be called on the server thread that will use it. Connects with the first append.
     ///
-    /// Where Redis answers from memory and its answer is all that is asked, appends go each as it comes,
-    /// which is faster. Where it fsyncs before it answers, or is asked whether it has, they go in groups.
+    /// If the reply alone confirms a level and Redis replies from memory, appends are pipelined one by one,
+    /// which is faster. If Redis fsyncs before it replies, or has to confirm the level, they are grouped.
     #[must_use]
     pub fn new(
         redis: &RedisSettings,
@@ -81,7 +81,7 @@ impl Appender {
         let modes = Lane::ALL.map(|lane| {
             let confirmation = levels.confirmation(lane);
             let mode = modes.entry(confirmation).or_insert_with(|| {
-                let grouped = levels.fsyncs_before_answer || confirmation != Confirmation::ANSWER;
+                let grouped = levels.fsyncs_before_reply || confirmation != Confirmation::REPLY;
                 Rc::new(AppendMode::connect(
                     redis,
                     grouped,
@@ -100,7 +100,7 @@ impl Appender {
         }
     }
 
-    /// Makes a delivery as durable as its lane is to be, or says why it is not known to be.
+    /// Appends a delivery and waits until its lane's level is confirmed.
     pub async fn append(
         &self,
         delivery: &VerifiedDelivery,
@@ -165,7 +165,7 @@ impl AppendMode {
 }
 
 impl AppendedEntry {
-    /// How durable it is.
+    /// The level that it has.
     #[must_use]
     pub fn level(&self) -> Durability {
         self.0

@@ -1,4 +1,4 @@
-//! How a level of durability is reached on the server that there is.
+//! How the server confirms a durability level.
 
 use harkara_core::durability::Durability;
 use harkara_core::lane::{LANES, Lane};
@@ -6,70 +6,87 @@ use harkara_core::lane::{LANES, Lane};
 use crate::server_check::{Fsync, ServerReport};
 use harkara_settings::IngressSettings;
 
-/// What confirms that an append has its level of durability, beyond the answer to the append itself: what
-/// the server says to further commands, once for a group of appends.
+/// The commands that confirm the durability level of a group of appends, beyond the reply to each append.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Confirmation {
     /// `WAITAOF`: it is on the server's disk.
     pub fsync: bool,
-    /// `WAIT`: that many replicas have it; 0 where none need to.
+    /// `WAIT`: that many replicas have it; 0 waits for none.
     pub replicas: usize,
 }
 
-/// The level of each lane, and what confirms it.
+/// The durability level of each lane and its confirmation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Confirmations {
     levels: [Durability; LANES],
     by_lane: [Confirmation; LANES],
-    /// Whether the server writes to disk before it answers, so that it pays to group appends.
-    pub fsyncs_before_answer: bool,
+    /// Whether the server fsyncs before it replies, so that grouping appends pays off.
+    pub fsyncs_before_reply: bool,
 }
 
-/// A level that the server cannot give.
+const NOT_FSYNCED_REMEDY: &str = "set appendonly yes, appendfsync always and no-appendfsync-on-rewrite no; or use appendfsync everysec with Redis 7.2, or 8.0 or later (7.4 and Valkey confirm before the fsync); or lower ingress.durability (HARKARA__INGRESS__DURABILITY) to appended; or set ingress.trust_redis=true";
+
+const TOO_FEW_REPLICAS_REMEDY: &str =
+    "start more replicas, or lower ingress.replicas_min or ingress.durability";
+
+/// A durability level that the server cannot confirm. Displayed with its remedy.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum LevelNotGiven {
-    /// It does not write to disk before it answers, nor can it be asked whether it has.
+pub enum LevelUnavailable {
+    /// It neither fsyncs before it replies nor confirms an fsync on request.
     #[error(
-        "the lane {lane} is to be {level}, and Redis at {address} does not confirm that a delivery is on its disk ({why}): set appendonly yes, appendfsync always and no-appendfsync-on-rewrite no, or use appendfsync everysec with Redis 7.2, or 8.0 or later (7.4 and Valkey tell too early that they have fsynced); or ask for less with ingress.durability=appended (HARKARA__INGRESS__DURABILITY), or trust Redis with ingress.trust_redis=true"
+        "lane {lane} requires {level}, but Redis at {address} does not confirm fsyncs ({persistence}); {}",
+        NOT_FSYNCED_REMEDY
     )]
     NotFsynced {
         /// The lane.
         lane: Lane,
-        /// Its level.
+        /// Its configured level.
         level: Durability,
         /// `host:port`.
         address: String,
-        /// What the server has instead.
-        why: String,
+        /// The server's persistence.
+        persistence: String,
     },
     /// It has too few replicas.
     #[error(
-        "the lane {lane} is to be replicated to {wanted}, and Redis at {address} has {connected} connected: start replicas, or ask for fewer with ingress.replicas_min, or for less with ingress.durability"
+        "lane {lane} requires {wanted} replicas, but Redis at {address} has {connected}; {}",
+        TOO_FEW_REPLICAS_REMEDY
     )]
     TooFewReplicas {
         /// The lane.
         lane: Lane,
         /// `host:port`.
         address: String,
-        /// Replicas asked for.
+        /// Replicas required.
         wanted: usize,
         /// Replicas connected.
         connected: usize,
     },
 }
 
+impl LevelUnavailable {
+    /// What an operator can do about it.
+    #[must_use]
+    pub fn remedy(&self) -> &'static str {
+        match self {
+            Self::NotFsynced { .. } => NOT_FSYNCED_REMEDY,
+            Self::TooFewReplicas { .. } => TOO_FEW_REPLICAS_REMEDY,
+        }
+    }
+}
+
 impl Confirmation {
-    /// Nothing but the answer to the append.
-    pub const ANSWER: Self = Self {
+    /// The reply to the append alone.
+    pub const REPLY: Self = Self {
         fsync: false,
         replicas: 0,
     };
 }
 
 impl Confirmations {
-    /// What confirms the levels of the settings on a server; `Err` names one that it cannot give.
-    pub fn of(settings: &IngressSettings, server: &ServerReport) -> Result<Self, LevelNotGiven> {
-        let mut by_lane = [Confirmation::ANSWER; LANES];
+    /// The confirmations for the levels of the settings. Fails with a level that the server cannot confirm.
+    pub fn of(settings: &IngressSettings, server: &ServerReport) -> Result<Self, LevelUnavailable> {
+        let mut by_lane = [Confirmation::REPLY; LANES];
         for lane in Lane::ALL {
             let level = settings.durability[lane.index()];
             by_lane[lane.index()] = confirmation(lane, level, settings, server)?;
@@ -77,20 +94,20 @@ impl Confirmations {
         Ok(Self {
             levels: settings.durability,
             by_lane,
-            fsyncs_before_answer: fsyncs_before_answer(server),
+            fsyncs_before_reply: fsyncs_before_reply(server),
         })
     }
 
-    /// The level that an append to a lane has once it is confirmed.
+    /// The level of a confirmed append to a lane.
     #[must_use]
     pub fn level(&self, lane: Lane) -> Durability {
         self.levels[lane.index()]
     }
 
-    /// Whether appends of any lane go in groups.
+    /// Whether appends of any lane are grouped.
     #[must_use]
     pub fn are_grouped(&self) -> bool {
-        self.fsyncs_before_answer || self.by_lane != [Confirmation::ANSWER; LANES]
+        self.fsyncs_before_reply || self.by_lane != [Confirmation::REPLY; LANES]
     }
 
     /// Whether appends of any lane wait for an fsync.
@@ -99,7 +116,7 @@ impl Confirmations {
         self.by_lane.iter().any(|confirmation| confirmation.fsync)
     }
 
-    /// What confirms an append to a lane.
+    /// The confirmation of appends to a lane.
     #[must_use]
     pub fn confirmation(&self, lane: Lane) -> Confirmation {
         self.by_lane[lane.index()]
@@ -111,20 +128,20 @@ fn confirmation(
     level: Durability,
     settings: &IngressSettings,
     server: &ServerReport,
-) -> Result<Confirmation, LevelNotGiven> {
+) -> Result<Confirmation, LevelUnavailable> {
     if level == Durability::Appended {
-        return Ok(Confirmation::ANSWER);
+        return Ok(Confirmation::REPLY);
     }
     let fsync = match server.fsync {
-        Fsync::BeforeAnswer => false,
-        Fsync::WhenAsked => true,
+        Fsync::BeforeReply => false,
+        Fsync::OnRequest => true,
         Fsync::Unconfirmed if settings.trust_redis => false,
         Fsync::Unconfirmed => {
-            return Err(LevelNotGiven::NotFsynced {
+            return Err(LevelUnavailable::NotFsynced {
                 lane,
                 level,
                 address: server.address.clone(),
-                why: why_not_fsynced(server),
+                persistence: persistence(server),
             });
         }
     };
@@ -133,7 +150,7 @@ fn confirmation(
         _ => 0,
     };
     if server.replicas < replicas {
-        return Err(LevelNotGiven::TooFewReplicas {
+        return Err(LevelUnavailable::TooFewReplicas {
             lane,
             address: server.address.clone(),
             wanted: replicas,
@@ -143,18 +160,18 @@ fn confirmation(
     Ok(Confirmation { fsync, replicas })
 }
 
-fn why_not_fsynced(server: &ServerReport) -> String {
+fn persistence(server: &ServerReport) -> String {
     let version = &server.version;
     match server.appendfsync.as_deref() {
         Some("always") => {
             format!("appendfsync always with no-appendfsync-on-rewrite yes, version {version}")
         }
         Some(policy) => format!("appendfsync {policy}, version {version}"),
-        None => "its append-only file is off, or it does not tell".to_owned(),
+        None => "its append-only file is off or unknown".to_owned(),
     }
 }
 
-fn fsyncs_before_answer(server: &ServerReport) -> bool {
+fn fsyncs_before_reply(server: &ServerReport) -> bool {
     server.appendfsync.as_deref() == Some("always")
 }
 
@@ -162,7 +179,7 @@ fn fsyncs_before_answer(server: &ServerReport) -> bool {
 mod tests {
     use std::collections::BTreeMap;
 
-    use super::{Confirmation, Confirmations, Fsync, LevelNotGiven, ServerReport};
+    use super::{Confirmation, Confirmations, Fsync, LevelUnavailable, ServerReport};
     use harkara_core::lane::Lane;
     use harkara_settings::{IngressSettings, Settings};
 
@@ -182,28 +199,28 @@ mod tests {
             fsync,
             replicas,
             memory_bytes: (0, 0),
-            notes: Vec::new(),
+            warnings: Vec::new(),
         }
     }
 
     #[test]
-    fn a_server_that_fsyncs_before_it_answers_needs_no_further_question() {
+    fn a_server_that_fsyncs_before_it_replies_needs_no_further_command() {
         let confirmations = Confirmations::of(
             &settings(&[]),
-            &server(Some("always"), Fsync::BeforeAnswer, 0),
+            &server(Some("always"), Fsync::BeforeReply, 0),
         )
         .unwrap();
         assert_eq!(
             confirmations.confirmation(Lane::Default),
-            Confirmation::ANSWER
+            Confirmation::REPLY
         );
     }
 
     #[test]
-    fn fsyncs_of_every_second_are_waited_for_where_the_server_tells_of_them() {
+    fn fsyncs_every_second_are_awaited_if_the_server_confirms_them() {
         let confirmations = Confirmations::of(
             &settings(&[]),
-            &server(Some("everysec"), Fsync::WhenAsked, 0),
+            &server(Some("everysec"), Fsync::OnRequest, 0),
         )
         .unwrap();
         assert_eq!(
@@ -217,15 +234,15 @@ mod tests {
             &settings(&[]),
             &server(Some("everysec"), Fsync::Unconfirmed, 0),
         );
-        assert!(matches!(older, Err(LevelNotGiven::NotFsynced { .. })));
+        assert!(matches!(older, Err(LevelUnavailable::NotFsynced { .. })));
     }
 
     #[test]
-    fn a_level_that_is_not_given_is_refused_unless_redis_is_trusted() {
+    fn an_unconfirmed_level_is_refused_unless_redis_is_trusted() {
         for appendfsync in [None, Some("no"), Some("everysec")] {
             let server = server(appendfsync, Fsync::Unconfirmed, 0);
             let refused = Confirmations::of(&settings(&[]), &server).unwrap_err();
-            assert!(refused.to_string().contains("appendfsync always"));
+            assert!(refused.remedy().contains("appendfsync always"));
             Confirmations::of(&settings(&[("ingress.trust_redis", "true")]), &server).unwrap();
             Confirmations::of(&settings(&[("ingress.durability", "appended")]), &server).unwrap();
         }
@@ -239,10 +256,10 @@ mod tests {
             ("ingress.replicas_min", "2"),
         ]);
         let confirmations =
-            Confirmations::of(&settings, &server(Some("always"), Fsync::BeforeAnswer, 2)).unwrap();
+            Confirmations::of(&settings, &server(Some("always"), Fsync::BeforeReply, 2)).unwrap();
         assert_eq!(
             confirmations.confirmation(Lane::Default),
-            Confirmation::ANSWER
+            Confirmation::REPLY
         );
         assert_eq!(
             confirmations.confirmation(Lane::Critical),
@@ -251,10 +268,10 @@ mod tests {
                 replicas: 2
             }
         );
-        let too_few = Confirmations::of(&settings, &server(Some("always"), Fsync::BeforeAnswer, 1));
+        let too_few = Confirmations::of(&settings, &server(Some("always"), Fsync::BeforeReply, 1));
         assert!(matches!(
             too_few,
-            Err(LevelNotGiven::TooFewReplicas { connected: 1, .. })
+            Err(LevelUnavailable::TooFewReplicas { connected: 1, .. })
         ));
     }
 }

@@ -1,4 +1,4 @@
-//! Connections to Redis, one kind for each way of using it.
+//! Connections to Redis, one kind for each use.
 
 use std::time::Duration;
 
@@ -16,16 +16,17 @@ use harkara_settings::RedisSettings;
 
 pub use deadpool_redis::{Connection, Pool};
 
-/// Most connections of the pool: it serves probes, listings and clean-up, never the hot paths.
+/// Most connections of the pool, which serves probes, listings and clean-up, never the hot path.
 const POOL_CONNECTIONS_MAX: usize = 8;
 
-/// Unacknowledged data for this many response timeouts means a dead connection: it is closed, and
-/// opened anew. (Without it a silently dropped connection would fail for a quarter of an hour.)
+const CHECKED: &str = "URL and certificates were checked with the settings";
+
+/// A connection with unacknowledged data for this many response timeouts is dead and is closed. (By default
+/// TCP would keep a silently dropped connection for a quarter of an hour.)
 #[cfg(target_os = "linux")]
 const RESPONSE_TIMEOUTS_PER_DEAD_CONNECTION: u32 = 2;
 
-/// A connection of its own for commands that block up to `block_max`, which is added to the
-/// response timeout.
+/// Opens a connection for commands that block up to `block_max`, which is added to the response timeout.
 pub async fn connect_blocking(
     settings: &RedisSettings,
     block_max: Duration,
@@ -37,15 +38,15 @@ pub async fn connect_blocking(
         .await
 }
 
-/// A pool for everything outside the hot paths. It connects when first used; taking a connection,
-/// connecting and each command are bounded by the settings.
+/// A pool for everything outside the hot path. It connects when first used; the settings bound waiting for a
+/// connection, connecting, and each command.
 #[must_use]
 pub fn pool(settings: &RedisSettings) -> Pool {
     let manager = Manager::new_with_config(
         connection_info(settings, ProtocolVersion::RESP2),
         connection_config(settings),
     )
-    .expect("the connection information was checked with the settings");
+    .expect(CHECKED);
     let bound = Some(settings.connect_timeout);
     Pool::builder(manager)
         .config(PoolConfig {
@@ -61,7 +62,7 @@ pub fn pool(settings: &RedisSettings) -> Pool {
         .expect("a pool with timeouts has its runtime")
 }
 
-/// Where the server is, for messages: `host:port`, or by which name which sentinels know it. Holds no
+/// The server's address for messages: `host:port`, or the primary's name and its sentinels. Contains no
 /// password.
 #[must_use]
 pub fn address(settings: &RedisSettings) -> String {
@@ -90,19 +91,14 @@ pub(crate) fn connection_config(settings: &RedisSettings) -> AsyncConnectionConf
 }
 
 pub(crate) fn client(settings: &RedisSettings, protocol: ProtocolVersion) -> Client {
-    Client::open(connection_info(settings, protocol))
-        .expect("the connection information was checked with the settings")
+    Client::open(connection_info(settings, protocol)).expect(CHECKED)
 }
 
 pub(crate) fn connection_info(
     settings: &RedisSettings,
     protocol: ProtocolVersion,
 ) -> ConnectionInfo {
-    let info = settings
-        .url
-        .expose()
-        .into_connection_info()
-        .expect("the URL was checked with the settings");
+    let info = settings.url.expose().into_connection_info().expect(CHECKED);
     let redis = info.redis_settings().clone().set_protocol(protocol);
     let tcp = TcpSettings::default().set_nodelay(true);
     #[cfg(target_os = "linux")]
@@ -121,13 +117,13 @@ fn with_tls(info: ConnectionInfo, tls: &ClientTls) -> ConnectionInfo {
             client_cert: chain.pem().to_vec(),
             client_key: key.pem().to_vec(),
         }),
-        // Without any, the library trusts the public ones that it is built with, as we do.
+        // Without any, the library trusts its built-in public ones, as we do.
         root_cert: tls
             .authorities()
             .map(|authorities| authorities.pem().to_vec()),
     };
     Client::build_with_tls(info, certificates)
-        .expect("scheme and certificates were checked with the settings")
+        .expect(CHECKED)
         .get_connection_info()
         .clone()
 }

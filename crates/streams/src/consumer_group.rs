@@ -5,8 +5,6 @@ mod scripts;
 
 use std::time::{Duration, Instant};
 
-use crate::connect::connect_blocking;
-use crate::{Connection, Pool, ask_over};
 use bytes::Bytes;
 use harkara_core::entry::{EntryId, EntryRef};
 use harkara_core::lane::{CONSUMER_GROUP, LANES, Lane};
@@ -15,24 +13,26 @@ use harkara_storage::commit::CommittedBatch;
 use redis::aio::MultiplexedConnection;
 use redis::{Cmd, RedisResult, Value, cmd};
 
+use crate::connect::{Connection, Pool, connect_blocking};
 use crate::group_error::GroupError;
+use crate::pooled::ask_over;
 
-/// The greatest id but one, after which nothing is pending in any stream of ours. To Redis the greatest is another
-/// way to say `>`, which would claim.
-const AFTER_THE_LAST: &str = "18446744073709551615-18446744073709551614";
+/// The second greatest id, after which nothing is pending. (Redis treats the greatest as `>`, which would
+/// claim new entries.)
+const ID_AFTER_ALL: &str = "18446744073709551615-18446744073709551614";
 
-/// Most pending entries in one answer.
+/// Most pending entries in one reply.
 const PENDING_PER_COMMAND: usize = 500;
 
-/// The group as one consumer sees it. Cheap to share; everything but reading goes over the pool.
+/// The group as one consumer uses it. Everything but reading uses the pool.
 pub struct Group {
     pool: Pool,
     keys: [String; LANES],
     consumer: String,
 }
 
-/// The connection that reads new entries. It has no other user, because a blocking read holds up every
-/// command behind it.
+/// The connection that reads new entries. Nothing else uses it, because a blocking read delays every command
+/// behind it.
 pub struct Reader(MultiplexedConnection);
 
 impl Reader {
@@ -70,7 +70,7 @@ impl ClaimedEntry {
     }
 }
 
-/// A pending entry, and how often it was claimed.
+/// A pending entry and its number of claims.
 #[derive(Clone, Copy, Debug)]
 pub struct PendingEntry {
     /// The entry's id.
@@ -90,19 +90,15 @@ impl Group {
         }
     }
 
-    /// Creates the streams and groups that are missing, from the first entry on: what was appended
-    /// before a group existed must be read too. Gives how many groups were created.
+    /// Creates missing streams and groups. A group starts at the first entry, so that entries appended before
+    /// it existed are read too. Returns how many groups it created.
     pub async fn ensure(&self) -> Result<u64, GroupError> {
         self.over("XGROUP CREATE", async |connection| {
             let mut created = 0;
             for key in &self.keys {
                 let mut create = cmd("XGROUP");
-                create
-                    .arg("CREATE")
-                    .arg(key)
-                    .arg(CONSUMER_GROUP)
-                    .arg("0")
-                    .arg("MKSTREAM");
+                create.arg("CREATE").arg(key).arg(CONSUMER_GROUP);
+                create.arg("0").arg("MKSTREAM");
                 match create.query_async::<()>(connection).await {
                     Ok(()) => created += 1,
                     Err(error) if error.code() == Some("BUSYGROUP") => {}
@@ -122,14 +118,9 @@ impl Group {
         entries_max: usize,
         block: Option<Duration>,
     ) -> Result<Vec<ClaimedEntry>, GroupError> {
-        let mut read = cmd("XREADGROUP");
-        read.arg("GROUP")
-            .arg(CONSUMER_GROUP)
-            .arg(&self.consumer)
-            .arg("COUNT")
-            .arg(entries_max);
+        let mut read = self.xreadgroup(entries_max);
         if let Some(block) = block {
-            // 0 would block for ever.
+            // 0 would block forever.
             read.arg("BLOCK").arg(block.as_millis().max(1).to_string());
         }
         read.arg("STREAMS");
@@ -139,29 +130,24 @@ impl Group {
         for _ in lanes {
             read.arg(">");
         }
-        let answer: Value = read
+        let operation = "XREADGROUP";
+        let reply: Value = read
             .query_async(&mut reader.0)
             .await
-            .map_err(GroupError::of("XREADGROUP"))?;
-        let streams = reply::streams(answer).ok_or(GroupError::Unexpected {
-            operation: "XREADGROUP",
-        })?;
+            .map_err(GroupError::of(operation))?;
+        let streams = reply::streams(reply).ok_or(GroupError::UnexpectedReply { operation })?;
         let mut claimed = Vec::new();
         for (key, entries) in streams {
-            let lane = self.lane(&key).ok_or(GroupError::Unexpected {
-                operation: "XREADGROUP",
-            })?;
-            claimed.extend(
-                entries
-                    .into_iter()
-                    .map(|(id, fields)| claimed_entry(lane, id, fields)),
-            );
+            let lane = self
+                .lane(&key)
+                .ok_or(GroupError::UnexpectedReply { operation })?;
+            claimed.extend(claimed_entries(lane, entries));
         }
         Ok(claimed)
     }
 
-    /// Moves up to `entries_max` entries that were idle for `idle` to this consumer, without counting a claim.
-    /// Returns the next cursor and the entries; the cursor `0-0` is both the start and the end.
+    /// Moves up to `entries_max` entries that were idle for `idle` to this consumer, without counting that as a
+    /// claim. Returns them and the cursor of the next call; `0-0` starts over.
     pub async fn reclaim_idle(
         &self,
         lane: Lane,
@@ -169,22 +155,16 @@ impl Group {
         cursor: &str,
         entries_max: usize,
     ) -> Result<(String, Vec<EntryId>), GroupError> {
-        let mut claim = cmd("XAUTOCLAIM");
-        claim
-            .arg(self.key(lane))
-            .arg(CONSUMER_GROUP)
-            .arg(&self.consumer)
-            .arg(millis(idle))
-            .arg(cursor);
+        let operation = "XAUTOCLAIM";
+        let mut claim = self.for_consumer(operation, lane);
+        claim.arg(millis(idle)).arg(cursor);
         claim.arg("COUNT").arg(entries_max).arg("JUSTID");
-        // Redis 7 adds the entries that had been deleted; it has dropped them from the pending list.
-        let answer: Value = self.ask(&claim, "XAUTOCLAIM").await?;
-        reply::autoclaimed(&answer).ok_or(GroupError::Unexpected {
-            operation: "XAUTOCLAIM",
-        })
+        // Redis 7 also returns the deleted entries, which it has dropped from the pending list.
+        let reply: Value = self.ask(&claim, operation).await?;
+        reply::autoclaimed(&reply).ok_or(GroupError::UnexpectedReply { operation })
     }
 
-    /// Returns this consumer's own pending entries, all or those from one id to another.
+    /// Returns this consumer's own pending entries: all, or those from one id to another.
     pub async fn own_pending(
         &self,
         lane: Lane,
@@ -197,13 +177,9 @@ impl Group {
         let mut own = Vec::new();
         loop {
             let mut pending = cmd("XPENDING");
-            pending
-                .arg(self.key(lane))
-                .arg(CONSUMER_GROUP)
-                .arg(&from)
-                .arg(&to)
-                .arg(PENDING_PER_COMMAND)
-                .arg(&self.consumer);
+            pending.arg(self.key(lane)).arg(CONSUMER_GROUP);
+            pending.arg(&from).arg(&to);
+            pending.arg(PENDING_PER_COMMAND).arg(&self.consumer);
             let page: Vec<(String, String, u64, u64)> = self.ask(&pending, "XPENDING").await?;
             let Some((last, ..)) = page.last() else {
                 return Ok(own);
@@ -216,40 +192,26 @@ impl Group {
         }
     }
 
-    /// Counts one more claim of pending entries and gives their fields. Entries that are no longer
-    /// in the stream are missing from the answer and are dropped from the pending list.
+    /// Counts one more claim of pending entries and returns their fields. Entries that are no longer in the
+    /// stream are dropped from the pending list and not returned.
     pub async fn claim_again(
         &self,
         lane: Lane,
         ids: &[EntryId],
     ) -> Result<Vec<ClaimedEntry>, GroupError> {
-        let mut claim = cmd("XCLAIM");
-        claim
-            .arg(self.key(lane))
-            .arg(CONSUMER_GROUP)
-            .arg(&self.consumer)
-            .arg(0);
-        for id in ids {
-            claim.arg(id.to_string());
-        }
-        let answer: Value = self.ask(&claim, "XCLAIM").await?;
-        let entries = reply::entries(answer).ok_or(GroupError::Unexpected {
-            operation: "XCLAIM",
-        })?;
-        let claimed: Vec<ClaimedEntry> = entries
-            .into_iter()
-            .map(|(id, fields)| claimed_entry(lane, id, fields))
-            .collect();
-        // Either the entry is gone from its stream, and Redis before 7 leaves its pending entry behind;
-        // or it is not pending any more, because the group was created anew, and is claimed afresh. What
-        // is in the stream was not committed and must stay claimable.
+        let operation = "XCLAIM";
+        let reply: Value = self.ask(&self.xclaim(lane, ids), operation).await?;
+        let entries = reply::entries(reply).ok_or(GroupError::UnexpectedReply { operation })?;
+        let claimed: Vec<ClaimedEntry> = claimed_entries(lane, entries).collect();
+        // An absent entry was either deleted, and Redis before 7 keeps it pending; or it is no longer pending,
+        // because the group was recreated, and will be claimed as new. The latter must stay claimable.
         let absent: Vec<String> = ids
             .iter()
             .filter(|id| !claimed.iter().any(|c| c.entry.id == **id))
             .map(ToString::to_string)
             .collect();
         if !absent.is_empty() {
-            tracing::warn!(lane = %lane, entries = absent.len(), "Pending entries are no longer there to be claimed.");
+            tracing::warn!(lane = %lane, entries = absent.len(), "Pending entries are gone from the stream.");
             let mut forget = scripts::FORGET_DELETED.key(self.key(lane));
             forget.arg(CONSUMER_GROUP).arg(absent);
             let _forgotten: u64 = self
@@ -261,35 +223,21 @@ impl Group {
         Ok(claimed)
     }
 
-    /// Resets the idle time of entries that this consumer holds.
+    /// Resets the idle time of entries that this consumer has claimed.
     pub async fn renew(&self, lane: Lane, ids: &[EntryId]) -> Result<(), GroupError> {
-        let mut claim = cmd("XCLAIM");
-        claim
-            .arg(self.key(lane))
-            .arg(CONSUMER_GROUP)
-            .arg(&self.consumer)
-            .arg(0);
-        for id in ids {
-            claim.arg(id.to_string());
-        }
+        let mut claim = self.xclaim(lane, ids);
         claim.arg("JUSTID");
         let _: Value = self.ask(&claim, "XCLAIM JUSTID").await?;
         Ok(())
     }
 
-    /// Lets Redis know that this consumer is at work, and changes nothing: it asks for its own pending entries
-    /// after the last one that there can be. Redis before 7.2 takes note of a consumer only when it gets
-    /// something, or asks for what it holds, and not while it waits for entries that do not come.
+    /// Resets this consumer's idle time and changes nothing else: it asks for its own pending entries after the
+    /// last possible id. Redis before 7.2 counts a consumer as active only when it receives entries or asks
+    /// for its pending ones, not while it waits for new ones.
     pub async fn show_life(&self) -> Result<(), GroupError> {
-        let mut read = cmd("XREADGROUP");
-        read.arg("GROUP")
-            .arg(CONSUMER_GROUP)
-            .arg(&self.consumer)
-            .arg("COUNT")
-            .arg(1)
-            .arg("STREAMS")
-            .arg(self.key(Lane::Critical))
-            .arg(AFTER_THE_LAST);
+        let mut read = self.xreadgroup(1);
+        read.arg("STREAMS").arg(self.key(Lane::Critical));
+        read.arg(ID_AFTER_ALL);
         let _: Value = self.ask(&read, "XREADGROUP").await?;
         Ok(())
     }
@@ -302,12 +250,10 @@ impl Group {
         self.remove_all(committed.entries()).await
     }
 
-    /// Acknowledges entries and deletes those that were pending from their streams, all lanes in one step
-    /// and one round trip. Gives how many were.
+    /// Acknowledges entries and deletes those that were pending from their streams, in one step for all lanes.
     ///
-    /// An entry that is not pending has been removed by another worker, or is not the one that was
-    /// committed: a Redis that lost its latest data may give the ids of what it lost a second time.
-    ///
+    /// An entry that is not pending was removed by another worker, or is not the committed one: a Redis that
+    /// lost its latest data may assign the same ids again.
     async fn remove_all(&self, entries: &[EntryRef]) -> Result<usize, GroupError> {
         let mut remove = scripts::REMOVE_PENDING.prepare_invoke();
         remove.arg(CONSUMER_GROUP);
@@ -326,8 +272,8 @@ impl Group {
         .await
     }
 
-    /// Gives entries back: they look idle for `idle`, so that another worker takes them over at once. The
-    /// last claim of those that are `untried` does not count.
+    /// Makes entries look idle for `idle`, so that another worker reclaims them immediately. The last claim of
+    /// `untried` entries does not count.
     pub async fn hand_back(
         &self,
         lane: Lane,
@@ -338,19 +284,13 @@ impl Group {
         let mut pipeline = redis::pipe();
         for entry in pending {
             let uncounted = u64::from(untried(EntryRef { lane, id: entry.id }));
-            pipeline
-                .cmd("XCLAIM")
-                .arg(self.key(lane))
-                .arg(CONSUMER_GROUP)
-                .arg(&self.consumer)
-                .arg(0)
-                .arg(entry.id.to_string())
-                .arg("IDLE")
-                .arg(millis(idle))
+            let mut claim = self.xclaim(lane, &[entry.id]);
+            claim.arg("IDLE").arg(millis(idle));
+            claim
                 .arg("RETRYCOUNT")
-                .arg(entry.claims.saturating_sub(uncounted))
-                .arg("JUSTID")
-                .ignore();
+                .arg(entry.claims.saturating_sub(uncounted));
+            claim.arg("JUSTID");
+            pipeline.add_command(claim).ignore();
         }
         self.over("XCLAIM RETRYCOUNT", async |connection| {
             pipeline.query_async(connection).await
@@ -358,20 +298,18 @@ impl Group {
         .await
     }
 
-    /// Removes other consumers that have nothing pending and were idle for `idle`. Checking and
-    /// removing is one step in Redis, so no consumer loses an entry that it claims meanwhile.
+    /// Removes other consumers that have nothing pending and were idle for `idle`; returns how many. Redis
+    /// checks and removes in one step, so no consumer loses an entry that it claims concurrently.
     pub async fn retire_idle_consumers(&self, idle: Duration) -> Result<u64, GroupError> {
         self.over("retire idle consumers", async |connection| {
             let mut retired = 0;
             for key in &self.keys {
-                let removed: u64 = scripts::RETIRE_IDLE
-                    .key(key)
+                let mut retire = scripts::RETIRE_IDLE.key(key);
+                retire
                     .arg(CONSUMER_GROUP)
                     .arg(&self.consumer)
-                    .arg(millis(idle))
-                    .invoke_async(connection)
-                    .await?;
-                retired += removed;
+                    .arg(millis(idle));
+                retired += retire.invoke_async::<u64>(connection).await?;
             }
             Ok(retired)
         })
@@ -382,16 +320,38 @@ impl Group {
     pub async fn deregister(&self) -> Result<(), GroupError> {
         self.over("deregister", async |connection| {
             for key in &self.keys {
-                let _: u64 = scripts::DEREGISTER
-                    .key(key)
-                    .arg(CONSUMER_GROUP)
-                    .arg(&self.consumer)
-                    .invoke_async(connection)
-                    .await?;
+                let mut deregister = scripts::DEREGISTER.key(key);
+                deregister.arg(CONSUMER_GROUP).arg(&self.consumer);
+                let _: u64 = deregister.invoke_async(connection).await?;
             }
             Ok(())
         })
         .await
+    }
+
+    fn xreadgroup(&self, entries_max: usize) -> Cmd {
+        let mut read = cmd("XREADGROUP");
+        read.arg("GROUP").arg(CONSUMER_GROUP).arg(&self.consumer);
+        read.arg("COUNT").arg(entries_max);
+        read
+    }
+
+    fn xclaim(&self, lane: Lane, ids: &[EntryId]) -> Cmd {
+        let mut claim = self.for_consumer("XCLAIM", lane);
+        claim.arg(0);
+        for id in ids {
+            claim.arg(id.to_string());
+        }
+        claim
+    }
+
+    fn for_consumer(&self, command: &str, lane: Lane) -> Cmd {
+        let mut command = cmd(command);
+        command
+            .arg(self.key(lane))
+            .arg(CONSUMER_GROUP)
+            .arg(&self.consumer);
+        command
     }
 
     async fn ask<T: redis::FromRedisValue>(
@@ -424,12 +384,12 @@ impl Group {
     }
 }
 
-fn claimed_entry(lane: Lane, id: EntryId, fields: Vec<(Bytes, Bytes)>) -> ClaimedEntry {
-    ClaimedEntry {
+fn claimed_entries(lane: Lane, entries: reply::Entries) -> impl Iterator<Item = ClaimedEntry> {
+    entries.into_iter().map(move |(id, fields)| ClaimedEntry {
         entry: EntryRef { lane, id },
         fields,
         claimed_at: Instant::now(),
-    }
+    })
 }
 
 fn millis(duration: Duration) -> u64 {

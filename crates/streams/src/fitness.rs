@@ -7,7 +7,7 @@ use harkara_settings::{IngressSettings, RedisSettings};
 use redis::RedisResult;
 use redis::aio::MultiplexedConnection;
 
-use crate::confirmation::{Confirmations, LevelNotGiven};
+use crate::confirmation::{Confirmations, LevelUnavailable};
 use crate::connect::address;
 use crate::rehearsal::rehearse;
 use crate::server_check::{check_server_over, connect_to_check};
@@ -48,7 +48,7 @@ pub enum Unfit {
     Evicts(ServerProblem),
     /// It is less durable than configured.
     #[error(transparent)]
-    Level(#[from] LevelNotGiven),
+    Level(#[from] LevelUnavailable),
     /// Its memory is full.
     #[error(
         "{percent} % of the memory of Redis is in use; the limit is {percent_max} % (ingress.redis_memory_percent_max)"
@@ -136,7 +136,7 @@ impl FitnessCheck {
         };
         let confirmations = match Confirmations::of(&self.ingress, &server) {
             Ok(confirmations) => confirmations,
-            Err(not_given) => return Ok(Err(not_given.into())),
+            Err(unavailable) => return Ok(Err(unavailable.into())),
         };
         let percent_max = room.memory_percent_max;
         if let Some(percent) = server.memory_percent()

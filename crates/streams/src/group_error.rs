@@ -1,31 +1,33 @@
-//! What can go wrong between the worker and Redis.
+//! Errors of the consumer group.
 
-use crate::PooledError;
+use deadpool_redis::PoolError;
 use redis::RedisError;
 
-/// A failed operation on the consumer group. All of them are worth trying again: the entries stay
-/// pending until they are acknowledged.
+use crate::pooled::PooledError;
+
+/// A failed operation on the consumer group. Every one can be retried: entries stay pending until they are
+/// acknowledged.
 #[derive(Debug, thiserror::Error)]
 pub enum GroupError {
-    /// The group is gone, with or without its stream: Redis lost its data, or someone deleted it.
+    /// The group is missing, with or without its stream: Redis lost its data, or somebody deleted it.
     #[error("the consumer group does not exist")]
     NoGroup,
-    /// No connection, no answer, or a refusal.
+    /// Redis did not answer, or refused.
     #[error("{operation} failed: {source}")]
     Redis {
-        /// What was being done.
+        /// The failed command.
         operation: &'static str,
-        /// What the client or the server said.
+        /// The error of the client or the server.
         #[source]
         source: RedisError,
     },
     /// No connection could be taken from the pool.
     #[error("no connection to Redis: {0}")]
-    Connect(String),
-    /// An answer was not of the form that the command has.
-    #[error("{operation} gave an unexpected answer")]
-    Unexpected {
-        /// What was being done.
+    Connect(#[source] PoolError),
+    /// The reply does not have the form that the command returns.
+    #[error("{operation} returned an unexpected reply")]
+    UnexpectedReply {
+        /// The command.
         operation: &'static str,
     },
 }
@@ -33,7 +35,7 @@ pub enum GroupError {
 impl GroupError {
     pub(crate) fn pooled(operation: &'static str) -> impl FnOnce(PooledError) -> Self {
         move |error| match error {
-            PooledError::Connect(error) => Self::Connect(error.to_string()),
+            PooledError::Connect(error) => Self::Connect(error),
             PooledError::Command(error) => Self::of(operation)(error),
         }
     }

@@ -1,5 +1,4 @@
-//! What an operator's look at a server finds, beyond what a process checks before it starts. Writes
-//! nothing.
+//! Inspects a server and its lanes for operators. Writes nothing.
 
 mod commands;
 mod lane;
@@ -12,7 +11,7 @@ pub use commands::missing_commands;
 pub use lane::{ConsumerState, GroupState, LaneState, OldestPending, inspect_lane};
 pub use server::{AppendOnlyFile, LatencySpike, ReplicaState, ServerState, inspect_server};
 
-/// The server's present time by its own clock, in microseconds since 1970.
+/// The time by the server's clock, in microseconds since 1970.
 pub async fn server_time_us(connection: &mut MultiplexedConnection) -> RedisResult<i64> {
     let (seconds, micros): (i64, i64) = redis::cmd("TIME").query_async(connection).await?;
     Ok(seconds.saturating_mul(1_000_000).saturating_add(micros))

@@ -20,14 +20,14 @@ mod group_error;
 pub mod backlog;
 pub mod inspection;
 
-pub use confirmation::{Confirmation, Confirmations, LevelNotGiven};
+pub use confirmation::{Confirmation, Confirmations, LevelUnavailable};
 pub use connect::{Connection, Pool, address, connect_blocking, pool};
 pub use group_error::GroupError;
 pub use pooled::{PooledError, ask_over, ping};
 pub use rehearsal::rehearse;
 pub use sentinel::{SentinelState, inspect_sentinels};
 pub use server_check::{
-    Fsync, Note, ServerReport, check_server, check_server_over, connect_to_check,
+    Fsync, ServerReport, Warning, check_server, check_server_over, connect_to_check,
 };
 pub use server_problem::ServerProblem;
 pub use shared::{SharedConnection, connect_shared};

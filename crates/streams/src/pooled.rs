@@ -1,24 +1,23 @@
-//! Asking over the pool, and the end of connections on which something failed.
+//! Commands over the pool, which drops its connections after an error.
 
 use deadpool_redis::{Connection, Pool, PoolError};
 use redis::{RedisError, RedisResult};
 
-/// Why there is no answer.
+/// Why a command over the pool failed.
 #[derive(Debug, thiserror::Error)]
 pub enum PooledError {
     /// No connection could be taken from the pool.
     #[error("no connection to Redis")]
     Connect(#[source] PoolError),
-    /// No answer, or a refusal.
+    /// Redis did not answer, or refused.
     #[error("a command failed")]
     Command(#[source] RedisError),
 }
 
-/// Asks something over a connection of the pool.
+/// Runs commands over a connection of the pool.
 ///
-/// After an error, whatever it was, the connection is closed instead of given back, and so are those that
-/// lie in the pool: the pool would lend them again as long as the server answers a `PING`, which a former
-/// primary does that has become a replica while its name went to another server.
+/// After any error the connection is closed instead of returned, and so are the idle ones. The pool would
+/// reuse them as long as the server answers a `PING`, and so does a former primary that is now a replica.
 pub async fn ask_over<T>(
     pool: &Pool,
     ask: impl AsyncFnOnce(&mut Connection) -> RedisResult<T>,
@@ -32,7 +31,7 @@ pub async fn ask_over<T>(
     answer.map_err(PooledError::Command)
 }
 
-/// Asks whether the server answers.
+/// Fails if the server does not answer.
 pub async fn ping(pool: &Pool) -> Result<(), PooledError> {
     let ping = redis::cmd("PING");
     ask_over(pool, async |connection| ping.query_async(connection).await).await

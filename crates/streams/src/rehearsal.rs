@@ -1,4 +1,4 @@
-//! An append that writes nothing: whether Redis would take a real one, and let it be confirmed.
+//! Rehearses an append without writing: whether Redis would accept and confirm a real one.
 
 use harkara_core::lane::Lane;
 use redis::aio::MultiplexedConnection;
@@ -6,10 +6,10 @@ use redis::{Pipeline, RedisResult, Value};
 
 use crate::confirmation::Confirmations;
 
-/// 0 would be for ever.
+/// 0 would wait forever.
 const WAIT_MS: u64 = 1;
 
-/// Asks for all that appends need, in one round trip; the error is the first refusal.
+/// Sends every command that appends need, in one round trip. Fails with the first refusal.
 pub async fn rehearse(
     connection: &mut MultiplexedConnection,
     partition: u16,
@@ -25,17 +25,17 @@ pub async fn rehearse(
     if confirmations.are_grouped() {
         pipeline.cmd("EXEC");
     }
-    let answers: Vec<Value> = pipeline.query_async(connection).await?;
-    let refusal = answers.into_iter().find_map(|answer| match answer {
+    let replies: Vec<Value> = pipeline.query_async(connection).await?;
+    let refusal = replies.into_iter().find_map(|reply| match reply {
         Value::ServerError(refusal) => Some(refusal),
         _ => None,
     });
     refusal.map_or(Ok(()), |refusal| Err(refusal.into()))
 }
 
-/// An append to a stream that does not exist, and that the append must not create: Redis answers
-/// with nothing and writes nothing, but first checks all that a real append needs: memory,
-/// permission, that it is no replica, that it can persist and has loaded its data.
+/// An append to a missing stream that must not be created: Redis replies nil and writes nothing, but first
+/// checks everything that a real append needs: memory, permission, being a primary, persistence, and
+/// loaded data.
 fn add_append(pipeline: &mut Pipeline, partition: u16) {
     pipeline
         .cmd("XADD")
@@ -43,13 +43,13 @@ fn add_append(pipeline: &mut Pipeline, partition: u16) {
         .arg(&["NOMKSTREAM", "*", "f", "v"]);
 }
 
-/// The waits that confirm the levels, asking for no copy at all, so that they are answered at once.
+/// The commands that confirm the levels, requiring zero copies, so that they return immediately.
 fn add_waits_of_nothing(pipeline: &mut Pipeline, confirmations: &Confirmations) {
-    let asked = Lane::ALL.map(|lane| confirmations.confirmation(lane));
-    if asked.iter().any(|asked| asked.fsync) {
+    let confirmations = Lane::ALL.map(|lane| confirmations.confirmation(lane));
+    if confirmations.iter().any(|lane| lane.fsync) {
         pipeline.cmd("WAITAOF").arg(&[0, 0, WAIT_MS]);
     }
-    if asked.iter().any(|asked| asked.replicas > 0) {
+    if confirmations.iter().any(|lane| lane.replicas > 0) {
         pipeline.cmd("WAIT").arg(&[0, WAIT_MS]);
     }
 }

@@ -1,4 +1,4 @@
-//! Where the primary is, asked of Redis Sentinel for every new connection.
+//! Asks Redis Sentinel for the primary's address before every new connection.
 
 use std::io;
 use std::net::SocketAddr;
@@ -15,31 +15,30 @@ use redis::{
 use harkara_core::causes::with_causes;
 use harkara_settings::{RedisSettings, SentinelSettings};
 
-/// How long a sentinel may take to answer, the connection to it included. They answer from memory; the
-/// rest of `redis.connect_timeout_ms` is for the primary itself.
+/// How long a sentinel may take to answer, connecting included. Sentinels answer from memory; the rest of
+/// `redis.connect_timeout_ms` is for the primary itself.
 const ANSWER_BOUND: Duration = Duration::from_millis(500);
 
-/// Sentinels, as what resolves the address of each new connection, whatever host its URL names.
+/// Resolves the address of each new connection through the sentinels, whatever host its URL names.
 ///
-/// All are asked at once and the first that knows the primary is believed, so that one that is away costs
-/// nothing. What a sentinel tells may be out of date: then the connection fails, or the former primary
-/// refuses to write, and the next connection asks anew.
+/// All are asked in parallel and the first answer counts, so that an unreachable one costs nothing. An answer
+/// may be out of date: then the connection fails, or the former primary refuses writes, and the next
+/// connection asks again.
 pub(crate) struct Sentinels {
     primary: String,
     clients: Vec<Client>,
 }
 
-/// What one sentinel tells.
+/// One sentinel's answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SentinelState {
     /// Its `host:port`.
     pub address: String,
-    /// Where the primary is, or why it does not tell.
+    /// The primary's address, or why there is none.
     pub primary: Result<SocketAddr, String>,
 }
 
-/// Asks every sentinel where the primary is; none where there are none. Each has the bound of a
-/// connection's own question, and all are asked at once.
+/// Asks every configured sentinel for the primary, in parallel, with the timeout of a connection attempt.
 pub async fn inspect_sentinels(settings: &RedisSettings) -> Vec<SentinelState> {
     let Some(sentinels) = &settings.sentinels else {
         return Vec::new();
@@ -47,8 +46,7 @@ pub async fn inspect_sentinels(settings: &RedisSettings) -> Vec<SentinelState> {
     let server = crate::connect::connection_info(settings, ProtocolVersion::RESP2);
     let asked = Sentinels::new(sentinels, &server);
     let asking = asked.clients.iter().map(async |client| {
-        let told = asked.ask(client).await;
-        let primary = match told {
+        let primary = match asked.ask(client).await {
             Ok(addresses) => addresses
                 .first()
                 .copied()
@@ -63,18 +61,18 @@ pub async fn inspect_sentinels(settings: &RedisSettings) -> Vec<SentinelState> {
     join_all(asking).await
 }
 
-/// Why there is no address.
+/// Why the primary's address is unknown.
 #[derive(Debug, thiserror::Error)]
 enum NoPrimary {
     #[error("the sentinel at {0} knows no primary by the name {1} (redis.sentinel_primary)")]
     Unknown(String, String),
-    #[error("no sentinel tells where the primary is; the last says")]
-    NotTold(#[source] redis::RedisError),
+    #[error("no sentinel knows the primary; the last error")]
+    NoAnswer(#[source] redis::RedisError),
 }
 
 impl Sentinels {
-    /// The sentinels of the settings. `server` is how the primary is connected to: over TLS or not, and
-    /// trusting whom, which holds for the sentinels as well.
+    /// The sentinels of the settings. They are connected to like `server`, the primary: with or without TLS,
+    /// and trusting the same authorities.
     pub(super) fn new(settings: &SentinelSettings, server: &ConnectionInfo) -> Self {
         let client = |(host, port): &(String, u16)| {
             let addr = match server.addr() {
@@ -104,8 +102,8 @@ impl Sentinels {
         let asking = self.clients.iter().map(|client| self.ask(client).boxed());
         match select_ok(asking).await {
             Ok((addresses, _others)) => Ok(addresses),
-            // As an error of input and output, like that of a name that cannot be resolved.
-            Err(error) => Err(io::Error::other(NoPrimary::NotTold(error)).into()),
+            // An I/O error, as for a name that cannot be resolved.
+            Err(error) => Err(io::Error::other(NoPrimary::NoAnswer(error)).into()),
         }
     }
 
@@ -117,12 +115,12 @@ impl Sentinels {
             let mut connection = client
                 .get_multiplexed_async_connection_with_config(&config)
                 .await?;
-            let told: Option<(String, u16)> = redis::cmd("SENTINEL")
+            let primary: Option<(String, u16)> = redis::cmd("SENTINEL")
                 .arg("get-master-addr-by-name")
                 .arg(&self.primary)
                 .query_async(&mut connection)
                 .await?;
-            let Some((host, port)) = told else {
+            let Some((host, port)) = primary else {
                 let sentinel = client.get_connection_info().addr().to_string();
                 let unknown = NoPrimary::Unknown(sentinel, self.primary.clone());
                 return Err(io::Error::other(unknown).into());

@@ -1,4 +1,4 @@
-//! What a process checks about its Redis server before it starts.
+//! Checks that a Redis server can hold deliveries.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -15,65 +15,65 @@ const POLICY_REQUIRED: &str = "noeviction";
 /// The first version that has `XAUTOCLAIM` and `XADD … NOMKSTREAM`.
 pub(super) const VERSION_MIN: (u32, u32) = (6, 2);
 
-/// The version that brought `WAITAOF`, and the one since which it can be relied on again: from 7.4 on it
-/// was answered before the fsync where Redis fsyncs every second (redis/redis#13793). Valkey inherited that
-/// and has it still (8.0 to 9.1 were measured), so none of its versions counts.
+/// The version that introduced `WAITAOF`, and the one since which it is reliable again: from 7.4 on it
+/// replied before the fsync under `appendfsync everysec` (redis/redis#13793). Valkey inherited that bug and
+/// still has it (8.0 to 9.1 were measured), so none of its versions counts.
 const WAITAOF_FIRST: (u32, u32) = (7, 2);
 const WAITAOF_AGAIN: (u32, u32) = (8, 0);
 
-/// A replica that has not been heard of for longer is not counted: a sound one tells every second how far
-/// it is, and one that hangs is dropped by Redis only after a minute.
+/// A replica with a greater lag is not counted. A healthy one acknowledges every second, and Redis drops a
+/// hanging one only after a minute.
 const REPLICA_LAG_MAX_S: u64 = 2;
 
-/// A server that can be used, and what an operator should know about it.
+/// A usable server, and what an operator should know about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerReport {
     /// `host:port`.
     pub address: String,
-    /// The server's version, such as `7.0.15` or `Valkey 8.0.1`; empty when it does not tell.
+    /// The server's version, such as `7.0.15` or `Valkey 8.0.1`; empty if unknown.
     pub version: String,
-    /// `appendfsync` (`always`, `everysec`, `no`) where the append-only file is on and known.
+    /// `appendfsync` (`always`, `everysec`, `no`) if the append-only file is known to be on.
     pub appendfsync: Option<String>,
-    /// What confirms that a write is on its disk.
+    /// How it confirms that a write is on its disk.
     pub fsync: Fsync,
-    /// Replicas that follow.
+    /// Replicas that keep up.
     pub replicas: usize,
-    /// Bytes in use, and the most that it may use; 0 is no bound, or one that it does not tell.
+    /// Bytes in use, and `maxmemory`; 0 if unlimited or unknown.
     pub memory_bytes: (u64, u64),
-    /// Risks and gaps that do not stop the start.
-    pub notes: Vec<Note>,
+    /// Risks that do not prevent the start.
+    pub warnings: Vec<Warning>,
 }
 
-/// What confirms that a write is on the server's disk.
+/// How a server confirms that a write is on its disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fsync {
-    /// The answer to the write.
-    BeforeAnswer,
-    /// The answer to `WAITAOF`.
-    WhenAsked,
-    /// Nothing.
+    /// By the reply to the write.
+    BeforeReply,
+    /// By the reply to `WAITAOF`.
+    OnRequest,
+    /// Not at all.
     Unconfirmed,
 }
 
-/// Something about the server that an operator should know.
+/// A risk that an operator should know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Note {
+pub enum Warning {
     /// The append-only file is off.
     PersistenceOff,
-    /// The append-only file is on, but the system decides when it is written to disk.
+    /// The operating system decides when the append-only file reaches the disk.
     FsyncLeftToSystem,
-    /// The server does not let us read its configuration.
+    /// The server's configuration is not readable.
     ConfigHidden,
 }
 
-/// Connects once and checks that the server can hold deliveries: reachable, permitted, a primary
-/// that evicts nothing. What is merely risky is in the report. Writes nothing.
+/// Connects and checks that the server can hold deliveries: reachable, permitted, and a primary that evicts
+/// nothing. Mere risks are in the report. Writes nothing.
 pub async fn check_server(settings: &RedisSettings) -> Result<ServerReport, ServerProblem> {
     let mut connection = connect_to_check(settings).await?;
     check_server_over(&mut connection, settings).await
 }
 
-/// A connection of its own for looking at the server.
+/// Opens a connection for [`check_server_over`].
 pub async fn connect_to_check(
     settings: &RedisSettings,
 ) -> Result<MultiplexedConnection, ServerProblem> {
@@ -88,19 +88,19 @@ pub async fn connect_to_check(
     })
 }
 
-/// The same over a connection that was made with these settings before.
+/// The same over a connection that was opened with these settings.
 pub async fn check_server_over(
     connection: &mut MultiplexedConnection,
     settings: &RedisSettings,
 ) -> Result<ServerReport, ServerProblem> {
     let address = crate::address(settings);
-    let mut answers = ask(connection)
-        .await
+    let replies = request(connection).await;
+    let mut replies = replies
         .map_err(|error| ServerProblem::of(&address, error))?
         .into_iter();
-    let mut next = || answers.next().unwrap_or(Value::Nil);
+    let mut next = || replies.next().unwrap_or(Value::Nil);
     let info: String = read(next()).map_err(|error| ServerProblem::of(&address, error))?;
-    // Managed services rename or forbid CONFIG; INFO tells the policy all the same.
+    // Managed services rename or forbid CONFIG, but INFO contains the policy.
     let config: Option<HashMap<String, String>> = read(next()).ok();
 
     let info = parse_info(&info);
@@ -118,24 +118,23 @@ pub async fn check_server_over(
     report(address, &info, config.as_ref())
 }
 
-/// What the server tells of itself and of its configuration, in one round trip; a refusal of either stands
-/// in the place of its answer.
-async fn ask(connection: &mut MultiplexedConnection) -> RedisResult<Vec<Value>> {
-    let mut questions = redis::pipe();
-    questions.ignore_errors().cmd("INFO");
-    questions.cmd("CONFIG").arg("GET").arg(&[
+/// Requests `INFO` and the configuration in one round trip. A refusal takes the place of the reply.
+async fn request(connection: &mut MultiplexedConnection) -> RedisResult<Vec<Value>> {
+    let mut commands = redis::pipe();
+    commands.ignore_errors().cmd("INFO");
+    commands.cmd("CONFIG").arg("GET").arg(&[
         "maxmemory-policy",
         "appendonly",
         "appendfsync",
         "no-appendfsync-on-rewrite",
     ]);
-    questions.query_async(connection).await
+    commands.query_async(connection).await
 }
 
-fn read<T: FromRedisValue>(answer: Value) -> RedisResult<T> {
-    match answer {
+fn read<T: FromRedisValue>(reply: Value) -> RedisResult<T> {
+    match reply {
         Value::ServerError(refusal) => Err(refusal.into()),
-        answer => Ok(T::from_redis_value(answer)?),
+        reply => Ok(T::from_redis_value(reply)?),
     }
 }
 
@@ -145,67 +144,65 @@ fn report(
     config: Option<&HashMap<String, String>>,
 ) -> Result<ServerReport, ServerProblem> {
     let configured = |name: &str| config.and_then(|c| c.get(name)).map(String::as_str);
-    let told = |name: &str| info.get(name).copied();
+    let reported = |name: &str| info.get(name).copied();
 
-    let policy = configured("maxmemory-policy").or(told("maxmemory_policy"));
+    let policy = configured("maxmemory-policy").or(reported("maxmemory_policy"));
     if let Some(policy) = policy.filter(|policy| *policy != POLICY_REQUIRED) {
-        return Err(ServerProblem::EvictsEntries {
-            address,
-            policy: policy.to_owned(),
-        });
+        let policy = policy.to_owned();
+        return Err(ServerProblem::EvictsEntries { address, policy });
     }
     let append_only = configured("appendonly").map(|value| value == "yes");
-    let append_only = append_only.or(told("aof_enabled").map(|value| value == "1"));
+    let append_only = append_only.or(reported("aof_enabled").map(|value| value == "1"));
     let appendfsync = configured("appendfsync").filter(|_| append_only == Some(true));
 
-    let number = |name: &str| told(name).and_then(|n| n.parse().ok()).unwrap_or(0);
-    let mut notes = Vec::new();
+    let number = |name: &str| reported(name).and_then(|n| n.parse().ok()).unwrap_or(0);
+    let mut warnings = Vec::new();
     if append_only == Some(false) {
-        notes.push(Note::PersistenceOff);
+        warnings.push(Warning::PersistenceOff);
     }
     if appendfsync == Some("no") {
-        notes.push(Note::FsyncLeftToSystem);
+        warnings.push(Warning::FsyncLeftToSystem);
     }
     if config.is_none() {
-        notes.push(Note::ConfigHidden);
+        warnings.push(Warning::ConfigHidden);
     }
     Ok(ServerReport {
         address,
-        version: match told("valkey_version") {
+        version: match reported("valkey_version") {
             Some(version) => format!("Valkey {version}"),
-            None => told("redis_version").unwrap_or_default().to_owned(),
+            None => reported("redis_version").unwrap_or_default().to_owned(),
         },
         appendfsync: appendfsync.map(str::to_owned),
         fsync: match appendfsync {
-            // With `yes` it answers before the fsync while it rewrites its file.
+            // With `yes` it replies before the fsync while it rewrites the file.
             Some("always") if configured("no-appendfsync-on-rewrite") == Some("no") => {
-                Fsync::BeforeAnswer
+                Fsync::BeforeReply
             }
-            Some("always" | "everysec") if has_sound_waitaof(info) => Fsync::WhenAsked,
+            Some("always" | "everysec") if has_reliable_waitaof(info) => Fsync::OnRequest,
             _ => Fsync::Unconfirmed,
         },
         replicas: info
             .iter()
-            .filter(|(name, told)| is_replica_that_follows(name, told))
+            .filter(|(name, line)| is_live_replica(name, line))
             .count(),
         memory_bytes: (number("used_memory"), number("maxmemory")),
-        notes,
+        warnings,
     })
 }
 
-/// Whether `WAITAOF` is there and waits for the fsync.
-fn has_sound_waitaof(info: &HashMap<&str, &str>) -> bool {
+/// Whether `WAITAOF` exists and waits for the fsync.
+fn has_reliable_waitaof(info: &HashMap<&str, &str>) -> bool {
     let is_redis = !info.contains_key("valkey_version")
         && info.get("server_name").is_none_or(|name| *name == "redis");
     let version = info.get("redis_version").copied().and_then(version);
     is_redis && version.is_some_and(|v| v == WAITAOF_FIRST || v >= WAITAOF_AGAIN)
 }
 
-/// Whether a line of `INFO`, such as `slave0:ip=10.0.0.2,port=6379,state=online,offset=1,lag=0`, is of a
-/// replica that has all but the last moments.
-fn is_replica_that_follows(name: &str, told: &str) -> bool {
+/// Whether a line of `INFO`, such as `slave0:ip=10.0.0.2,port=6379,state=online,offset=1,lag=0`, describes a
+/// replica that keeps up.
+fn is_live_replica(name: &str, line: &str) -> bool {
     let number = name.strip_prefix("slave");
-    let fields = fields_of(told);
+    let fields = fields_of(line);
     let of = |wanted: &str| fields.get(wanted).copied();
     number.is_some_and(|number| number.parse::<u32>().is_ok())
         && of("state") == Some("online")
@@ -221,13 +218,13 @@ fn version(text: &str) -> Option<(u32, u32)> {
 }
 
 /// The fields of a line such as `ip=10.0.0.2,port=6379`.
-pub(super) fn fields_of(told: &str) -> HashMap<&str, &str> {
-    told.split(',')
+pub(super) fn fields_of(line: &str) -> HashMap<&str, &str> {
+    line.split(',')
         .filter_map(|pair| pair.split_once('='))
         .collect()
 }
 
-/// What `INFO` tells, by name.
+/// The fields of `INFO` by name.
 pub(super) fn parse_info(info: &str) -> HashMap<&str, &str> {
     info.lines()
         .filter_map(|line| line.trim_end().split_once(':'))
@@ -235,44 +232,44 @@ pub(super) fn parse_info(info: &str) -> HashMap<&str, &str> {
 }
 
 impl ServerReport {
-    /// Percents of its memory in use; `None` where it has no bound.
+    /// Percentage of `maxmemory` in use; `None` if unlimited.
     #[must_use]
     pub fn memory_percent(&self) -> Option<u64> {
         let (used, most) = self.memory_bytes;
         (used * 100).checked_div(most)
     }
 
-    /// Logs what the report holds: the server at info, a risk at warn.
+    /// Logs the server at info and each risk at warn.
     pub fn log(&self) {
         tracing::info!(
             redis.address = self.address,
             redis.version = self.version,
             redis.appendfsync = self.appendfsync.as_deref().unwrap_or("unknown or off"),
-            "Redis can be used."
+            "Connected to Redis."
         );
-        for note in &self.notes {
-            match note {
-                Note::PersistenceOff | Note::FsyncLeftToSystem => tracing::warn!("{note}"),
-                Note::ConfigHidden => tracing::info!("{note}"),
+        for warning in &self.warnings {
+            match warning {
+                Warning::PersistenceOff | Warning::FsyncLeftToSystem => tracing::warn!("{warning}"),
+                Warning::ConfigHidden => tracing::info!("{warning}"),
             }
         }
     }
 }
 
-impl fmt::Display for Note {
+impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::PersistenceOff => {
-                "Redis does not keep an append-only file: a restart of Redis loses every accepted \
-                 delivery that no worker has committed yet. Set appendonly yes."
+                "Redis keeps no append-only file: restarting it loses every accepted delivery that no \
+                 worker has committed yet. Set appendonly yes."
             }
             Self::FsyncLeftToSystem => {
-                "Redis leaves it to the system when its append-only file reaches the disk: a power \
-                 failure loses accepted deliveries. Set appendfsync everysec or always."
+                "Redis leaves fsync to the operating system: a power failure loses accepted \
+                 deliveries. Set appendfsync everysec or always."
             }
             Self::ConfigHidden => {
-                "Redis does not let this user read its configuration; whether deliveries survive a \
-                 restart of Redis could not be checked."
+                "The configuration of Redis is not readable for this user; cannot check whether \
+                 deliveries survive a restart of Redis."
             }
         })
     }
@@ -282,7 +279,7 @@ impl fmt::Display for Note {
 mod tests {
     use std::collections::HashMap;
 
-    use super::{Fsync, Note, ServerProblem, VERSION_MIN, parse_info, report, version};
+    use super::{Fsync, ServerProblem, VERSION_MIN, Warning, parse_info, report, version};
 
     const INFO: &str =
         "# Server\r\nredis_version:7.0.15\r\nmaxmemory_policy:noeviction\r\naof_enabled:1\r\n";
@@ -295,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sound_server_has_no_notes() {
+    fn a_sound_server_has_no_warnings() {
         let config = config(&[
             ("maxmemory-policy", "noeviction"),
             ("appendonly", "yes"),
@@ -304,20 +301,20 @@ mod tests {
         let report = report("h:1".to_owned(), &parse_info(INFO), Some(&config)).unwrap();
         assert_eq!(report.version, "7.0.15");
         assert_eq!(report.appendfsync.as_deref(), Some("everysec"));
-        assert_eq!(report.notes, []);
+        assert_eq!(report.warnings, []);
     }
 
     #[test]
-    fn a_write_is_on_the_disk_only_where_the_server_can_be_relied_on_for_it() {
-        use Fsync::{BeforeAnswer, Unconfirmed, WhenAsked};
+    fn fsyncs_are_confirmed_only_by_servers_that_do_so_reliably() {
+        use Fsync::{BeforeReply, OnRequest, Unconfirmed};
         for (appendfsync, on_rewrite, server, expected) in [
-            ("always", "no", "redis_version:7.0.15", BeforeAnswer),
+            ("always", "no", "redis_version:7.0.15", BeforeReply),
             ("always", "yes", "redis_version:7.0.15", Unconfirmed),
-            ("always", "yes", "redis_version:7.2.4", WhenAsked),
+            ("always", "yes", "redis_version:7.2.4", OnRequest),
             ("everysec", "no", "redis_version:7.0.15", Unconfirmed),
-            ("everysec", "no", "redis_version:7.2.11", WhenAsked),
+            ("everysec", "no", "redis_version:7.2.11", OnRequest),
             ("everysec", "no", "redis_version:7.4.7", Unconfirmed),
-            ("everysec", "no", "redis_version:8.2.1", WhenAsked),
+            ("everysec", "no", "redis_version:8.2.1", OnRequest),
             ("no", "no", "redis_version:8.2.1", Unconfirmed),
             (
                 "everysec",
@@ -340,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn only_replicas_that_follow_are_counted() {
+    fn only_live_replicas_are_counted() {
         let info = "connected_slaves:4\r\n\
                     slave0:ip=10.0.0.2,port=6379,state=online,offset=7,lag=1\r\n\
                     slave1:ip=10.0.0.3,port=6379,state=online,offset=7,lag=9\r\n\
@@ -352,16 +349,16 @@ mod tests {
     }
 
     #[test]
-    fn hidden_configuration_is_a_note_and_the_policy_is_still_checked() {
+    fn hidden_configuration_is_a_warning_and_the_policy_is_still_checked() {
         let info = parse_info(INFO);
         assert_eq!(
-            report("h:1".to_owned(), &info, None).unwrap().notes,
-            [Note::ConfigHidden]
+            report("h:1".to_owned(), &info, None).unwrap().warnings,
+            [Warning::ConfigHidden]
         );
         let evicting = INFO.replace("noeviction", "allkeys-lru");
-        let told = report("h:1".to_owned(), &parse_info(&evicting), None).unwrap_err();
+        let problem = report("h:1".to_owned(), &parse_info(&evicting), None).unwrap_err();
         assert!(
-            matches!(told, ServerProblem::EvictsEntries { policy, .. } if policy == "allkeys-lru")
+            matches!(problem, ServerProblem::EvictsEntries { policy, .. } if policy == "allkeys-lru")
         );
     }
 
@@ -373,10 +370,10 @@ mod tests {
     }
 
     #[test]
-    fn missing_persistence_is_a_note() {
+    fn missing_persistence_is_a_warning() {
         let config = config(&[("appendonly", "no"), ("appendfsync", "everysec")]);
         let report = report("h:1".to_owned(), &parse_info(INFO), Some(&config)).unwrap();
-        assert_eq!(report.notes, [Note::PersistenceOff]);
+        assert_eq!(report.warnings, [Warning::PersistenceOff]);
         assert_eq!(report.appendfsync, None);
     }
 }

@@ -1,4 +1,4 @@
-//! One connection that many callers use at once, and that heals itself.
+//! One connection that many callers share, and that reconnects by itself.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,38 +12,38 @@ use tokio::task::AbortHandle;
 
 use harkara_settings::RedisSettings;
 
-/// The wait before the second attempt to connect, after which the commands that wait for it fail. It
-/// bounds how often a busy process knocks on a server that is down.
+/// The wait before the second attempt to connect, after which the waiting commands fail. It bounds how often
+/// a busy process tries to reach a server that is down.
 const RECONNECT_WAIT: Duration = Duration::from_millis(100);
 
-/// Commands that may wait to be written before callers have to wait themselves. A server thread
-/// seldom has more requests than this in one turn of its event loop.
+/// Commands buffered before callers wait. A server thread seldom has more requests than this in one turn of
+/// its event loop.
 const PIPELINE_BUFFER_COMMANDS: usize = 1024;
 
-/// A suspect connection is replaced at most this often, so that a server that refuses commands is
-/// not flooded with connections too.
+/// A suspect connection is replaced at most this often, so that a server that refuses commands is not also
+/// flooded with connections.
 const RENEW_EVERY: Duration = Duration::from_secs(1);
 
 /// A shared connection. Commands are pipelined; none waits for another's answer.
 ///
-/// A connection that was lost, or that could not be made, is followed by another with the next command.
-/// One that only refuses looks sound from here (a primary that became a replica, a server that turned us
-/// away while connecting) and would give the same error for ever. Hence [`SharedConnection::suspect`].
+/// After a connection was lost or could not be made, the next command connects again. A connection whose
+/// server only refuses commands (a primary that became a replica, for example) looks healthy from here and
+/// would fail forever, hence [`SharedConnection::suspect`].
 pub struct SharedConnection {
     settings: Arc<RedisSettings>,
     current: Mutex<Option<Current>>,
 }
 
-/// A connection, or the making of one.
+/// A connection or an attempt to connect.
 struct Current {
     connecting: Shared<BoxFuture<'static, RedisResult<MultiplexedConnection>>>,
-    /// It does not wait for its callers, who may give up.
-    moved_by: AbortHandle,
-    begun_at: Instant,
+    /// Drives the attempt even if its callers give up.
+    driver: AbortHandle,
+    started_at: Instant,
     is_lost: Arc<AtomicBool>,
 }
 
-/// A shared connection that connects with the first command.
+/// Returns a shared connection that connects with the first command.
 #[must_use]
 pub fn connect_shared(settings: &RedisSettings) -> SharedConnection {
     SharedConnection {
@@ -53,29 +53,28 @@ pub fn connect_shared(settings: &RedisSettings) -> SharedConnection {
 }
 
 impl SharedConnection {
-    /// The connection, for one or more commands; made first, if there is none. While the server is down
+    /// Returns the connection for one or more commands, connecting first if needed. While the server is down,
     /// all callers wait for the same attempt.
     ///
-    /// This wait and the commands must be bounded by the caller: see
-    /// [`RedisSettings::response_timeout`]. (A timer inside would be a second one on the hot path.)
-    /// To be called within one and the same tokio runtime.
+    /// The caller bounds this wait and its commands, see [`RedisSettings::response_timeout`]. (A timer here
+    /// would be a second one on the hot path.) Must always be called within the same tokio runtime.
     pub async fn handle(&self) -> RedisResult<MultiplexedConnection> {
         let connecting = {
             let mut current = self.current();
             if current.as_ref().is_some_and(Current::is_over) {
                 *current = None;
             }
-            let current = current.get_or_insert_with(|| Current::begin(&self.settings));
+            let current = current.get_or_insert_with(|| Current::start(&self.settings));
             current.connecting.clone()
         };
         connecting.await
     }
 
-    /// To be called after a command failed or timed out, whatever the error: the next handle may
-    /// then be of a new connection. Commands in flight on the old one are not disturbed.
+    /// Call this after a command failed or timed out, whatever the error: the next handle may then use a new
+    /// connection. Commands in flight on the old one are not affected.
     pub fn suspect(&self) {
         self.current()
-            .take_if(|current| current.begun_at.elapsed() >= RENEW_EVERY);
+            .take_if(|current| current.started_at.elapsed() >= RENEW_EVERY);
     }
 
     fn current(&self) -> MutexGuard<'_, Option<Current>> {
@@ -84,20 +83,20 @@ impl SharedConnection {
 }
 
 impl Current {
-    fn begin(settings: &Arc<RedisSettings>) -> Self {
+    fn start(settings: &Arc<RedisSettings>) -> Self {
         let is_lost = Arc::new(AtomicBool::new(false));
         let connecting = connect(settings.clone(), is_lost.clone()).boxed().shared();
-        let moved_by = tokio::spawn(connecting.clone().map(drop)).abort_handle();
+        let driver = tokio::spawn(connecting.clone().map(drop)).abort_handle();
         Self {
             connecting,
-            moved_by,
-            begun_at: Instant::now(),
+            driver,
+            started_at: Instant::now(),
             is_lost,
         }
     }
 
-    /// Whether another is to be made at once: this one was lost, or nobody was there. What the server
-    /// refuses is asked again only when suspected.
+    /// Whether to reconnect immediately: the connection was lost, or the server was unreachable. A refusal is
+    /// retried only after [`SharedConnection::suspect`].
     fn is_over(&self) -> bool {
         let unreachable = || matches!(self.connecting.peek(), Some(Err(e)) if e.is_io_error());
         self.is_lost.load(Ordering::Relaxed) || unreachable()
@@ -106,7 +105,7 @@ impl Current {
 
 impl Drop for Current {
     fn drop(&mut self) {
-        self.moved_by.abort();
+        self.driver.abort();
     }
 }
 
@@ -114,10 +113,10 @@ async fn connect(
     settings: Arc<RedisSettings>,
     is_lost: Arc<AtomicBool>,
 ) -> RedisResult<MultiplexedConnection> {
-    // With RESP3 we learn of a lost connection at once, not with the next command.
+    // RESP3 reports a lost connection immediately, not with the next command.
     let client = crate::connect::client(&settings, ProtocolVersion::RESP3);
-    let on_push = move |told: PushInfo| {
-        is_lost.fetch_or(told.kind == PushKind::Disconnection, Ordering::Relaxed);
+    let on_push = move |push: PushInfo| {
+        is_lost.fetch_or(push.kind == PushKind::Disconnection, Ordering::Relaxed);
         Ok::<_, std::convert::Infallible>(())
     };
     let config = crate::connect::connection_config(&settings)

@@ -75,19 +75,19 @@ fn interval(text: &str) -> Result<Duration, String> {
 /// Samples, waits, samples again and prints.
 pub(crate) async fn run(settings: &Settings, options: &LagOptions) -> anyhow::Result<Ending> {
     let mut observer = observer(settings)?;
-    let first = observer.look().await;
+    let first = observer.sample().await;
     if !options.watch {
         // Rates would need a Redis that answers.
         let report = if first.present().is_some() {
             tokio::time::sleep(options.interval).await;
-            observer.look().await
+            observer.sample().await
         } else {
             first
         };
         return print(settings, &report, options);
     }
     while !interrupted_within(options.interval).await {
-        print(settings, &observer.look().await, options)?;
+        print(settings, &observer.sample().await, options)?;
     }
     Ok(Ending::Done)
 }
@@ -102,9 +102,9 @@ async fn interrupted_within(wait: Duration) -> bool {
 
 fn print(settings: &Settings, report: &Report, options: &LagOptions) -> anyhow::Result<Ending> {
     if options.json && options.watch {
-        output::line(serde_json::to_string(&report.told())?)?;
+        output::line(serde_json::to_string(&report.json())?)?;
     } else if options.json {
-        output::json(&report.told())?;
+        output::json(&report.json())?;
     } else if let Some(backlog) = report.present() {
         table(backlog).print()?;
         if backlog.ledger_estimated {

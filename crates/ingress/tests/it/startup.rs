@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use harkara_core::causes::with_causes;
 use harkara_ingress::StartError;
 use harkara_settings::Settings;
-use harkara_streams::{Note, ServerProblem, check_server};
+use harkara_streams::{ServerProblem, Warning, check_server};
 use harkara_testkit::{RedisServer, redis_database};
 
 use crate::ingress::{Ingress, UNSET, WITHOUT_INBOX, build};
@@ -162,11 +162,11 @@ async fn missing_persistence_and_hidden_configuration_are_notes_and_no_refusal()
     let redis = RedisServer::start(&["--appendonly", "no"]).await;
     let managed = url_of_user_without(&redis, "-config").await;
     for (url, notes) in [
-        (redis.url(), &[Note::PersistenceOff][..]),
-        (managed, &[Note::PersistenceOff, Note::ConfigHidden]),
+        (redis.url(), &[Warning::PersistenceOff][..]),
+        (managed, &[Warning::PersistenceOff, Warning::ConfigHidden]),
     ] {
         let settings = Settings::from_map([("redis.url".to_owned(), url)].into()).unwrap();
-        assert_eq!(check_server(&settings.redis).await.unwrap().notes, notes);
+        assert_eq!(check_server(&settings.redis).await.unwrap().warnings, notes);
     }
 }
 

@@ -8,7 +8,7 @@ use harkara_core::durability::Durability;
 use harkara_settings::{IngressSettings, Settings};
 use harkara_streams::inspection::{inspect_server, missing_commands, server_time_us};
 use harkara_streams::{
-    Confirmations, Fsync, LevelNotGiven, Note, ServerProblem, ServerReport, address,
+    Confirmations, Fsync, LevelUnavailable, ServerProblem, ServerReport, Warning, address,
     check_server_over, connect_to_check, rehearse,
 };
 use redis::aio::MultiplexedConnection;
@@ -83,7 +83,7 @@ async fn usable(
     ];
     findings.extend(
         report
-            .notes
+            .warnings
             .iter()
             .map(|note| of_note(*note, &settings.ingress)),
     );
@@ -159,23 +159,23 @@ fn of_problem(problem: &ServerProblem) -> Finding {
     AREA.problem(check, found, problem.remedy())
 }
 
-fn of_note(note: Note, ingress: &IngressSettings) -> Finding {
+fn of_note(note: Warning, ingress: &IngressSettings) -> Finding {
     match note {
-        Note::PersistenceOff => AREA.warning(
+        Warning::PersistenceOff => AREA.warning(
             "persistence",
             "the append-only file is off: a restart of Redis loses every accepted delivery that no worker has committed",
             "set appendonly yes",
         ),
-        Note::FsyncLeftToSystem => AREA.warning(
+        Warning::FsyncLeftToSystem => AREA.warning(
             "persistence",
             "the system decides when the append-only file reaches the disk: a power failure loses accepted deliveries",
             "set appendfsync everysec or always",
         ),
-        Note::ConfigHidden if ingress.trust_redis => AREA.ok(
+        Warning::ConfigHidden if ingress.trust_redis => AREA.ok(
             "persistence",
             "Redis does not show its configuration, and is trusted by ingress.trust_redis",
         ),
-        Note::ConfigHidden => AREA.warning(
+        Warning::ConfigHidden => AREA.warning(
             "persistence",
             "Redis does not show its configuration, so nobody knows whether deliveries survive its restart",
             "allow CONFIG GET to the user of redis.url; where the provider forbids it, read there how it persists",
@@ -187,17 +187,17 @@ fn of_note(note: Note, ingress: &IngressSettings) -> Finding {
 fn durability(
     ingress: &IngressSettings,
     report: &ServerReport,
-    confirmations: Result<&Confirmations, &LevelNotGiven>,
+    confirmations: Result<&Confirmations, &LevelUnavailable>,
 ) -> Finding {
     let check = "durability";
     match confirmations {
-        Err(LevelNotGiven::NotFsynced { lane, level, why, .. }) => AREA.problem(
+        Err(LevelUnavailable::NotFsynced { lane, level, persistence: why, .. }) => AREA.problem(
             check,
             format!("the lane {lane} is to be {level}, and Redis does not confirm that a delivery is on its disk ({why})"),
             "set appendonly yes, appendfsync always and no-appendfsync-on-rewrite no; or use appendfsync everysec with \
              Redis 7.2, or 8.0 or later; or ask for less with ingress.durability; or trust it with ingress.trust_redis",
         ),
-        Err(LevelNotGiven::TooFewReplicas { lane, wanted, connected, .. }) => AREA.problem(
+        Err(LevelUnavailable::TooFewReplicas { lane, wanted, connected, .. }) => AREA.problem(
             check,
             format!("the lane {lane} is to be replicated to {wanted}, and {connected} follow"),
             "start replicas, or ask for fewer with ingress.replicas_min, or for less with ingress.durability",
@@ -207,8 +207,8 @@ fn durability(
             "appended is all that is asked for: a crash of Redis may lose accepted deliveries",
         ),
         Ok(_) => match report.fsync {
-            Fsync::BeforeAnswer => AREA.ok(check, "what is asked for is given: Redis fsyncs before it answers"),
-            Fsync::WhenAsked => AREA.ok(check, "what is asked for is given: WAITAOF confirms the fsync"),
+            Fsync::BeforeReply => AREA.ok(check, "what is asked for is given: Redis fsyncs before it answers"),
+            Fsync::OnRequest => AREA.ok(check, "what is asked for is given: WAITAOF confirms the fsync"),
             Fsync::Unconfirmed => AREA.warning(
                 check,
                 "nothing confirms that a delivery is on the disk of Redis; it is taken on trust",
@@ -241,7 +241,7 @@ mod tests {
             fsync,
             replicas,
             memory_bytes: (0, 0),
-            notes: Vec::new(),
+            warnings: Vec::new(),
         };
         let ingress = ingress(changed);
         let confirmations = Confirmations::of(&ingress, &report);
@@ -254,13 +254,13 @@ mod tests {
         let appended = [("ingress.durability", "appended")];
         let replicated = [("ingress.durability", "replicated")];
         for (changed, fsync, replicas, status) in [
-            (&[][..], Fsync::BeforeAnswer, 0, Status::Ok),
-            (&[], Fsync::WhenAsked, 0, Status::Ok),
+            (&[][..], Fsync::BeforeReply, 0, Status::Ok),
+            (&[], Fsync::OnRequest, 0, Status::Ok),
             (&[], Fsync::Unconfirmed, 0, Status::Problem),
             (&trusting, Fsync::Unconfirmed, 0, Status::Warning),
             (&appended, Fsync::Unconfirmed, 0, Status::Ok),
-            (&replicated, Fsync::WhenAsked, 0, Status::Problem),
-            (&replicated, Fsync::WhenAsked, 1, Status::Ok),
+            (&replicated, Fsync::OnRequest, 0, Status::Problem),
+            (&replicated, Fsync::OnRequest, 1, Status::Ok),
         ] {
             let finding = judged(changed, fsync, replicas);
             assert_eq!(finding.status, status, "{finding:?}");

@@ -1,13 +1,12 @@
-//! Appends of one server thread, gathered into groups that are confirmed at once.
+//! Gathers the appends of one server thread into groups that are confirmed together.
 //!
-//! A server that writes to disk before it answers (`appendfsync always`) writes once for each turn of
-//! its event loop, which then sees only a few appends. A transaction is seen whole: one write for the
-//! group. Where a level is confirmed by further commands (`WAITAOF`, `WAIT`), they too are sent once for
-//! the group, and hold up its connection until they are answered.
+//! A server that fsyncs before it replies (`appendfsync always`) does so once per turn of its event loop,
+//! which otherwise sees only a few appends. It sees a transaction as a whole: one fsync for the group. The
+//! commands that confirm a level (`WAITAOF`, `WAIT`) are also sent once per group, and block its connection
+//! until Redis replies.
 //!
-//! A lone append goes at once. A group is whatever has come while others were on their way, and where
-//! each waits for the next of the server's fsyncs, what has come within a short while: so it grows by
-//! itself under load.
+//! A lone append is sent immediately. A group is whatever arrived while other groups were in flight or, if
+//! each waits for the server's next fsync, within a short gap. So groups grow with the load.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -22,40 +21,38 @@ use tokio::time::Instant;
 
 use super::NotAppended;
 
-/// Most entries of a group that only its answers confirm. At 2 kB each, that is what a connection's
-/// buffers hold at once.
-const ANSWERED_ENTRIES_MAX: usize = 64;
+/// Most entries of a group that the replies alone confirm. At 2 kB each, that fills a connection's buffers.
+const UNAWAITED_ENTRIES_MAX: usize = 64;
 
-/// Most entries of a group that is waited for, for up to a second where Redis fsyncs every second.
-const WAITED_ENTRIES_MAX: usize = 4096;
+/// Most entries of a group that waits for its confirmation, up to a second with `appendfsync everysec`.
+const AWAITED_ENTRIES_MAX: usize = 4096;
 
-/// Bytes of bodies after which a group is full however few its entries are.
+/// Bytes of bodies after which a group is full regardless of its entries.
 const GROUP_BYTES_MAX: usize = 4 * 1024 * 1024;
 
-/// Most appends that wait for their group on one server thread; beyond that requests wait themselves.
+/// Most appends that wait for their group on one server thread; beyond that, requests wait themselves.
 const WAITING_MAX: usize = 4096;
 
-/// Groups of one server thread on their way at once. With more, each would be smaller, and cost a write
-/// to disk of its own.
+/// Groups of one server thread in flight. With more, each would be smaller and cost an fsync of its own.
 const IN_FLIGHT_MAX: usize = 2;
 
-/// Where every group waits for the next fsync, a group follows another that is still on its way after this
-/// time at the soonest. It is what an fsync every second can cost a delivery beyond that second.
+/// The gap between two groups in flight that wait for an fsync: what `appendfsync everysec` can cost a
+/// delivery beyond its second.
 const FSYNC_WAIT_GAP: Duration = Duration::from_millis(100);
 
-/// The longest that an append may take where Redis fsyncs every second and its disk is quick: the gap, the
-/// second, and what Redis is late by, whose clock ticks ten times a second.
+/// The longest that an append takes with `appendfsync everysec` and a fast disk: the gap, the second, and the
+/// delay of Redis, whose clock ticks ten times a second.
 pub const FSYNC_WAIT_MAX: Duration = Duration::from_millis(1200);
 
-/// As many such groups as leave while one waits so long.
+/// The number of such groups that start while one waits that long.
 const FSYNC_WAITS_IN_FLIGHT_MAX: usize = 12;
 
-/// What Redis answers to `MULTI`.
+/// The reply to `MULTI`.
 const OK: &str = "OK";
 
 type Confirm = oneshot::Sender<Result<(), NotAppended>>;
 
-/// An append and who waits for it.
+/// An append and the channel that reports its outcome.
 pub(super) struct Append {
     /// Bytes of its body.
     pub(super) n_bytes: usize,
@@ -63,7 +60,7 @@ pub(super) struct Append {
     pub(super) confirm: Confirm,
 }
 
-/// A group on its way. Its connection and its permit are given back when it ends, however it does.
+/// A group in flight. Returns its connection and its permit when dropped.
 struct Sending {
     connection: Rc<SharedConnection>,
     confirmation: Confirmation,
@@ -72,8 +69,7 @@ struct Sending {
     _permit: OwnedSemaphorePermit,
 }
 
-/// Connections that no group is on. The one used last is taken first, so that few are opened where few are
-/// needed.
+/// Idle connections. The last used is taken first, so that only as many are opened as needed.
 type Idle = Rc<RefCell<Vec<Rc<SharedConnection>>>>;
 
 impl Drop for Sending {
@@ -83,8 +79,7 @@ impl Drop for Sending {
 }
 
 /// Starts the task that gathers this server thread's appends. It ends when the sender is dropped.
-///
-/// `connect` gives a connection that connects with its first command.
+/// `connect` returns a connection that connects with its first command.
 pub(super) fn gather(
     connect: impl Fn() -> SharedConnection,
     confirmation: Confirmation,
@@ -93,19 +88,19 @@ pub(super) fn gather(
 ) -> mpsc::Sender<Append> {
     let (sender, mut waiting) = mpsc::channel(WAITING_MAX);
     let entries_max = match confirmation {
-        Confirmation::ANSWER => ANSWERED_ENTRIES_MAX,
-        _ => WAITED_ENTRIES_MAX,
+        Confirmation::REPLY => UNAWAITED_ENTRIES_MAX,
+        _ => AWAITED_ENTRIES_MAX,
     };
     let (in_flight_max, gap) = if confirmation.fsync {
         (FSYNC_WAITS_IN_FLIGHT_MAX, FSYNC_WAIT_GAP)
     } else {
         (IN_FLIGHT_MAX, Duration::ZERO)
     };
-    let connections: Vec<_> = if confirmation == Confirmation::ANSWER {
+    let connections: Vec<_> = if confirmation == Confirmation::REPLY {
         let shared = Rc::new(connect());
         vec![shared; in_flight_max]
     } else {
-        // What blocks until it is confirmed needs a connection of its own.
+        // Commands that block until the confirmation need a connection of their own.
         (0..in_flight_max).map(|_| Rc::new(connect())).collect()
     };
     tokio::task::spawn_local(async move {
@@ -119,7 +114,7 @@ pub(super) fn gather(
                 let others = u32::try_from(in_flight_max - 1).unwrap_or(u32::MAX);
                 tokio::select! {
                     () = tokio::time::sleep_until(next_at) => {}
-                    _none_on_its_way = free.acquire_many(others) => {}
+                    _none_in_flight = free.acquire_many(others) => {}
                 }
             }
             let Some(group) = next_group(&mut waiting, entries_max).await else {
@@ -141,8 +136,7 @@ pub(super) fn gather(
     sender
 }
 
-/// Waits for an append and takes what waits with it, at most a full group. `None` when there will be no
-/// more.
+/// Waits for an append and takes those queued behind it, up to a full group. `None` once the channel closed.
 async fn next_group(
     waiting: &mut mpsc::Receiver<Append>,
     entries_max: usize,
@@ -161,9 +155,9 @@ async fn next_group(
 }
 
 impl Sending {
-    /// Sends a group and tells everyone in it what became of their entry.
+    /// Sends a group and reports each entry's outcome.
     async fn append(&self, mut group: Vec<Append>) {
-        // Whoever waited too long has been answered that nothing could take the delivery.
+        // Requests that waited too long have already been answered.
         group.retain(|append| !append.confirm.is_closed());
         if group.is_empty() {
             return;
@@ -183,28 +177,28 @@ impl Sending {
             pipeline.cmd("EXEC");
         }
         self.add_waits(&mut pipeline);
-        let answered = async {
+        let reply = async {
             let mut connection = self.connection.handle().await?;
             pipeline.query_async::<Vec<Value>>(&mut connection).await
         };
-        let outcomes = match tokio::time::timeout(self.timeout, answered).await {
-            Ok(Ok(answers)) => self.outcomes(answers, waiting.len(), in_transaction),
+        let outcomes = match tokio::time::timeout(self.timeout, reply).await {
+            Ok(Ok(replies)) => self.outcomes(replies, waiting.len(), in_transaction),
             Ok(Err(error)) => Err(NotAppended::Redis(error)),
             Err(_) => Err(NotAppended::Timeout),
         };
-        // Whatever the error, the next group may find a sound server over a new connection.
+        // Whatever the error, a new connection may reach a healthy server.
         if !matches!(&outcomes, Ok(outcomes) if outcomes.iter().all(Result::is_ok)) {
             self.connection.suspect();
         }
         match outcomes {
             Ok(outcomes) => {
                 for (confirm, outcome) in waiting.into_iter().zip(outcomes) {
-                    tell(confirm, outcome);
+                    report(confirm, outcome);
                 }
             }
             Err(error) => {
                 for confirm in waiting {
-                    tell(confirm, Err(error.clone()));
+                    report(confirm, Err(error.clone()));
                 }
             }
         }
@@ -221,32 +215,32 @@ impl Sending {
         }
     }
 
-    /// What became of each entry of a group; `Err` where the whole group is not known to be durable.
+    /// The outcome of each entry of a group; `Err` if the whole group is not known to be durable.
     fn outcomes(
         &self,
-        answers: Vec<Value>,
+        replies: Vec<Value>,
         n_entries: usize,
         in_transaction: bool,
     ) -> Result<Vec<Result<(), NotAppended>>, NotAppended> {
-        let mut answers = answers.into_iter();
+        let mut replies = replies.into_iter();
         let appended: Vec<Value> = if in_transaction {
-            expect_ok(answers.next())?;
-            let answers_of_group: Vec<Value> = answers.by_ref().take(n_entries).collect();
-            match answers.next() {
+            expect_ok(replies.next())?;
+            let queued: Vec<Value> = replies.by_ref().take(n_entries).collect();
+            match replies.next() {
                 Some(Value::Array(appended)) if appended.len() == n_entries => appended,
                 Some(Value::ServerError(error)) => {
-                    // The reason stands with the entry that made the transaction fail.
-                    let first = answers_of_group.into_iter().find_map(refusal);
+                    // The reason is the reply to the entry that made the transaction fail.
+                    let first = queued.into_iter().find_map(refusal);
                     return Err(first.unwrap_or_else(|| NotAppended::Redis(error.into())));
                 }
-                _ => return Err(unexpected("no answers of the appends in a transaction")),
+                _ => return Err(unexpected("no replies to the appends in a transaction")),
             }
         } else {
-            answers.by_ref().take(n_entries).collect()
+            replies.by_ref().take(n_entries).collect()
         };
         let Confirmation { fsync, replicas } = self.confirmation;
         if fsync {
-            let fsynced = match answers.next() {
+            let fsynced = match replies.next() {
                 Some(Value::Array(counts)) => integer(counts.into_iter().next())?,
                 other => integer(other)?,
             };
@@ -255,7 +249,7 @@ impl Sending {
             }
         }
         if replicas > 0 {
-            let confirmed = integer(answers.next())?;
+            let confirmed = integer(replies.next())?;
             if usize::try_from(confirmed).unwrap_or(0) < replicas {
                 return Err(NotAppended::TooFewReplicas { confirmed });
             }
@@ -264,37 +258,37 @@ impl Sending {
     }
 }
 
-/// What the answer to an append says.
-fn outcome(answer: Value) -> Result<(), NotAppended> {
-    match answer {
-        // The id of the entry: nothing else confirms it.
+/// The outcome that the reply to an append reports.
+fn outcome(reply: Value) -> Result<(), NotAppended> {
+    match reply {
+        // Only the entry's id confirms it.
         Value::BulkString(_) => Ok(()),
         Value::ServerError(error) => Err(NotAppended::Redis(error.into())),
-        _ => Err(unexpected("no entry id in the answer to an append")),
+        _ => Err(unexpected("no entry id in the reply to an append")),
     }
 }
 
-fn refusal(answer: Value) -> Option<NotAppended> {
-    match answer {
+fn refusal(reply: Value) -> Option<NotAppended> {
+    match reply {
         Value::ServerError(error) => Some(NotAppended::Redis(error.into())),
         _ => None,
     }
 }
 
-fn expect_ok(answer: Option<Value>) -> Result<(), NotAppended> {
-    match answer {
+fn expect_ok(reply: Option<Value>) -> Result<(), NotAppended> {
+    match reply {
         Some(Value::Okay) => Ok(()),
         Some(Value::SimpleString(text)) if text == OK => Ok(()),
         Some(Value::ServerError(error)) => Err(NotAppended::Redis(error.into())),
-        _ => Err(unexpected("no OK in the answer to MULTI")),
+        _ => Err(unexpected("no OK in the reply to MULTI")),
     }
 }
 
-fn integer(answer: Option<Value>) -> Result<i64, NotAppended> {
-    match answer {
+fn integer(reply: Option<Value>) -> Result<i64, NotAppended> {
+    match reply {
         Some(Value::Int(number)) => Ok(number),
         Some(Value::ServerError(error)) => Err(NotAppended::Redis(error.into())),
-        _ => Err(unexpected("no number in the answer to a wait")),
+        _ => Err(unexpected("no number in the reply to a wait")),
     }
 }
 
@@ -302,7 +296,7 @@ fn unexpected(what: &'static str) -> NotAppended {
     NotAppended::Redis(RedisError::from((ErrorKind::UnexpectedReturnType, what)))
 }
 
-/// A client that went away needs no answer.
-fn tell(confirm: Confirm, outcome: Result<(), NotAppended>) {
+/// Reports an outcome. A client that disconnected needs none.
+fn report(confirm: Confirm, outcome: Result<(), NotAppended>) {
     confirm.send(outcome).ok();
 }

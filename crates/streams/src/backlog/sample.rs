@@ -1,25 +1,24 @@
-//! One look at the streams of all lanes, as one step in Redis.
+//! Samples the streams of all lanes in one atomic step.
 
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use harkara_core::backlog::{Consumers, StreamSample};
+use harkara_core::backlog::{Consumers, Sample, StreamSample};
 use harkara_core::lane::{CONSUMER_GROUP, LANES, Lane};
 use redis::Script;
 
 use crate::{Pool, PooledError, ask_over};
 
-/// Most pending entries of a lane that are looked for in its stream, one by one. More of them Redis is
-/// believed: entries that somebody deleted while they were pending then count as pending for as long as
-/// no worker has noticed, and not as undelivered. The backlog does not depend on it.
-pub(super) const PENDING_LOOKED_FOR_MAX: u64 = 1000;
+/// Most pending entries of a lane that are looked up in its stream one by one. With more, entries that were
+/// deleted while pending count as pending until a worker notices. The backlog itself does not depend on it.
+pub(super) const PENDING_LOOKUPS_MAX: u64 = 1000;
 
-/// Tells the time; how many consumers of the group `ARGV[1]` have been idle in every stream for more than
-/// `ARGV[3]` milliseconds, and how many have not; and, for each of the streams in `KEYS`, its length, the id
-/// of its first entry, how many entries were ever appended (none before Redis 7), and how many of those that
-/// are there are pending in the group, looking for up to `ARGV[2]` of them one by one. A stream or group that
-/// does not exist has nothing. Reads only, and the keys share a cluster slot.
-static LOOK: LazyLock<Script> = LazyLock::new(|| {
+/// Returns the time; how many consumers of the group `ARGV[1]` were active in some stream within `ARGV[3]`
+/// milliseconds, and how many were not; and, for each stream in `KEYS`, its length, the id of its first
+/// entry, how many entries were ever appended (nil before Redis 7), and how many of its entries are pending in
+/// the group, looking up to `ARGV[2]` of them one by one. A missing stream or group counts as empty. Reads
+/// only, and the keys share a cluster slot.
+static SAMPLE: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         r"
         local function pending(key, length)
@@ -37,54 +36,56 @@ static LOOK: LazyLock<Script> = LazyLock::new(|| {
             return there
         end
         local idle = {}
-        local function meet(key)
+        local function note_consumers(key)
             local consumers = redis.pcall('XINFO', 'CONSUMERS', key, ARGV[1])
             if consumers.err then
                 if consumers.err:find('NOGROUP', 1, true) then return end
                 return consumers
             end
             for _, consumer in ipairs(consumers) do
-                local told = {}
-                for i = 1, #consumer, 2 do told[consumer[i]] = consumer[i + 1] end
-                idle[told.name] = math.min(idle[told.name] or told.idle, told.idle)
+                local fields = {}
+                for i = 1, #consumer, 2 do fields[consumer[i]] = consumer[i + 1] end
+                idle[fields.name] = math.min(idle[fields.name] or fields.idle, fields.idle)
             end
         end
         local time = redis.call('TIME')
-        local look = {time[1], time[2], 0, 0}
+        local sample = {time[1], time[2], 0, 0}
         for _, key in ipairs(KEYS) do
             local row = {0, false, 0, 0}
             if redis.call('EXISTS', key) == 1 then
-                local told, stream = {}, redis.call('XINFO', 'STREAM', key)
-                for i = 1, #stream, 2 do told[stream[i]] = stream[i + 1] end
-                local first = told['first-entry']
-                local held = pending(key, told.length)
+                local fields, stream = {}, redis.call('XINFO', 'STREAM', key)
+                for i = 1, #stream, 2 do fields[stream[i]] = stream[i + 1] end
+                local first = fields['first-entry']
+                local held = pending(key, fields.length)
                 if type(held) == 'table' then return held end
-                local refused = meet(key)
-                if refused then return refused end
-                row = {told.length, first and first[1] or false, told['entries-added'] or false, held}
+                local err = note_consumers(key)
+                if err then return err end
+                row = {fields.length, first and first[1] or false, fields['entries-added'] or false, held}
             end
-            look[#look + 1] = row
+            sample[#sample + 1] = row
         end
         for _, ms in pairs(idle) do
             local at = ms <= tonumber(ARGV[3]) and 3 or 4
-            look[at] = look[at] + 1
+            sample[at] = sample[at] + 1
         end
-        return look",
+        return sample",
     )
 });
 
 /// Length, first id, ever appended, pending.
-type Row = (u64, Option<String>, Option<u64>, u64);
+type StreamReply = (u64, Option<String>, Option<u64>, u64);
 
 /// Seconds and microseconds, consumers alive and stale, and the streams.
-type Told = (u64, u64, u64, u64, Row, Row, Row, Row);
-
-/// What a look found: the time of Redis in microseconds since 1970, and everything at that time.
-pub(super) struct Found {
-    pub(super) at_micros: u64,
-    pub(super) consumers: Consumers,
-    pub(super) streams: [StreamSample; LANES],
-}
+type Reply = (
+    u64,
+    u64,
+    u64,
+    u64,
+    StreamReply,
+    StreamReply,
+    StreamReply,
+    StreamReply,
+);
 
 /// The streams of a partition.
 pub(super) struct Streams {
@@ -103,33 +104,34 @@ impl Streams {
         }
     }
 
-    pub(super) async fn look(&self) -> Result<Found, PooledError> {
-        let mut script = LOOK.prepare_invoke();
+    /// Samples the streams alone, at the time of Redis.
+    pub(super) async fn sample(&self) -> Result<Sample, PooledError> {
+        let mut script = SAMPLE.prepare_invoke();
         for key in &self.keys {
             script.key(key);
         }
         let quiet_max_ms = u64::try_from(self.quiet_max.as_millis()).unwrap_or(u64::MAX);
         script
             .arg(CONSUMER_GROUP)
-            .arg(PENDING_LOOKED_FOR_MAX)
+            .arg(PENDING_LOOKUPS_MAX)
             .arg(quiet_max_ms);
-        let asked = async |connection: &mut _| script.invoke_async(connection).await;
-        let (seconds, micros, alive, stale, critical, medium, normal, default): Told =
-            ask_over(&self.pool, asked).await?;
-        Ok(Found {
+        let invoke = async |connection: &mut _| script.invoke_async(connection).await;
+        let (seconds, micros, alive, stale, critical, medium, normal, default): Reply =
+            ask_over(&self.pool, invoke).await?;
+        Ok(Sample {
             at_micros: seconds * 1_000_000 + micros,
             consumers: Consumers { alive, stale },
-            streams: [critical, medium, normal, default].map(stream),
+            streams: [critical, medium, normal, default].map(stream_sample),
+            ledger: None,
         })
     }
 }
 
-fn stream((entries, first, appended, pending): Row) -> StreamSample {
-    let millis = first.and_then(|id| id.split_once('-')?.0.parse().ok());
+fn stream_sample((entries, first, appended, pending): StreamReply) -> StreamSample {
     StreamSample {
         entries,
         pending,
-        oldest_millis: millis,
+        oldest_millis: first.and_then(|id| id.split_once('-')?.0.parse().ok()),
         appended,
     }
 }

@@ -1,4 +1,4 @@
-//! Against a real Redis: every case in which a group's `lag` is unknown, misleading or not to be had.
+//! Against a real Redis: every case in which a group's `lag` is unknown, misleading or unavailable.
 
 use std::convert::Infallible;
 use std::future::ready;
@@ -10,14 +10,14 @@ use harkara_testkit::{RedisServer, free_port, redis_database, wait_until};
 use redis::aio::MultiplexedConnection;
 use redis::{Client, Cmd, FromRedisValue, Value};
 
-use super::sample::PENDING_LOOKED_FOR_MAX;
+use super::sample::PENDING_LOOKUPS_MAX;
 use super::{Latest, Observer, Report};
 use crate::pool;
 use harkara_settings::Settings;
 
 const BOUND: Duration = Duration::from_secs(20);
 
-/// A Redis of one's own, and who observes it.
+/// A Redis and its observer.
 struct Lanes {
     redis: MultiplexedConnection,
     observer: Observer,
@@ -101,7 +101,7 @@ impl Lanes {
     }
 
     async fn figures(&mut self) -> Figures {
-        let report = self.observer.look().await;
+        let report = self.observer.sample().await;
         lane(&report)
     }
 
@@ -121,7 +121,7 @@ fn lane(report: &Report) -> Figures {
 #[tokio::test]
 async fn a_missing_stream_is_an_empty_backlog() {
     let mut lanes = Lanes::new().await;
-    let report = lanes.observer.look().await;
+    let report = lanes.observer.sample().await;
     assert!(report.is_complete());
     let total = report.backlog.expect("Redis answered").total;
     assert_eq!((total.backlog, total.oldest_age_s), (Some(0), None));
@@ -138,7 +138,7 @@ async fn without_a_group_everything_is_undelivered() {
 }
 
 #[tokio::test]
-async fn what_is_pending_stays_in_the_backlog_until_it_is_removed() {
+async fn pending_entries_are_backlog_until_they_are_removed() {
     let mut lanes = Lanes::new().await;
     lanes.create_group("0").await;
     lanes.append(1, 10).await;
@@ -164,7 +164,7 @@ async fn entries_deleted_in_front_of_the_last_delivered_are_not_counted() {
 }
 
 #[tokio::test]
-async fn entries_deleted_while_they_were_pending_are_no_work() {
+async fn entries_deleted_while_pending_are_not_counted() {
     let mut lanes = Lanes::new().await;
     lanes.create_group("0").await;
     lanes.append(1, 10).await;
@@ -212,10 +212,10 @@ async fn a_group_at_the_end_of_its_stream_hides_nothing() {
 }
 
 #[tokio::test]
-async fn above_the_bound_of_looking_pending_is_what_redis_says_and_the_backlog_is_exact() {
+async fn above_the_lookup_bound_pending_is_what_redis_reports_and_the_backlog_is_exact() {
     let mut lanes = Lanes::new().await;
     lanes.create_group("0").await;
-    let n_entries = PENDING_LOOKED_FOR_MAX + 10;
+    let n_entries = PENDING_LOOKUPS_MAX + 10;
     lanes.append(1, n_entries).await;
     lanes.claim(n_entries).await;
     let _: u64 = lanes.run("XDEL KEY 5-0").await;
@@ -263,7 +263,7 @@ async fn a_newer_redis_answers_the_same() {
 }
 
 #[tokio::test]
-async fn ages_are_told_by_the_clock_of_redis() {
+async fn ages_follow_the_clock_of_redis() {
     let mut lanes = Lanes::new().await;
     let (seconds, _): (u64, u64) = lanes.run("TIME").await;
     lanes.append((seconds - 3600) * 1000, 1).await;
@@ -295,7 +295,7 @@ async fn rates_are_those_of_all_consumers_together() {
 }
 
 #[tokio::test]
-async fn a_stream_that_was_lost_shows_no_rate_before_the_next_look() {
+async fn a_lost_stream_has_no_rate_until_the_next_sample() {
     let mut lanes = Lanes::new().await;
     lanes.create_group("0").await;
     lanes.append(1, 100).await;
@@ -308,16 +308,16 @@ async fn a_stream_that_was_lost_shows_no_rate_before_the_next_look() {
 }
 
 #[tokio::test]
-async fn what_is_no_stream_is_a_fault_and_not_zero() {
+async fn a_key_of_another_type_is_a_fault_and_not_zero() {
     let mut lanes = Lanes::new().await;
     let () = lanes.run("SET KEY text").await;
-    let report = lanes.observer.look().await;
+    let report = lanes.observer.sample().await;
     assert!(report.backlog.is_none() && !report.is_complete());
     assert!(report.faults()["redis"].contains("WRONGTYPE"), "{report:?}");
 }
 
 #[tokio::test]
-async fn a_redis_that_goes_away_leaves_the_last_known_and_says_so() {
+async fn without_redis_the_last_known_backlog_is_reported_as_stale() {
     let mut server = RedisServer::start(&[]).await;
     let mut lanes = Lanes::on(&server.url(), 0).await;
     lanes.append(1, 5).await;
@@ -325,23 +325,23 @@ async fn a_redis_that_goes_away_leaves_the_last_known_and_says_so() {
     let at_start = latest.report();
     assert!(!at_start.is_complete() && at_start.backlog.is_none());
 
-    latest.show(lanes.observer.look().await);
+    latest.publish(lanes.observer.sample().await);
     server.kill();
-    latest.show(lanes.observer.look().await);
+    latest.publish(lanes.observer.sample().await);
     let report = latest.report();
     assert!(!report.is_complete());
-    let json = serde_json::to_value(report.told()).expect("it is JSON");
+    let json = serde_json::to_value(report.json()).expect("it is JSON");
     assert_eq!(json["complete"], false);
     assert_eq!(json["total"]["backlog"], 5);
     assert!(json["faults"]["redis"].is_string(), "{json}");
 }
 
 #[tokio::test]
-async fn without_the_ledger_the_streams_are_told_and_the_sum_is_not() {
+async fn without_the_ledger_the_streams_are_known_and_the_sum_is_not() {
     let mut lanes = Lanes::new().await;
     lanes.append(1, 5).await;
-    lanes.observer.ask_ledger = Box::new(|| Box::pin(ready(Err("away".to_owned()))));
-    let report = lanes.observer.look().await;
+    lanes.observer.sample_ledger = Box::new(|| Box::pin(ready(Err("away".to_owned()))));
+    let report = lanes.observer.sample().await;
     assert_eq!(report.faults()["postgres"], "away");
     let backlog = report.backlog.expect("Redis answered");
     let total = backlog.total;
@@ -350,10 +350,10 @@ async fn without_the_ledger_the_streams_are_told_and_the_sum_is_not() {
 }
 
 #[tokio::test]
-async fn a_consumer_is_alive_while_it_shows_a_sign_of_life_in_one_lane() {
+async fn a_consumer_active_in_one_lane_is_alive() {
     let mut lanes = Lanes::new().await;
     let consumers = async |lanes: &mut Lanes| {
-        let report = lanes.observer.look().await;
+        let report = lanes.observer.sample().await;
         let Consumers { alive, stale } = report.backlog.expect("Redis answered").consumers;
         (alive, stale)
     };
@@ -382,21 +382,21 @@ async fn a_consumer_is_alive_while_it_shows_a_sign_of_life_in_one_lane() {
 }
 
 #[tokio::test]
-async fn rows_that_are_due_are_added() {
+async fn due_rows_are_added() {
     let mut lanes = Lanes::new().await;
     lanes.append(1, 5).await;
     let due = LedgerLane {
         due: 3,
         oldest_age: Some(Duration::from_secs(9)),
     };
-    lanes.observer.ask_ledger = Box::new(move || {
+    lanes.observer.sample_ledger = Box::new(move || {
         Box::pin(ready(Ok(LedgerSample {
             lanes: [due; LANES],
             estimated: true,
             dead_letters: 7,
         })))
     });
-    let report = lanes.observer.look().await;
+    let report = lanes.observer.sample().await;
     let backlog = report.backlog.expect("Redis answered");
     assert_eq!(backlog.total.backlog, Some(5 + 3 * 4));
     assert!(backlog.ledger_estimated);

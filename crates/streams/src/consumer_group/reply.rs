@@ -1,15 +1,15 @@
-//! Reading the answers of stream commands without copying bodies.
+//! Parses the replies of stream commands without copying bodies.
 
 use bytes::Bytes;
 use harkara_core::entry::EntryId;
 use redis::Value;
 
 type Fields = Vec<(Bytes, Bytes)>;
-type Entries = Vec<(EntryId, Fields)>;
+pub(super) type Entries = Vec<(EntryId, Fields)>;
 
-/// `XREADGROUP`: entries by stream key; nothing for a wait that ended empty.
-pub(super) fn streams(answer: Value) -> Option<Vec<(String, Entries)>> {
-    match answer {
+/// `XREADGROUP`: entries by stream key; empty if the wait ended without any.
+pub(super) fn streams(reply: Value) -> Option<Vec<(String, Entries)>> {
+    match reply {
         Value::Nil => Some(Vec::new()),
         Value::Array(streams) => streams
             .into_iter()
@@ -22,9 +22,9 @@ pub(super) fn streams(answer: Value) -> Option<Vec<(String, Entries)>> {
     }
 }
 
-/// `XCLAIM`: entries; those that were deleted from the stream are passed over.
-pub(super) fn entries(answer: Value) -> Option<Entries> {
-    let Value::Array(entries) = answer else {
+/// `XCLAIM`: entries, without those that were deleted from the stream.
+pub(super) fn entries(reply: Value) -> Option<Entries> {
+    let Value::Array(entries) = reply else {
         return None;
     };
     entries
@@ -34,7 +34,7 @@ pub(super) fn entries(answer: Value) -> Option<Entries> {
             let read =
                 pair(entry).and_then(|[id, fields]| Some((EntryId::parse(&text(id)?)?, fields)));
             match read {
-                // Deleted entries of one's own pending list come back with their id alone.
+                // A deleted entry of the own pending list has only an id.
                 Some((_, Value::Nil)) => None,
                 Some((id, fields)) => Some(pairs(fields).map(|fields| (id, fields))),
                 None => Some(None),
@@ -43,9 +43,9 @@ pub(super) fn entries(answer: Value) -> Option<Entries> {
         .collect()
 }
 
-/// `XAUTOCLAIM … JUSTID`: where to go on, and the ids.
-pub(super) fn autoclaimed(answer: &Value) -> Option<(String, Vec<EntryId>)> {
-    let Value::Array(parts) = answer else {
+/// `XAUTOCLAIM … JUSTID`: the next cursor and the ids.
+pub(super) fn autoclaimed(reply: &Value) -> Option<(String, Vec<EntryId>)> {
+    let Value::Array(parts) = reply else {
         return None;
     };
     let (Some(cursor), Some(Value::Array(ids))) = (parts.first(), parts.get(1)) else {

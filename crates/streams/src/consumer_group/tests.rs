@@ -49,22 +49,23 @@ async fn claimed_by(redis: &mut MultiplexedConnection, consumer: &str, lane: Lan
 
 /// For how long the one consumer of the lane `critical` has been idle.
 async fn idle(redis: &mut MultiplexedConnection) -> Duration {
-    let told: redis::streams::StreamInfoConsumersReply = cmd("XINFO")
+    let reply: redis::streams::StreamInfoConsumersReply = cmd("XINFO")
         .arg(&["CONSUMERS", &Lane::Critical.stream_key(0), CONSUMER_GROUP])
         .query_async(redis)
         .await
         .expect("XINFO");
-    let millis = told.consumers[0].idle;
+    let millis = reply.consumers[0].idle;
     Duration::from_millis(u64::try_from(millis).expect("a time is not negative"))
 }
 
 async fn consumers(redis: &mut MultiplexedConnection, lane: Lane) -> Vec<String> {
-    let told: redis::streams::StreamInfoConsumersReply = cmd("XINFO")
+    let reply: redis::streams::StreamInfoConsumersReply = cmd("XINFO")
         .arg(&["CONSUMERS", &lane.stream_key(0), CONSUMER_GROUP])
         .query_async(redis)
         .await
         .expect("XINFO");
-    told.consumers
+    reply
+        .consumers
         .into_iter()
         .map(|consumer| consumer.name)
         .collect()
@@ -256,12 +257,12 @@ async fn append(redis: &mut MultiplexedConnection, lane: Lane, id: &str) {
 
 /// The ids in a lane's stream.
 async fn stream(redis: &mut MultiplexedConnection, lane: Lane) -> Vec<String> {
-    let told: redis::streams::StreamRangeReply = cmd("XRANGE")
+    let reply: redis::streams::StreamRangeReply = cmd("XRANGE")
         .arg(&[&lane.stream_key(0), "-", "+"])
         .query_async(redis)
         .await
         .expect("XRANGE");
-    told.ids.into_iter().map(|entry| entry.id).collect()
+    reply.ids.into_iter().map(|entry| entry.id).collect()
 }
 
 #[tokio::test]

@@ -1,10 +1,9 @@
-//! Whether the server has the commands that ingress and worker send.
+//! Checks that the server knows the commands that ingress and worker send.
 
 use redis::aio::MultiplexedConnection;
 use redis::{RedisResult, Value};
 
-/// Every command that is sent to any server. (`WAIT` and `WAITAOF` are sent where a level asks for them,
-/// and are rehearsed.)
+/// Every command that is always used. (`WAIT` and `WAITAOF` depend on the durability level and are rehearsed.)
 const COMMANDS: [&str; 16] = [
     "EVAL",
     "EVALSHA",
@@ -24,22 +23,22 @@ const COMMANDS: [&str; 16] = [
     "XREADGROUP",
 ];
 
-/// Those that the server does not know: it is something else than Redis, or they were renamed. What a user
-/// may not run is not among them.
+/// The commands that the server does not know, because it is not Redis or they were renamed. Commands that the
+/// user may not run are not included.
 pub async fn missing_commands(
     connection: &mut MultiplexedConnection,
 ) -> RedisResult<Vec<&'static str>> {
-    let mut asking = redis::cmd("COMMAND");
-    asking.arg("INFO").arg(&COMMANDS);
-    let told: Vec<Value> = asking.query_async(connection).await?;
-    Ok(missing(&told))
+    let mut request = redis::cmd("COMMAND");
+    request.arg("INFO").arg(&COMMANDS);
+    let reply: Vec<Value> = request.query_async(connection).await?;
+    Ok(missing(&reply))
 }
 
-/// What is told is in the order of the question, with nothing in the place of what is not known.
-fn missing(told: &[Value]) -> Vec<&'static str> {
-    let is_unknown = |told: &Value| matches!(told, Value::Nil);
-    let each = COMMANDS.into_iter().zip(told);
-    each.filter(|(_, told)| is_unknown(told))
+/// The reply has the order of the request, with nil for an unknown command.
+fn missing(reply: &[Value]) -> Vec<&'static str> {
+    let commands = COMMANDS.into_iter().zip(reply);
+    commands
+        .filter(|(_, reply)| matches!(reply, Value::Nil))
         .map(|(command, _)| command)
         .collect()
 }
@@ -49,10 +48,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_told_nothing_of_is_missing() {
-        let mut told = vec![Value::Array(Vec::new()); COMMANDS.len()];
-        assert_eq!(missing(&told), Vec::<&str>::new());
-        told[7] = Value::Nil;
-        assert_eq!(missing(&told), ["XAUTOCLAIM"]);
+    fn unknown_commands_are_missing() {
+        let mut reply = vec![Value::Array(Vec::new()); COMMANDS.len()];
+        assert_eq!(missing(&reply), Vec::<&str>::new());
+        reply[7] = Value::Nil;
+        assert_eq!(missing(&reply), ["XAUTOCLAIM"]);
     }
 }

@@ -1,4 +1,4 @@
-//! What a lane holds, and who works on it.
+//! A lane's stream, its consumer group and its consumers.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -10,18 +10,18 @@ use redis::{RedisError, RedisResult, Value, cmd};
 /// A lane's stream.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LaneState {
-    /// Entries in it, claimed or not; 0 where there is no stream yet.
+    /// Entries in the stream, claimed or not; 0 if it does not exist yet.
     pub entries: u64,
-    /// The consumer group, where a worker has made it.
+    /// The consumer group, if it exists.
     pub group: Option<GroupState>,
 }
 
 /// A lane's consumer group.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GroupState {
-    /// Entries that were claimed and not acknowledged.
+    /// Claimed and unacknowledged entries.
     pub pending: u64,
-    /// The one of them that came first.
+    /// The oldest of them.
     pub oldest: Option<OldestPending>,
     /// The consumers.
     pub consumers: Vec<ConsumerState>,
@@ -32,27 +32,27 @@ pub struct GroupState {
 pub struct OldestPending {
     /// When it was appended, by the clock of Redis, in milliseconds since 1970.
     pub appended_at_ms: u64,
-    /// Who holds it.
+    /// The consumer that claimed it.
     pub consumer: String,
-    /// How long its holder has shown no sign of life for it.
+    /// How long since it was claimed or renewed.
     pub idle: Duration,
 }
 
 /// A consumer of the group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConsumerState {
-    /// Its name, one for each worker process.
+    /// Its name, unique per worker process.
     pub name: String,
-    /// Entries that it holds.
+    /// Its pending entries.
     pub pending: u64,
-    /// How long it has asked for nothing.
+    /// How long since it last asked for entries.
     pub idle: Duration,
 }
 
-/// What Redis says of a key or group that is not there.
+/// The error of Redis for a missing key or group.
 const NO_SUCH_KEY: &str = "no such key";
 
-/// Looks at one lane of a partition.
+/// Inspects one lane of a partition.
 pub async fn inspect_lane(
     connection: &mut MultiplexedConnection,
     partition: u16,
@@ -97,15 +97,15 @@ async fn inspect_group(
     })
 }
 
-fn consumer(told: &HashMap<String, Value>) -> ConsumerState {
+fn consumer(fields: &HashMap<String, Value>) -> ConsumerState {
     ConsumerState {
-        name: text(told, "name"),
-        pending: number(told, "pending"),
-        idle: Duration::from_millis(number(told, "idle")),
+        name: text(fields, "name"),
+        pending: number(fields, "pending"),
+        idle: Duration::from_millis(number(fields, "idle")),
     }
 }
 
-/// An entry's id begins with the time of its append.
+/// An entry's id starts with the time of its append.
 fn appended_at_ms(id: &str) -> u64 {
     let (millis, _) = id.split_once('-').unwrap_or((id, ""));
     millis.parse().unwrap_or(0)
@@ -114,17 +114,19 @@ fn appended_at_ms(id: &str) -> u64 {
 fn is_no_such_key(error: &RedisError) -> bool {
     error
         .detail()
-        .is_some_and(|told| told.contains(NO_SUCH_KEY))
+        .is_some_and(|fields| fields.contains(NO_SUCH_KEY))
 }
 
-fn text(told: &HashMap<String, Value>, name: &str) -> String {
-    told.get(name)
+fn text(fields: &HashMap<String, Value>, name: &str) -> String {
+    fields
+        .get(name)
         .and_then(|value| redis::from_redis_value_ref(value).ok())
         .unwrap_or_default()
 }
 
-fn number(told: &HashMap<String, Value>, name: &str) -> u64 {
-    told.get(name)
+fn number(fields: &HashMap<String, Value>, name: &str) -> u64 {
+    fields
+        .get(name)
         .and_then(|value| redis::from_redis_value_ref(value).ok())
         .unwrap_or_default()
 }
@@ -134,15 +136,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_id_tells_when_its_entry_was_appended() {
+    fn an_id_contains_the_time_of_the_append() {
         assert_eq!(appended_at_ms("1790000000123-4"), 1_790_000_000_123);
         assert_eq!(appended_at_ms("odd"), 0);
     }
 
     #[test]
-    fn fields_that_are_not_told_are_empty() {
-        let told = HashMap::from([("idle".to_owned(), Value::Int(1500))]);
-        let state = consumer(&told);
+    fn missing_fields_are_empty() {
+        let fields = HashMap::from([("idle".to_owned(), Value::Int(1500))]);
+        let state = consumer(&fields);
         assert_eq!((state.name.as_str(), state.pending), ("", 0));
         assert_eq!(state.idle, Duration::from_millis(1500));
     }

@@ -1,4 +1,4 @@
-//! What the server tells of its memory, its disk, its replicas and its clients.
+//! A server's memory, persistence, replicas and clients.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -8,65 +8,65 @@ use redis::{RedisResult, Value};
 
 use crate::server_check::{fields_of, parse_info};
 
-/// How the server fares.
+/// The state of a server.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ServerState {
-    /// How long it runs.
+    /// Time since its start.
     pub uptime: Duration,
-    /// Bytes in use, and the most that it may use; 0 is no bound, or one that it does not tell.
+    /// Bytes in use, and `maxmemory`; 0 if unlimited or unknown.
     pub memory_bytes: (u64, u64),
-    /// Clients connected, and the most that may be; 0 where it does not tell.
+    /// Connected clients, and `maxclients`; 0 if unknown.
     pub clients: (u64, u64),
-    /// The append-only file, where it is on.
+    /// The append-only file, if it is on.
     pub append_only: Option<AppendOnlyFile>,
-    /// Whether the last snapshot could be written, or there was none.
+    /// Whether the last snapshot succeeded, if there was one.
     pub last_snapshot_ok: bool,
-    /// How long the last fork stopped everything.
+    /// How long the last fork blocked the server.
     pub last_fork: Duration,
-    /// Every replica that is connected.
+    /// The connected replicas.
     pub replicas: Vec<ReplicaState>,
-    /// What was slow, where the server measures it (`latency-monitor-threshold`) and lets us ask.
+    /// Latency spikes, if the server records them (`latency-monitor-threshold`) and permits the question.
     pub spikes: Vec<LatencySpike>,
 }
 
-/// How the append-only file fares.
+/// The state of the append-only file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AppendOnlyFile {
-    /// Whether the last write succeeded. While it fails, the server takes no writes.
+    /// Whether the last write succeeded. While it fails, the server refuses writes.
     pub last_write_ok: bool,
     /// Whether the last rewrite succeeded. While it fails, the file grows.
     pub last_rewrite_ok: bool,
-    /// Times since the start that an fsync took so long that a write was held back for it.
+    /// Writes delayed by a slow fsync since the start.
     pub delayed_fsyncs: u64,
 }
 
-/// How a replica follows.
+/// The state of a replica.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReplicaState {
     /// `host:port`.
     pub address: String,
-    /// `online`, or how far its first copy has come.
+    /// `online`, or the stage of its initial synchronization.
     pub state: String,
-    /// Seconds since it was heard of.
+    /// Seconds since its last acknowledgement.
     pub silent_s: u64,
-    /// Bytes of the replication stream that it has not confirmed.
+    /// Unacknowledged bytes of the replication stream.
     pub behind_bytes: u64,
 }
 
-/// Something that was slow.
+/// A latency spike.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LatencySpike {
-    /// What, in the server's word, such as `aof-fsync-always`.
+    /// The server's name of the event, such as `aof-fsync-always`.
     pub event: String,
-    /// The longest that it took since the server counts.
+    /// The longest recorded.
     pub longest: Duration,
 }
 
-/// Asks the server. What it does not let us ask is left empty; only `INFO` must be allowed.
+/// Inspects the server. Only `INFO` must be permitted; whatever else is refused stays empty.
 pub async fn inspect_server(connection: &mut MultiplexedConnection) -> RedisResult<ServerState> {
     let info: String = redis::cmd("INFO").query_async(connection).await?;
     let mut latency = redis::cmd("LATENCY");
-    // Without the right to ask, or an older server's other answer, nothing is known of spikes.
+    // The question may be forbidden, or an older server may reply in another form.
     let spikes: RedisResult<Vec<Vec<Value>>> = latency.arg("LATEST").query_async(connection).await;
     Ok(ServerState {
         spikes: spikes
@@ -78,9 +78,9 @@ pub async fn inspect_server(connection: &mut MultiplexedConnection) -> RedisResu
     })
 }
 
-/// Event, time of the latest, how long the latest and the longest took, in milliseconds.
-fn spike(told: &[Value]) -> Option<LatencySpike> {
-    let [event, _, _, longest, ..] = told else {
+/// Event, time of the latest, duration of the latest and of the longest in milliseconds.
+fn spike(reply: &[Value]) -> Option<LatencySpike> {
+    let [event, _, _, longest, ..] = reply else {
         return None;
     };
     let event: String = redis::from_redis_value_ref(event).ok()?;
@@ -89,17 +89,17 @@ fn spike(told: &[Value]) -> Option<LatencySpike> {
 }
 
 impl ServerState {
-    /// Reads what `INFO` tells. A field that is not told counts as sound.
+    /// Parses `INFO`. A missing field counts as healthy.
     fn of(info: &str) -> Self {
         let info = parse_info(info);
-        let told = |name: &str| info.get(name).copied().unwrap_or_default();
-        let number = |name: &str| told(name).parse::<u64>().unwrap_or(0);
-        let ok = |name: &str| matches!(told(name), "ok" | "");
+        let field = |name: &str| info.get(name).copied().unwrap_or_default();
+        let number = |name: &str| field(name).parse::<u64>().unwrap_or(0);
+        let ok = |name: &str| matches!(field(name), "ok" | "");
         Self {
             uptime: Duration::from_secs(number("uptime_in_seconds")),
             memory_bytes: (number("used_memory"), number("maxmemory")),
             clients: (number("connected_clients"), number("maxclients")),
-            append_only: (told("aof_enabled") == "1").then(|| AppendOnlyFile {
+            append_only: (field("aof_enabled") == "1").then(|| AppendOnlyFile {
                 last_write_ok: ok("aof_last_write_status"),
                 last_rewrite_ok: ok("aof_last_bgrewrite_status"),
                 delayed_fsyncs: number("aof_delayed_fsync"),
@@ -117,13 +117,13 @@ fn replicas(info: &HashMap<&str, &str>) -> Vec<ReplicaState> {
     let written = number(info.get("master_repl_offset").copied().unwrap_or_default());
     let mut lines: Vec<(u32, &str)> = info
         .iter()
-        .filter_map(|(name, told)| Some((name.strip_prefix("slave")?.parse().ok()?, *told)))
+        .filter_map(|(name, reply)| Some((name.strip_prefix("slave")?.parse().ok()?, *reply)))
         .collect();
     lines.sort_unstable();
     lines
         .into_iter()
-        .map(|(_, told)| {
-            let fields = fields_of(told);
+        .map(|(_, reply)| {
+            let fields = fields_of(reply);
             let of = |name: &str| fields.get(name).copied().unwrap_or_default();
             ReplicaState {
                 address: format!("{}:{}", of("ip"), of("port")),
@@ -140,7 +140,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_server_that_tells_little_is_taken_for_sound() {
+    fn missing_fields_count_as_healthy() {
         let state = ServerState::of("redis_version:7.0.15\r\nused_memory:1000\r\n");
         assert_eq!(state.memory_bytes, (1000, 0));
         assert!(state.last_snapshot_ok);
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn replicas_are_read_in_their_order_with_what_they_lack() {
+    fn replicas_are_read_in_order_with_their_lag() {
         let state = ServerState::of(
             "connected_slaves:2\r\n\
              slave1:ip=10.0.0.3,port=6379,state=wait_bgsave,offset=0,lag=0\r\n\
@@ -189,16 +189,16 @@ mod tests {
     }
 
     #[test]
-    fn a_spike_is_read_and_a_shorter_answer_is_left_out() {
-        let told = [
+    fn a_spike_is_read_and_a_shorter_reply_is_ignored() {
+        let reply = [
             Value::BulkString(b"fork".to_vec()),
             Value::Int(1_790_000_000),
             Value::Int(20),
             Value::Int(2500),
         ];
-        let spike_read = spike(&told).unwrap();
+        let spike_read = spike(&reply).unwrap();
         assert_eq!(spike_read.event, "fork");
         assert_eq!(spike_read.longest, Duration::from_millis(2500));
-        assert_eq!(spike(&told[..2]), None);
+        assert_eq!(spike(&reply[..2]), None);
     }
 }
