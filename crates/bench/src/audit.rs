@@ -1,132 +1,152 @@
-//! Accepted = stored, nothing twice: what was accepted is in the ledger, byte for byte, and nothing
-//! else is; the other tables have the rows that follow from it; nothing is left in Redis. Where only
-//! the ingress ran, what was accepted is in the streams, and nothing else is.
+//! Accepted = stored, nothing twice: `operations::verification` compares what was accepted with the database,
+//! which may hold nothing else; nothing is left in Redis. If only the ingress ran, what was accepted is in the
+//! streams, and nothing else is.
 
-mod projections;
-
-use std::collections::{HashMap, HashSet};
-use std::ops::Range;
-use std::pin::pin;
+use std::collections::{BTreeMap, HashSet};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
-use futures_util::TryStreamExt;
-use harkara_core::delivery::body_sha256;
+use chrono::DateTime;
+use harkara_core::secret::Secret;
 use harkara_load::{Corpus, LoadReport};
+use harkara_operations::verification::{Expected, Scope, Sent, compare};
+use harkara_storage::{Pool, PoolSettings};
 use serde::Serialize;
 
 use crate::servers::postgres::Database;
 use crate::servers::redis::Redis;
 
-use projections::Rows;
-pub(crate) use projections::Tables;
+/// Bounds of one query: an audit reads whole tables of millions of rows.
+const QUERY_MAX: Duration = Duration::from_mins(2);
 
-/// What came of an audit.
+/// The tables that the peer writes besides the ledger.
+const PEER_TABLES: [&str; 2] = ["payment_orders", "payment_transactions"];
+
+/// The result of an audit.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Audit {
-    /// The run whose end it was.
+    /// The run that was audited.
     pub(crate) run: String,
     pub(crate) accepted: usize,
-    /// Rows of the ledger, or entries of the streams where only the ingress ran.
+    /// Rows of the ledger, or entries of the streams if only the ingress ran.
     pub(crate) stored: usize,
-    /// Empty where all is well.
+    /// Empty if all is well.
     pub(crate) faults: Vec<String>,
 }
 
-/// What must be stored, and what may be.
-#[derive(Default)]
-pub(crate) struct Expected {
-    /// Digests of bodies by event id.
-    accepted: HashMap<String, [u8; 32]>,
-    /// What follows from them in the other tables.
-    rows: Rows,
-    /// Deliveries whose outcome nobody knows: stored or not, both is right.
-    unknown: HashMap<String, Unknown>,
+/// An audit of a database, to which deliveries are added.
+pub(crate) struct Auditor<'a> {
+    audit: Audit,
+    database: &'a Database,
+    pool: Pool,
+    scope: Scope,
+    /// How many rows each table must have.
+    rows: BTreeMap<&'static str, usize>,
 }
 
-struct Unknown {
-    digest: [u8; 32],
-    rows: Rows,
-}
-
-impl Expected {
-    /// Everything of a range was accepted.
-    pub(crate) fn all(corpus: &Corpus, range: Range<usize>) -> Result<Self> {
-        let mut expected = Self::default();
-        expected.add(corpus, range)?;
-        Ok(expected)
+impl<'a> Auditor<'a> {
+    pub(crate) fn new(run: &str, database: &'a Database, scope: Scope) -> Result<Self> {
+        let pool = Pool::new(&PoolSettings {
+            url: Secret::new(database.url.as_str()),
+            tls: None,
+            application: "harkara-bench",
+            connections_max: 1,
+            connect_timeout: Duration::from_secs(5),
+            statement_timeout: QUERY_MAX,
+        })?;
+        Ok(Self {
+            audit: Audit {
+                run: run.to_owned(),
+                accepted: 0,
+                stored: 0,
+                faults: Vec::new(),
+            },
+            database,
+            pool,
+            scope,
+            rows: BTreeMap::new(),
+        })
     }
 
-    /// These were accepted.
-    pub(crate) fn add(
+    /// Compares deliveries of a corpus that were accepted. Entities of later calls must be others.
+    pub(crate) async fn accepted(
+        mut self,
+        corpus: &Corpus,
+        positions: impl IntoIterator<Item = usize>,
+    ) -> Result<Self> {
+        self.compare(
+            corpus,
+            positions.into_iter().map(|at| (at, Expected::Stored)),
+        )
+        .await?;
+        Ok(self)
+    }
+
+    /// Compares what the generator sent.
+    pub(crate) async fn sent(mut self, corpus: &Corpus, report: &LoadReport) -> Result<Self> {
+        let accepted = report.accepted.ones().map(|at| (at, Expected::Stored));
+        let unknown = report.unknown.ones().map(|at| (at, Expected::Unknown));
+        self.compare(corpus, accepted.chain(unknown)).await?;
+        Ok(self)
+    }
+
+    async fn compare(
         &mut self,
         corpus: &Corpus,
-        accepted: impl Iterator<Item = usize> + Clone,
+        deliveries: impl Iterator<Item = (usize, Expected)>,
     ) -> Result<()> {
-        self.rows.add(corpus, accepted.clone())?;
-        self.accepted
-            .extend(accepted.map(|at| identity(corpus, at)));
-        Ok(())
-    }
-
-    /// What the generator saw accepted.
-    pub(crate) fn add_sent(&mut self, corpus: &Corpus, report: &LoadReport) -> Result<()> {
-        let accepted: Vec<usize> = report.accepted.ones().collect();
-        self.add(corpus, accepted.into_iter())?;
-        for at in report.unknown.ones() {
-            let (event_id, digest) = identity(corpus, at);
-            let mut rows = Rows::default();
-            rows.add(corpus, std::iter::once(at))?;
-            self.unknown.insert(event_id, Unknown { digest, rows });
+        let sent = deliveries.map(|(at, expected)| {
+            let delivery = corpus.delivery(at);
+            self.audit.accepted += usize::from(expected == Expected::Stored);
+            Sent::new(delivery.event_id, delivery.body, expected)
+        });
+        let sent: Vec<Sent<'_>> = sent.collect();
+        // The database is the run's own, so nothing in it is older.
+        let found = compare(&self.pool, &sent, DateTime::UNIX_EPOCH, self.scope)
+            .await
+            .context("the database cannot be compared")?;
+        let faults = found.faults.into_iter().map(String::from);
+        self.audit.faults.extend(faults);
+        self.audit.stored += found.stored;
+        for (table, rows) in found.rows {
+            *self.rows.entry(table).or_default() += rows;
         }
         Ok(())
     }
-}
 
-fn identity(corpus: &Corpus, at: usize) -> (String, [u8; 32]) {
-    let delivery = corpus.delivery(at);
-    (delivery.event_id.to_owned(), body_sha256(delivery.body))
-}
-
-/// Compares the stores with what was accepted, once nothing is in flight any more.
-pub(crate) async fn audit(
-    run: &str,
-    database: &Database,
-    redis: &Redis,
-    tables: Tables,
-    expected: Expected,
-) -> Result<Audit> {
-    let accepted = expected.accepted.len();
-    let mut ledger = Compared::new(expected);
-    read_ledger(database, &mut ledger).await?;
-    let mut faults = ledger.faults();
-    faults.extend(ledger.expected.rows.faults(database, tables).await?);
-    let mut must_be_none = |what: &str, n: i64| {
-        if n != 0 {
-            faults.push(format!("{what}: {n}"));
+    /// Checks that the stores hold nothing else.
+    pub(crate) async fn finish(mut self, redis: &Redis) -> Result<Audit> {
+        self.rows.insert("webhook_events", self.audit.stored);
+        let is_written = |table: &str| {
+            self.scope == Scope::AllTables
+                || table == "webhook_events"
+                || PEER_TABLES.contains(&table)
+        };
+        let faults = &mut self.audit.faults;
+        for (table, expected) in self.rows.iter().filter(|(table, _)| is_written(table)) {
+            let sql = format!("SELECT count(*) FROM {table}");
+            let found = usize::try_from(self.database.number(&sql).await?)?;
+            if found != *expected {
+                faults.push(format!(
+                    "{table}: {found} rows, where the accepted deliveries give {expected}"
+                ));
+            }
         }
-    };
-    for (what, sql) in [
-        (
-            "deliveries counted as duplicates",
-            "SELECT coalesce(sum(duplicates), 0)::bigint FROM webhook_events",
-        ),
-        (
-            "rows that are not processed",
-            "SELECT count(*) FROM webhook_events WHERE status <> 'processed' OR NOT processed",
-        ),
-    ] {
-        must_be_none(what, database.number(sql).await?);
+        let duplicates = "SELECT coalesce(sum(duplicates), 0)::bigint FROM webhook_events";
+        for (name, n) in [
+            (
+                "deliveries counted as duplicates",
+                usize::try_from(self.database.number(duplicates).await?)?,
+            ),
+            ("entries left in the streams", redis.n_entries().await?),
+            ("pending entries", redis.n_pending().await?),
+        ] {
+            if n > 0 {
+                faults.push(format!("{name}: {n}"));
+            }
+        }
+        Ok(self.audit)
     }
-    let left = i64::try_from(redis.n_entries().await?)?;
-    must_be_none("entries left in the streams", left);
-    let pending = i64::try_from(redis.n_pending().await?)?;
-    must_be_none("pending entries", pending);
-    Ok(Audit {
-        run: run.to_owned(),
-        accepted,
-        stored: ledger.stored,
-        faults,
-    })
 }
 
 /// Compares the entries in the streams with the ids of what was accepted.
@@ -141,140 +161,21 @@ pub(crate) async fn audit_streams<'a>(
     redis
         .event_ids(|event_id| {
             stored += 1;
-            // Each id is met once, so a second entry of one is one too many.
+            // Each id is removed once, so a second entry of one is one too many.
             if !missing.remove(event_id.as_str()) {
                 not_accepted += 1;
             }
         })
         .await?;
+    let faults = [
+        ("accepted and in no stream", missing.len()),
+        ("in a stream and not accepted, or twice", not_accepted),
+    ];
+    let faults = faults.into_iter().filter(|(_, n)| *n > 0);
     Ok(Audit {
         run: run.to_owned(),
         accepted,
         stored,
-        faults: told([
-            ("accepted and in no stream", missing.len()),
-            ("in a stream and not accepted, or twice", not_accepted),
-        ]),
+        faults: faults.map(|(name, n)| format!("{name}: {n}")).collect(),
     })
-}
-
-/// What there is of each fault.
-fn told<const N: usize>(faults: [(&str, usize); N]) -> Vec<String> {
-    faults
-        .into_iter()
-        .filter(|(_, n)| *n > 0)
-        .map(|(what, n)| format!("{what}: {n}"))
-        .collect()
-}
-
-async fn read_ledger(database: &Database, ledger: &mut Compared) -> Result<()> {
-    const SQL: &str =
-        "SELECT razorpay_event_id, body_sha256, sha256(body) = body_sha256 FROM webhook_events";
-    let none: [&str; 0] = [];
-    let rows = database
-        .client
-        .query_raw(SQL, none)
-        .await
-        .context("the ledger cannot be read")?;
-    let mut rows = pin!(rows);
-    while let Some(row) = rows.try_next().await.context("the ledger cannot be read")? {
-        ledger.row(row.get(0), row.get(1), row.get(2));
-    }
-    Ok(())
-}
-
-/// The ledger against what was expected of it.
-struct Compared {
-    expected: Expected,
-    stored: usize,
-    not_accepted: usize,
-    other_body: usize,
-}
-
-impl Compared {
-    fn new(expected: Expected) -> Self {
-        Self {
-            expected,
-            stored: 0,
-            not_accepted: 0,
-            other_body: 0,
-        }
-    }
-
-    /// Takes a row. Each expectation is met once, so a second row of one event is one too many.
-    fn row(&mut self, event_id: &str, digest: &[u8], body_has_digest: bool) {
-        self.stored += 1;
-        let expected = &mut self.expected;
-        let met = expected.accepted.remove(event_id).or_else(|| {
-            let Unknown { digest, rows } = expected.unknown.remove(event_id)?;
-            expected.rows.extend(rows);
-            Some(digest)
-        });
-        match met {
-            None => self.not_accepted += 1,
-            Some(body) if body != digest || !body_has_digest => self.other_body += 1,
-            Some(_) => {}
-        }
-    }
-
-    fn faults(&self) -> Vec<String> {
-        told([
-            ("accepted and not stored", self.expected.accepted.len()),
-            ("stored and not accepted, or twice", self.not_accepted),
-            ("stored with another body", self.other_body),
-        ])
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{Compared, Expected, Rows, Unknown};
-
-    fn expected() -> Compared {
-        let mut expected = Expected::default();
-        expected.accepted.insert("one".to_owned(), [1; 32]);
-        expected.accepted.insert("two".to_owned(), [2; 32]);
-        let maybe = Unknown {
-            digest: [3; 32],
-            rows: Rows::default(),
-        };
-        expected.unknown.insert("maybe".to_owned(), maybe);
-        Compared::new(expected)
-    }
-
-    #[test]
-    fn accepted_and_stored_once_is_clean_whatever_became_of_the_unknown() {
-        for with_unknown in [false, true] {
-            let mut ledger = expected();
-            ledger.row("one", &[1; 32], true);
-            ledger.row("two", &[2; 32], true);
-            if with_unknown {
-                ledger.row("maybe", &[3; 32], true);
-            }
-            assert!(ledger.faults().is_empty());
-        }
-    }
-
-    #[test]
-    fn whatever_differs_is_a_fault() {
-        let lost = expected();
-        assert_eq!(lost.faults(), ["accepted and not stored: 2"]);
-
-        let mut twice = expected();
-        twice.row("one", &[1; 32], true);
-        twice.row("one", &[1; 32], true);
-        twice.row("two", &[9; 32], true);
-        assert_eq!(
-            twice.faults(),
-            [
-                "stored and not accepted, or twice: 1",
-                "stored with another body: 1"
-            ]
-        );
-
-        let mut altered = expected();
-        altered.row("one", &[1; 32], false);
-        altered.row("two", &[2; 32], true);
-        assert_eq!(altered.faults(), ["stored with another body: 1"]);
-    }
 }

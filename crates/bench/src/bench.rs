@@ -35,6 +35,8 @@ pub(crate) struct Bench {
     pub(crate) peer: Option<Peer>,
     pub(crate) secret: Secret,
     corpora: RefCell<Vec<(Mix, Arc<Corpus>)>>,
+    /// When deliveries are signed, so that the same can be prepared again.
+    now_seconds: i64,
 }
 
 impl Bench {
@@ -52,6 +54,7 @@ impl Bench {
             peer: Peer::find(),
             secret: Secret::new(SECRET),
             corpora: RefCell::default(),
+            now_seconds: clock::now().millis() / 1000,
         })
     }
 
@@ -71,8 +74,8 @@ impl Bench {
 
     /// Deliveries other than those of [`Bench::corpus`] for each `series` above 0, not kept.
     pub(crate) fn other_corpus(&self, mix: Mix, deliveries: usize, series: u64) -> Corpus {
-        let now_seconds = clock::now().millis() / 1000;
-        Corpus::prepare(mix, deliveries, &self.secret, SEED + series, now_seconds)
+        let seed = SEED + series;
+        Corpus::prepare(mix, deliveries, &self.secret, seed, self.now_seconds)
     }
 
     /// An empty Redis with a policy, and an empty database.

@@ -36,15 +36,16 @@ pub fn mebibytes(bytes: u64) -> String {
     format!("{}.{} MiB", tenths / 10, tenths % 10)
 }
 
-/// `1 event`, `2 events`.
+/// `1 event`, `2 events`, `2 entries`.
 #[must_use]
 pub fn counted(number: u64, noun: &str) -> String {
-    let plural = match (number, noun.strip_suffix('y')) {
-        (1, _) => return format!("1 {noun}"),
-        (_, Some(stem)) => format!("{stem}ies"),
-        (_, None) => format!("{noun}s"),
-    };
-    format!("{number} {plural}")
+    if number == 1 {
+        return format!("1 {noun}");
+    }
+    match noun.strip_suffix('y') {
+        Some(stem) if !stem.ends_with(['a', 'e', 'o']) => format!("{number} {stem}ies"),
+        _ => format!("{number} {noun}s"),
+    }
 }
 
 #[cfg(test)]
@@ -75,5 +76,6 @@ mod tests {
         assert_eq!(counted(1, "entry"), "1 entry");
         assert_eq!(counted(0, "entry"), "0 entries");
         assert_eq!(counted(2, "event"), "2 events");
+        assert_eq!(counted(2, "day"), "2 days");
     }
 }

@@ -4,12 +4,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use harkara_load::{Mix, TICK_COARSE};
+use harkara_operations::verification::Scope;
 
 use super::Found;
 use super::receiving::{AtRate, REACHED};
 use super::worker::USUAL;
 use crate::arguments::Part;
-use crate::audit::{Audit, Expected, Tables, audit};
+use crate::audit::{Audit, Auditor};
 use crate::bench::Bench;
 use crate::drain;
 use crate::figures::{Figures, Latency, Other, Role, count, number, rate, whole};
@@ -127,10 +128,10 @@ async fn run(bench: &Bench, rate_per_s: f64, audits: &mut Vec<Audit>) -> Result<
     others.insert(Other::Unsent, count(sent.unsent));
     ingress.stop().await?;
     worker.stop().await?;
-    let mut expected = Expected::default();
-    expected.add_sent(&corpus, &sent)?;
     let name = format!("whole road at {}", AtRate(rate_per_s));
-    audits.push(audit(&name, &database, &bench.redis, Tables::All, expected).await?);
+    let auditor = Auditor::new(&name, &database, Scope::AllTables)?;
+    let auditor = auditor.sent(&corpus, &sent).await?;
+    audits.push(auditor.finish(&bench.redis).await?);
     Ok(figures)
 }
 

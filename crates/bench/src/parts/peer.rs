@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use anyhow::{Result, bail, ensure};
 use harkara_load::Mix;
+use harkara_operations::verification::Scope;
 
 use super::Found;
 use super::ingress::{self, ingress_run};
 use super::receiving::{Receiver, received};
 use super::worker::{COMMITTING, PAYMENTS, drain_run};
 use crate::arguments::Part;
-use crate::audit::{Audit, Expected, Tables, audit};
+use crate::audit::{Audit, Auditor};
 use crate::bench::Bench;
 use crate::drain;
 use crate::figures::{Figures, Role, count, number, rate};
@@ -214,18 +215,11 @@ async fn peer_committing(bench: &Bench, peer: &Peer, audits: &mut Vec<Audit>) ->
     let wal = bench.postgres.wal_bytes().await? - wal_before;
     figures.wal_bytes_per_event = Some(number(wal) / count(n));
     worker.stop().await?;
-    let expected = Expected::all(&corpus, 0..n)?;
     let run = Committing::Peer.to_string();
-    audits.push(
-        audit(
-            &run,
-            &database,
-            &bench.redis,
-            Tables::PaymentsAndOrders,
-            expected,
-        )
-        .await?,
-    );
+    // It writes neither identities nor audit rows, and no precedence.
+    let auditor = Auditor::new(&run, &database, Scope::Ledger)?;
+    let auditor = auditor.accepted(&corpus, 0..n).await?;
+    audits.push(auditor.finish(&bench.redis).await?);
     Ok(figures)
 }
 

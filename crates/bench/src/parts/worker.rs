@@ -1,15 +1,15 @@
 //! Committing: a filled backlog drained by one worker, by several, and by PostgreSQL's ceilings.
 
 use std::fmt;
-use std::ops::Range;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use harkara_load::{Corpus, Mix};
+use harkara_operations::verification::Scope;
 
 use super::Found;
 use crate::arguments::Part;
-use crate::audit::{Audit, Expected, Tables, audit};
+use crate::audit::{Audit, Auditor};
 use crate::batch_times::Buckets;
 use crate::bench::Bench;
 use crate::drain::{self, Drained};
@@ -156,17 +156,9 @@ pub(crate) async fn drain_run(
         ..bench.stores(&database)
     };
     let figures = drained(bench, &stores, workers, n).await?;
-    let expected = Expected::all(&corpus, 0..n)?;
-    audits.push(
-        audit(
-            &workers.to_string(),
-            &database,
-            &bench.redis,
-            Tables::All,
-            expected,
-        )
-        .await?,
-    );
+    let auditor = Auditor::new(&workers.to_string(), &database, Scope::AllTables)?;
+    let auditor = auditor.accepted(&corpus, 0..n).await?;
+    audits.push(auditor.finish(&bench.redis).await?);
     Ok(figures)
 }
 
@@ -257,17 +249,22 @@ async fn long_run(bench: &Bench, audits: &mut Vec<Audit>) -> Result<Row> {
     let variant = format!("{USUAL}, a backlog of {LONG_BACKLOG}");
     eprintln!("{LONG}: {USUAL}");
     let database = bench.fresh(AppendFsync::Everysec).await?;
-    let mut expected = Expected::default();
-    for series in 1..=LONG_BACKLOG / LONG_SLICE {
-        let range: Range<usize> = 0..LONG_SLICE;
-        let corpus: Arc<Corpus> =
-            Arc::new(bench.other_corpus(Mix::Realistic, LONG_SLICE, u64::try_from(series)?));
-        append::append(&bench.redis, &corpus, range.clone(), &bench.secret, false).await?;
-        expected.add(&corpus, range)?;
+    let slices = 1..=LONG_BACKLOG / LONG_SLICE;
+    let slice = |series: usize| -> Result<Corpus> {
+        Ok(bench.other_corpus(Mix::Realistic, LONG_SLICE, u64::try_from(series)?))
+    };
+    for series in slices.clone() {
+        let corpus = Arc::new(slice(series)?);
+        append::append(&bench.redis, &corpus, 0..LONG_SLICE, &bench.secret, false).await?;
         eprintln!("    {} entries wait", series * LONG_SLICE);
     }
     let figures = drained(bench, &bench.stores(&database), USUAL, LONG_BACKLOG).await?;
-    audits.push(audit(&variant, &database, &bench.redis, Tables::All, expected).await?);
+    let mut auditor = Auditor::new(&variant, &database, Scope::AllTables)?;
+    for series in slices {
+        // All slices would not fit into memory, so each is prepared again.
+        auditor = auditor.accepted(&slice(series)?, 0..LONG_SLICE).await?;
+    }
+    audits.push(auditor.finish(&bench.redis).await?);
     Ok(Row::new(
         Part::Worker,
         LONG,

@@ -165,3 +165,24 @@ fn rows<T>(rows: &Rows<T>, describe: impl Fn(&mut MergedRow, &T)) -> Vec<MergedR
 fn minor(amount: Option<MinorUnits>) -> Option<i64> {
     amount.map(|amount| amount.0)
 }
+
+#[cfg(test)]
+mod tests {
+    use harkara_simulator::Bodies;
+
+    use super::super::Expected;
+    use super::{Effects, Sent};
+
+    #[test]
+    fn a_row_counts_once_however_many_events_show_it() {
+        let body = Bodies::new(7, 1_790_000_000).body("order.paid");
+        let events = ["a", "b"].map(|id| Sent::new(id, &body, Expected::Stored));
+        let mut effects = Effects::default();
+        effects.add(&[&events[0]]);
+        effects.add(&[&events[1], &events[0]]);
+        let rows = effects.row_counts();
+        assert_eq!(rows["payment_orders"], 1, "{rows:?}");
+        assert_eq!(rows["payment_transactions"], 1, "{rows:?}");
+        assert_eq!(rows["payment_refunds"], 0, "{rows:?}");
+    }
+}
