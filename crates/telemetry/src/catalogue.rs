@@ -1,4 +1,4 @@
-//! Every metric: its name, kind, labels and meaning. Code, references and tests take them from here.
+//! Every metric: its name, kind, labels and help. Code, references and tests take them from here.
 
 mod backlog;
 mod ingress;
@@ -17,59 +17,48 @@ use prometheus_client::registry::{Metric as Instrument, Registry};
 /// A metric as operators see it.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Metric {
-    /// The name under which it is scraped. It ends with its unit, and a counter's with `_total`.
+    /// The name under which it is scraped. It ends with its unit, and that of a counter with `_total`.
     pub name: &'static str,
-    /// What may be done with its values.
+    /// How its values behave.
     pub kind: Kind,
-    /// Its labels, and the values that each may have.
+    /// Its labels with their values.
     pub labels: &'static [Label],
-    /// What it tells.
+    /// Its meaning.
     pub help: &'static str,
 }
 
-/// A label of a metric. None has unbounded values.
+/// A label of a metric. No label has unbounded values.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Label {
     /// Its name.
     pub name: &'static str,
-    /// Its values, or what they are.
+    /// Its possible values.
     pub values: Values,
 }
 
-/// The values of a label.
+/// The possible values of a label.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Values {
     /// One of these.
     OneOf(&'static [&'static str]),
-    /// As many as the settings or the code name.
+    /// Bounded by the settings or the code; described in words.
     Named(&'static str),
 }
 
-/// What may be done with the values of a metric.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How the values of a metric behave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::Display)]
+#[strum(serialize_all = "lowercase")]
 pub enum Kind {
-    /// It only grows while the process runs.
+    /// Only grows while the process runs.
     Counter,
-    /// It is what it is now.
+    /// Goes up and down.
     Gauge,
-    /// How often values fell into classes, with their sum.
+    /// Counts values in buckets, with their sum.
     Histogram,
 }
 
-impl Kind {
-    /// As Prometheus calls it.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Counter => "counter",
-            Self::Gauge => "gauge",
-            Self::Histogram => "histogram",
-        }
-    }
-}
-
 impl Metric {
-    /// The unit that its name says, in the code that OTLP has for it; empty where it counts things.
+    /// The unit in its name, as OTLP spells it; empty if it counts things.
     #[must_use]
     pub fn unit(&self) -> &'static str {
         if self.name.ends_with("_per_second") {
@@ -83,9 +72,9 @@ impl Metric {
         }
     }
 
-    /// Adds an instrument to what is scraped, as this metric.
+    /// Registers an instrument as this metric.
     pub fn register(&self, registry: &mut Registry, instrument: impl Instrument) {
-        // The encoder adds the end of a counter's name.
+        // The encoder appends `_total`.
         let name = match self.kind {
             Kind::Counter => self.name.strip_suffix("_total").unwrap_or(self.name),
             Kind::Gauge | Kind::Histogram => self.name,
@@ -94,38 +83,44 @@ impl Metric {
     }
 }
 
-/// All metrics, those of the ingress before those of the worker, and last what both tell.
+/// All metrics: of the ingress, of the worker, and those common to both.
 pub fn all() -> impl Iterator<Item = &'static Metric> {
-    INGRESS.iter().chain(WORKER).copied().chain(of_all())
+    INGRESS.iter().chain(WORKER).copied().chain(common())
 }
 
-/// What an ingress tells.
+/// The metrics of an ingress process.
 pub fn of_ingress() -> impl Iterator<Item = &'static Metric> {
-    INGRESS.iter().copied().chain(of_all())
+    INGRESS.iter().copied().chain(common())
 }
 
-/// What a worker tells.
+/// The metrics of a worker process.
 pub fn of_worker() -> impl Iterator<Item = &'static Metric> {
-    WORKER.iter().copied().chain(of_all())
+    WORKER.iter().copied().chain(common())
 }
 
-fn of_all() -> impl Iterator<Item = &'static Metric> {
+fn common() -> impl Iterator<Item = &'static Metric> {
     BACKLOG.iter().chain(PROCESS).copied()
 }
 
-const fn metric(
-    name: &'static str,
-    kind: Kind,
-    labels: &'static [Label],
-    help: &'static str,
-) -> Metric {
-    Metric {
-        name,
-        kind,
-        labels,
-        help,
-    }
+/// Declares a constant for each metric, and a list of them.
+macro_rules! metrics {
+    ($list:ident: $($name:ident = $kind:ident $metric:literal [$($label:expr),* $(,)?] $help:literal;)*) => {
+        $(
+            #[doc = $help]
+            pub const $name: super::Metric = super::Metric {
+                name: $metric,
+                kind: super::Kind::$kind,
+                labels: &[$($label),*],
+                help: $help,
+            };
+        )*
+
+        pub(super) const $list: &[&super::Metric] = &[$(&$name),*];
+    };
 }
+use metrics;
+
+const LANE: Label = one_of("lane", &["critical", "medium", "normal", "default"]);
 
 const fn one_of(name: &'static str, values: &'static [&'static str]) -> Label {
     Label {
@@ -134,10 +129,10 @@ const fn one_of(name: &'static str, values: &'static [&'static str]) -> Label {
     }
 }
 
-const fn named(name: &'static str, what: &'static str) -> Label {
+const fn named(name: &'static str, description: &'static str) -> Label {
     Label {
         name,
-        values: Values::Named(what),
+        values: Values::Named(description),
     }
 }
 

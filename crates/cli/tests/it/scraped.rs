@@ -62,7 +62,7 @@ fn compare<'a>(scrape: &str, catalogue: impl Iterator<Item = &'a Metric>) {
     let expected: BTreeSet<&str> = catalogue.iter().map(|metric| metric.name).collect();
     assert_eq!(scraped, expected);
     for metric in catalogue {
-        let kind = format!("# TYPE {} {}", metric.name, metric.kind.as_str());
+        let kind = format!("# TYPE {} {}", metric.name, metric.kind);
         assert!(scrape.lines().any(|line| line == kind), "{kind}");
         let help = format!("# HELP {} {}", metric.name, metric.help);
         let is_help = |line: &str| line.trim_end_matches('.') == help;
