@@ -1,4 +1,4 @@
-//! What a fault did, and whether that was promised.
+//! The outcome of a fault, and whether it was as promised.
 
 use std::time::Duration;
 
@@ -6,39 +6,38 @@ use serde::Serialize;
 
 use crate::load::Verdict;
 
-/// Longest time to an answer, from when its delivery was due: both ways of being durable have 1.9 seconds, and
-/// the rest is for a machine that also runs the servers, the links and the load.
+/// The longest time to an answer since its delivery was due: each of the two durable paths has 1.9 seconds, and the
+/// rest is for a machine that also runs the servers, the links and the load.
 const ANSWER_MS_MAX: f64 = 2_500.0;
 
-/// Longest time in which nobody is answered 200 where a process is killed: it is away for two seconds at most,
-/// and has to start.
+/// The longest time without a 200 where a process is killed: it is gone for two seconds at most, and has to start.
 const SILENCE_MS_MAX: f64 = 5_000.0;
 
-/// Longest time from the end of a fault until everything from before is processed: what dead workers held has
-/// to be idle for five seconds first, and after the longest outage there are two minutes of deliveries.
+/// The longest time from the end of a fault until everything from before is processed: claims of dead workers expire
+/// after five seconds, and the longest outage leaves two minutes of deliveries.
 const RECOVERY_MAX: Duration = Duration::from_mins(1);
 
-/// What was measured over one fault.
+/// The measurements of one fault.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Finding {
     verdict: Verdict,
-    /// From the end of the fault until all that was received by then was processed.
+    /// From the end of the fault until everything received by then was processed.
     recovered_after: Option<Duration>,
-    /// What is not as promised, beyond what every fault promises.
+    /// Broken promises of this fault alone.
     broken: Vec<String>,
 }
 
-/// What senders may be answered while the fault lasts. Nothing lost and nothing doubled is promised in
-/// every case but one.
+/// The answers that a sender may get while the fault lasts. Every fault but one promises that nothing is lost and
+/// nothing takes effect twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Answers {
-    /// 200 and nothing else, in time.
+    /// Only 200, in time.
     Accepted,
-    /// 200, or none because the process that had the request is gone. The sender sends again.
+    /// 200, or no answer because the process with the request is gone. The sender sends again.
     AcceptedOrNone,
     /// 200 or, because neither store takes it, 503 in time. The sender sends again.
     AcceptedOr503,
-    /// 200, and some of what was accepted is lost, which the audit must find.
+    /// 200, and some accepted deliveries are lost, which the audit must find.
     AcceptedAndLost,
 }
 
@@ -51,25 +50,25 @@ impl Finding {
         }
     }
 
-    /// Drops the time of recovery, which this fault does not let be measured.
+    /// Drops the recovery time, which cannot be measured over this fault.
     pub(crate) fn without_recovery(mut self) -> Self {
         self.recovered_after = None;
         self
     }
 
-    /// Notes what must hold besides.
-    pub(crate) fn must(&mut self, holds: bool, otherwise: impl FnOnce() -> String) {
+    /// Adds a requirement of this fault, with the problem to report if it does not hold.
+    pub(crate) fn require(&mut self, holds: bool, problem: impl Into<String>) {
         if !holds {
-            self.broken.push(otherwise());
+            self.broken.push(problem.into());
         }
     }
 
-    /// Notes that some deliveries must have been durable in this way, or the fault was not one.
-    pub(crate) fn must_have_used(&mut self, level: &str) {
-        let n = self.verdict.audit.durability.get(level).copied();
-        self.must(n.unwrap_or_default() > 0, || {
-            format!("no delivery was {level}")
-        });
+    /// Requires that some deliveries reached these levels of durability; otherwise the fault had no effect.
+    pub(crate) fn require_levels(&mut self, levels: &[&str]) {
+        for level in levels {
+            let n = self.verdict.audit.with_durability(level);
+            self.require(n > 0, format!("no delivery was {level}"));
+        }
     }
 
     pub(crate) fn verdict(&self) -> &Verdict {
@@ -80,68 +79,74 @@ impl Finding {
         self.recovered_after
     }
 
-    /// What is not as promised.
+    /// Every broken promise.
     pub(crate) fn broken(&self, answers: Answers) -> Vec<String> {
-        let Verdict {
-            refused,
-            unanswered,
-            never_accepted,
-            unsent,
-            audit,
-            passed,
-            ..
-        } = &self.verdict;
-        let mut faults = self.broken.clone();
-        let mut must = |holds: bool, otherwise: String| {
+        let Verdict { audit, .. } = &self.verdict;
+        let mut problems = self.broken.clone();
+        let mut require = |holds: bool, problem: String| {
             if !holds {
-                faults.push(otherwise);
+                problems.push(problem);
             }
         };
         if answers == Answers::AcceptedAndLost {
-            must(audit.lost > 0, "the audit found no loss".to_owned());
+            require(audit.lost > 0, "the audit found no loss".to_owned());
         } else {
-            must(audit.lost == 0, format!("{} accepted and lost", audit.lost));
-            let told = [self.verdict.faults.as_slice(), &audit.faults]
-                .concat()
-                .join("; ");
-            must(*passed, format!("the audit did not pass: {told}"));
+            require(audit.lost == 0, format!("{} accepted and lost", audit.lost));
+            let faults = [self.verdict.faults.as_slice(), &audit.faults].concat();
+            let faults = faults.join("; ");
+            require(self.verdict.passed, format!("the audit failed: {faults}"));
         }
-        for (n, what) in [
+        for (n, problem) in [
             (audit.doubled, "took effect twice"),
             (audit.altered, "stored with other bytes"),
             (audit.unprocessed, "not processed in time"),
             (audit.refused_stored, "refused and stored"),
-            (*never_accepted, "not accepted however often sent"),
-            (*unsent, "not sent, because the generator was too slow"),
+            (
+                self.verdict.never_accepted,
+                "never accepted despite all retries",
+            ),
+            (
+                self.verdict.unsent,
+                "not sent, because the generator was too slow",
+            ),
         ] {
-            must(n == 0, format!("{n} {what}"));
+            require(n == 0, format!("{n} {problem}"));
         }
+        self.check_answers(answers, &mut require);
+        if let Some(after) = self.recovered_after {
+            let is_soon = after <= RECOVERY_MAX;
+            require(is_soon, format!("recovery took {after:.1?}"));
+        }
+        problems
+    }
+
+    fn check_answers(&self, answers: Answers, require: &mut impl FnMut(bool, String)) {
+        let Verdict {
+            refused,
+            unanswered,
+            ..
+        } = &self.verdict;
         for (status, n) in refused {
             let allowed = status == "401" || status == "503" && answers == Answers::AcceptedOr503;
-            must(allowed, format!("{n} were answered {status}"));
+            require(allowed, format!("{n} were answered {status}"));
         }
-        let silent = answers == Answers::AcceptedOrNone || *unanswered == 0;
-        must(silent, format!("{unanswered} had no answer"));
-        for (what, took_ms) in [
+        if answers == Answers::AcceptedOrNone {
+            // A delivery to a process that is gone waits for its successor.
+            let silence_ms = self.verdict.longest_refusal_ms;
+            let is_short = silence_ms <= SILENCE_MS_MAX;
+            require(
+                is_short,
+                format!("nothing was accepted for {silence_ms:.0} ms"),
+            );
+            return;
+        }
+        require(*unanswered == 0, format!("{unanswered} had no answer"));
+        for (answer, took_ms) in [
             ("an answer of 200", self.verdict.latency_ms.max),
             ("an answer other than 200", self.verdict.slowest_refusal_ms),
         ] {
-            // One that is sent to a process that is gone waits for another.
-            let in_time = answers == Answers::AcceptedOrNone || took_ms <= ANSWER_MS_MAX;
-            must(in_time, format!("{what} took {took_ms:.0} ms"));
+            let in_time = took_ms <= ANSWER_MS_MAX;
+            require(in_time, format!("{answer} took {took_ms:.0} ms"));
         }
-        if answers == Answers::AcceptedOrNone {
-            let silence_ms = self.verdict.longest_refusal_ms;
-            let short = silence_ms <= SILENCE_MS_MAX;
-            must(
-                short,
-                format!("nothing was accepted for {silence_ms:.0} ms"),
-            );
-        }
-        if let Some(after) = self.recovered_after {
-            let soon = after <= RECOVERY_MAX;
-            must(soon, format!("recovery took {after:.1?}"));
-        }
-        faults
     }
 }

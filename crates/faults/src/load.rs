@@ -4,40 +4,32 @@ use std::collections::BTreeMap;
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 use tokio::process::{Child, Command};
 
-/// Parts of the deliveries, in percent, that come twice, late, and with a wrong signature.
+use crate::environment::Environment;
+use crate::environment::SECRET;
+
+/// Shares of the deliveries, in percent, that are sent twice, late, and with a wrong signature.
 const DUPLICATES_PERCENT: u32 = 3;
 const REORDERED_PERCENT: u32 = 3;
 const BAD_SIGNATURES_PERCENT: u32 = 1;
 
-/// How often a delivery is sent again that got no 2xx. Razorpay does so for a day; a run has no day.
+/// How often a delivery without a 2xx is sent again. Razorpay retries for a day, which a run does not have.
 const RETRIES: u32 = 300;
 
-/// Most connections: at the long form's rate as many as are busy while every answer takes its full two
-/// seconds, and some more, so that what is measured is not a wait for a connection.
+/// The most connections: as many as are busy at the long form's rate if every answer takes its full two seconds,
+/// and some more, so that no wait for a connection is measured.
 const CONNECTIONS: u32 = 5_000;
 
-/// A load under way.
+/// How long after their claims have expired entries of dead workers may be in progress.
+const LATE: Duration = Duration::from_secs(2);
+
+/// A running load.
 pub(crate) struct Load(Child);
 
-/// What is to be delivered where.
-pub(crate) struct Order<'a> {
-    pub(crate) harkara: &'a std::path::Path,
-    pub(crate) url: String,
-    pub(crate) secret: &'a str,
-    pub(crate) postgres_url: &'a str,
-    pub(crate) seed: u64,
-    pub(crate) rate_per_s: u32,
-    pub(crate) duration: Duration,
-    pub(crate) settle: Duration,
-    pub(crate) again_after: Duration,
-    pub(crate) retry_after: Duration,
-}
-
-/// What became of the deliveries, as `harkara load --json` tells it.
+/// The outcome of the deliveries, as `harkara load --json` reports it.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct Verdict {
     pub(crate) sent: u64,
@@ -46,7 +38,7 @@ pub(crate) struct Verdict {
     pub(crate) refused: BTreeMap<String, u64>,
     pub(crate) unanswered: u64,
     pub(crate) unsent: u64,
-    /// What of the answers fails the run.
+    /// Problems of the answers.
     pub(crate) faults: Vec<String>,
     pub(crate) never_accepted: u64,
     pub(crate) latency_ms: Latency,
@@ -64,7 +56,7 @@ pub(crate) struct Latency {
     pub(crate) max: f64,
 }
 
-/// What the ledger and the tables hold.
+/// The audit of the ledger and the tables.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct Audit {
     pub(crate) unprocessed: u64,
@@ -72,55 +64,62 @@ pub(crate) struct Audit {
     pub(crate) altered: u64,
     pub(crate) doubled: u64,
     pub(crate) refused_stored: u64,
-    /// How many deliveries the ledger has of each level of durability.
+    /// Deliveries in the ledger by level of durability.
     pub(crate) durability: BTreeMap<String, u64>,
+    /// Problems of the ledger and the tables.
     pub(crate) faults: Vec<String>,
 }
 
+impl Audit {
+    /// Deliveries in the ledger with this level of durability.
+    pub(crate) fn with_durability(&self, level: &str) -> u64 {
+        self.durability.get(level).copied().unwrap_or_default()
+    }
+}
+
 impl Load {
-    pub(crate) fn start(order: &Order<'_>) -> Result<Self> {
-        let child = Command::new(order.harkara)
-            .arg("load")
-            .args(["--url", &order.url, "--secret", order.secret])
-            .args(["--seed", &order.seed.to_string()])
-            .args(["--rate", &order.rate_per_s.to_string()])
-            .args(["--duration", &milliseconds(order.duration)])
+    /// Delivers to an environment's ingress for this long.
+    pub(crate) fn start(environment: &Environment, duration: Duration) -> Result<Self> {
+        let scale = environment.scale;
+        let url = format!("http://{}/webhooks/razorpay", environment.front.address());
+        let milliseconds = |duration: Duration| format!("{}ms", duration.as_millis());
+        let harkara = environment.binaries().harkara();
+        let child = Command::new(&harkara)
+            .args(["load", "--json", "--url", &url, "--secret", SECRET])
+            .args(["--seed", &environment.seed.to_string()])
+            .args(["--rate", &scale.rate_per_s.to_string()])
+            .args(["--duration", &milliseconds(duration)])
             .args(["--connections", &CONNECTIONS.to_string()])
-            .args(["--settle", &milliseconds(order.settle)])
-            .args(["--again-after", &milliseconds(order.again_after)])
+            .args(["--settle", &milliseconds(scale.settle)])
+            .args(["--again-after", &milliseconds(scale.claim_idle + LATE)])
             .args(["--duplicates", &DUPLICATES_PERCENT.to_string()])
             .args(["--reorder", &REORDERED_PERCENT.to_string()])
             .args(["--bad-signatures", &BAD_SIGNATURES_PERCENT.to_string()])
             .args(["--retries", &RETRIES.to_string()])
-            .args(["--retry-after", &milliseconds(order.retry_after), "--json"])
+            .args(["--retry-after", &milliseconds(scale.retry_after)])
             .env_clear()
-            .env("HARKARA__POSTGRES__URL", order.postgres_url)
+            .env("HARKARA__POSTGRES__URL", environment.postgres.url())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
-            .with_context(|| format!("{} cannot be started", order.harkara.display()))?;
+            .with_context(|| format!("cannot start {}", harkara.display()))?;
         Ok(Self(child))
     }
 
-    /// Waits until all is sent and audited.
+    /// Waits until everything is sent and audited.
     pub(crate) async fn verdict(self) -> Result<Verdict> {
         let Output {
             status,
             stdout,
             stderr,
         } = self.0.wait_with_output().await?;
-        let told = String::from_utf8_lossy(&stderr);
-        // 1 is a verdict too: that something was lost. It is judged with the rest.
-        if !matches!(status.code(), Some(0 | 1)) {
-            bail!("harkara load ended with {status}:\n{told}");
-        }
+        let stderr = String::from_utf8_lossy(&stderr);
+        // 1 is a verdict too: something was lost. It is judged with the rest.
+        let has_verdict = matches!(status.code(), Some(0 | 1));
+        ensure!(has_verdict, "harkara load ended with {status}:\n{stderr}");
         serde_json::from_slice(&stdout)
-            .with_context(|| format!("harkara load gave no verdict ({status}):\n{told}"))
+            .with_context(|| format!("harkara load printed no verdict ({status}):\n{stderr}"))
     }
-}
-
-fn milliseconds(duration: Duration) -> String {
-    format!("{}ms", duration.as_millis())
 }

@@ -1,71 +1,90 @@
-//! `harkara-faults`: breaks what Harkara depends on while deliveries arrive, and audits what became of
-//! every one. `cargo dev faults` builds all it needs and runs it.
+//! `harkara-faults`: injects faults while deliveries arrive, and audits the outcome of every delivery.
+//! `cargo dev faults` builds everything it needs and runs it.
 
-/// What the command line asks for.
-mod arguments;
-
-/// How many deliveries and how long.
-mod extent;
-
-/// As many open files as the system allows.
-mod files;
+/// Rates and durations of a run.
+mod scale;
 
 /// A process of the product.
 mod process;
 
-/// The stage of one fault.
-mod scene;
+/// Servers, processes and links of one fault.
+mod environment;
 
 /// `harkara load`, which delivers and audits.
 mod load;
 
-/// How long recovery took.
-mod recovery;
-
-/// What a fault did, and whether that was promised.
+/// The outcome of a fault, and whether it was as promised.
 mod finding;
 
 /// The faults.
 mod faults;
 
-/// One fault after another.
+/// One fault after another, and their table.
 mod round;
 
-/// The table of what was found.
-mod table;
-
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use arguments::Arguments;
 use clap::Parser;
-use faults::{FAULTS, Fault};
 use harkara_testkit::Binaries;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Something was lost, doubled or answered otherwise than promised, or could not be run.
+use faults::{FAULTS, Fault};
+
+/// A promise was broken, or a fault could not be run.
 const EXIT_FAILED: u8 = 1;
 
-/// The command line was wrong.
-const EXIT_MISUSED: u8 = 2;
+/// The exit code of a usage error.
+const EXIT_USAGE: u8 = 2;
+
+/// Injects faults while deliveries arrive, and audits the outcome of every delivery.
+///
+/// Each fault has servers and processes of its own: the shipped binaries, a real Redis and a real
+/// PostgreSQL, with links between them that can be cut, silenced and slowed. `harkara load` delivers and
+/// audits. Prints a table in Markdown; fails if anything was lost, took effect twice or was answered
+/// other than promised.
+#[derive(Debug, Parser)]
+#[command(name = "harkara-faults", bin_name = "cargo dev faults", version)]
+struct Arguments {
+    /// Only these faults; see `--list`
+    #[arg(value_name = "FAULT")]
+    faults: Vec<String>,
+    /// List the faults with a description
+    #[arg(long)]
+    list: bool,
+    /// A few seconds and few deliveries for each fault, as in the tests
+    #[arg(long)]
+    short: bool,
+    /// Determines deliveries, moments and victims; random by default, and printed
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// How often to run everything, each time with the next seed
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    rounds: u64,
+    /// Also write the findings as JSON
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     if arguments.list {
         for fault in FAULTS {
-            say(format_args!("{:<24}{}", fault.name, fault.what));
+            say(format_args!("{:<24}{}", fault.name, fault.description));
         }
         return ExitCode::SUCCESS;
     }
-    let chosen = match chosen(&arguments.faults) {
-        Ok(chosen) => chosen,
+    let selected = match select(&arguments.faults) {
+        Ok(selected) => selected,
         Err(unknown) => {
             complain(format_args!(
                 "there is no fault `{unknown}`; --list names them"
             ));
-            return ExitCode::from(EXIT_MISUSED);
+            return ExitCode::from(EXIT_USAGE);
         }
     };
-    match run(&arguments, &chosen) {
+    match run(&arguments, &selected) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(EXIT_FAILED),
         Err(error) => {
@@ -75,47 +94,59 @@ fn main() -> ExitCode {
     }
 }
 
-/// The faults of these names, in the order of the table; all where none is named.
-fn chosen(names: &[String]) -> Result<Vec<&'static Fault>, &String> {
-    let unknown = |name: &&String| FAULTS.iter().all(|fault| fault.name != **name);
-    if let Some(unknown) = names.iter().find(unknown) {
+/// The faults with these names, in the order of the table; all if there are no names.
+fn select(names: &[String]) -> Result<Vec<&'static Fault>, &String> {
+    let is_unknown = |name: &&String| FAULTS.iter().all(|fault| fault.name != **name);
+    if let Some(unknown) = names.iter().find(is_unknown) {
         return Err(unknown);
     }
-    let is_chosen =
+    let is_selected =
         |fault: &&Fault| names.is_empty() || names.iter().any(|name| name == fault.name);
-    Ok(FAULTS.iter().filter(is_chosen).collect())
+    Ok(FAULTS.iter().filter(is_selected).collect())
 }
 
-/// Whether everything was as promised.
+/// Whether every promise was kept.
 fn run(arguments: &Arguments, faults: &[&'static Fault]) -> Result<bool> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
         .build()?;
-    let extent = if arguments.short {
-        extent::SHORT
+    let scale = if arguments.short {
+        scale::SHORT
     } else {
-        extent::LONG
+        scale::LONG
     };
-    files::allow_all();
+    raise_open_files_limit();
     let binaries = Binaries::find()?;
     let first = arguments.seed.unwrap_or_else(rand::random);
-    let mut kept = Vec::new();
-    let mut as_promised = true;
+    let mut rounds = Vec::new();
     for at in 0..arguments.rounds {
         let seed = first.wrapping_add(at);
         complain(format_args!("seed {seed}"));
-        let round = runtime.block_on(round::run(&binaries, extent, seed, faults));
-        say(format_args!("{}", table::Table(&round.rows)));
-        as_promised &= round.as_promised();
-        kept.push(round);
+        let round = runtime.block_on(round::run(&binaries, scale, seed, faults));
+        say(format_args!("{}", round.table()));
+        rounds.push(round);
     }
     if let Some(path) = &arguments.json {
-        let json = serde_json::to_vec_pretty(&kept)?;
-        std::fs::write(path, json)
-            .with_context(|| format!("{} cannot be written", path.display()))?;
+        let json = serde_json::to_vec_pretty(&rounds)?;
+        std::fs::write(path, json).with_context(|| format!("cannot write {}", path.display()))?;
     }
-    Ok(as_promised)
+    Ok(rounds.iter().all(round::Round::kept_promises))
+}
+
+/// Raises our limit of open files, which the processes that we start inherit: each connection of the load takes
+/// two of a link and two of the ingress.
+fn raise_open_files_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        complain(format_args!(
+            "cannot raise the limit of open files: {error}"
+        ));
+    }
 }
 
 /// Prints a line of the result.
@@ -124,7 +155,7 @@ fn say(line: std::fmt::Arguments<'_>) {
     println!("{line}");
 }
 
-/// Tells the person at the terminal.
-pub(crate) fn complain(line: std::fmt::Arguments<'_>) {
+/// Prints progress or a problem.
+fn complain(line: std::fmt::Arguments<'_>) {
     eprintln!("harkara-faults: {line}");
 }

@@ -1,147 +1,137 @@
-//! A process of the product, started as an operator would, that may be killed, paused and started again.
+//! A process of the product, started as an operator would, that can be killed, paused and started again.
 
-use std::fs::File;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
+use harkara_launcher::log_tail;
 use harkara_testkit::{ask_admin, is_ready};
-use rustix::process::{Pid, Signal, kill_process};
-use tokio::process::{Child, Command};
+use rustix::process::Signal;
 use tokio::time::{Instant, sleep, timeout};
 
 /// How long a process may take until it is ready.
 const READY_BOUND: Duration = Duration::from_secs(30);
 
-/// How long a process may take to end when it is told to: more than either's `stop_deadline_ms`.
+/// How long a process may take to stop: more than either's `stop_deadline_ms`.
 const STOP_BOUND: Duration = Duration::from_secs(40);
 
 /// How long an admin port may take to answer.
 const ANSWER_BOUND: Duration = Duration::from_secs(5);
 
-/// Time between two looks at whether a process is ready.
-const LOOK_EVERY: Duration = Duration::from_millis(20);
-
-/// Bytes of a log's end that are told where its process fails.
-const LOG_BYTES_TOLD: usize = 4_000;
+/// Time between two checks of a process.
+const CHECK_EVERY: Duration = Duration::from_millis(20);
 
 /// An ingress or a worker. Its settings and its log stay the same over all of its starts.
 pub(crate) struct Process {
-    pub(crate) name: String,
+    name: String,
     program: PathBuf,
     environment: Vec<(String, String)>,
     admin: SocketAddr,
     log: PathBuf,
-    child: Option<Child>,
+    running: Option<harkara_launcher::Process>,
 }
 
 impl Process {
-    /// A process that is not yet started.
+    /// A process that is not yet started, with its log in a folder.
     pub(crate) fn new(
-        name: &str,
-        program: &Path,
+        name: String,
+        program: PathBuf,
         environment: Vec<(String, String)>,
         admin: SocketAddr,
         folder: &Path,
     ) -> Self {
+        let log = folder.join(format!("{name}.log"));
         Self {
-            name: name.to_owned(),
-            program: program.to_owned(),
+            name,
+            program,
             environment,
             admin,
-            log: folder.join(format!("{name}.log")),
-            child: None,
+            log,
+            running: None,
         }
     }
 
-    /// Starts it, and returns at once.
+    /// Starts it, without waiting until it is ready.
     pub(crate) fn start(&mut self) -> Result<()> {
-        let log = File::options()
-            .create(true)
-            .append(true)
-            .open(&self.log)
-            .with_context(|| format!("{} cannot be written", self.log.display()))?;
-        let child = Command::new(&self.program)
+        let mut command = Command::new(&self.program);
+        command
             .env_clear()
-            .envs(self.environment.iter().map(|(name, value)| (name, value)))
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log)
-            .kill_on_drop(true)
-            .spawn()
-            .with_context(|| format!("{} cannot be started", self.program.display()))?;
-        self.child = Some(child);
+            .envs(self.environment.iter().cloned())
+            .stdin(Stdio::null());
+        let process = harkara_launcher::Process::start(&mut command, &self.log)?;
+        self.running = Some(process);
         Ok(())
     }
 
-    /// Waits until it says that it is ready.
+    /// Waits until it reports that it is ready.
     pub(crate) async fn ready(&mut self) -> Result<()> {
-        let until = Instant::now() + READY_BOUND;
+        let deadline = Instant::now() + READY_BOUND;
         loop {
-            self.check_alive()?;
+            self.check_running()?;
             if let Ok(true) = timeout(ANSWER_BOUND, is_ready(self.admin)).await {
                 return Ok(());
             }
-            if Instant::now() > until {
-                bail!("{} is not ready in time{}", self.name, self.told());
-            }
-            sleep(LOOK_EVERY).await;
+            let (name, log) = (&self.name, log_tail(&self.log));
+            ensure!(
+                Instant::now() < deadline,
+                "{name} is not ready in time{log}"
+            );
+            sleep(CHECK_EVERY).await;
         }
     }
 
-    /// Whether it was started and has not ended.
-    pub(crate) fn runs(&mut self) -> Result<bool> {
-        let Some(child) = &mut self.child else {
-            return Ok(false);
-        };
-        Ok(child.try_wait()?.is_none())
-    }
-
-    /// Errs where it has ended by itself.
-    pub(crate) fn check_alive(&mut self) -> Result<()> {
-        if self.runs()? {
-            return Ok(());
-        }
-        bail!("{} has ended{}", self.name, self.told())
-    }
-
-    /// Kills it with `SIGKILL`.
-    pub(crate) async fn kill(&mut self) -> Result<()> {
-        let mut child = self.child.take().context("only what runs can be killed")?;
-        child
-            .kill()
-            .await
-            .with_context(|| format!("{} cannot be killed", self.name))
-    }
-
-    /// Tells it to end, as Kubernetes does, and waits for it.
-    pub(crate) async fn stop(&mut self) -> Result<()> {
-        self.signal(Signal::TERM)?;
-        let mut child = self.child.take().context("only what runs can be stopped")?;
-        let Ok(status) = timeout(STOP_BOUND, child.wait()).await else {
-            bail!("{} does not end{}", self.name, self.told());
-        };
-        let status = status?;
-        if !status.success() {
-            bail!("{} ended with {status}{}", self.name, self.told());
-        }
+    /// Fails if it has ended by itself.
+    pub(crate) fn check_running(&mut self) -> Result<()> {
+        let mut running = self.running.as_mut();
+        let is_running = running.as_mut().is_some_and(|process| process.is_running());
+        let (name, log) = (&self.name, &self.log);
+        ensure!(is_running, "{name} has ended{}", log_tail(log));
         Ok(())
     }
 
-    /// Stops it from running, without telling it, until [`Self::go_on`].
+    /// Kills it with `SIGKILL`.
+    pub(crate) fn kill(&mut self) -> Result<()> {
+        let mut process = self
+            .running
+            .take()
+            .context("only what runs can be killed")?;
+        process
+            .kill()
+            .with_context(|| format!("cannot kill {}", self.name))
+    }
+
+    /// Asks it to stop, as Kubernetes does, and waits for it.
+    pub(crate) async fn stop(&mut self) -> Result<()> {
+        self.signal(Signal::TERM)?;
+        let mut process = self
+            .running
+            .take()
+            .context("only what runs can be stopped")?;
+        let (name, deadline) = (&self.name, Instant::now() + STOP_BOUND);
+        loop {
+            match process.exit_status()? {
+                Some(status) if status.success() => return Ok(()),
+                Some(status) => bail!("{name} ended with {status}{}", log_tail(&self.log)),
+                None if Instant::now() < deadline => sleep(CHECK_EVERY).await,
+                None => bail!("{name} does not stop{}", log_tail(&self.log)),
+            }
+        }
+    }
+
+    /// Pauses it with `SIGSTOP`, until [`Self::unpause`].
     pub(crate) fn pause(&self) -> Result<()> {
         self.signal(Signal::STOP)
     }
 
-    /// Lets it run on.
-    pub(crate) fn go_on(&self) -> Result<()> {
+    /// Undoes [`Self::pause`].
+    pub(crate) fn unpause(&self) -> Result<()> {
         self.signal(Signal::CONT)
     }
 
-    /// The sum of a counter at `/metrics`, over all of its labels where the name says none.
-    pub(crate) async fn counted(&self, counter: &str) -> Result<f64> {
+    /// The value of a counter at `/metrics`, summed over its labels if the name has none.
+    pub(crate) async fn counter(&self, counter: &str) -> Result<f64> {
         let metrics = timeout(ANSWER_BOUND, ask_admin(self.admin, "/metrics"))
             .await
             .with_context(|| format!("the admin port of {} does not answer", self.name))??;
@@ -156,16 +146,10 @@ impl Process {
     }
 
     fn signal(&self, signal: Signal) -> Result<()> {
-        let id = self.child.as_ref().and_then(Child::id);
-        let pid = id.and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
-        let pid = pid.with_context(|| format!("{} does not run", self.name))?;
-        kill_process(pid, signal).with_context(|| format!("{} takes no signal", self.name))
-    }
-
-    /// The end of its log.
-    fn told(&self) -> String {
-        let log = std::fs::read(&self.log).unwrap_or_default();
-        let end = &log[log.len().saturating_sub(LOG_BYTES_TOLD)..];
-        format!(":\n{}", String::from_utf8_lossy(end))
+        let process = self.running.as_ref();
+        process
+            .with_context(|| format!("{} does not run", self.name))?
+            .signal(signal)
+            .with_context(|| format!("cannot signal {}", self.name))
     }
 }

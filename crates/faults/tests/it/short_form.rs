@@ -1,5 +1,4 @@
-//! One test for each fault: nothing is lost, nothing takes effect twice, and every answer is one that was
-//! promised.
+//! One test for each fault: nothing is lost, nothing takes effect twice, and every answer is as promised.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -14,17 +13,15 @@ fn binaries() -> &'static PathBuf {
     FOLDER.get_or_init(|| binaries_beside(SUITE))
 }
 
-fn holds(fault: &str) {
+fn assert_kept(fault: &str) {
     let output = Command::new(SUITE)
         .args(["--short", fault])
         .env("HARKARA_BINARIES", binaries())
         .output()
         .unwrap();
-    let (table, told) = (
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr),
-    );
-    assert!(output.status.success(), "{told}\n{table}");
+    let table = String::from_utf8_lossy(&output.stdout);
+    let log = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{log}\n{table}");
     assert!(table.contains(&format!("| {fault} |")), "{table}");
 }
 
@@ -33,7 +30,7 @@ macro_rules! faults {
         $(
             #[test]
             fn $test() {
-                holds($name);
+                assert_kept($name);
             }
         )*
 
@@ -80,9 +77,9 @@ fn every_fault_has_a_test_or_needs_root() {
 }
 
 #[test]
-fn an_unknown_fault_is_misuse() {
+fn an_unknown_fault_is_a_usage_error() {
     let output = Command::new(SUITE).arg("redis-kiled").output().unwrap();
     assert_eq!(output.status.code(), Some(2));
-    let told = String::from_utf8_lossy(&output.stderr);
-    assert!(told.contains("--list names them"), "{told}");
+    let log = String::from_utf8_lossy(&output.stderr);
+    assert!(log.contains("--list names them"), "{log}");
 }

@@ -1,7 +1,7 @@
 /*
- * Preloaded into a process, makes its wall clock jump: adds the seconds that stand, as text, at the
- * beginning of the file HARKARA_FAULTS_CLOCK. The file is mapped, so that a change is seen at once
- * and a look costs nothing. The monotonic clock is left alone, as by a real jump.
+ * Preloaded into a process, makes its wall clock jump: adds the number of seconds at the beginning of
+ * the file HARKARA_FAULTS_CLOCK, as text. The file is mapped, so that a change takes effect immediately
+ * and reading costs nothing. The monotonic clock is unchanged, as in a real jump.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>

@@ -1,4 +1,4 @@
-//! A disk that is full soon.
+//! A small disk that can be filled.
 
 use std::fs;
 use std::io::Write as _;
@@ -7,40 +7,35 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
-/// Enough for all that a long run delivers and for PostgreSQL's log (`max_wal_size` is 1 GB), so that only
-/// what is filled in makes it full.
+/// Enough for all deliveries of a long run and for PostgreSQL's log (`max_wal_size` is 1 GB), so that only
+/// [`SmallDisk::fill`] makes it full.
 const MEGABYTES: u32 = 2_048;
 
-/// What is written at once when the disk is filled.
+/// One write when filling the disk.
 static FILLING: [u8; 64 * 1024] = [0x5a; 64 * 1024];
 
 /// A file system in memory; unmounted when dropped.
 pub(crate) struct SmallDisk(PathBuf);
 
 impl SmallDisk {
-    /// Mounts it below a folder, which takes root.
+    /// Mounts it below a folder; needs root.
     pub(super) fn mount(folder: &Path) -> Result<Self> {
         let path = folder.join("disk");
         fs::create_dir_all(&path)?;
+        let options = format!("size={MEGABYTES}m,mode=0755");
         let mounted = Command::new("mount")
-            .args([
-                "-t",
-                "tmpfs",
-                "-o",
-                &format!("size={MEGABYTES}m,mode=0755"),
-                "tmpfs",
-            ])
+            .args(["-t", "tmpfs", "-o", &options, "tmpfs"])
             .arg(&path)
             .status()
-            .context("mount cannot be run")?;
+            .context("cannot run mount")?;
         ensure!(
             mounted.success(),
-            "a disk of its own cannot be mounted; this fault needs Linux and root"
+            "cannot mount a disk; this fault needs root"
         );
         Ok(Self(path))
     }
 
-    /// Where it is.
+    /// The mount point.
     pub(super) fn path(&self) -> &Path {
         &self.0
     }
@@ -52,9 +47,9 @@ impl SmallDisk {
         Ok(())
     }
 
-    /// Gives back what was filled.
+    /// Frees the space again.
     pub(crate) fn clear(&self) -> Result<()> {
-        fs::remove_file(self.filler()).context("the disk cannot be cleared")
+        fs::remove_file(self.filler()).context("cannot clear the disk")
     }
 
     fn filler(&self) -> PathBuf {
@@ -64,7 +59,7 @@ impl SmallDisk {
 
 impl Drop for SmallDisk {
     fn drop(&mut self) {
-        // What is still open on it is unmounted when its last user ends.
+        // The unmount completes when the last process that uses it ends.
         Command::new("umount")
             .arg("--lazy")
             .arg(&self.0)

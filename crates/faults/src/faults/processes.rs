@@ -1,0 +1,208 @@
+//! Processes of the product, and all processes at random.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use anyhow::Result;
+use harkara_testkit::{Link, PostgresStop};
+use rand::RngExt;
+use tokio::time::{Instant, sleep};
+
+use crate::environment::{Environment, RECLAIMED};
+use crate::finding::Finding;
+
+const INGRESS_KILLS: u32 = 5;
+
+const WORKERS_MAX: usize = 6;
+
+/// The lifetime of a worker.
+const LIFETIME_MS: Range<u64> = 200..900;
+
+/// How long the workers claim entries that they cannot commit, so that the paused one has some.
+const CLAIM_TIME: Duration = Duration::from_millis(500);
+
+/// From a start to the next random kill.
+const CALM_MS: Range<u64> = 300..2_500;
+
+/// From a random kill to the start.
+const GONE_MS: Range<u64> = 0..2_000;
+
+/// Time between two checks of the consumers.
+const CHECK_EVERY: Duration = Duration::from_millis(100);
+
+/// How long a consumer whose worker has stopped may still be listed.
+const CONSUMER_LEFT_BOUND: Duration = Duration::from_secs(10);
+
+/// The ingress is killed with requests in progress: every delivery that it answered is durable.
+pub(super) async fn ingress_killed(environment: &mut Environment) -> Result<Finding> {
+    let lasts = environment.scale.fault;
+    let mut finding = environment
+        .under_load(lasts, async |environment| {
+            for _ in 0..INGRESS_KILLS {
+                environment.ingress.kill()?;
+                environment.ingress.start()?;
+                sleep(lasts / INGRESS_KILLS).await;
+            }
+            environment.ready().await
+        })
+        .await?;
+    let unanswered = finding.verdict().unanswered;
+    finding.require(unanswered > 0, "no request was in progress");
+    Ok(finding)
+}
+
+/// Workers are killed at any instruction: their entries are reclaimed, and take effect once.
+pub(super) async fn worker_killed(environment: &mut Environment) -> Result<Finding> {
+    let lasts = environment.scale.fault;
+    let mut finding = environment
+        .under_load(lasts, async |environment| {
+            let until = Instant::now() + lasts;
+            while Instant::now() < until {
+                pause(environment, LIFETIME_MS).await;
+                kill_a_worker(environment)?;
+                environment.add_worker()?;
+            }
+            environment.ready().await
+        })
+        .await?;
+    let reclaimed = environment.worker_counter(RECLAIMED).await?;
+    finding.require(reclaimed > 0.0, "no entry was reclaimed");
+    Ok(finding)
+}
+
+/// A worker with claims is paused until they expire: another reclaims its entries, and its own late commits change
+/// nothing.
+pub(super) async fn worker_paused(environment: &mut Environment) -> Result<Finding> {
+    let lasts = 3 * environment.scale.claim_idle;
+    let mut reclaimed = 0.0;
+    let mut finding = environment
+        .under_load(lasts + CLAIM_TIME, async |environment| {
+            environment.postgres_links.workers.set(Link::BlackHoled);
+            sleep(CLAIM_TIME).await;
+            environment.workers[0].pause()?;
+            environment.postgres_links.workers.set(Link::Open);
+            sleep(lasts).await;
+            reclaimed = environment.workers[1].counter(RECLAIMED).await?;
+            environment.workers[0].unpause()
+        })
+        .await?;
+    finding.require(reclaimed > 0.0, "no entry was reclaimed");
+    Ok(finding)
+}
+
+/// Every process is replaced: the new one starts first, then the old one is stopped.
+pub(super) async fn rolling_restart(environment: &mut Environment) -> Result<Finding> {
+    let lasts = environment.scale.fault;
+    let mut finding = environment
+        .under_load(lasts, async |environment| {
+            for _ in 0..environment.workers.len() {
+                environment.add_worker()?;
+                environment.ready().await?;
+                environment.workers.remove(0).stop().await?;
+            }
+            environment.replace_ingress().await
+        })
+        .await?;
+    require_no_abandoned_consumer(environment, &mut finding).await?;
+    Ok(finding)
+}
+
+/// Workers are scaled from one to six and back.
+pub(super) async fn scaling(environment: &mut Environment) -> Result<Finding> {
+    let lasts = environment.scale.fault;
+    scale_down(environment).await?;
+    let mut n_consumers = 0;
+    let mut finding = environment
+        .under_load(lasts, async |environment| {
+            while environment.workers.len() < WORKERS_MAX {
+                environment.add_worker()?;
+            }
+            environment.ready().await?;
+            sleep(lasts / 2).await;
+            n_consumers = environment.consumers().await?.len();
+            scale_down(environment).await
+        })
+        .await?;
+    finding.require(
+        n_consumers >= WORKERS_MAX,
+        format!("only {n_consumers} of {WORKERS_MAX} workers took part"),
+    );
+    require_no_abandoned_consumer(environment, &mut finding).await?;
+    Ok(finding)
+}
+
+/// Any process is killed at any time, and started again a little later.
+pub(super) async fn random_kills(environment: &mut Environment) -> Result<Finding> {
+    let lasts = environment.scale.kills;
+    environment
+        .under_load(lasts, async |environment| {
+            let until = Instant::now() + lasts;
+            while Instant::now() < until {
+                kill_and_start_any(environment).await?;
+                pause(environment, CALM_MS).await;
+            }
+            environment.ready().await
+        })
+        .await
+}
+
+async fn kill_and_start_any(environment: &mut Environment) -> Result<()> {
+    match environment.random.random_range(0..4) {
+        0 => {
+            environment.ingress.kill()?;
+            pause(environment, GONE_MS).await;
+            environment.ingress.start()?;
+        }
+        1 => {
+            kill_a_worker(environment)?;
+            pause(environment, GONE_MS).await;
+            environment.add_worker()?;
+        }
+        2 => {
+            environment.redis.kill();
+            pause(environment, GONE_MS).await;
+            environment.redis.resume().await;
+        }
+        _ => {
+            environment.postgres.stop(PostgresStop::Kill).await;
+            pause(environment, GONE_MS).await;
+            environment.postgres.resume().await;
+        }
+    }
+    Ok(())
+}
+
+fn kill_a_worker(environment: &mut Environment) -> Result<()> {
+    let victim = environment.random.random_range(..environment.workers.len());
+    environment.workers.remove(victim).kill()
+}
+
+async fn pause(environment: &mut Environment, range_ms: Range<u64>) {
+    let ms = environment.random.random_range(range_ms);
+    sleep(Duration::from_millis(ms)).await;
+}
+
+async fn scale_down(environment: &mut Environment) -> Result<()> {
+    while environment.workers.len() > 1 {
+        environment.workers.remove(0).stop().await?;
+    }
+    Ok(())
+}
+
+/// Requires that no more consumers remain than workers run.
+async fn require_no_abandoned_consumer(
+    environment: &Environment,
+    finding: &mut Finding,
+) -> Result<()> {
+    let deadline = Instant::now() + CONSUMER_LEFT_BOUND;
+    let mut consumers = environment.consumers().await?;
+    while consumers.len() > environment.workers.len() && Instant::now() < deadline {
+        sleep(CHECK_EVERY).await;
+        consumers = environment.consumers().await?;
+    }
+    finding.require(
+        consumers.len() <= environment.workers.len(),
+        format!("consumers are left behind: {consumers:?}"),
+    );
+    Ok(())
+}
