@@ -50,7 +50,7 @@ fn a_line_of_another_level_or_text_is_found() {
         0
     );
     assert_eq!(
-        found("`ERROR It is away; wait.` `INFO Stopped.` `WARN b` `Started.`"),
+        found("`ERROR It is away; wait.` `INFO Stopped.` `WARN b` `It is away; wait.`"),
         4
     );
 }
