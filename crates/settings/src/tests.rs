@@ -1,13 +1,15 @@
 mod admission;
+mod text_file;
 mod tls;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use harkara_core::endpoint::EndpointName;
 use harkara_core::lane::Lane;
 use harkara_core::secret::Secret;
+
+use text_file::TextFile;
 
 use super::catalogue::Kind;
 use super::reader::Reader;
@@ -30,27 +32,6 @@ fn problems_of(pairs: &[(&str, &str)]) -> Vec<SettingsProblem> {
         .expect_err("these settings are invalid")
         .problems()
         .to_vec()
-}
-
-/// A file that is gone when the test is.
-struct TextFile(PathBuf);
-
-impl TextFile {
-    fn new(name: &str, text: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("harkara-{}-{name}", std::process::id()));
-        std::fs::write(&path, text).unwrap();
-        Self(path)
-    }
-
-    fn path(&self) -> &str {
-        self.0.to_str().unwrap()
-    }
-}
-
-impl Drop for TextFile {
-    fn drop(&mut self) {
-        std::fs::remove_file(&self.0).unwrap();
-    }
 }
 
 fn from_toml(name: &str, text: &str) -> Result<Settings, SettingsError> {

@@ -1,117 +1,21 @@
 //! Against a real Redis: every case in which a group's `lag` is unknown, misleading or unavailable.
 
-use std::convert::Infallible;
+mod lanes;
+
 use std::future::ready;
 use std::time::Duration;
 
 use harkara_core::backlog::{Consumers, Figures, LedgerLane, LedgerSample};
 use harkara_core::lane::{CONSUMER_GROUP, LANES, Lane};
-use harkara_testkit::{RedisServer, free_port, redis_database, wait_until};
-use redis::aio::MultiplexedConnection;
-use redis::{Client, Cmd, FromRedisValue, Value};
+use harkara_testkit::{RedisServer, free_port, wait_until};
+use redis::Value;
+
+use lanes::Lanes;
 
 use super::sample::PENDING_LOOKUPS_MAX;
-use super::{Latest, Observer, Report};
-use crate::pool;
-use harkara_settings::Settings;
+use super::{Latest, Report};
 
 const BOUND: Duration = Duration::from_secs(20);
-
-/// A Redis and its observer.
-struct Lanes {
-    redis: MultiplexedConnection,
-    observer: Observer,
-    key: String,
-}
-
-/// An observer of a ledger where nothing is due.
-fn observer(url: &str, partition: u16) -> Observer {
-    let settings = [("redis.url", url), ("redis.connect_timeout_ms", "1000")]
-        .map(|(key, value)| (key.to_owned(), value.to_owned()));
-    let settings = Settings::from_map(settings.into()).expect("the settings are sound");
-    Observer::new(pool(&settings.redis), partition, &settings.worker, || {
-        ready(Ok::<_, Infallible>(LedgerSample::default()))
-    })
-}
-
-impl Lanes {
-    async fn new() -> Self {
-        Self::on(&redis_database().await, 0).await
-    }
-
-    async fn on(url: &str, partition: u16) -> Self {
-        let client = Client::open(url).expect("the URL is valid");
-        let redis = client.get_multiplexed_async_connection().await;
-        Self {
-            redis: redis.expect("the test Redis answers"),
-            observer: observer(url, partition),
-            key: Lane::Normal.stream_key(partition),
-        }
-    }
-
-    /// Runs a command in which `KEY` stands for the lane's stream.
-    async fn run<T: FromRedisValue>(&mut self, command: &str) -> T {
-        let mut asked = Cmd::new();
-        for word in command.split(' ') {
-            asked.arg(if word == "KEY" { &self.key } else { word });
-        }
-        asked
-            .query_async(&mut self.redis)
-            .await
-            .unwrap_or_else(|error| panic!("{command}: {error}"))
-    }
-
-    /// Appends entries with the ids `from-0` and following.
-    async fn append(&mut self, from: u64, n_entries: u64) {
-        let mut pipeline = redis::pipe();
-        for id in from..from + n_entries {
-            let id = format!("{id}-0");
-            pipeline.cmd("XADD").arg(&[&self.key, &id, "a", "b"]);
-        }
-        let () = pipeline.query_async(&mut self.redis).await.expect("XADD");
-    }
-
-    async fn create_group(&mut self, from: &str) {
-        let create = format!("XGROUP CREATE KEY {CONSUMER_GROUP} {from} MKSTREAM");
-        let () = self.run(&create).await;
-    }
-
-    async fn claim(&mut self, n_entries: u64) {
-        let _: Value = self
-            .run(&format!(
-                "XREADGROUP GROUP {CONSUMER_GROUP} someone COUNT {n_entries} STREAMS KEY >"
-            ))
-            .await;
-    }
-
-    /// What workers do after a commit.
-    async fn remove(&mut self, ids: std::ops::Range<u64>) {
-        for id in ids {
-            let removed: u64 = self.run(&format!("XACK KEY {CONSUMER_GROUP} {id}-0")).await;
-            assert_eq!(removed, 1);
-            let () = self.run(&format!("XDEL KEY {id}-0")).await;
-        }
-    }
-
-    /// What Redis itself calls the group's lag.
-    async fn lag(&mut self) -> Value {
-        let groups: Vec<std::collections::HashMap<String, Value>> =
-            self.run("XINFO GROUPS KEY").await;
-        groups[0]["lag"].clone()
-    }
-
-    async fn figures(&mut self) -> Figures {
-        let report = self.observer.sample().await;
-        lane(&report)
-    }
-
-    /// Backlog, undelivered and pending.
-    async fn counts(&mut self) -> (u64, u64, u64) {
-        let figures = self.figures().await;
-        assert_eq!(figures.backlog, Some(figures.entries));
-        (figures.entries, figures.undelivered, figures.pending)
-    }
-}
 
 fn lane(report: &Report) -> Figures {
     assert!(report.is_complete(), "{report:?}");
