@@ -165,8 +165,10 @@ impl PostgresServer {
         fs::read_to_string(self.log_file()).unwrap_or_default()
     }
 
+    /// Not in the home, so that a full disk there is still logged.
     fn log_file(&self) -> PathBuf {
-        self.postgres.home.join("log")
+        let name = format!("harkara-postgres-{}-{}.log", std::process::id(), self.port);
+        std::env::temp_dir().join(name)
     }
 
     fn spawn(&self) -> Process {
@@ -198,5 +200,6 @@ impl Drop for PostgresServer {
             process.stop(&[(Signal::QUIT, STOP_BOUND)]);
         }
         fs::remove_dir_all(&self.postgres.home).ok();
+        fs::remove_file(self.log_file()).ok();
     }
 }
