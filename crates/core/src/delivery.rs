@@ -1,4 +1,4 @@
-//! A delivery as it came over HTTP, before and after its signature was checked.
+//! A delivery, before and after verification of its signature.
 
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
@@ -9,18 +9,18 @@ use crate::secret::Fingerprint;
 use crate::time::ReceivedAt;
 use crate::trace::TraceContext;
 
-/// What Razorpay sent: headers of interest and the exact body. Nothing is proved about it yet.
+/// A received delivery: the relevant headers and the exact body. Nothing about it is verified yet.
 #[derive(Clone)]
 pub struct Delivery<'a> {
     /// The endpoint whose URL was called.
     pub endpoint: EndpointName,
-    /// `X-Razorpay-Event-Id` where it was sent. Not covered by the signature.
+    /// `X-Razorpay-Event-Id`, if sent. The signature does not cover it.
     pub event_id: Option<EventId>,
-    /// `X-Razorpay-Signature` where it was sent.
+    /// `X-Razorpay-Signature`, if sent.
     pub signature: Option<&'a [u8]>,
-    /// The caller's trace context, or one that the ingress made.
+    /// The caller's trace context, or one made by the ingress.
     pub trace: TraceContext,
-    /// When the request reached us, by our clock.
+    /// When the request was received, by our clock.
     pub received_at: ReceivedAt,
     /// The body, byte for byte.
     pub body: Bytes,
@@ -28,8 +28,8 @@ pub struct Delivery<'a> {
 
 /// A delivery whose signature matched its raw body under a live secret of its endpoint.
 ///
-/// [`crate::signature::verify`] is the only way to get one, so holding it is the proof; nothing but
-/// a verified delivery can be written into a stream entry.
+/// Only [`crate::signature::verify`] makes one, so holding it is the proof. Only a verified delivery can
+/// become a stream entry.
 pub struct VerifiedDelivery {
     pub(crate) endpoint: EndpointName,
     pub(crate) event_id: EventId,
@@ -41,7 +41,7 @@ pub struct VerifiedDelivery {
     pub(crate) body: Bytes,
 }
 
-/// Length of a signature in lower-case hex: 32 bytes of HMAC-SHA256.
+/// Length of a signature in hex: 32 bytes of HMAC-SHA256.
 pub const SIGNATURE_HEX_BYTES: usize = 64;
 
 impl VerifiedDelivery {
@@ -51,13 +51,13 @@ impl VerifiedDelivery {
         &self.endpoint
     }
 
-    /// The event id from the header, or derived from the body where the header was absent.
+    /// The event id from the header, or derived from the body without one.
     #[must_use]
     pub fn event_id(&self) -> &EventId {
         &self.event_id
     }
 
-    /// Which of the endpoint's secrets matched; 0 is the newest.
+    /// The position of the secret that matched; 0 is the newest.
     #[must_use]
     pub fn secret_position(&self) -> usize {
         self.secret_position
@@ -81,7 +81,7 @@ impl VerifiedDelivery {
         &self.trace
     }
 
-    /// When the request reached us.
+    /// When the request was received.
     #[must_use]
     pub fn received_at(&self) -> ReceivedAt {
         self.received_at
@@ -94,7 +94,7 @@ impl VerifiedDelivery {
     }
 }
 
-/// The digest that identifies a body, whatever event id it came under.
+/// The digest that identifies a body, whatever its event id.
 #[must_use]
 pub fn body_sha256(body: &[u8]) -> [u8; 32] {
     Sha256::digest(body).into()

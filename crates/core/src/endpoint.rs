@@ -1,4 +1,4 @@
-//! Endpoints: one per webhook URL that a merchant registers (an account, or test and live mode).
+//! Endpoints: one for each webhook URL registered with Razorpay (per account, or test and live mode).
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,19 +6,19 @@ use std::sync::Arc;
 /// Longest endpoint name in bytes: it is a path segment and a metric label.
 pub const ENDPOINT_NAME_BYTES_MAX: usize = 64;
 
-/// The name of an endpoint as it stands in the URL `/webhooks/razorpay/{endpoint}`.
+/// The name of an endpoint in the URL `/webhooks/razorpay/{endpoint}`.
 ///
 /// One to 64 of `a-z`, `0-9`, `-` and `_`. Cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct EndpointName(Arc<str>);
 
-/// Why a text is not an endpoint name.
+/// A text that is not an endpoint name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("an endpoint name is 1 to {ENDPOINT_NAME_BYTES_MAX} of a-z, 0-9, '-' and '_'")]
 pub struct InvalidEndpointName;
 
 impl EndpointName {
-    /// Reads an endpoint name.
+    /// Parses an endpoint name.
     pub fn parse(name: &str) -> Result<Self, InvalidEndpointName> {
         let allowed =
             |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_';

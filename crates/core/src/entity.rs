@@ -1,4 +1,4 @@
-//! Snapshots of the entities that events contain, one type for each that has a table of its own.
+//! Snapshots of the entities in events, one type for each kind with a table of its own.
 
 mod account;
 mod dispute;
@@ -53,9 +53,9 @@ pub enum Entity {
 }
 
 impl Entity {
-    /// Reads the entity under a payload key, and the latest instant that it tells.
+    /// Reads the entity of a payload key, and the latest of its times.
     ///
-    /// `Ok(None)` for an entity of an untyped kind without an id: there is nothing to keep a row of.
+    /// `Ok(None)` for an untyped entity without an id: it cannot have a row.
     pub(crate) fn read(
         key: &str,
         raw: &RawValue,
@@ -99,7 +99,7 @@ impl Entity {
         }
     }
 
-    /// The state to keep of an entity that has no merged table of its own.
+    /// The state of an entity that has no merged table of its own.
     pub(crate) fn state(&self) -> Option<GenericEntity> {
         let of = |id: &dyn fmt::Display, status: Option<&Text>| GenericEntity {
             kind: self.kind().into(),
@@ -133,7 +133,7 @@ impl Entity {
         })
     }
 
-    /// The precedence of this snapshot, taken by an event at a time.
+    /// The precedence of this snapshot in an event.
     pub(crate) fn precedence(&self, at: Option<EventTime>, is_primary: bool) -> Precedence {
         let standing = match self {
             Self::Payment(e) => standing_of(Payment::KIND, Some(&e.status)),

@@ -1,7 +1,7 @@
-//! A stream entry: what the ingress appends and a worker claims.
+//! Stream entries: the ingress appends them, a worker claims them.
 //!
-//! An entry has two fields, however much is in them: each further field costs Redis, the ingress and
-//! the worker about as much as a hundred bytes of body.
+//! An entry has two fields. Each further field would cost Redis, the ingress and the worker about as much
+//! as a hundred bytes of body.
 
 mod head;
 
@@ -23,7 +23,7 @@ use crate::trace::TraceContext;
 
 /// Names of an entry's fields.
 pub mod field {
-    /// Everything but the body, a line each: see [`super::line`].
+    /// Everything but the body, one line each: see [`super::line`].
     pub const HEAD: &str = "head";
     /// The body, byte for byte.
     pub const BODY: &str = "body";
@@ -31,7 +31,7 @@ pub mod field {
 
 pub use head::{FORMAT_VERSION, event_id, line};
 
-/// The id that Redis gave an entry: milliseconds and a sequence number, growing within a stream.
+/// The id of an entry in Redis: milliseconds and a sequence number, increasing within a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EntryId {
     millis: u64,
@@ -39,7 +39,7 @@ pub struct EntryId {
 }
 
 impl EntryId {
-    /// Reads `1732357800000-0`; `None` for anything else.
+    /// Parses `1732357800000-0`; `None` for anything else.
     #[must_use]
     pub fn parse(id: &str) -> Option<Self> {
         let (millis, sequence) = id.split_once('-')?;
@@ -56,32 +56,31 @@ impl fmt::Display for EntryId {
     }
 }
 
-/// The stream entry that a delivery came in.
+/// The position of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EntryRef {
-    /// The lane whose stream holds it.
+    /// The lane of its stream.
     pub lane: Lane,
     /// Its id in that stream.
     pub id: EntryId,
 }
 
-/// An entry as a worker reads it back. Everything in it but the body has the form that the ingress
-/// gives it.
+/// An entry as a worker reads it. Everything but the body has been validated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StreamEntry {
-    /// The endpoint that took the delivery.
+    /// The endpoint that received the delivery.
     pub endpoint: EndpointName,
     /// The event's id.
     pub event_id: EventId,
-    /// The event's name as the ingress saw it; empty where the body had none.
+    /// The event's name as read by the ingress; empty if the body has none.
     pub event_name: Text,
     /// When the delivery was received.
     pub received_at: ReceivedAt,
-    /// The signature that was verified, in hex.
+    /// The verified signature, in hex.
     pub signature: String,
-    /// The delivery's trace context; empty where it has none.
+    /// The delivery's trace context; may be empty.
     pub trace: TraceContext,
-    /// How durable it was when its delivery was answered 200; `None` in older entries.
+    /// How durable it was when the delivery was answered; `None` in older entries.
     pub durability: Option<Durability>,
     /// The fingerprint of the secret that matched; `None` in older entries.
     pub secret_fingerprint: Option<Fingerprint>,
@@ -89,42 +88,41 @@ pub struct StreamEntry {
     pub body: Bytes,
 }
 
-/// Why an entry cannot be read. Its fields must be kept all the same.
+/// Why an entry cannot be read. Its fields must still be kept.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidEntry {
-    /// The entry was written in a format that this version does not know.
+    /// The entry has a format unknown to this version.
     #[error("stream entry format {0:?} is unknown to this version")]
     UnknownVersion(String),
-    /// A field that every entry has is absent.
+    /// A required field is missing.
     #[error("stream entry has no field {0:?}")]
     MissingField(&'static str),
-    /// A line of the head is absent or cannot be read.
+    /// A line of the head is missing or malformed.
     #[error("the {0} in the stream entry's head is malformed")]
     MalformedLine(&'static str),
 }
 
-/// Longest event name in an entry, in bytes. The longest documented one has 45.
+/// Longest event name in an entry, in bytes. The longest documented name has 45.
 const EVENT_NAME_BYTES_MAX: usize = 200;
 
-/// The event name in a body: of the outermost object, where it has one.
+/// The event name in the outermost object of a body.
 ///
-/// Reads no further than the name, which stands near the start. `None` where there is no such text, or
-/// one that can be no name (too long, control characters); that is for the worker to judge, who reads
-/// the whole body.
+/// Reads no further than the name, which is near the start. `None` if there is none or it cannot be a name
+/// (too long, control characters); the worker, which reads the whole body, judges those.
 #[must_use]
 pub fn event_name(body: &[u8]) -> Option<Cow<'_, str>> {
     let mut found = None;
     let mut json = serde_json::Deserializer::from_slice(body);
-    // Leaving an object half read is an error to the reader, and what was wanted here.
-    json.deserialize_map(NameSeeker { found: &mut found }).ok();
+    // An object left half read is an error to the deserializer, but intended here.
+    json.deserialize_map(NameVisitor { found: &mut found }).ok();
     found.filter(|name| is_name(name))
 }
 
-struct NameSeeker<'found, 'body> {
+struct NameVisitor<'found, 'body> {
     found: &'found mut Option<Cow<'body, str>>,
 }
 
-impl<'body> Visitor<'body> for NameSeeker<'_, 'body> {
+impl<'body> Visitor<'body> for NameVisitor<'_, 'body> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -148,8 +146,8 @@ fn is_name(text: &str) -> bool {
     text.len() <= EVENT_NAME_BYTES_MAX && !text.chars().any(char::is_control)
 }
 
-/// The fields of the entry for a delivery, in the order in which they are appended. It is to be answered
-/// 200 only once `durability` is reached.
+/// The fields of a delivery's entry, in the order of the append. The delivery is answered 200 only once
+/// `durability` is reached.
 #[must_use]
 pub fn fields_of<'a>(
     delivery: &'a VerifiedDelivery,
@@ -159,7 +157,7 @@ pub fn fields_of<'a>(
     [
         (
             field::HEAD,
-            head::written(delivery, event_name, durability)
+            head::write(delivery, event_name, durability)
                 .into_bytes()
                 .into(),
         ),
@@ -168,7 +166,7 @@ pub fn fields_of<'a>(
 }
 
 impl StreamEntry {
-    /// Reads an entry's fields; unknown ones are passed over.
+    /// Reads an entry's fields; unknown ones are ignored.
     pub fn from_fields(fields: &[(Bytes, Bytes)]) -> Result<Self, InvalidEntry> {
         let find = |name: &'static str| find(fields, name).ok_or(InvalidEntry::MissingField(name));
         head::read(find(field::HEAD)?, find(field::BODY)?)

@@ -1,8 +1,8 @@
-//! An event as it stands in a signed body, read tolerantly.
+//! Events, read tolerantly from signed bodies.
 //!
-//! Razorpay's documented bodies and the real ones disagree in types and places, so the envelope and
-//! the entities are read field by field: only what an event cannot do without (a name, the entity it
-//! is about, that entity's id and status, amounts that are numbers) may fail, and then with the place.
+//! Razorpay's documented and real bodies disagree in types and places, so the envelope and the entities are
+//! read field by field. Only what an event requires (a name, the entity it is about, that entity's id and
+//! status, numeric amounts) may fail, with an error that names the place.
 
 mod content_error;
 mod payload;
@@ -16,28 +16,28 @@ use serde::Deserialize;
 
 use crate::catalogue::{self, EventSpec};
 use crate::entity::Entity;
-use crate::ids::AccountId;
+use crate::ids::{AccountId, EntityId};
 use crate::precedence::Precedence;
 use crate::text::Text;
 use crate::time::EventTime;
 
-/// What the envelope says of every event.
+/// The envelope of an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Head {
-    /// The event's name; unknown names are kept as they are.
+    /// The event's name, known or not.
     pub name: Text,
-    /// The account that the event belongs to.
+    /// The account of the event.
     pub account_id: Option<AccountId>,
-    /// When the event happened by Razorpay's clock, where the body tells.
+    /// When the event happened by Razorpay's clock, if the body has a time.
     pub occurred_at: Option<EventTime>,
 }
 
-/// An event with the snapshots of every entity that it contains.
+/// An event with a snapshot of every entity in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
     /// The envelope.
     pub head: Head,
-    /// Each contained entity with the precedence of this snapshot of it.
+    /// Each entity with the precedence of its snapshot.
     pub entities: Vec<(Precedence, Entity)>,
 }
 
@@ -45,9 +45,9 @@ pub struct Event {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the body cannot be projected")]
 pub struct Unprojectable {
-    /// The envelope, where at least that could be read.
+    /// The envelope, if that could be read.
     pub head: Option<Box<Head>>,
-    /// What is wrong with it.
+    /// The reason.
     #[source]
     pub reason: ContentError,
 }
@@ -67,9 +67,9 @@ struct RawEnvelope<'a> {
 
 /// Reads a body.
 ///
-/// Unknown names and unknown payload keys are no error; a payload value that is not `{"entity": {…}}`
-/// is passed over unless the event is about it. Only a number beyond any float or half a surrogate pair
-/// among the envelope's own keys and values makes the whole body unreadable.
+/// Unknown names and payload keys are no error; a payload value other than `{"entity": {…}}` is ignored
+/// unless the event is about it. Only a number beyond any float or half a surrogate pair among the
+/// envelope's own keys and values makes the whole body unreadable.
 pub fn read(body: &[u8]) -> Result<Event, Unprojectable> {
     let (mut head, payload) =
         envelope(body).map_err(|reason| Unprojectable { head: None, reason })?;
@@ -88,7 +88,7 @@ fn envelope(body: &[u8]) -> Result<(Head, Payload<'_>), ContentError> {
         serde_json::error::Category::Data => ContentError::NotAnObject,
         _ => ContentError::NotJson { at: e.column() },
     })?;
-    // A struct would also be read from an array of its fields.
+    // Serde would also read the struct from an array of its fields.
     if !text.trim_start().starts_with('{') {
         return Err(ContentError::NotAnObject);
     }
@@ -134,8 +134,8 @@ fn entities(
     }
 
     let latest = found.iter().filter_map(|((_, latest), _)| *latest).max();
-    // For payment links the envelope's time is the link's creation, so the latest instant that the
-    // body tells stands for the event's; elsewhere it only fills in for a missing one.
+    // For payment links the envelope's time is the link's creation, so the latest time in the body dates the
+    // event; elsewhere it only replaces a missing one.
     let from_entities = spec.is_some_and(|spec| spec.family == "payment_link");
     if from_entities || head.occurred_at.is_none() {
         head.occurred_at = head.occurred_at.max(latest);

@@ -1,12 +1,24 @@
-//! Lanes: the four priorities, each a stream of its own.
+//! Lanes: the four priorities, each with its own stream.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fmt;
 
 use crate::catalogue::{self, EVENTS};
 
 /// A priority. Higher lanes are claimed first; none starves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    strum::Display,
+    strum::EnumString,
+    strum::IntoStaticStr,
+)]
+#[strum(serialize_all = "lowercase")]
 pub enum Lane {
     /// Disputes and downtimes.
     Critical,
@@ -14,7 +26,7 @@ pub enum Lane {
     Medium,
     /// Invoices and payment links.
     Normal,
-    /// Payments, orders, refunds and all others.
+    /// Payments, orders, refunds and everything else.
     Default,
 }
 
@@ -28,41 +40,31 @@ impl Lane {
     /// Every lane, highest first.
     pub const ALL: [Self; LANES] = [Self::Critical, Self::Medium, Self::Normal, Self::Default];
 
-    /// The lane's name, as it stands in stream keys, settings and listings.
+    /// The lane's name in stream keys, settings and listings.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Critical => "critical",
-            Self::Medium => "medium",
-            Self::Normal => "normal",
-            Self::Default => "default",
-        }
+        self.into()
     }
 
-    /// Reads a lane's name.
+    /// Parses a lane's name.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|lane| lane.as_str() == name)
+        name.parse().ok()
     }
 
     /// The key of the lane's stream; the braces keep a partition's lanes in one cluster slot.
     #[must_use]
     pub fn stream_key(self, partition: u16) -> String {
-        format!("harkara:{{{partition}}}:{}", self.as_str())
+        format!("harkara:{{{partition}}}:{self}")
     }
 
-    /// The lane's place in [`Lane::ALL`].
+    /// The lane's index in [`Lane::ALL`].
     #[must_use]
     pub fn index(self) -> usize {
-        match self {
-            Self::Critical => 0,
-            Self::Medium => 1,
-            Self::Normal => 2,
-            Self::Default => 3,
-        }
+        self as usize
     }
 
-    /// The lane that a family has unless settings say otherwise.
+    /// The default lane of a family.
     #[must_use]
     pub fn of_family(family: &str) -> Self {
         match family {
@@ -78,17 +80,11 @@ impl Lane {
     }
 }
 
-impl fmt::Display for Lane {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// Which lane each event name goes to.
+/// The lane of each event name.
 #[derive(Clone, Debug)]
 pub struct LaneTable(HashMap<String, Lane>);
 
-/// A lane assignment that cannot be kept.
+/// An invalid lane assignment.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidAssignment {
     /// The key is neither an event nor a family of the catalogue.
@@ -101,34 +97,34 @@ pub enum InvalidAssignment {
     UnknownLane {
         /// The event or family.
         key: String,
-        /// What it was assigned to.
+        /// The invalid lane.
         lane: String,
     },
 }
 
 impl LaneTable {
-    /// The built-in assignment with overrides, each from a family or an event name to a lane; an
-    /// event's own assignment goes before its family's. All faults are returned together.
+    /// The built-in assignment with overrides, each from a family or an event name to a lane; an event's own
+    /// assignment takes precedence over its family's. Returns all errors together.
     pub fn new(overrides: &BTreeMap<String, String>) -> Result<Self, Vec<InvalidAssignment>> {
-        let mut faults = Vec::new();
+        let mut errors = Vec::new();
         let mut chosen = HashMap::new();
         let families = catalogue::families();
         for (key, lane) in overrides {
             if catalogue::find(key).is_none() && !families.contains(&key.as_str()) {
-                faults.push(InvalidAssignment::UnknownKey(key.clone()));
+                errors.push(InvalidAssignment::UnknownKey(key.clone()));
             }
             match Lane::parse(lane) {
                 Some(lane) => {
                     chosen.insert(key.as_str(), lane);
                 }
-                None => faults.push(InvalidAssignment::UnknownLane {
+                None => errors.push(InvalidAssignment::UnknownLane {
                     key: key.clone(),
                     lane: lane.clone(),
                 }),
             }
         }
-        if !faults.is_empty() {
-            return Err(faults);
+        if !errors.is_empty() {
+            return Err(errors);
         }
         let lane_of = |event: &catalogue::EventSpec| {
             *chosen
@@ -144,7 +140,7 @@ impl LaneTable {
         ))
     }
 
-    /// The lane of an event. Unknown names, and bodies without one, go to [`Lane::Default`].
+    /// The lane of an event. Unknown and missing names go to [`Lane::Default`].
     #[must_use]
     pub fn lane_of(&self, event_name: Option<&str>) -> Lane {
         event_name
@@ -154,11 +150,11 @@ impl LaneTable {
     }
 }
 
-/// How a batch of at most `entries_max` is shared among lanes with `waiting` entries.
+/// Shares a batch of at most `entries_max` among lanes with `waiting` entries.
 ///
-/// Every waiting lane first gets one entry, then its share of the rest by weight; what a lane does not
-/// need goes to the others, highest first. So higher lanes go first, none starves while `entries_max` is
-/// at least the number of lanes, and a lone busy lane gets the whole batch.
+/// Every waiting lane first gets one entry, then its share of the rest by weight; unused shares go to the
+/// other lanes, highest first. So higher lanes take precedence, none starves while `entries_max` is at least
+/// the number of lanes, and a single busy lane gets the whole batch.
 #[must_use]
 pub fn shares(
     entries_max: usize,
@@ -169,7 +165,7 @@ pub fn shares(
     let busy_weight: usize = (0..LANES).filter(busy).map(|i| weights[i]).sum();
     let mut shares = [0; LANES];
     let mut left = entries_max;
-    // One each before the weights count, or the highest lanes could take a small batch whole.
+    // One each first, or the highest lanes could fill a small batch.
     for i in (0..LANES).filter(busy) {
         shares[i] = left.min(1);
         left -= shares[i];
@@ -224,20 +220,16 @@ mod tests {
     }
 
     #[test]
-    fn an_events_own_assignment_goes_before_its_familys() {
+    fn an_events_own_assignment_takes_precedence_over_its_familys() {
         let table = table(&[("payment", "normal"), ("payment.failed", "critical")]).unwrap();
         assert_eq!(table.lane_of(Some("payment.failed")), Lane::Critical);
         assert_eq!(table.lane_of(Some("payment.captured")), Lane::Normal);
     }
 
     #[test]
-    fn all_wrong_assignments_are_told_together() {
-        assert_eq!(
-            table(&[("paymnt", "critical"), ("payment", "urgent")])
-                .unwrap_err()
-                .len(),
-            2
-        );
+    fn all_invalid_assignments_are_reported_together() {
+        let errors = table(&[("paymnt", "critical"), ("payment", "urgent")]).unwrap_err();
+        assert_eq!(errors.len(), 2);
     }
 
     #[test]

@@ -1,8 +1,8 @@
-//! What is true about Razorpay's webhooks without a network.
+//! Razorpay's webhooks without a network.
 //!
-//! This crate does no I/O, reads no clock and spawns nothing. It holds the stages of a delivery as
-//! types, the catalogue of events, the tolerant reading of their bodies, and the law by which two
-//! snapshots of one entity merge. The modules stand in the order in which a delivery meets them.
+//! This crate does no I/O, reads no clock and spawns nothing. It has the stages of a delivery as types, the
+//! catalogue of events, the tolerant reading of their bodies, and the law by which two snapshots of an entity
+//! merge. The modules are in the order in which a delivery meets them.
 
 pub mod endpoint;
 pub mod secret;

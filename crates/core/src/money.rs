@@ -2,8 +2,8 @@
 
 use crate::text::Text;
 
-/// An amount in the currency's smallest unit: paise for INR (₹1.00 is 100), yen for JPY, a thousandth
-/// of a dinar for KWD. The currency stands beside it in the entity.
+/// An amount in the currency's smallest unit: paise for INR (₹1.00 is 100), yen for JPY, a thousandth of a
+/// dinar for KWD. The entity has the currency.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MinorUnits(pub i64);
 
@@ -12,7 +12,7 @@ pub struct MinorUnits(pub i64);
 pub struct Currency(Text);
 
 impl Currency {
-    /// Keeps the code as sent, in capitals.
+    /// A code as sent, in upper case.
     #[must_use]
     pub fn new(code: &str) -> Self {
         Self(code.to_ascii_uppercase().into())

@@ -1,16 +1,15 @@
 //! Which of two snapshots of one entity prevails, whichever arrived first.
 //!
-//! Razorpay promises no order, so the answer depends on the two snapshots alone: first how far the
-//! entity's status has come, then the provider's time of the event, then fixed tie-breaks.
+//! Razorpay guarantees no order, so the decision depends on the two snapshots alone: first the progress of
+//! the entity's status, then Razorpay's time of the event, then fixed tie-breaks.
 
 use crate::time::EventTime;
 
-/// The place of a snapshot among all snapshots of its entity; the greatest prevails.
+/// The precedence of a snapshot among all snapshots of its entity; the greatest prevails.
 ///
-/// From the most significant part: the status's rank, the event's time in whole seconds (0 where a
-/// body tells none), the status's step among those of equal rank, and whether the event was about
-/// this entity (an entity's own event describes it more fully than another's copy does). Two
-/// snapshots that are equal in all of it are told apart by their event ids.
+/// From the most significant part: the status's rank, the event's time in whole seconds (0 without one), the
+/// status's step among those of equal rank, and whether the event is about this entity (its own event
+/// describes an entity more fully than a copy in another). Event ids break remaining ties.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Precedence(i64);
 
@@ -28,17 +27,17 @@ impl Precedence {
         Self(with_step << 1 | i64::from(is_primary))
     }
 
-    /// The number that is stored.
+    /// The number as stored.
     #[must_use]
     pub fn as_i64(self) -> i64 {
         self.0
     }
 }
 
-/// How far a status has come.
+/// The progress of a status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Standing {
-    /// A higher rank is never left for a lower one; within a rank, time decides.
+    /// A lower rank never replaces a higher one; within a rank, time decides.
     pub rank: u8,
     /// Order among statuses of equal rank at the same second.
     pub step: u8,
@@ -48,10 +47,10 @@ const fn standing(rank: u8, step: u8) -> Standing {
     Standing { rank, step }
 }
 
-/// The standing of a status of a kind of entity (named by payload key).
+/// The standing of a status, by kind of entity (its payload key).
 ///
-/// From the documented state machines. A status that a machine does not know stands just above its
-/// first state; a kind without a machine has one rank, so time decides.
+/// From the documented state machines. An unknown status ranks just above the first state; a kind without a
+/// state machine has one rank, so time decides.
 #[must_use]
 pub fn standing_of(kind: &str, status: Option<&str>) -> Standing {
     let Some(status) = status else {
@@ -60,14 +59,14 @@ pub fn standing_of(kind: &str, status: Option<&str>) -> Standing {
     match kind {
         "payment" => match status {
             "created" => standing(0, 0),
-            // Not final: a late bank answer or a retry in the same payment still leads on.
+            // Not final: a late answer of the bank or a retry may follow.
             "failed" => standing(2, 0),
             "authorized" => standing(3, 0),
             "captured" => standing(4, 0),
             "refunded" => standing(5, 0),
             _ => standing(1, 0),
         },
-        // Paid is final and stays through refunds.
+        // Paid is final, even after refunds.
         "order" => match status {
             "created" => standing(0, 0),
             "paid" => standing(2, 0),
@@ -137,7 +136,7 @@ fn standing_of_generic(kind: &str, status: &str) -> Standing {
             "reversed" => standing(4, 0),
             _ => standing(1, 0),
         },
-        // Whatever comes after processed or reversed is to be ignored.
+        // Nothing follows processed or reversed.
         "payout" => match status {
             "pending" => standing(0, 0),
             "failed" | "rejected" | "cancelled" => standing(2, 0),
@@ -157,9 +156,9 @@ fn standing_of_generic(kind: &str, status: &str) -> Standing {
     }
 }
 
-/// The standing of a dispute: a later phase goes before an earlier one even if that had ended, since
-/// a won chargeback may be challenged again; within a phase `won`, `lost` and `closed` are final, and
-/// `open` and `under_review` go back and forth until then.
+/// The standing of a dispute. A later phase takes precedence over an earlier one even if that ended, since a
+/// won chargeback may be challenged again. Within a phase `won`, `lost` and `closed` are final; until then
+/// the status may alternate between `open` and `under_review`.
 #[must_use]
 pub fn standing_of_dispute(phase: Option<&str>, status: &str) -> Standing {
     let phase = match phase {
@@ -200,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn how_far_a_payment_has_come_goes_before_time() {
+    fn the_progress_of_a_payment_takes_precedence_over_time() {
         let states = [
             "created",
             "pending",
@@ -219,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dispute_may_go_back_to_open_until_it_ends() {
+    fn a_dispute_may_return_to_open_until_it_ends() {
         assert!(dispute("chargeback", "under_review", 10) < dispute("chargeback", "open", 11));
         assert!(dispute("chargeback", "open", 99) < dispute("chargeback", "won", 11));
         assert!(dispute("chargeback", "won", 99) < dispute("pre_arbitration", "open", 11));

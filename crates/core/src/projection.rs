@@ -1,9 +1,9 @@
-//! From events to rows: one merged snapshot for each entity that has a state, one row for each event
-//! of the families that keep a history.
+//! Projects events to rows: one merged snapshot for each entity with a state, one row for each event of the
+//! families with a history.
 //!
-//! The law: merging snapshots of one entity is commutative, associative and idempotent, so the same
-//! set of events gives the same rows in every order, with every repetition, batched in any way. The
-//! store merges with what it holds by the same law (`harkara-storage` states it once, in SQL).
+//! The law: merging snapshots of an entity is commutative, associative and idempotent, so a set of events
+//! gives the same rows in every order, with any repetition and batching. The database merges by the same law
+//! (written once more in `harkara-storage`, in SQL).
 
 mod merge;
 
@@ -21,24 +21,24 @@ use crate::precedence::Precedence;
 use crate::text::Text;
 use crate::time::EventTime;
 
-/// An entity as one event showed it.
+/// An entity as shown by one event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot<T> {
-    /// The event that showed it.
+    /// The event.
     pub event_id: EventId,
-    /// That event's name.
+    /// The event's name.
     pub event_type: Text,
-    /// The account that the event belongs to.
+    /// The account of the event.
     pub account_id: Option<AccountId>,
     /// When the event happened.
     pub occurred_at: Option<EventTime>,
-    /// The snapshot's place among all of this entity.
+    /// The precedence among all snapshots of the entity.
     pub precedence: Precedence,
-    /// What was shown.
+    /// The entity.
     pub entity: T,
 }
 
-/// A payment link with the payment that the same event contains: the link itself does not name it.
+/// A payment link with the payment of the same event: the link itself does not name it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PaymentLinkEvent {
     /// The link.
@@ -47,8 +47,8 @@ pub struct PaymentLinkEvent {
     pub payment_id: Option<PaymentId>,
 }
 
-/// Everything that a set of events changes. Merged rows are in order of their ids, so that two
-/// workers that commit at once take their locks in the same order.
+/// Everything that a set of events changes. Merged rows are sorted by id, so that concurrent commits take
+/// their locks in the same order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[expect(missing_docs, reason = "each field is its type's rows")]
 pub struct Projection {
@@ -65,11 +65,11 @@ pub struct Projection {
     pub payment_links: Vec<Snapshot<PaymentLinkEvent>>,
     pub notifications: Vec<Snapshot<Notification>>,
 
-    /// Snapshots that did not prevail over one of the same entity which had been folded before them.
+    /// Snapshots that came after one of the same entity that prevails over them.
     pub n_late: usize,
 }
 
-/// Folds events into the rows that they change.
+/// Projects events to the rows they change.
 #[must_use]
 pub fn project<'a>(events: impl IntoIterator<Item = (&'a EventId, &'a Event)>) -> Projection {
     let mut fold = Fold::default();
@@ -105,7 +105,7 @@ impl Fold {
             event,
             precedence,
         };
-        self.remember(of, event, entity);
+        self.add_history(of, event, entity);
         let late = match entity {
             Entity::Payment(e) => keep(&mut self.payments, e.id.clone(), of.snapshot(e)),
             Entity::Order(e) => keep(&mut self.orders, e.id.clone(), of.snapshot(e)),
@@ -122,8 +122,8 @@ impl Fold {
         self.history.n_late += late;
     }
 
-    /// Adds the row of an entity whose family keeps a history.
-    fn remember(&mut self, of: Source<'_>, event: &Event, entity: &Entity) {
+    /// Adds the row of an entity whose family has a history.
+    fn add_history(&mut self, of: Source<'_>, event: &Event, entity: &Entity) {
         let history = &mut self.history;
         match entity {
             Entity::Downtime(e) => history.downtimes.push(of.snapshot(e)),
@@ -170,7 +170,7 @@ impl Source<'_> {
     }
 }
 
-/// Merges a snapshot into the rows; gives 1 where it came late, after one that prevails over it.
+/// Merges a snapshot into the rows. Returns 1 if it came late, after one that prevails over it.
 fn keep<K: Ord, T: Merge>(
     rows: &mut BTreeMap<K, Snapshot<T>>,
     key: K,

@@ -1,4 +1,4 @@
-//! Webhook secrets and other values that must never be shown.
+//! Webhook secrets and other values that are never shown.
 
 mod fingerprint;
 
@@ -6,7 +6,7 @@ use std::fmt;
 
 pub use fingerprint::Fingerprint;
 
-/// A value that must not appear in a log, a trace or an error: it prints as `***`.
+/// A value that must not appear in logs, traces or errors; it prints as `***`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
@@ -17,7 +17,7 @@ impl Secret {
         Self(value.into())
     }
 
-    /// The value itself, for the one place that needs it.
+    /// The value itself, for the code that needs it.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0

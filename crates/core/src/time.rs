@@ -1,4 +1,4 @@
-//! Two clocks that must not be mixed: Razorpay's, in whole seconds, and ours, in milliseconds.
+//! Two clocks that must not be mixed: Razorpay's, in seconds, and ours, in milliseconds.
 
 use std::time::Duration;
 
@@ -6,19 +6,19 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EventTime(i64);
 
-/// When a delivery reached us, by our clock, in milliseconds since 1970.
+/// When a delivery was received, by our clock, in milliseconds since 1970.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ReceivedAt(i64);
 
 /// The first second of the year 2100: anything later is not a Unix time in seconds.
 const EVENT_TIME_SECONDS_MAX: i64 = 4_102_444_800;
 
-/// Milliseconds of the same instant, the bound of [`ReceivedAt`].
+/// The same instant in milliseconds, the bound of [`ReceivedAt`].
 const RECEIVED_AT_MILLIS_MAX: i64 = EVENT_TIME_SECONDS_MAX * 1000;
 
 impl EventTime {
-    /// An instant, or `None` for what Razorpay sends in place of one: 0 stands for "unset" in payment
-    /// links, and a number outside 1970 to 2100 is not a time in seconds.
+    /// An instant. `None` for 0, which means "unset" in payment links, and for a number outside 1970 to 2100,
+    /// which is not a time in seconds.
     #[must_use]
     pub fn from_seconds(seconds: i64) -> Option<Self> {
         (1..EVENT_TIME_SECONDS_MAX)
@@ -34,7 +34,7 @@ impl EventTime {
 }
 
 impl ReceivedAt {
-    /// An instant from milliseconds since 1970, held within 1970 to 2100 so that every store takes it.
+    /// An instant from milliseconds since 1970, clamped to 1970 to 2100 so that every store accepts it.
     #[must_use]
     pub fn from_millis(millis: i64) -> Self {
         Self(millis.clamp(0, RECEIVED_AT_MILLIS_MAX))
@@ -46,8 +46,7 @@ impl ReceivedAt {
         self.0
     }
 
-    /// The time that has passed since another instant, none where that one is later: the clocks of two machines
-    /// differ.
+    /// The time since another instant; zero if that is later, since the clocks of two machines differ.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {
         let millis = self.0.saturating_sub(earlier.0);

@@ -1,40 +1,40 @@
-//! The W3C trace context that travels with a delivery from the request to the ledger row.
+//! The W3C trace context of a delivery, kept from the request to the ledger row.
 
-use crate::signature::push_hex;
+use const_hex::Buffer;
 
-/// Longest `tracestate` kept, in bytes. The W3C recommendation asks receivers to carry at least 512.
+/// Longest `tracestate` kept, in bytes. The W3C recommendation asks for at least 512.
 pub const TRACESTATE_BYTES_MAX: usize = 512;
 
 /// Length of a `traceparent`.
 const TRACEPARENT_BYTES: usize = 55;
 
-/// The one flag of the standard's first level.
+/// The only flag in level 1 of the standard.
 const SAMPLED: u8 = 1;
 
-/// A `traceparent` and, where the caller sent one, its `tracestate`.
+/// A `traceparent` and the `tracestate` of its caller, if any.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct TraceContext {
-    /// `00-<32 hex>-<16 hex>-<2 hex>`; empty when a delivery has none.
+    /// `00-<32 hex>-<16 hex>-<2 hex>`; empty if there is none.
     pub traceparent: String,
-    /// Vendor data, unchanged; empty when there is none.
+    /// Vendor data, unchanged; empty if there is none.
     pub tracestate: String,
 }
 
-/// What a `traceparent` says. No id is 0.
+/// The contents of a `traceparent`. No id is 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TraceIds {
-    /// Of the whole trace.
+    /// The trace.
     pub trace_id: u128,
-    /// Of the span that it came from.
+    /// The calling span.
     pub span_id: u64,
-    /// Whether whoever sent it keeps the trace.
+    /// Whether the caller keeps the trace.
     pub is_sampled: bool,
 }
 
 impl TraceContext {
-    /// Keeps what is valid by W3C Trace Context level 1; `None` when the `traceparent` is not.
+    /// Parses headers by W3C Trace Context level 1; `None` if the `traceparent` is invalid.
     ///
-    /// A `tracestate` that is too long or not visible ASCII is dropped alone: the link matters more.
+    /// A `tracestate` that is too long or not visible ASCII is dropped: the link matters more.
     #[must_use]
     pub fn parse(traceparent: &str, tracestate: Option<&str>) -> Option<Self> {
         if !is_traceparent(traceparent) {
@@ -50,22 +50,23 @@ impl TraceContext {
         })
     }
 
-    /// A new, unsampled context from random bits that the caller drew.
+    /// An unsampled context from random bits drawn by the caller.
     #[must_use]
     pub fn generated(trace_id: u128, span_id: u64) -> Self {
         Self::of(trace_id, span_id, false, "")
     }
 
-    /// The context of a span. `tracestate` is what the caller sent, unchanged.
+    /// The context of a span, with the caller's `tracestate`.
     #[must_use]
     pub fn of(trace_id: u128, span_id: u64, is_sampled: bool, tracestate: &str) -> Self {
-        // All zeros means "invalid" in the standard.
+        // The standard reserves zero for "invalid".
         let (trace_id, span_id) = (trace_id.max(1), span_id.max(1));
+        let (mut trace_hex, mut span_hex) = (Buffer::<16>::new(), Buffer::<8>::new());
         let mut traceparent = String::with_capacity(TRACEPARENT_BYTES);
         traceparent.push_str("00-");
-        push_hex(&mut traceparent, &trace_id.to_be_bytes());
+        traceparent.push_str(trace_hex.format(&trace_id.to_be_bytes()));
         traceparent.push('-');
-        push_hex(&mut traceparent, &span_id.to_be_bytes());
+        traceparent.push_str(span_hex.format(&span_id.to_be_bytes()));
         traceparent.push_str(if is_sampled { "-01" } else { "-00" });
         Self {
             traceparent,
@@ -73,7 +74,7 @@ impl TraceContext {
         }
     }
 
-    /// The ids within; `None` for a context that is empty or not valid.
+    /// The ids; `None` if the context is empty or invalid.
     #[must_use]
     pub fn ids(&self) -> Option<TraceIds> {
         let text = &self.traceparent;

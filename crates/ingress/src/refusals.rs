@@ -56,7 +56,7 @@ impl Refusals {
         registry: &mut Registry,
     ) -> (Vec<Self>, Diagnosis) {
         let causes = registered(&INGRESS_REFUSED_CAUSES, registry, Family::default());
-        for code in Cause::CODES {
+        for &code in Cause::CODES {
             drop(causes.get_or_create(&[("cause", code)]));
         }
         // Room for all that may wait; a channel cannot have none.

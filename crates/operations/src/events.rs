@@ -3,7 +3,6 @@
 mod signature_check;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use harkara_core::signature::encode_hex;
 use harkara_settings::Settings;
 use harkara_storage::Pool;
 use harkara_storage::ledger::{self, EventDetail};
@@ -73,7 +72,7 @@ pub async fn show(
 ) -> Result<EventDetails, OperationError> {
     let event = find(pool, event_id).await?;
     Ok(EventDetails {
-        body_sha256: encode_hex(&event.body_sha256),
+        body_sha256: const_hex::encode(&event.body_sha256),
         signature_check: SignatureCheck::of(settings, &event),
         changes: ledger::changes(pool, &[event_id.to_owned()]).await?,
         signature: event.signature,

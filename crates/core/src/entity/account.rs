@@ -8,13 +8,13 @@ use crate::ids::AccountId;
 use crate::text::Text;
 use crate::time::EventTime;
 
-/// An account. Its KYC details (PAN, bank account, addresses, phone) stay in the body alone.
+/// An account. Its KYC details (PAN, bank account, addresses, phone) stay in the body.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the fields are Razorpay's")]
 pub struct Account {
     pub id: AccountId,
-    /// `merchant_detail.activation_status`, or where that is null the last part of the event's name
-    /// (a suspended account has no activation status).
+    /// `merchant_detail.activation_status`, or else the last part of the event's name (a suspended account has
+    /// no activation status).
     pub status: Option<Text>,
     pub activated: Option<bool>,
     pub live: Option<bool>,
@@ -49,7 +49,7 @@ impl Account {
             .or_else(|| raw.status.text())
             .or_else(|| head.name.strip_prefix("account.").map(Text::from));
         let account = Self {
-            id: at.id(&raw.id, AccountId::parse)?,
+            id: at.field("id", &raw.id)?,
             status,
             activated: raw.activated.flag(),
             live: raw.live.flag(),

@@ -22,7 +22,7 @@ pub struct Downtime {
     pub instrument: Instrument,
 }
 
-/// What is down. Which fields are set depends on the method.
+/// The affected instrument. Which fields are set depends on the method.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the fields are Razorpay's")]
 pub struct Instrument {
@@ -48,8 +48,8 @@ impl Downtime {
         let raw: Raw<'_> = at.object(raw)?;
         let instrument: RawInstrument<'_> = raw.instrument.and_then(object).unwrap_or_default();
         let downtime = Self {
-            id: at.id(&raw.id, DowntimeId::parse)?,
-            status: at.required("status", &raw.status)?,
+            id: at.field("id", &raw.id)?,
+            status: at.field("status", &raw.status)?,
             method: raw.method.text(),
             severity: raw.severity.text(),
             scheduled: raw.scheduled.flag(),

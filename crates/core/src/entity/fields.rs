@@ -1,16 +1,66 @@
-//! Turning raw fields into typed ones, with the place in the error.
+//! Reading the fields of entities by their types; errors name the place.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::event::{ContentError, Scalar, object};
-use crate::ids::InvalidId;
+use crate::ids::EntityId;
 use crate::money::{Currency, MinorUnits};
 use crate::text::Text;
 use crate::time::EventTime;
 
+/// Declares an entity: its payload key, its fields with their key where it differs, the keys read `also` (as a
+/// source of times only), and the times of which the `latest` dates the snapshot.
+macro_rules! entity {
+    (
+        $(#[$doc:meta])*
+        $name:ident = $kind:literal {
+            $($(#[$field_doc:meta])* $field:ident $([$key:literal])?: $type:ty,)*
+        }
+        also { $($also:ident),* }
+        latest { $($time:ident),* }
+    ) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        #[expect(missing_docs, reason = "the fields are Razorpay's")]
+        pub struct $name {
+            $($(#[$field_doc])* pub $field: $type,)*
+        }
+
+        impl $name {
+            /// The payload key.
+            pub const KIND: &'static str = $kind;
+
+            /// Reads the entity, and the latest of its times.
+            pub(super) fn read(
+                raw: &serde_json::value::RawValue,
+            ) -> Result<(Self, Option<crate::time::EventTime>), crate::event::ContentError> {
+                #[derive(Default, serde::Deserialize)]
+                #[serde(default)]
+                struct Raw<'a> {
+                    $(#[serde(borrow $(, rename = $key)?)] $field: crate::event::Scalar<'a>,)*
+                    $(#[serde(borrow)] $also: crate::event::Scalar<'a>,)*
+                }
+
+                let at = crate::entity::fields::Place(Self::KIND);
+                let raw: Raw<'_> = at.object(raw)?;
+                let entity = Self {
+                    $($field: at.field(stringify!($field), &raw.$field)?,)*
+                };
+                Ok((entity, crate::entity::fields::latest(&[$(&raw.$time),*])))
+            }
+        }
+    };
+}
+pub(super) use entity;
+
 /// The place of an entity in a body, for errors.
 pub(super) struct Place<'a>(pub(super) &'a str);
+
+/// A type that a field of an entity may have.
+pub(super) trait Field: Sized {
+    fn read(at: &Place<'_>, field: &'static str, value: &Scalar<'_>) -> Result<Self, ContentError>;
+}
 
 impl Place<'_> {
     pub(super) fn object<'a, T: Deserialize<'a>>(
@@ -22,44 +72,12 @@ impl Place<'_> {
         })
     }
 
-    /// The entity's own id, parsed by its prefix.
-    pub(super) fn id<T>(
+    pub(super) fn field<T: Field>(
         &self,
+        field: &'static str,
         value: &Scalar<'_>,
-        parse: fn(&str) -> Result<T, InvalidId>,
     ) -> Result<T, ContentError> {
-        let id = self.required("id", value)?;
-        parse(&id).map_err(|invalid| ContentError::ForeignId {
-            key: self.0.to_owned(),
-            field: "id",
-            prefix: invalid.prefix,
-        })
-    }
-
-    /// A text that the entity cannot do without.
-    pub(super) fn required(
-        &self,
-        field: &'static str,
-        value: &Scalar<'_>,
-    ) -> Result<Text, ContentError> {
-        match value {
-            Scalar::Compound => Err(self.wrong_type(field, "text", "an array or object")),
-            value => value.text().ok_or_else(|| ContentError::MissingField {
-                key: self.0.to_owned(),
-                field,
-            }),
-        }
-    }
-
-    /// An amount. Absent is fine, a wrong type is not: money must not be guessed.
-    pub(super) fn amount(
-        &self,
-        field: &'static str,
-        value: &Scalar<'_>,
-    ) -> Result<Option<MinorUnits>, ContentError> {
-        value
-            .minor_units()
-            .map_err(|found| self.wrong_type(field, "a whole number", found))
+        T::read(self, field, value)
     }
 
     fn wrong_type(
@@ -77,12 +95,66 @@ impl Place<'_> {
     }
 }
 
-/// A reference to another entity.
-pub(super) fn reference<T>(value: &Scalar<'_>, read: fn(&str) -> Option<T>) -> Option<T> {
-    value.text().as_deref().and_then(read)
+/// A text that the entity requires.
+impl Field for Text {
+    fn read(at: &Place<'_>, field: &'static str, value: &Scalar<'_>) -> Result<Self, ContentError> {
+        match value {
+            Scalar::Compound => Err(at.wrong_type(field, "text", "an array or object")),
+            value => value.text().ok_or_else(|| ContentError::MissingField {
+                key: at.0.to_owned(),
+                field,
+            }),
+        }
+    }
 }
 
-/// A currency code.
+/// The entity's own id, parsed by its prefix.
+impl<T: EntityId> Field for T {
+    fn read(at: &Place<'_>, field: &'static str, value: &Scalar<'_>) -> Result<Self, ContentError> {
+        let id: Text = at.field(field, value)?;
+        T::parse(&id).map_err(|invalid| ContentError::ForeignId {
+            key: at.0.to_owned(),
+            field,
+            prefix: invalid.prefix,
+        })
+    }
+}
+
+/// An amount may be absent, but not of another type: money is never guessed.
+impl Field for Option<MinorUnits> {
+    fn read(at: &Place<'_>, field: &'static str, value: &Scalar<'_>) -> Result<Self, ContentError> {
+        value
+            .minor_units()
+            .map_err(|found| at.wrong_type(field, "a whole number", found))
+    }
+}
+
+/// A reference to another entity.
+impl<T: EntityId> Field for Option<T> {
+    fn read(_: &Place<'_>, _: &'static str, value: &Scalar<'_>) -> Result<Self, ContentError> {
+        Ok(value.text().as_deref().and_then(T::reference))
+    }
+}
+
+/// Fields that are dropped if they have another type.
+macro_rules! lenient_fields {
+    ($($type:ty = $read:expr;)*) => {$(
+        impl Field for Option<$type> {
+            fn read(_: &Place<'_>, _: &'static str, value: &Scalar<'_>) -> Result<Self, ContentError> {
+                Ok($read(value))
+            }
+        }
+    )*};
+}
+
+lenient_fields! {
+    Text = Scalar::text;
+    Currency = currency;
+    bool = Scalar::flag;
+    i64 = Scalar::number;
+    EventTime = Scalar::instant;
+}
+
 pub(super) fn currency(value: &Scalar<'_>) -> Option<Currency> {
     value.text().as_deref().map(Currency::new)
 }

@@ -8,16 +8,16 @@ use crate::money::{Currency, MinorUnits};
 use crate::text::Text;
 use crate::time::EventTime;
 
-/// What every entity has in common, whatever its kind: all that is known of untyped ones, and the present
-/// state of those whose table is a history.
+/// The common fields of all entities: everything known of untyped ones, and the current state of those whose
+/// table is a history.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the fields are Razorpay's")]
 pub struct GenericEntity {
     /// The payload key, such as `subscription`.
     pub kind: Text,
     pub id: Text,
-    /// `status` or `activation_status`; for the entity that an event is about, otherwise the last part
-    /// of the event's name (a `transfer` has no status of its own).
+    /// `status` or `activation_status`, or else, for the entity an event is about, the last part of the event's
+    /// name (a `transfer` has no status).
     pub status: Option<Text>,
     pub amount: Option<MinorUnits>,
     pub currency: Option<Currency>,
@@ -33,7 +33,7 @@ impl GenericEntity {
         head: &Head,
         is_primary: bool,
     ) -> Option<(Self, Option<EventTime>)> {
-        // An array in place of an object, or an object without an id, has nothing to keep a row under.
+        // An array, or an object without an id, cannot have a row.
         let raw: Raw<'_> = object(raw)?;
         let id = raw.id.text()?;
         let kind = Scalar::Text(key.into()).text()?;
@@ -50,7 +50,7 @@ impl GenericEntity {
                 .text()
                 .or_else(|| raw.activation_status.text())
                 .or_else(of_name),
-            // Nothing is known of this kind, so an odd amount is no reason to refuse the event.
+            // The kind is unknown, so an odd amount is no reason to refuse the event.
             amount: raw.amount.minor_units().unwrap_or_default(),
             currency: currency(&raw.currency),
             created_at: raw.created_at.instant(),

@@ -9,7 +9,7 @@ use crate::money::{Currency, MinorUnits};
 use crate::text::Text;
 use crate::time::EventTime;
 
-/// A fund account validation. `completed` does not mean valid: `account_status` tells.
+/// A fund account validation. `completed` does not mean valid; see `account_status`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the fields are Razorpay's")]
 pub struct Validation {
@@ -40,12 +40,12 @@ impl Validation {
             raw.fund_account.and_then(object).unwrap_or_default();
         let results: RawResults<'_> = raw.results.and_then(object).unwrap_or_default();
         let validation = Self {
-            id: at.id(&raw.id, ValidationId::parse)?,
-            status: at.required("status", &raw.status)?,
+            id: at.field("id", &raw.id)?,
+            status: at.field("status", &raw.status)?,
             fund_account_id: fund_account.id.text(),
             contact_id: fund_account.contact_id.text(),
             account_type: fund_account.account_type.text(),
-            amount: at.amount("amount", &raw.amount)?,
+            amount: at.field("amount", &raw.amount)?,
             currency: currency(&raw.currency),
             account_status: results.account_status.text(),
             name_match_score: results.name_match_score.number(),

@@ -1,4 +1,4 @@
-//! The head of an entry: all that is known of a delivery besides its body, a line each.
+//! The head of an entry: everything about a delivery but its body, one line each.
 
 use bytes::Bytes;
 
@@ -15,18 +15,17 @@ use crate::trace::TraceContext;
 /// The format that [`super::fields_of`] writes. A change that older workers cannot read raises it.
 pub const FORMAT_VERSION: &str = "1";
 
-/// Characters of an unknown version that its error repeats.
-const VERSION_CHARS_TOLD: usize = 20;
+/// Most characters of an unknown version in its error.
+const VERSION_CHARS_MAX: usize = 20;
 
-/// Most bytes of a head but for its texts of any length: the fixed lines, their separators, and an id
-/// and a name of usual size.
+/// Capacity for a usual head: the fixed lines, their separators, and an id and a name of usual size.
 const USUAL_BYTES: usize = 256;
 
-/// What the lines of a head are called, in their order.
+/// The names of the lines of a head, in order.
 pub mod line {
     /// Format version.
     pub const VERSION: &str = "version";
-    /// The event's id; the second line in every version.
+    /// Event id; the second line in every version.
     pub const EVENT_ID: &str = "event id";
     /// Endpoint name.
     pub const ENDPOINT: &str = "endpoint";
@@ -36,20 +35,19 @@ pub mod line {
     pub const SIGNATURE: &str = "signature";
     /// W3C `traceparent`; may be empty.
     pub const TRACEPARENT: &str = "traceparent";
-    /// Event name; empty where the body has none.
+    /// Event name; empty if the body has none.
     pub const EVENT_NAME: &str = "event name";
     /// W3C `tracestate`; may be empty.
     pub const TRACESTATE: &str = "tracestate";
-    /// How durable the entry is when its delivery is answered 200. Older entries have no such line.
+    /// How durable the entry is when its delivery is answered. Older entries lack this line.
     pub const DURABILITY: &str = "durability";
-    /// Fingerprint of the secret that matched. Older entries have no such line, and older workers read no
-    /// further than the line before it.
+    /// Fingerprint of the secret that matched. Older entries lack this line, and older workers ignore it.
     pub const SECRET_FINGERPRINT: &str = "secret fingerprint";
 }
 
-/// The head of a delivery. None of its texts can hold a line break: each was checked when it was read
-/// from the request.
-pub(super) fn written(
+/// Writes the head of a delivery. No text in it contains a line break: each was validated when the request
+/// was read.
+pub(super) fn write(
     delivery: &VerifiedDelivery,
     event_name: &str,
     durability: Durability,
@@ -77,15 +75,14 @@ pub(super) fn written(
     head
 }
 
-/// The entry of a head and a body.
+/// Reads an entry from its head and body.
 pub(super) fn read(head: &[u8], body: &Bytes) -> Result<StreamEntry, InvalidEntry> {
     let malformed = InvalidEntry::MalformedLine;
     let version = first_line(head);
     if version != FORMAT_VERSION.as_bytes() {
-        let told = String::from_utf8_lossy(version);
-        return Err(InvalidEntry::UnknownVersion(
-            told.escape_debug().take(VERSION_CHARS_TOLD).collect(),
-        ));
+        let version = String::from_utf8_lossy(version);
+        let shown = version.escape_debug().take(VERSION_CHARS_MAX);
+        return Err(InvalidEntry::UnknownVersion(shown.collect()));
     }
     let head = std::str::from_utf8(head).map_err(|_| malformed("text"))?;
     let mut lines = head.split('\n').skip(1);
@@ -98,16 +95,10 @@ pub(super) fn read(head: &[u8], body: &Bytes) -> Result<StreamEntry, InvalidEntr
     let traceparent = next(line::TRACEPARENT)?;
     let event_name = next(line::EVENT_NAME)?;
     let tracestate = next(line::TRACESTATE)?;
-    let durability = match lines.next() {
-        Some(level) => Some(Durability::parse(level).ok_or_else(|| malformed(line::DURABILITY))?),
-        None => None,
-    };
-    let secret_fingerprint = match lines.next() {
-        Some(text) => {
-            Some(Fingerprint::parse(text).ok_or_else(|| malformed(line::SECRET_FINGERPRINT))?)
-        }
-        None => None,
-    };
+    let level = |text| Durability::parse(text).ok_or(malformed(line::DURABILITY));
+    let durability = lines.next().map(level).transpose()?;
+    let fingerprint = |text| Fingerprint::parse(text).ok_or(malformed(line::SECRET_FINGERPRINT));
+    let secret_fingerprint = lines.next().map(fingerprint).transpose()?;
 
     check_form(Some(signature.as_bytes())).map_err(|_| malformed(line::SIGNATURE))?;
     if !is_name(event_name) {
@@ -129,7 +120,7 @@ pub(super) fn read(head: &[u8], body: &Bytes) -> Result<StreamEntry, InvalidEntr
     })
 }
 
-/// The event's id in a head of whatever version; `None` where there is none that could be one.
+/// The event's id in a head of any version; `None` if it is missing or invalid.
 #[must_use]
 pub fn event_id(head: &[u8]) -> Option<EventId> {
     let second = head.split(|&byte| byte == b'\n').nth(1)?;

@@ -47,7 +47,7 @@ fn entry_fields(
 
 proptest! {
     #[test]
-    fn what_is_appended_is_what_is_read_back(
+    fn an_entry_reads_back_as_appended(
         id in "[!-}]{1,128}", name in "\\PC{0,40}", millis in 0i64..4_000_000_000_000,
         tracestate in "[a-z=,]{0,20}", body in proptest::collection::vec(any::<u8>(), 0..300),
     ) {
@@ -69,7 +69,7 @@ proptest! {
 }
 
 #[test]
-fn a_refused_entry_says_why() {
+fn an_invalid_entry_says_why() {
     let fields = || entry_fields(Some("e"), "payment.captured", 5, "", b"{}");
     for missing in [field::HEAD, field::BODY] {
         let mut fields = fields();
@@ -115,9 +115,9 @@ fn a_refused_entry_says_why() {
     );
 }
 
-/// The head of a running installation's entries, as each version wrote and read it.
+/// Heads as each version wrote them: a running installation holds all of them.
 #[test]
-fn entries_of_older_versions_are_read_and_further_lines_are_passed_over() {
+fn entries_of_older_versions_are_read_and_further_lines_are_ignored() {
     let [(head, written), body]: [(Bytes, Bytes); 2] =
         entry_fields(Some("e"), "payment.captured", 5, "", b"{}")
             .try_into()
@@ -145,7 +145,7 @@ fn the_event_id_is_found_in_a_head_of_any_version() {
 }
 
 #[test]
-fn the_event_name_is_read_wherever_it_stands() {
+fn the_event_name_is_read_wherever_it_is() {
     let name = |body: &str| event_name(body.as_bytes()).map(std::borrow::Cow::into_owned);
     assert_eq!(
         name(r#"{"payload":{"event":"no"},"event":"a.b"}"#).as_deref(),

@@ -1,6 +1,6 @@
-//! What can be wrong with a signed body. Messages name places, never values: those may be personal.
+//! Errors in signed bodies. Messages name places, never values, which may be personal data.
 
-/// Why a body cannot be projected. Trying again cannot help until the software changes.
+/// Why a body cannot be projected. A retry cannot help until the software changes.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ContentError {
     /// The body is not UTF-8, so it is not JSON.
@@ -18,19 +18,19 @@ pub enum ContentError {
     /// The object has no `event` text.
     #[error("the body has no event name")]
     NoEventName,
-    /// The event is about an entity that the payload does not hold.
+    /// The entity that the event is about is missing.
     #[error("payload.{key}.entity is missing")]
     MissingEntity {
         /// The payload key.
         key: &'static str,
     },
-    /// An entity cannot be read at all.
+    /// An entity is not an object.
     #[error("payload.{key}.entity is not an object")]
     MalformedEntity {
         /// The payload key.
         key: String,
     },
-    /// A field that the entity cannot do without is absent, null or empty.
+    /// A required field is absent, null or empty.
     #[error("payload.{key}.entity.{field} is missing")]
     MissingField {
         /// The payload key.
@@ -38,26 +38,26 @@ pub enum ContentError {
         /// The field's name.
         field: &'static str,
     },
-    /// A field has a value of another type than it must.
+    /// A field has a value of the wrong type.
     #[error("payload.{key}.entity.{field} is {found}, not {expected}")]
     WrongType {
         /// The payload key.
         key: String,
         /// The field's name.
         field: &'static str,
-        /// What it must be.
+        /// The expected type.
         expected: &'static str,
-        /// What it is.
+        /// The found type.
         found: &'static str,
     },
-    /// The entity's id is not one of its kind.
+    /// The entity's id belongs to another kind.
     #[error("payload.{key}.entity.{field} does not begin with {prefix:?}")]
     ForeignId {
         /// The payload key.
         key: String,
         /// The field's name.
         field: &'static str,
-        /// What it should begin with.
+        /// The expected prefix.
         prefix: &'static str,
     },
 }

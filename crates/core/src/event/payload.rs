@@ -1,4 +1,4 @@
-//! The `payload` of an envelope: entities by key, each within an object of its own.
+//! The `payload` of an envelope: entities by key, each in an object of its own.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,8 +9,7 @@ use serde_json::value::RawValue;
 use super::scalar::{Scalar, ScalarVisitor};
 use crate::text::JsonText;
 
-/// What stands under each key. It is read in one pass with the envelope; only the entities are left
-/// for a second.
+/// The values by key. They are read in one pass with the envelope; only entities are left for a second.
 #[derive(Debug, Default)]
 pub(super) struct Payload<'a>(BTreeMap<JsonText<'a>, Value<'a, Contained<'a>>>);
 
@@ -18,7 +17,7 @@ pub(super) struct Payload<'a>(BTreeMap<JsonText<'a>, Value<'a, Contained<'a>>>);
 #[derive(Debug)]
 struct Contained<'a>(Option<&'a RawValue>);
 
-/// An object of interest, or anything else.
+/// An object, or anything else.
 #[derive(Debug)]
 enum Value<'a, T> {
     Object(T),
@@ -38,7 +37,7 @@ impl<'a> Payload<'a> {
         })
     }
 
-    /// The value under a key that holds no object.
+    /// The value of a key that is not an object.
     pub(super) fn scalar(&self, wanted: &str) -> Option<&Scalar<'a>> {
         self.0.iter().find_map(|(key, value)| match value {
             Value::Scalar(scalar) if key.0 == wanted => Some(scalar),
@@ -47,13 +46,13 @@ impl<'a> Payload<'a> {
     }
 }
 
-/// What can be read from the fields of an object.
+/// A type that is read from the fields of an object.
 trait FromObject<'de>: Sized {
     fn from_object<A: MapAccess<'de>>(fields: A) -> Result<Self, A::Error>;
 }
 
 impl<'de> FromObject<'de> for Payload<'de> {
-    /// Of a key that stands twice the last value counts.
+    /// The last value of a repeated key counts.
     fn from_object<A: MapAccess<'de>>(mut fields: A) -> Result<Self, A::Error> {
         let mut values = BTreeMap::new();
         while let Some((key, value)) = fields.next_entry()? {
@@ -64,7 +63,7 @@ impl<'de> FromObject<'de> for Payload<'de> {
 }
 
 impl<'de> FromObject<'de> for Contained<'de> {
-    /// Of two entities none can be told to be meant.
+    /// A repeated `entity` is ambiguous and read as none.
     fn from_object<A: MapAccess<'de>>(mut fields: A) -> Result<Self, A::Error> {
         let (mut entity, mut found) = (None, 0);
         while let Some(JsonText(key)) = fields.next_key()? {

@@ -1,5 +1,5 @@
-//! A field's value before its type is known: Razorpay sends `true` or `"1"`, `0` or `null`, `""` or
-//! nothing, for the same field.
+//! A field's value before its type is known: for the same field, Razorpay sends `true` or `"1"`, `0` or
+//! `null`, `""` or nothing.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -12,7 +12,7 @@ use crate::money::MinorUnits;
 use crate::text::Text;
 use crate::time::EventTime;
 
-/// A JSON value of which only scalars are kept.
+/// A JSON value. Arrays and objects are dropped.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) enum Scalar<'a> {
     /// Absent or `null`.
@@ -27,18 +27,18 @@ pub(crate) enum Scalar<'a> {
     Compound,
 }
 
-/// Longest text taken over into a column, in bytes; PostgreSQL's indexes take values up to 2,704. What
-/// is cut off stays in the body.
+/// Longest text of a column, in bytes; PostgreSQL's indexes take values up to 2,704. The whole text stays in
+/// the body.
 const TEXT_BYTES_MAX: usize = 1000;
 
-/// Largest float that still counts whole numbers exactly: 2^53.
+/// Largest float up to which all whole numbers are exact: 2^53.
 const WHOLE_FLOAT_MAX: f64 = 9_007_199_254_740_992.0;
 
 impl Scalar<'_> {
-    /// The value as text; `None` when absent or empty. Numbers and booleans are written out.
+    /// The value as text; `None` if absent or empty. Numbers and booleans are formatted.
     ///
-    /// PostgreSQL's text cannot hold NUL, so one is replaced, and a text longer than
-    /// [`TEXT_BYTES_MAX`] is cut; the exact bytes stay in the ledger.
+    /// NUL is replaced, since PostgreSQL's text cannot hold it, and a text longer than [`TEXT_BYTES_MAX`] is
+    /// cut; the exact bytes stay in the ledger.
     pub(crate) fn text(&self) -> Option<Text> {
         let mut text = match self {
             Self::Null | Self::Compound => return None,
@@ -53,7 +53,7 @@ impl Scalar<'_> {
         (!text.is_empty()).then_some(text)
     }
 
-    /// The value as a whole number; `Err` names the type found when it is there but no such number.
+    /// The value as a whole number; `Err` names the type of any other value.
     pub(crate) fn integer(&self) -> Result<Option<i64>, &'static str> {
         match self {
             Self::Null => Ok(None),
@@ -73,12 +73,12 @@ impl Scalar<'_> {
         }
     }
 
-    /// The value as an amount; `Err` names the type found when it is there but no such number.
+    /// The value as an amount; `Err` names the type of any other value.
     pub(crate) fn minor_units(&self) -> Result<Option<MinorUnits>, &'static str> {
         Ok(self.integer()?.map(MinorUnits))
     }
 
-    /// The value as a whole number where it is one.
+    /// The value as a whole number, if it is one.
     pub(crate) fn number(&self) -> Option<i64> {
         self.integer().ok().flatten()
     }
@@ -98,13 +98,13 @@ impl Scalar<'_> {
         }
     }
 
-    /// The value as an instant of Razorpay's clock; 0, null and what is no time give `None`.
+    /// The value as an instant of Razorpay's clock; `None` for 0, null and anything that is no time.
     pub(crate) fn instant(&self) -> Option<EventTime> {
         self.number().and_then(EventTime::from_seconds)
     }
 }
 
-/// Reads an object into `T`; `None` for any other value, and for one in which a field stands twice.
+/// Reads an object into `T`; `None` for any other value, and for an object with a repeated field.
 pub(crate) fn object<'a, T: Deserialize<'a>>(value: &'a RawValue) -> Option<T> {
     let text = value.get();
     text.starts_with('{')
@@ -112,8 +112,8 @@ pub(crate) fn object<'a, T: Deserialize<'a>>(value: &'a RawValue) -> Option<T> {
         .flatten()
 }
 
-/// Declares a struct whose fields are [`Scalar`]s borrowed from the body; absent ones are `Null`. After a
-/// semicolon come those that may hold an object, kept raw.
+/// Declares a struct of [`Scalar`]s borrowed from the body; absent ones are `Null`. Fields after the semicolon
+/// may hold an object and are kept raw.
 macro_rules! raw_fields {
     (struct $name:ident { $($scalar:ident),* $(,)? $(; $($object:ident),* $(,)?)? }) => {
         #[derive(Default, serde::Deserialize)]
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn one_meaning_has_many_spellings() {
+    fn the_same_value_has_several_spellings() {
         for yes in ["true", "1", "\"1\"", "\"true\""] {
             assert_eq!(scalar(yes).flag(), Some(true), "{yes}");
         }
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn money_that_is_no_whole_number_is_refused_with_its_type() {
+    fn an_amount_that_is_no_whole_number_is_refused_with_its_type() {
         assert_eq!(scalar("1.5").minor_units(), Err("a fraction"));
         assert_eq!(scalar("\"ten\"").minor_units(), Err("text"));
         assert_eq!(scalar("[]").minor_units(), Err("an array or object"));
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn text_never_holds_nul_and_is_never_empty() {
+    fn text_never_contains_nul_and_is_never_empty() {
         assert_eq!(
             scalar(r#""a\u0000b""#).text().as_deref(),
             Some("a\u{fffd}b")

@@ -17,7 +17,7 @@ fn occurred_at(body: &str) -> Option<i64> {
 }
 
 #[test]
-fn what_is_no_event_says_why() {
+fn an_invalid_body_says_why() {
     assert_eq!(read(b"\xff{}").unwrap_err().reason, ContentError::NotUtf8);
     assert!(matches!(reason("a=1&b=2"), ContentError::NotJson { .. }));
     assert!(matches!(reason(""), ContentError::NotJson { .. }));
@@ -27,29 +27,29 @@ fn what_is_no_event_says_why() {
 }
 
 #[test]
-fn a_wrong_entity_is_told_with_its_place_and_never_its_value() {
+fn an_invalid_entity_is_reported_with_its_place_and_never_its_value() {
     let payment = |entity: &str| {
         format!(r#"{{"event":"payment.captured","payload":{{"payment":{{"entity":{entity}}}}}}}"#)
     };
-    let told = |entity: &str| reason(&payment(entity)).to_string();
+    let error = |entity: &str| reason(&payment(entity)).to_string();
     assert_eq!(
         reason(r#"{"event":"payment.captured"}"#).to_string(),
         "payload.payment.entity is missing"
     );
-    assert_eq!(told("{}"), "payload.payment.entity.id is missing");
+    assert_eq!(error("{}"), "payload.payment.entity.id is missing");
     assert_eq!(
-        told(r#"{"id":"pay_1"}"#),
+        error(r#"{"id":"pay_1"}"#),
         "payload.payment.entity.status is missing"
     );
     assert_eq!(
-        told(r#"{"id":"rfnd_1","status":"captured"}"#),
+        error(r#"{"id":"rfnd_1","status":"captured"}"#),
         r#"payload.payment.entity.id does not begin with "pay_""#
     );
     assert_eq!(
-        told(r#"{"id":"pay_1","status":"captured","amount":"ten rupees"}"#),
+        error(r#"{"id":"pay_1","status":"captured","amount":"ten rupees"}"#),
         "payload.payment.entity.amount is text, not a whole number"
     );
-    assert_eq!(told("[]"), "payload.payment.entity is not an object");
+    assert_eq!(error("[]"), "payload.payment.entity is not an object");
 }
 
 #[test]
@@ -65,7 +65,7 @@ fn the_head_of_an_unprojectable_event_is_kept() {
 }
 
 #[test]
-fn the_time_of_an_event_is_found_at_the_top_or_inside_or_in_its_entities() {
+fn the_time_of_an_event_is_at_the_top_or_inside_or_in_its_entities() {
     assert_eq!(occurred_at(r#"{"event":"a.b","created_at":7}"#), Some(7));
     assert_eq!(
         occurred_at(r#"{"event":"a.b","payload":{"created_at":8}}"#),
@@ -117,7 +117,7 @@ fn an_event_without_payload_or_with_scalars_in_it_is_an_event() {
 }
 
 #[test]
-fn a_transfer_has_the_status_that_its_event_names() {
+fn a_transfer_takes_its_status_from_the_event_name() {
     let event =
         event(r#"{"event":"transfer.processed","payload":{"transfer":{"entity":{"id":"trf_1"}}}}"#);
     let [(_, Entity::Generic(transfer))] = event.entities.as_slice() else {

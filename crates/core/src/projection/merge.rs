@@ -6,17 +6,17 @@ use crate::text::Text;
 
 /// An entity whose snapshots merge into one row.
 pub trait Merge: Sized {
-    /// Takes over from the snapshot that did not prevail what only ever grows.
+    /// Merges the monotonic fields of the snapshot that did not prevail.
     ///
-    /// Each such field is the maximum (or minimum) of both, an absent value counting for nothing.
-    fn absorb(&mut self, other: Self);
+    /// Each is the maximum (or minimum) of both; an absent value is ignored.
+    fn absorb(&mut self, _other: Self) {}
 }
 
-/// Merges two snapshots of one entity, whichever came first.
+/// Merges two snapshots of an entity, in any order.
 ///
-/// The one with the greater precedence prevails, or of equal ones the one with the greater event id,
-/// and gives every descriptive field: a captured payment does not keep the error of its failed
-/// attempt. Only what can but grow is taken from both.
+/// The one with the greater precedence prevails (then, the one with the greater event id) and determines every
+/// descriptive field: a captured payment does not keep the error of its failed attempt. Only monotonic fields
+/// are merged from both.
 #[must_use]
 pub fn merge<T: Merge>(a: Snapshot<T>, b: Snapshot<T>) -> Snapshot<T> {
     let (mut prevailing, other) = if a.prevails_over(&b) { (a, b) } else { (b, a) };
@@ -46,19 +46,13 @@ impl Merge for Order {
     }
 }
 
-impl Merge for Refund {
-    fn absorb(&mut self, _: Self) {}
-}
+impl Merge for Refund {}
 
-impl Merge for Dispute {
-    fn absorb(&mut self, _: Self) {}
-}
+impl Merge for Dispute {}
 
-impl Merge for GenericEntity {
-    fn absorb(&mut self, _: Self) {}
-}
+impl Merge for GenericEntity {}
 
-/// `full` is last; among others the bytewise greater.
+/// `full` is the greatest; the others compare bytewise.
 fn greatest_refund_status(a: Option<Text>, b: Option<Text>) -> Option<Text> {
     let key = |status: &Option<Text>| status.as_deref() == Some("full");
     if (key(&a), &a) >= (key(&b), &b) { a } else { b }

@@ -4,7 +4,7 @@ use super::{Projection, project};
 use crate::event::{Event, read};
 use crate::ids::EventId;
 
-/// A payment event about one of a few payments, orders and refunds, in any state at any time.
+/// An event about a few payments, orders and refunds, in any state at any time.
 fn event() -> impl Strategy<Value = String> {
     let status = prop::sample::select(vec![
         "created",
@@ -38,22 +38,27 @@ fn event() -> impl Strategy<Value = String> {
 }
 
 fn events() -> impl Strategy<Value = Vec<(EventId, Event)>> {
-    prop::collection::vec(event(), 1..12).prop_map(|bodies| {
-        let read = |(n, body): (usize, String)| {
-            (
-                EventId::stored(format!("evt{n}")),
-                read(body.as_bytes()).unwrap(),
-            )
-        };
-        bodies.into_iter().enumerate().map(read).collect()
-    })
+    prop::collection::vec(event(), 1..12).prop_map(|bodies| numbered(&bodies))
+}
+
+fn numbered(bodies: &[impl AsRef<str>]) -> Vec<(EventId, Event)> {
+    let read = |(n, body): (usize, &str)| {
+        let id = EventId::stored(format!("evt{n}"));
+        (id, read(body.as_bytes()).unwrap())
+    };
+    bodies
+        .iter()
+        .map(AsRef::as_ref)
+        .enumerate()
+        .map(read)
+        .collect()
 }
 
 fn fold(events: &[(EventId, Event)]) -> Projection {
     project(events.iter().map(|(id, event)| (id, event)))
 }
 
-/// The rows that merge; a history has a row for each event and is kept apart by event id.
+/// The rows that merge; a history has a row for each event id.
 fn merged(p: Projection) -> Projection {
     Projection {
         orders: p.orders,
@@ -93,17 +98,7 @@ proptest! {
 }
 
 fn projected(bodies: &[&str]) -> Projection {
-    let events: Vec<_> = bodies
-        .iter()
-        .enumerate()
-        .map(|(n, body)| {
-            (
-                EventId::stored(format!("evt{n}")),
-                read(body.as_bytes()).unwrap(),
-            )
-        })
-        .collect();
-    fold(&events)
+    fold(&numbered(bodies))
 }
 
 #[test]
@@ -118,7 +113,7 @@ fn a_captured_payment_does_not_keep_the_error_of_its_failed_attempt() {
 }
 
 #[test]
-fn what_only_grows_is_kept_from_a_late_snapshot() {
+fn monotonic_fields_are_kept_from_a_late_snapshot() {
     let p = projected(&[
         r#"{"event":"refund.processed","created_at":20,"payload":{"refund":{"entity":{"id":"rfnd_1","status":"processed"}},"payment":{"entity":{"id":"pay_1","status":"captured","amount_refunded":500,"refund_status":"partial"}}}}"#,
         r#"{"event":"payment.captured","created_at":30,"payload":{"payment":{"entity":{"id":"pay_1","status":"captured","amount_refunded":0,"refund_status":null,"fee":7}}}}"#,

@@ -1,4 +1,4 @@
-//! Names for secrets that do not tell them.
+//! Names for secrets that do not reveal them.
 
 use std::fmt;
 
@@ -9,16 +9,15 @@ use super::Secret;
 /// Characters of a fingerprint.
 const CHARACTERS: usize = 8;
 
-/// What is hashed before the secret, so that no other digest of a secret begins like its fingerprint.
+/// Hashed before the secret, so that no other digest of a secret begins with its fingerprint.
 const PREFIX: &[u8] = b"harkara secret fingerprint 1\0";
 
-/// Names a secret in rows, logs and metrics: eight hex digits, the first 32 bits of a SHA-256 of it. It
-/// stays the same wherever the secret stands in its list.
+/// Names a secret in rows, logs and metrics: eight hex digits, the first 32 bits of a SHA-256. It does not
+/// depend on the secret's position in its list.
 ///
-/// It does not help to guess a secret that was drawn at random: 32 bits of a digest leave nearly all of
-/// them possible. Of a secret that stands in a list of usual passwords it does tell which one it is, to
-/// whoever has that list. Shorter would help little against that, and would confuse secrets; a slow
-/// digest would only make it dearer. So fingerprints are shown to operators alone.
+/// It does not help to guess a random secret: 32 bits of a digest leave nearly all candidates. It does identify a
+/// secret from a list of common passwords to whoever has the list. Fewer bits would hardly change that and would
+/// make collisions likely; a slow digest would only raise the cost. So fingerprints are shown to operators only.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Fingerprint([u8; CHARACTERS]);
 
@@ -26,16 +25,12 @@ impl Fingerprint {
     /// The fingerprint of a secret.
     #[must_use]
     pub fn of(secret: &Secret) -> Self {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
         let mut digest = Sha256::new();
         digest.update(PREFIX);
         digest.update(secret.expose().as_bytes());
-        let digest = digest.finalize();
         let mut text = [0; CHARACTERS];
-        for (pair, byte) in text.chunks_exact_mut(2).zip(digest) {
-            pair[0] = DIGITS[usize::from(byte >> 4)];
-            pair[1] = DIGITS[usize::from(byte & 15)];
-        }
+        let bits = &digest.finalize()[..CHARACTERS / 2];
+        const_hex::encode_to_slice(bits, &mut text).expect("two digits for each byte");
         Self(text)
     }
 
@@ -80,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_is_no_fingerprint() {
+    fn other_texts_are_no_fingerprints() {
         for text in ["", "1234567", "123456789", "1234567G", "ABCDEF01", "é23456"] {
             assert_eq!(Fingerprint::parse(text), None, "{text:?}");
         }

@@ -1,13 +1,14 @@
-//! Why no live secret gives a delivery's signature: the likely cause, for the operator and never for the
-//! caller. Costs many times what [`super::verify`] does, so it is for samples, away from requests.
+//! The likely reason why no live secret matches a signature, for operators only, never for the caller. It costs
+//! many times what [`super::verify`] does, so it is for samples, outside of requests.
 
 mod respelled;
 
 use std::borrow::Cow;
 
 use hmac::Mac;
+use strum::VariantNames as _;
 
-use super::{decode_hex, keyed, well_formed};
+use super::{decoded, keyed};
 use crate::endpoint::EndpointName;
 use crate::secret::Secret;
 use respelled::respelled;
@@ -15,84 +16,69 @@ use respelled::respelled;
 /// Largest body that is examined, in bytes. Razorpay's have one to six thousand.
 pub const BODY_BYTES_MAX: usize = 64 * 1024;
 
-/// The secrets that a refused signature is compared with.
+/// The secrets to compare a refused signature with.
 #[derive(Clone, Debug)]
 pub struct Suspects<'a> {
     /// The live secrets of the endpoint that was called.
     pub live: &'a [Secret],
-    /// Those that were removed from it of late.
+    /// Secrets recently removed from it.
     pub retired: &'a [Secret],
-    /// Those that verify nothing and were given for the diagnosis alone.
+    /// Secrets that verify nothing and serve only the diagnosis.
     pub diagnose_with: &'a [Secret],
     /// The live secrets of all other endpoints.
     pub elsewhere: &'a [(EndpointName, Vec<Secret>)],
 }
 
 /// The likely cause of a refusal.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, strum::IntoStaticStr, strum::VariantNames)]
+#[strum(serialize_all = "snake_case")]
 pub enum Cause {
-    /// A live secret of this other endpoint fits.
+    /// A live secret of this other endpoint matches.
     OtherEndpoint(EndpointName),
-    /// A secret fits that was removed from the endpoint.
+    /// A secret removed from the endpoint matches.
     RetiredSecret,
-    /// A secret fits that was given for the diagnosis, such as the API's.
+    /// A secret given for the diagnosis matches, such as the API's.
     DiagnosisSecret,
-    /// A live secret fits the body with other white space around it or other line ends.
+    /// A live secret matches the body with other surrounding white space or line ends.
     BodyWhitespace,
-    /// A live secret fits the body with its JSON written in another way.
+    /// A live secret matches the body with its JSON spelled differently.
     BodyReencoded,
     /// The body is larger than [`BODY_BYTES_MAX`].
     NotExamined,
-    /// Nothing fits: a secret that is not known here, another body, or not Razorpay.
+    /// Nothing matches: an unknown secret, a changed body, or not Razorpay.
     Unknown,
 }
 
 impl Cause {
     /// The codes of all causes.
-    pub const CODES: [&'static str; 7] = [
-        "other_endpoint",
-        "retired_secret",
-        "diagnosis_secret",
-        "body_whitespace",
-        "body_reencoded",
-        "not_examined",
-        "unknown",
-    ];
+    pub const CODES: &[&'static str] = Self::VARIANTS;
 
     /// A short code for a log or a metric label.
     #[must_use]
     pub fn code(&self) -> &'static str {
-        Self::CODES[match self {
-            Self::OtherEndpoint(_) => 0,
-            Self::RetiredSecret => 1,
-            Self::DiagnosisSecret => 2,
-            Self::BodyWhitespace => 3,
-            Self::BodyReencoded => 4,
-            Self::NotExamined => 5,
-            Self::Unknown => 6,
-        }]
+        self.into()
     }
 
-    /// What to do about it.
+    /// A remedy.
     #[must_use]
     pub fn remedy(&self) -> Cow<'static, str> {
         Cow::Borrowed(match self {
             Self::OtherEndpoint(name) => {
                 return Cow::Owned(format!(
-                    "it is signed for the endpoint {name}: give that webhook the URL /webhooks/razorpay/{name}, or this endpoint that secret"
+                    "it is signed for the endpoint {name}: set that webhook's URL to /webhooks/razorpay/{name}, or give this endpoint that secret"
                 ));
             }
             Self::RetiredSecret => {
-                "Razorpay still signs with a secret that was removed here: put it back behind the new one until 24 hours after it was changed at Razorpay"
+                "Razorpay still signs with a secret that was removed here: put it back behind the new one until 24 hours after the change at Razorpay"
             }
             Self::DiagnosisSecret => {
                 "it is signed with a secret of diagnose_with, perhaps the API's: set the webhook's own secret at Razorpay"
             }
             Self::BodyWhitespace => {
-                "something before the ingress changes white space or line ends of the body: let it pass bodies on byte for byte"
+                "a proxy before the ingress changes white space or line ends: make it pass bodies through byte for byte"
             }
             Self::BodyReencoded => {
-                "something before the ingress reads the JSON and writes it anew: let it pass bodies on byte for byte"
+                "a proxy before the ingress rewrites the JSON: make it pass bodies through byte for byte"
             }
             Self::NotExamined => "the body is too large for a diagnosis",
             Self::Unknown => {
@@ -102,10 +88,10 @@ impl Cause {
     }
 }
 
-/// The likely cause for which no live secret gave `signature` for `body`.
+/// The likely cause why no live secret signs `body` as `signature`.
 #[must_use]
 pub fn likely_cause(body: &[u8], signature: &[u8], suspects: &Suspects<'_>) -> Cause {
-    let Ok(claimed) = well_formed(Some(signature)).map(decode_hex) else {
+    let Ok(claimed) = decoded(Some(signature)) else {
         return Cause::Unknown;
     };
     if body.len() > BODY_BYTES_MAX {
@@ -140,7 +126,7 @@ pub fn likely_cause(body: &[u8], signature: &[u8], suspects: &Suspects<'_>) -> C
     Cause::Unknown
 }
 
-/// The bodies that may have been signed if something changed the white space around them, or line ends.
+/// The bodies that may have been signed if surrounding white space or line ends were changed.
 fn otherwise_spaced(body: &[u8]) -> impl Iterator<Item = Vec<u8>> + '_ {
     const MARK: &[u8] = b"\xef\xbb\xbf";
     let trimmed = body.strip_prefix(MARK).unwrap_or(body).trim_ascii();

@@ -1,7 +1,6 @@
 //! Applying a delivery twice changes nothing.
 
 use harkara_core::delivery::body_sha256;
-use harkara_core::signature::encode_hex;
 
 use crate::pipeline::Pipeline;
 
@@ -129,7 +128,7 @@ async fn an_id_occupied_in_advance_costs_no_body_its_row() {
     let pipeline = Pipeline::start().await;
     let worker = pipeline.worker(&[]).await;
     let third = br#"{"event":"x.three"}"#;
-    let digest = encode_hex(&body_sha256(third));
+    let digest = const_hex::encode(body_sha256(third));
     pipeline
         .deliver_body("X", &br#"{"event":"x.one"}"#[..])
         .await;

@@ -1,6 +1,6 @@
 //! The same JSON as different programs write it.
 //!
-//! Order of keys and numbers stay as they are: whoever changes those cannot be found out by guessing.
+//! The order of keys and the numbers stay: changes to those cannot be guessed.
 
 use serde::de::IgnoredAny;
 
@@ -13,7 +13,7 @@ struct Spelling {
     space: Space,
     /// `/` as `\/`.
     escapes_slashes: bool,
-    /// What is not ASCII as `\uXXXX`.
+    /// Non-ASCII characters as `\uXXXX`.
     escapes_unicode: bool,
     /// `<`, `>` and `&` as `\u003c` and so on.
     escapes_html: bool,
@@ -25,11 +25,11 @@ enum Space {
     Compact,
     /// After commas and colons.
     Spaced,
-    /// A line for each value, indented by so many characters.
+    /// One line for each value, indented by this many characters.
     Indented(usize),
 }
 
-/// A body in the spelling of every usual program; nothing for what is not JSON.
+/// A body in the spelling of each common program; nothing if it is not JSON.
 pub(super) fn respelled(body: &[u8]) -> impl Iterator<Item = String> + '_ {
     let is_json = serde_json::from_slice::<IgnoredAny>(body).is_ok();
     let text = std::str::from_utf8(body).ok().filter(|_| is_json);
@@ -62,7 +62,7 @@ fn spellings() -> impl Iterator<Item = Spelling> {
     })
 }
 
-/// The JSON `text` in another spelling; `None` if that is too long.
+/// The JSON `text` in another spelling; `None` if that becomes too long.
 fn written(text: &str, spelling: Spelling) -> Option<String> {
     let mut out = String::with_capacity(text.len());
     let mut depth = 0usize;
@@ -157,7 +157,7 @@ fn write_string(out: &mut String, quoted: &str, spelling: Spelling) -> Option<()
         } else if is_escaped {
             for unit in character.encode_utf16(&mut [0; 2]) {
                 out.push_str("\\u");
-                crate::signature::push_hex(out, &unit.to_be_bytes());
+                out.push_str(const_hex::Buffer::<2>::new().format(&unit.to_be_bytes()));
             }
         } else {
             out.push(character);
@@ -171,7 +171,7 @@ mod tests {
     use super::respelled;
 
     #[test]
-    fn json_is_written_as_the_usual_programs_write_it() {
+    fn json_is_written_as_common_programs_write_it() {
         let body =
             "{ \"b\" : [1.50, {}, [ ]],\n\"a\":\"x\\/\\u00e9<\\ud83d\\ude00\\n\" , \"n\":null}";
         let all: Vec<String> = respelled(body.as_bytes()).collect();
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_json_is_left_alone() {
+    fn other_texts_are_left_alone() {
         for body in ["", "{", "{\"a\"", "nothing", "\"\\"] {
             assert_eq!(respelled(body.as_bytes()).count(), 0, "{body}");
         }
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn indenting_cannot_make_a_text_of_any_size() {
+    fn the_size_of_indented_text_is_bounded() {
         let row = format!("{}1{}", "[".repeat(100), "]".repeat(100));
         let wide = format!("[{}]", vec![row; 300].join(","));
         let deep = "[".repeat(30_000) + "1" + &"]".repeat(30_000);

@@ -19,7 +19,7 @@ fn cause(secret: &str, signed: &[u8], received: &[u8]) -> Cause {
 }
 
 #[test]
-fn the_secret_that_was_used_is_found() {
+fn the_secret_in_use_is_found() {
     let of = |secret| cause(secret, b"{}", b"{}");
     assert_eq!(of("retired"), Cause::RetiredSecret);
     assert_eq!(of("api"), Cause::DiagnosisSecret);
@@ -46,7 +46,7 @@ fn a_change_of_white_space_is_found() {
 }
 
 #[test]
-fn json_that_was_written_anew_is_found() {
+fn rewritten_json_is_found() {
     let razorpay = r#"{"b":"https:\/\/x","a":"₹ 1","n":[1.50,null]}"#;
     for received in [
         r#"{"b":"https://x","a":"₹ 1","n":[1.50,null]}"#,
@@ -63,7 +63,7 @@ fn json_that_was_written_anew_is_found() {
 }
 
 #[test]
-fn what_is_too_large_or_no_signature_is_not_examined() {
+fn large_bodies_and_malformed_signatures_are_not_examined() {
     let large = vec![b' '; BODY_BYTES_MAX + 1];
     assert_eq!(cause("api", &large, &large), Cause::NotExamined);
     let nobody = Suspects {
