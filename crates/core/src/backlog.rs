@@ -1,8 +1,8 @@
-//! The backlog: how much waits or is in hand, how old it is, and how long it takes at the present rate.
+//! The backlog: its size, its age and the time to drain it at the present rate.
 //!
-//! A lane's backlog is what is in its stream, where every entry stays until its commit, and the rows of
-//! the ledger that are due. Nothing here depends on what Redis calls the lag of a group, which is
-//! sometimes unknown and never holds what is in hand.
+//! A lane's backlog is the entries in its stream, where each stays until its commit, and the due rows of the
+//! ledger. Nothing here depends on the lag that Redis reports for a group, which is sometimes unknown and never
+//! includes pending entries.
 
 mod samples;
 
@@ -15,61 +15,61 @@ use crate::lane::{LANES, Lane};
 
 pub use samples::Samples;
 
-/// The present rate is the mean over the samples of so long.
+/// The present rate is the mean over the samples of this window.
 pub const RATE_WINDOW: Duration = Duration::from_secs(30);
 
-/// What one sample found, everything about Redis at the same instant.
+/// The state of all lanes at one time. Everything about Redis is from the same instant.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sample {
-    /// When, by the clock of Redis, in microseconds since 1970.
+    /// The time by the clock of Redis, in microseconds since 1970.
     pub at_micros: u64,
     /// The streams, in the order of [`Lane::ALL`].
     pub streams: [StreamSample; LANES],
-    /// Who claims from them.
+    /// The consumers of the streams.
     pub consumers: Consumers,
-    /// The ledger; `None` where it could not be asked.
+    /// The ledger; `None` if it was unavailable.
     pub ledger: Option<LedgerSample>,
 }
 
-/// A lane's stream. The default is that of one that does not exist.
+/// A lane's stream. The default is a missing stream.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StreamSample {
     /// Entries in the stream, pending or not.
     pub entries: u64,
-    /// Those of them that a consumer has claimed.
+    /// Entries claimed by a consumer.
     pub pending: u64,
-    /// Milliseconds since 1970 of the first entry, by the clock of Redis.
+    /// When the first entry was appended, in milliseconds since 1970 by the clock of Redis.
     pub oldest_millis: Option<u64>,
-    /// Entries ever appended; `None` where the server does not count them (Redis before 7).
+    /// Entries ever appended; `None` if the server does not count them (Redis before 7).
     pub appended: Option<u64>,
 }
 
-/// The consumers of the group, which are the same in every lane.
+/// The consumers of the group, the same in every lane.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Consumers {
-    /// Those that have shown a sign of life of late in one of the lanes.
+    /// Consumers recently active in any lane.
     pub alive: u64,
-    /// Those that have not.
+    /// The others.
     pub stale: u64,
 }
 
-/// The rows of the ledger that are due, and its dead letters.
+/// The due rows of the ledger, and its dead letters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LedgerSample {
     /// By lane, in the order of [`Lane::ALL`].
     pub lanes: [LedgerLane; LANES],
-    /// Whether there were too many to be counted, so that their number is an estimate.
+    /// Whether there were too many to count, so that their number is an estimate.
     pub estimated: bool,
-    /// Events with status failed, as far as they were counted.
+    /// Dead letters, counted up to a bound.
     pub dead_letters: u64,
 }
 
-/// A lane's rows of the ledger that are due.
+/// The due rows of a lane.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LedgerLane {
-    /// How many.
+    /// Their number.
     pub due: u64,
-    /// How long the first of them has been due.
+    /// How long the oldest has been due.
     pub oldest_age: Option<Duration>,
 }
 
@@ -81,43 +81,42 @@ pub struct Backlog {
     /// Each lane, in the order of [`Lane::ALL`].
     #[serde(serialize_with = "by_lane")]
     pub lanes: [Figures; LANES],
-    /// Over how many seconds the rates were taken; `None` before the second sample.
+    /// The seconds over which the rates were measured; `None` before the second sample.
     pub rates_over_s: Option<f64>,
-    /// Whether the ledger has too many rows due to count them: `ledger_due` is then an estimate, and how fast
-    /// they leave is not known.
+    /// Whether the ledger has too many due rows to count: `ledger_due` is then an estimate and their rates are
+    /// unknown.
     pub ledger_estimated: bool,
-    /// Who works on it.
+    /// The consumers of the streams.
     pub consumers: Consumers,
-    /// Events of the ledger with status failed, as far as they were counted; no part of the backlog. `None`
-    /// where the ledger could not be asked.
+    /// Dead letters, counted up to a bound; no part of the backlog. `None` if the ledger was unavailable.
     pub dead_letters: Option<u64>,
 }
 
-/// Figures of a lane, or of all. What is `None` is not known, which is never the same as zero.
+/// The figures of one lane or of all. `None` means unknown, never zero.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Figures {
-    /// All that waits or is in hand: `entries` and `ledger_due`.
+    /// `entries` plus `ledger_due`.
     pub backlog: Option<u64>,
-    /// Entries in the stream: `undelivered` and `pending`.
+    /// Entries in the stream: `undelivered` plus `pending`.
     pub entries: u64,
     /// Entries that no consumer has claimed.
     pub undelivered: u64,
-    /// Entries that a consumer has claimed and that are not committed yet.
+    /// Entries that are claimed and not yet committed.
     pub pending: u64,
-    /// Rows of the ledger that are due and not leased.
+    /// Due rows of the ledger that are not leased.
     pub ledger_due: Option<u64>,
-    /// Seconds since the oldest of all this was appended or came due; `None` where there is none.
+    /// Seconds since the oldest entry was appended or the oldest row came due; `None` without any.
     pub oldest_age_s: Option<f64>,
-    /// What comes in a second.
+    /// Arrivals per second.
     pub arrivals_per_s: Option<f64>,
-    /// What leaves in a second.
+    /// Departures per second.
     pub drained_per_s: Option<f64>,
-    /// In how many seconds the backlog is gone if as much leaves as now and nothing comes: 0 without a
-    /// backlog, `None` where there is one and nothing leaves.
+    /// Seconds until the backlog is drained at the present rate if nothing arrives: 0 without a backlog, `None` if
+    /// nothing leaves.
     pub seconds_to_drain: Option<f64>,
 }
 
-/// What came and left in a second.
+/// Rates per second.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Rates {
     arrivals_per_s: f64,
@@ -167,7 +166,7 @@ impl Figures {
             seconds_to_drain: match (self.backlog, rates) {
                 (Some(0), _) => Some(0.0),
                 (Some(backlog), Some(rates)) if rates.drained_per_s > 0.0 => {
-                    // Rounded up: 0 says that there is nothing.
+                    // Rounded up: 0 means no backlog.
                     Some((float(backlog) / rates.drained_per_s * 1000.0).ceil() / 1000.0)
                 }
                 _ => None,
@@ -189,7 +188,7 @@ fn seconds(duration: Duration) -> f64 {
     to_millis(duration.as_secs_f64())
 }
 
-/// Rounded to thousandths, which is as fine as anybody reads.
+/// Rounds to thousandths.
 fn to_millis(number: f64) -> f64 {
     (number * 1000.0).round() / 1000.0
 }

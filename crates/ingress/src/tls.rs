@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use harkara_core::causes::with_causes;
 use harkara_settings::IngressTls;
 use harkara_tls::{PemError, ServerCertificate, ServerConfig};
 
@@ -42,7 +43,7 @@ impl Tls {
                     tracing::info!("Reloaded the TLS certificate.");
                     None
                 }
-                Err(fault) => Some(fault.to_string()),
+                Err(error) => Some(with_causes(&error)),
             };
             if error.is_some() && error != last_error {
                 tracing::warn!(

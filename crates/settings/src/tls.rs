@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use harkara_core::causes::with_causes;
 use harkara_core::secret::Secret;
 use harkara_tls::{Certificates, ClientTls, PemError, PrivateKey};
 
@@ -95,12 +96,12 @@ impl TlsFiles {
     fn read(r: &mut Reader, keys: &'static [&'static str; 3]) -> Self {
         let certificates = |text: &str| {
             path(text)
-                .map(|path| Certificates::read(&path).map_err(|fault| fault.to_string()))
+                .map(|path| Certificates::read(&path).map_err(|error| with_causes(&error)))
                 .transpose()
         };
         let private_key = |text: &str| {
             path(text)
-                .map(|path| PrivateKey::read(&path).map_err(|fault| fault.to_string()))
+                .map(|path| PrivateKey::read(&path).map_err(|error| with_causes(&error)))
                 .transpose()
         };
         Self {
@@ -149,12 +150,12 @@ impl TlsFiles {
         );
         match ClientTls::new(self.authorities, self.certificate.zip(self.key)) {
             Ok(client) => Some(client),
-            Err(fault) => {
-                let key = match fault {
+            Err(error) => {
+                let key = match error {
                     PemError::NotAPair(_) => certificate_file,
                     _ => ca_file,
                 };
-                r.problem(key, Origin::Default, fault.to_string());
+                r.problem(key, Origin::Default, with_causes(&error));
                 None
             }
         }
@@ -170,7 +171,7 @@ fn complete<T>(
     if let (None, Some(file)) = (&given, file) {
         match read(file) {
             Ok(content) => *given = Some(content),
-            Err(fault) => r.problem("postgres.url", Origin::Default, fault.to_string()),
+            Err(error) => r.problem("postgres.url", Origin::Default, with_causes(&error)),
         }
     }
 }

@@ -1,9 +1,8 @@
 //! The threads that export: no delivery waits for the collector.
 
-use std::error::Error;
+use std::io;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
-use std::{io, iter};
 
 use tokio::runtime::{Builder, Runtime};
 use tokio_util::sync::CancellationToken;
@@ -94,13 +93,4 @@ impl WarningLimit {
     pub(crate) fn reset(&mut self) {
         self.0 = None;
     }
-}
-
-/// An error with its causes, for a log line.
-pub(crate) fn causes(error: &dyn Error) -> String {
-    let chain = iter::successors(Some(error), |&error| error.source());
-    chain
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(": ")
 }

@@ -7,6 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use harkara_core::causes::with_causes;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::metrics::v1::{ResourceMetrics, ScopeMetrics};
 use opentelemetry_proto::tonic::resource::v1::Resource;
@@ -18,7 +19,7 @@ use tokio::time::error::Elapsed;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::background::{Background, LAST_EXPORT_MAX, StartError, WarningLimit, causes};
+use crate::background::{Background, LAST_EXPORT_MAX, StartError, WarningLimit};
 use crate::catalogue::TELEMETRY_METRIC_EXPORTS;
 use crate::connect::resource;
 use crate::environment::{MetricsEnvironment, Variables};
@@ -151,7 +152,7 @@ impl Sender {
                 self.metrics.failed.inc();
                 if self.warnings.admits() {
                     tracing::warn!(
-                        error = causes(&error),
+                        error = with_causes(&error),
                         "The collector does not take metrics; /metrics still serves them."
                     );
                 }

@@ -3,13 +3,14 @@
 use std::pin::pin;
 use std::time::Duration;
 
+use harkara_core::causes::with_causes;
 use opentelemetry_otlp::SpanExporter;
 use opentelemetry_sdk::trace::{SpanData, SpanExporter as _};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use crate::background::{Background, LAST_EXPORT_MAX, StartError, WarningLimit, causes};
+use crate::background::{Background, LAST_EXPORT_MAX, StartError, WarningLimit};
 use crate::connect::connect;
 use crate::counters::Counters;
 use crate::environment::{TraceEnvironment, Variables};
@@ -124,7 +125,7 @@ impl Sender {
                 self.counters.failed.inc_by(n_spans);
                 if self.warnings.admits() {
                     tracing::warn!(
-                        error = causes(&error),
+                        error = with_causes(&error),
                         "The collector does not take spans; deliveries are not affected."
                     );
                 }

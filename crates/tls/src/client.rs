@@ -1,4 +1,4 @@
-//! How we meet a server: whom we trust, and how we show who we are.
+//! The client side of TLS: trusted authorities and our own certificate.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use rustls::{ClientConfig, RootCertStore};
 
 use crate::pem::{Certificates, PemError, PrivateKey};
 
-/// The client's side of TLS, checked and cheap to clone.
+/// A validated client configuration. Cheap to clone.
 #[derive(Clone)]
 pub struct ClientTls {
     authorities: Option<Arc<Certificates>>,
@@ -16,8 +16,8 @@ pub struct ClientTls {
 }
 
 impl ClientTls {
-    /// Trusts `authorities` and nobody else; without any, the public authorities of Mozilla's list, as it
-    /// was when this was built. Shows `identity` to a server that asks for it.
+    /// Trusts only `authorities`, or without any, Mozilla's list of public authorities as of the build. Presents
+    /// `identity` to servers that ask for a client certificate.
     pub fn new(
         authorities: Option<Certificates>,
         identity: Option<(Certificates, PrivateKey)>,
@@ -36,19 +36,19 @@ impl ClientTls {
         })
     }
 
-    /// For libraries that take it whole.
+    /// The configuration for rustls.
     #[must_use]
     pub fn config(&self) -> &ClientConfig {
         &self.config
     }
 
-    /// The authorities in PEM form; `None` where the public ones are trusted.
+    /// The trusted authorities; `None` for the public ones.
     #[must_use]
     pub fn authorities(&self) -> Option<&Certificates> {
         self.authorities.as_deref()
     }
 
-    /// What is shown to a server that asks who we are.
+    /// Our client certificate and its key.
     #[must_use]
     pub fn identity(&self) -> Option<(&Certificates, &PrivateKey)> {
         self.identity.as_deref().map(|(chain, key)| (chain, key))

@@ -1,4 +1,4 @@
-//! Until when certificates are in force.
+//! When certificates expire.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -11,15 +11,15 @@ use rustls::{CertificateError, Error, RootCertStore};
 use crate::pem::Certificates;
 
 impl Certificates {
-    /// When the first of them expires; `None` where no certificate can be read.
+    /// When the first of them expires; `None` if none can be read.
     #[must_use]
     pub fn first_expires_at(&self) -> Option<SystemTime> {
         self.chain.iter().filter_map(expires_at).min()
     }
 }
 
-/// Asks the verifier on a day after all days: its refusal tells when the certificate expired. It looks at
-/// the time before it looks for an issuer, so any roots and any name do.
+/// Verifies the certificate at the end of time: the error has its expiry. The verifier checks the time before the
+/// issuer, so any roots and any name do.
 fn expires_at(certificate: &CertificateDer<'_>) -> Option<SystemTime> {
     let roots: RootCertStore = webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect();
     let verifier = WebPkiServerVerifier::builder_with_provider(
@@ -57,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn certificates_and_authorities_tell_when_they_expire() {
+    fn the_expiry_of_certificates_and_authorities_is_found() {
         for seconds in [200_000_000, 1_790_000_000, 4_102_444_800] {
             let at = UNIX_EPOCH + Duration::from_secs(seconds);
             for is_ca in [false, true] {

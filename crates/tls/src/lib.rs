@@ -1,7 +1,7 @@
-//! TLS, one stack for everything: rustls with the cryptography of ring.
+//! TLS for everything: rustls with the cryptography of ring.
 //!
-//! As a client we always verify: the certificate must lead to an authority that we trust, be in force,
-//! and name the host that was asked for. There is no switch that leaves this out.
+//! A client always verifies: the certificate must chain to a trusted authority, be valid now, and name the
+//! requested host. There is no switch to skip this.
 
 mod pem;
 

@@ -13,41 +13,42 @@ pub struct Certificates {
     pub(crate) chain: Vec<CertificateDer<'static>>,
 }
 
-/// A private key. Its debug form shows nothing of it.
+/// A private key. Its debug output does not reveal it.
 pub struct PrivateKey {
     text: Vec<u8>,
     pub(crate) key: PrivateKeyDer<'static>,
 }
 
-/// Why files cannot be used.
+/// Why certificates or keys cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum PemError {
-    /// It is not there, or not for us.
-    #[error("the file {path} cannot be read: {error}")]
+    /// The file is missing or not readable by this process.
+    #[error("cannot read the file {path}")]
     Unreadable {
         /// The file.
         path: String,
-        /// What the operating system said.
-        error: std::io::Error,
+        /// The error of the operating system.
+        #[source]
+        source: std::io::Error,
     },
-    /// It holds something else.
-    #[error("the file {path} holds no {what} in PEM form")]
+    /// The file contains something else.
+    #[error("the file {path} contains no {expected} in PEM format")]
     NotFound {
         /// The file.
         path: String,
-        /// What should be in it.
-        what: &'static str,
+        /// The expected content.
+        expected: &'static str,
     },
-    /// A certificate in it cannot be an authority that we trust.
-    #[error("one of the certificates is no valid authority: {0}")]
-    NotAnAuthority(rustls::Error),
-    /// A key that belongs to another certificate, or is of a kind that we do not have.
-    #[error("the certificate and the private key cannot be used together: {0}")]
-    NotAPair(rustls::Error),
+    /// A certificate is not a valid authority.
+    #[error("one of the certificates is not a valid authority")]
+    NotAnAuthority(#[source] rustls::Error),
+    /// The key belongs to another certificate, or its type is not supported.
+    #[error("the certificate and the private key cannot be used together")]
+    NotAPair(#[source] rustls::Error),
 }
 
 impl Certificates {
-    /// Reads every certificate of a file, at least one.
+    /// Reads all certificates of a file, at least one.
     pub fn read(path: &Path) -> Result<Self, PemError> {
         let text = read(path)?;
         let chain: Vec<_> = CertificateDer::pem_slice_iter(&text)
@@ -59,7 +60,7 @@ impl Certificates {
         Ok(Self { text, chain })
     }
 
-    /// The file's content.
+    /// The contents of the file.
     #[must_use]
     pub fn pem(&self) -> &[u8] {
         &self.text
@@ -75,7 +76,7 @@ impl PrivateKey {
         Ok(Self { text, key })
     }
 
-    /// The file's content.
+    /// The contents of the file.
     #[must_use]
     pub fn pem(&self) -> &[u8] {
         &self.text
@@ -104,15 +105,15 @@ impl fmt::Debug for PrivateKey {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, PemError> {
-    std::fs::read(path).map_err(|error| PemError::Unreadable {
+    std::fs::read(path).map_err(|source| PemError::Unreadable {
         path: path.display().to_string(),
-        error,
+        source,
     })
 }
 
-fn not_found(path: &Path, what: &'static str) -> PemError {
+fn not_found(path: &Path, expected: &'static str) -> PemError {
     PemError::NotFound {
         path: path.display().to_string(),
-        what,
+        expected,
     }
 }

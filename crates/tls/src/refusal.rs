@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use rustls::{AlertDescription, CertificateError};
 
-/// A handshake that failed for a reason of TLS.
+/// A handshake that TLS refused.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Refusal(rustls::Error);
 
 impl Refusal {
-    /// The reason of TLS among an error's causes, if there is one.
+    /// The refusal among an error's causes, if there is one.
     #[must_use]
     pub fn within(error: &(dyn Error + 'static)) -> Option<Self> {
         let mut next = Some(error);
@@ -20,7 +20,7 @@ impl Refusal {
             if let Some(found) = error.downcast_ref::<rustls::Error>() {
                 return Some(Self(found.clone()));
             }
-            // Neither of these two counts what it wraps among its causes.
+            // Neither of these reports its inner error as its source.
             next = if let Some(shared) = error.downcast_ref::<Arc<dyn Error + Send + Sync>>() {
                 Some(&**shared)
             } else if let Some(inner) = error
@@ -76,15 +76,15 @@ impl Refusal {
                     self.0
                 ),
                 format!(
-                    "give one that it trusts as {} and {}",
+                    "provide one that it trusts as {} and {}",
                     setting("client_certificate_file"),
                     setting("client_key_file")
                 ),
             ),
             rustls::Error::InvalidMessage(_) => (
-                "what answers there does not speak TLS".to_owned(),
+                "it does not speak TLS".to_owned(),
                 format!(
-                    "correct the port of {}, or ask for a plain connection",
+                    "correct the port of {}, or configure a plain connection",
                     setting("url")
                 ),
             ),
@@ -104,10 +104,7 @@ fn refused_certificate(
     match error {
         CertificateError::UnknownIssuer => (
             "its certificate comes from an authority that we do not trust".to_owned(),
-            format!(
-                "give that authority's certificate as {}",
-                setting("ca_file")
-            ),
+            format!("set {} to that authority's certificate", setting("ca_file")),
         ),
         CertificateError::NotValidForNameContext {
             expected,
@@ -154,7 +151,7 @@ fn refused_certificate(
     }
 }
 
-/// The name alone: the library writes `DnsName("db.internal")`.
+/// The bare name: rustls writes `DnsName("db.internal")`.
 fn bare(written: &str) -> &str {
     written
         .split_once('(')
@@ -163,7 +160,7 @@ fn bare(written: &str) -> &str {
         .trim_matches('"')
 }
 
-/// A length of time in its largest unit.
+/// Formats a duration in its largest unit.
 fn span(time: Duration) -> String {
     const MINUTE: u64 = 60;
     const HOUR: u64 = 60 * MINUTE;
@@ -183,7 +180,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reason_is_found_however_it_is_wrapped() {
+    fn the_reason_is_found_however_it_is_wrapped() {
         let reason = rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer);
         let handshake = io::Error::new(io::ErrorKind::InvalidData, reason.clone());
         assert_eq!(Refusal::within(&handshake), Some(Refusal(reason.clone())));
@@ -193,21 +190,21 @@ mod tests {
     }
 
     #[test]
-    fn names_are_told_without_their_kind() {
+    fn names_are_shown_without_their_kind() {
         assert_eq!(bare("DnsName(\"db.internal\")"), "db.internal");
         assert_eq!(bare("IpAddress(127.0.0.1)"), "127.0.0.1");
         assert_eq!(bare("db.internal"), "db.internal");
     }
 
     #[test]
-    fn spans_are_told_in_their_largest_unit() {
-        for (seconds, told) in [
+    fn spans_have_their_largest_unit() {
+        for (seconds, text) in [
             (1, "1 second"),
             (90, "1 minute"),
             (7_200, "2 hours"),
             (259_200, "3 days"),
         ] {
-            assert_eq!(span(Duration::from_secs(seconds)), told);
+            assert_eq!(span(Duration::from_secs(seconds)), text);
         }
     }
 }

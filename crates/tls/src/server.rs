@@ -1,4 +1,4 @@
-//! The certificate that we show as a server, replaced while we serve.
+//! The server side of TLS: a certificate that can be replaced at run time.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,8 +11,7 @@ use rustls::sign::CertifiedKey;
 
 use crate::pem::{Certificates, PemError, PrivateKey};
 
-/// A certificate with its key, and the files that they come from. Connections that are open keep the one
-/// with which they began.
+/// A certificate with its key, and their files. Open connections keep the certificate they began with.
 #[derive(Debug)]
 pub struct ServerCertificate {
     certificate_file: PathBuf,
@@ -27,7 +26,7 @@ struct Pair {
 }
 
 impl ServerCertificate {
-    /// Reads both files. Fails unless they belong together.
+    /// Reads both files, which must belong together.
     pub fn read(certificate_file: PathBuf, key_file: PathBuf) -> Result<Self, PemError> {
         let read = (
             Certificates::read(&certificate_file)?,
@@ -40,8 +39,8 @@ impl ServerCertificate {
         })
     }
 
-    /// Reads both files again, and takes what they hold from the next connection on. Gives whether it is
-    /// another than before. A fault changes nothing.
+    /// Reads both files again, for the connections from now on. Returns whether they changed. An error changes
+    /// nothing.
     pub fn reload(&self) -> Result<bool, PemError> {
         let read = (
             Certificates::read(&self.certificate_file)?,
@@ -54,7 +53,7 @@ impl ServerCertificate {
         Ok(true)
     }
 
-    /// A server that shows the certificate of the moment and asks none of its clients.
+    /// A server that presents the current certificate and asks for no client certificates.
     #[must_use]
     pub fn config(self: &Arc<Self>) -> ServerConfig {
         ServerConfig::builder()
@@ -95,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn changed_files_are_taken_and_broken_ones_are_not() {
+    fn changed_files_are_used_and_broken_ones_are_not() {
         let folder = std::env::temp_dir().join(format!("harkara-tls-{}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
         let shown = |certificate: &ServerCertificate| {

@@ -1,28 +1,27 @@
-//! The samples of the last while, and the rates that they show.
+//! The latest samples, and the rates between them.
 
 use std::collections::VecDeque;
 
 use super::{Backlog, Figures, RATE_WINDOW, Rates, Sample, StreamSample, float};
 use crate::lane::LANES;
 
-/// Samples in order of time, as many as the present rate needs.
+/// The samples of the present rate, in order of time.
 ///
-/// What has left a stream is what was ever appended to it less what is there. So the rates are those of
-/// all consumers together and need nobody's help; entries that somebody deletes or trims count as left.
-/// Of the ledger only the difference is known: as much came or left at least. Where it is estimated, even that
-/// is not.
+/// The departures from a stream are its appends less its length. So the rates cover all consumers without their
+/// help; deleted and trimmed entries count as departures. Of the ledger only the difference is known, which is the
+/// least that arrived or left; if its number is estimated, not even that.
 #[derive(Clone, Debug, Default)]
 pub struct Samples(VecDeque<Sample>);
 
 impl Samples {
-    /// Adds the latest sample, and forgets those that the present rate does not need any more: all, if a
-    /// counter has gone back since, because a stream was lost, or the clock of Redis was put back.
+    /// Adds the latest sample and drops those outside the window: all, if a counter or the clock of Redis has
+    /// gone back since, such as after the loss of a stream.
     pub fn add(&mut self, sample: Sample) {
         if self.0.back().is_some_and(|last| !sample.continues(last)) {
             self.0.clear();
         }
         self.0.push_back(sample);
-        // However far apart samples are, two of them make a rate.
+        // Two samples make a rate, however far apart.
         while self.0.len() > 2
             && self.micros() > u64::try_from(RATE_WINDOW.as_micros()).unwrap_or(u64::MAX)
         {
@@ -60,7 +59,7 @@ impl Samples {
 }
 
 impl Sample {
-    /// Whether rates between an earlier sample and this one mean something.
+    /// Whether rates since an earlier sample are meaningful.
     fn continues(&self, earlier: &Self) -> bool {
         let streams = self.streams.iter().zip(&earlier.streams);
         self.at_micros > earlier.at_micros
@@ -71,7 +70,7 @@ impl Sample {
 }
 
 impl StreamSample {
-    /// Entries that were ever appended and are no longer there.
+    /// Entries appended and no longer in the stream.
     fn departed(&self) -> Option<u64> {
         self.appended
             .map(|appended| appended.saturating_sub(self.entries))
@@ -83,11 +82,11 @@ impl Rates {
         let (then, now) = (&first.streams[lane], &last.streams[lane]);
         let appended = now.appended?.checked_sub(then.appended?)?;
         let departed = now.departed()?.checked_sub(then.departed()?)?;
-        let (came, left) = match (first.ledger, last.ledger) {
+        let (arrived, left) = match (first.ledger, last.ledger) {
             (Some(then), Some(now)) => {
                 let is_estimated = then.estimated || now.estimated;
                 let (then, now) = (then.lanes[lane].due, now.lanes[lane].due);
-                // The difference of two estimates says nothing.
+                // The difference of estimates means nothing.
                 if is_estimated && (then, now) != (0, 0) {
                     return None;
                 }
@@ -96,7 +95,7 @@ impl Rates {
             _ => (0, 0),
         };
         Some(Self {
-            arrivals_per_s: float(appended.saturating_add(came)) / elapsed_s,
+            arrivals_per_s: float(appended.saturating_add(arrived)) / elapsed_s,
             drained_per_s: float(departed.saturating_add(left)) / elapsed_s,
         })
     }

@@ -2,12 +2,14 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::{Consumers, Figures, LedgerLane, LedgerSample, Sample, Samples, StreamSample, float};
+use super::{
+    Backlog, Consumers, Figures, LedgerLane, LedgerSample, Sample, Samples, StreamSample, float,
+};
 use crate::lane::{LANES, Lane};
 
 const NOW_S: u64 = 1_764_000_000;
 
-/// A sample some seconds after the first, at streams that are all like this one.
+/// A sample some seconds after the first, with this stream in every lane.
 fn sample(after_s: u64, stream: StreamSample) -> Sample {
     Sample {
         at_micros: (NOW_S + after_s) * 1_000_000,
@@ -17,7 +19,7 @@ fn sample(after_s: u64, stream: StreamSample) -> Sample {
     }
 }
 
-/// A stream to which so many were appended, and from which so many have left.
+/// A stream with this many appends and departures.
 fn stream(appended: u64, departed: u64) -> StreamSample {
     StreamSample {
         entries: appended - departed,
@@ -26,10 +28,14 @@ fn stream(appended: u64, departed: u64) -> StreamSample {
     }
 }
 
+fn backlog_after(samples: impl IntoIterator<Item = Sample>) -> Backlog {
+    let mut all = Samples::default();
+    samples.into_iter().for_each(|sample| all.add(sample));
+    all.backlog().unwrap()
+}
+
 fn lane_after(samples: impl IntoIterator<Item = Sample>) -> Figures {
-    let mut seen = Samples::default();
-    samples.into_iter().for_each(|sample| seen.add(sample));
-    seen.backlog().unwrap().lanes[Lane::Normal.index()]
+    backlog_after(samples).lanes[Lane::Normal.index()]
 }
 
 #[test]
@@ -38,7 +44,7 @@ fn without_a_look_nothing_is_known() {
 }
 
 #[test]
-fn a_missing_stream_is_an_empty_backlog_that_takes_no_time() {
+fn a_missing_stream_is_an_empty_backlog() {
     let figures = lane_after([sample(0, StreamSample::default())]);
     assert_eq!(
         figures,
@@ -52,7 +58,7 @@ fn a_missing_stream_is_an_empty_backlog_that_takes_no_time() {
 }
 
 #[test]
-fn what_is_pending_is_part_of_the_backlog() {
+fn pending_entries_are_part_of_the_backlog() {
     let waiting = StreamSample {
         entries: 10,
         pending: 7,
@@ -66,13 +72,13 @@ fn what_is_pending_is_part_of_the_backlog() {
     );
     assert_eq!(figures.backlog, Some(10));
     assert_eq!(figures.oldest_age_s, Some(1.5));
-    // One sample shows no rate.
+    // One sample makes no rate.
     assert_eq!(figures.drained_per_s, None);
     assert_eq!(figures.seconds_to_drain, None);
 }
 
 #[test]
-fn an_entry_from_the_future_of_redis_has_no_age() {
+fn an_entry_ahead_of_the_clock_has_no_age() {
     let ahead = StreamSample {
         oldest_millis: Some((NOW_S + 60) * 1000),
         ..stream(1, 0)
@@ -82,7 +88,7 @@ fn an_entry_from_the_future_of_redis_has_no_age() {
 
 #[test]
 fn rates_are_the_mean_over_the_window_and_older_looks_are_forgotten() {
-    // 10 a second come and 4 leave, after an hour in which everything stood still.
+    // 10 arrivals and 4 departures per second, after an hour without any.
     let figures = lane_after([
         sample(0, stream(1000, 0)),
         sample(3600, stream(1000, 0)),
@@ -96,14 +102,14 @@ fn rates_are_the_mean_over_the_window_and_older_looks_are_forgotten() {
 }
 
 #[test]
-fn where_something_waits_and_nothing_leaves_the_time_is_unknown() {
+fn the_time_to_drain_is_unknown_if_nothing_leaves() {
     let figures = lane_after([sample(0, stream(5, 0)), sample(10, stream(6, 0))]);
     assert_eq!(figures.drained_per_s, Some(0.0));
     assert_eq!(figures.seconds_to_drain, None);
 }
 
 #[test]
-fn a_server_that_does_not_count_gives_no_rates() {
+fn without_a_count_of_appends_rates_are_unknown() {
     let old = |entries| StreamSample {
         entries,
         ..StreamSample::default()
@@ -122,7 +128,7 @@ fn a_server_that_does_not_count_gives_no_rates() {
 }
 
 #[test]
-fn a_stream_that_was_lost_begins_anew() {
+fn a_lost_stream_starts_over() {
     let lost = [sample(0, stream(100, 50)), sample(10, stream(3, 0))];
     assert_eq!(lane_after(lost.clone()).drained_per_s, None);
     let again = lost.into_iter().chain([sample(20, stream(23, 10))]);
@@ -132,7 +138,7 @@ fn a_stream_that_was_lost_begins_anew() {
 }
 
 #[test]
-fn a_clock_of_redis_that_was_put_back_begins_anew() {
+fn a_clock_that_goes_back_starts_over() {
     let figures = lane_after([sample(60, stream(10, 0)), sample(50, stream(20, 10))]);
     assert_eq!(figures.drained_per_s, None);
 }
@@ -153,7 +159,7 @@ fn with_due(sample: &Sample, due: u64, estimated: bool) -> Sample {
 }
 
 #[test]
-fn rows_that_are_due_are_work_and_what_they_fall_by_has_left() {
+fn due_rows_are_part_of_the_backlog_and_their_decrease_is_departures() {
     let figures = lane_after([
         with_due(&sample(0, stream(10, 0)), 100, false),
         with_due(&sample(10, stream(10, 5)), 80, false),
@@ -166,7 +172,7 @@ fn rows_that_are_due_are_work_and_what_they_fall_by_has_left() {
 }
 
 #[test]
-fn how_fast_an_estimated_number_of_rows_leaves_is_not_known() {
+fn rates_of_an_estimated_number_of_rows_are_unknown() {
     let mut samples = Samples::default();
     samples.add(with_due(&sample(0, stream(10, 0)), 90_000, true));
     samples.add(with_due(&sample(10, stream(10, 5)), 80, false));
@@ -183,7 +189,7 @@ fn how_fast_an_estimated_number_of_rows_leaves_is_not_known() {
 }
 
 #[test]
-fn a_lane_without_due_rows_has_its_rate_while_others_are_estimated() {
+fn a_lane_without_due_rows_has_rates_despite_estimates() {
     let figures = lane_after([
         with_due(&sample(0, stream(10, 0)), 0, true),
         with_due(&sample(10, stream(10, 5)), 0, true),
@@ -192,15 +198,13 @@ fn a_lane_without_due_rows_has_its_rate_while_others_are_estimated() {
 }
 
 #[test]
-fn without_the_ledger_the_sum_is_unknown_and_the_streams_are_not() {
+fn without_the_ledger_only_the_streams_are_known() {
     let without = |sample| Sample {
         ledger: None,
         ..sample
     };
-    let mut samples = Samples::default();
-    samples.add(without(sample(0, stream(10, 0))));
-    samples.add(without(sample(10, stream(10, 10))));
-    let total = samples.backlog().unwrap().total;
+    let samples = [sample(0, stream(10, 0)), sample(10, stream(10, 10))];
+    let total = backlog_after(samples.map(without)).total;
     assert_eq!(total.backlog, None);
     assert_eq!(total.ledger_due, None);
     assert_eq!(total.seconds_to_drain, None);
@@ -209,10 +213,8 @@ fn without_the_ledger_the_sum_is_unknown_and_the_streams_are_not() {
 }
 
 #[test]
-fn programs_find_lanes_by_name_highest_first() {
-    let mut samples = Samples::default();
-    samples.add(sample(0, stream(1, 0)));
-    let json = serde_json::to_string(&samples.backlog().unwrap()).unwrap();
+fn json_has_lanes_by_name_highest_first() {
+    let json = serde_json::to_string(&backlog_after([sample(0, stream(1, 0))])).unwrap();
     let places: Vec<_> = Lane::ALL
         .iter()
         .map(|lane| json.find(&format!("\"{lane}\":{{\"backlog\":1,")).unwrap())
@@ -221,7 +223,7 @@ fn programs_find_lanes_by_name_highest_first() {
     assert!(json.contains("\"seconds_to_drain\":null"), "{json}");
 }
 
-/// What happens to a lane between two samples.
+/// The changes of a lane between two samples.
 #[derive(Clone, Copy, Debug)]
 struct Step {
     after_s: u64,
@@ -279,7 +281,7 @@ proptest! {
     }
 
     #[test]
-    fn what_arrives_less_what_leaves_is_what_the_backlog_grew_by(
+    fn the_backlog_grows_by_arrivals_less_departures(
         appended in 0u64..10_000, departed in 0u64..10_000, due in 0u64..10_000, due_later in 0u64..10_000,
         elapsed_s in 1u64..30,
     ) {

@@ -90,7 +90,10 @@ async fn an_absent_or_malformed_event_id_is_derived_from_the_body() {
         let request = Request::delivery(CAPTURED).header("x-razorpay-event-id", event_id);
         assert_eq!(request.send(ingress.public).await.status, 200, "{event_id}");
     }
-    let derived = format!("sha256:{}", const_hex::encode(body_sha256(CAPTURED.as_bytes())));
+    let derived = format!(
+        "sha256:{}",
+        const_hex::encode(body_sha256(CAPTURED.as_bytes()))
+    );
     let entries = ingress.entries(Lane::Default).await;
     let ids: Vec<_> = entries
         .iter()

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, SystemTime};
 
+use harkara_core::causes::with_causes;
 use harkara_settings::{IngressTls, Settings};
 use harkara_tls::{Certificates, ClientTls, PemError, ServerCertificate};
 
@@ -87,12 +88,12 @@ fn ingress(files: &IngressTls, now: SystemTime) -> Finding {
     match read.and_then(|_| Certificates::read(&files.certificate_file)) {
         Ok(chain) => expiry(check, chain.first_expires_at(), now),
         // A worker may well not have them.
-        Err(fault @ PemError::Unreadable { .. }) => AREA.warning(
+        Err(error @ PemError::Unreadable { .. }) => AREA.warning(
             check,
-            format!("{fault}; an ingress would not start here"),
+            format!("{}; an ingress would not start here", with_causes(&error)),
             remedy,
         ),
-        Err(fault) => AREA.problem(check, fault.to_string(), remedy),
+        Err(error) => AREA.problem(check, with_causes(&error), remedy),
     }
 }
 

@@ -33,10 +33,13 @@ fn certificate_files_are_checked_with_the_settings() {
     ] {
         let problem = &problems_of(&[(key, "/nowhere/ca.pem"), url])[0];
         assert_eq!(problem.key, key);
-        assert!(problem.problem.contains("cannot be read"), "{problem}");
+        assert!(
+            problem.problem.contains("cannot read the file"),
+            "{problem}"
+        );
         let problem = &problems_of(&[(key, empty.path()), url])[0];
         assert!(
-            problem.problem.contains("holds no certificate"),
+            problem.problem.contains("contains no certificate"),
             "{problem}"
         );
     }
