@@ -1,4 +1,4 @@
-//! What a process tells at its admin port.
+//! Questions to a process's admin port.
 
 use std::io;
 use std::net::SocketAddr;
@@ -6,11 +6,11 @@ use std::net::SocketAddr;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// The whole answer to a `GET` of the admin port, its head included.
+/// The whole response to a `GET` of the admin port, with its head.
 ///
 /// # Errors
 ///
-/// Where nobody listens, or what is answered is no text.
+/// If nobody listens, or the response is not text.
 pub async fn ask_admin(admin: SocketAddr, path: &str) -> io::Result<String> {
     let request = format!("GET {path} HTTP/1.1\r\nHost: admin\r\nConnection: close\r\n\r\n");
     let mut stream = TcpStream::connect(admin).await?;
@@ -20,7 +20,7 @@ pub async fn ask_admin(admin: SocketAddr, path: &str) -> io::Result<String> {
     Ok(answer)
 }
 
-/// Whether the process says that it is ready.
+/// Whether the process reports that it is ready.
 pub async fn is_ready(admin: SocketAddr) -> bool {
     let answer = ask_admin(admin, "/readyz").await;
     answer.is_ok_and(|answer| answer.starts_with("HTTP/1.1 200"))

@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// Names the folder of the binaries; without it they are beside the one that looks for them.
+/// Names the folder of the binaries; by default that of the running program.
 const FOLDER: &str = "HARKARA_BINARIES";
 
 /// The folder of the product's binaries.
@@ -16,7 +16,7 @@ impl Binaries {
     ///
     /// # Errors
     ///
-    /// Where one of the three is missing; it says which, and what to do.
+    /// If one of the three is missing; it says which, and what to do.
     pub fn find() -> io::Result<Self> {
         let folder = match std::env::var_os(FOLDER) {
             Some(folder) => PathBuf::from(folder),
@@ -40,7 +40,7 @@ impl Binaries {
         Ok(binaries)
     }
 
-    /// The operators' command.
+    /// The `harkara` command.
     #[must_use]
     pub fn harkara(&self) -> PathBuf {
         self.0.join("harkara")
@@ -58,11 +58,11 @@ impl Binaries {
         self.0.join("harkara-worker")
     }
 
-    /// Gives a database the schema.
+    /// Migrates a database.
     ///
     /// # Errors
     ///
-    /// Where `harkara migrate` cannot be started or fails; with what it said.
+    /// If `harkara migrate` cannot be started or fails; with its standard error.
     pub async fn migrate(&self, postgres_url: &str) -> io::Result<()> {
         let output = tokio::process::Command::new(self.harkara())
             .arg("migrate")
@@ -73,17 +73,19 @@ impl Binaries {
         if output.status.success() {
             return Ok(());
         }
-        let told = String::from_utf8_lossy(&output.stderr);
-        Err(io::Error::other(format!("harkara migrate failed: {told}")))
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        Err(io::Error::other(format!(
+            "harkara migrate failed: {stderr}"
+        )))
     }
 }
 
 /// The folder that holds all binaries of the workspace: that of `own`, the test's own binary, as
 /// `env!("CARGO_BIN_EXE_…")` names it.
 ///
-/// Cargo makes sure that they are there and new. Where the tests of the whole workspace are run it has
-/// just built them and is asked for the same again, which takes it a second; where only one package
-/// is tested they may be missing or older than their sources, and are built now.
+/// Cargo makes sure that they exist and are current. If the tests of the whole workspace run, it has just built
+/// them, and asking again takes a second; if only one package is tested they may be missing or outdated, and
+/// are built now.
 #[must_use]
 pub fn binaries_beside(own: &str) -> PathBuf {
     let folder = Path::new(own).parent().expect("a binary is in a folder");

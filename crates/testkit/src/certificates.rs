@@ -1,4 +1,4 @@
-//! Certificates made for one test, by an authority of its own.
+//! Certificates for one test, issued by its own authority.
 
 use std::time::{Duration, SystemTime};
 
@@ -6,7 +6,7 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair}
 
 const DAY: Duration = Duration::from_hours(24);
 
-/// An authority that nobody trusts unless told to.
+/// An authority that nobody trusts by default.
 pub struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
 }
@@ -42,7 +42,7 @@ impl Authority {
         self.issue_until(names, SystemTime::now() + DAY)
     }
 
-    /// One that expired yesterday.
+    /// A certificate that expired yesterday.
     #[must_use]
     pub fn issue_expired(&self, names: &[&str]) -> Certificate {
         self.issue_until(names, SystemTime::now() - DAY)

@@ -22,6 +22,7 @@ use opentelemetry_proto::tonic::trace::v1::status::StatusCode as SpanStatus;
 use prost::Message;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+use tonic::metadata::MetadataMap;
 use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Identity, Server, ServerTlsConfig};
 use tonic::{Request, Response, Status};
@@ -53,26 +54,26 @@ pub struct CollectedSpan {
     pub attributes: BTreeMap<String, String>,
     /// Trace and span of each link, in hex.
     pub links: Vec<(String, String)>,
-    /// Whether it tells of an error.
+    /// Whether its status is an error.
     pub failed: bool,
-    /// What was told of the process.
+    /// The attributes of the process.
     pub resource: BTreeMap<String, String>,
 }
 
-/// What a collector does with what it receives.
+/// How a collector reacts to an export.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reaction {
-    /// Takes them.
+    /// Accepts it.
     Take,
-    /// Takes them after a while.
+    /// Accepts it after a delay.
     After(Duration),
-    /// Refuses them for good.
+    /// Refuses it permanently.
     Refuse,
-    /// Says that all is well, and that it rejected one of the metrics' points.
+    /// Accepts it, and reports that it rejected one of the metrics' points.
     RejectPart,
 }
 
-/// A collector that keeps what it receives, until it is dropped.
+/// A collector that keeps the exports it receives, until it is dropped.
 #[derive(Debug)]
 pub struct Collector {
     address: SocketAddr,
@@ -94,12 +95,12 @@ struct Kept {
 }
 
 impl Collector {
-    /// One that speaks gRPC.
+    /// A collector that speaks gRPC.
     pub async fn grpc() -> Self {
         Self::serve_grpc(Server::builder(), "http").await
     }
 
-    /// One that speaks gRPC over TLS; `authorities` are those of callers, who must show a certificate then.
+    /// A collector that speaks gRPC over TLS. If `authorities` are given, clients need a certificate of theirs.
     pub async fn grpc_over_tls(certificate: &Certificate, authorities: Option<&str>) -> Self {
         let identity = Identity::from_pem(&certificate.pem, &certificate.key_pem);
         let tls = ServerTlsConfig::new().identity(identity);
@@ -135,7 +136,7 @@ impl Collector {
         }
     }
 
-    /// One that speaks HTTP with protobuf.
+    /// A collector that speaks HTTP with protobuf.
     #[must_use]
     pub fn http() -> Self {
         let shared = Shared::new();
@@ -179,7 +180,7 @@ impl Collector {
         self.protocol
     }
 
-    /// What it does with what it receives from now on.
+    /// Sets the reaction to later exports.
     pub fn set(&self, reaction: Reaction) {
         self.shared.with(|kept| kept.reaction = reaction);
     }
@@ -202,7 +203,7 @@ impl Collector {
         self.shared.with(|kept| kept.headers.clone())
     }
 
-    /// Waits until `enough` of the spans so far; gives them.
+    /// Waits until the received spans are `enough`, and returns them.
     pub async fn wait(
         &self,
         what: &str,
@@ -233,7 +234,7 @@ impl Shared {
         work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Does with a request what is to be done with all; whether it is taken.
+    /// Reacts to a request. Returns whether it is accepted.
     async fn reacts(&self, headers: BTreeMap<String, String>) -> bool {
         let reaction = self.with(|kept| {
             kept.headers.push(headers);
@@ -249,7 +250,7 @@ impl Shared {
         }
     }
 
-    /// Whether the spans are taken.
+    /// Returns whether the spans are accepted.
     async fn take(
         &self,
         request: ExportTraceServiceRequest,
@@ -265,9 +266,9 @@ impl Shared {
             scopes
                 .flat_map(|of_scope| of_scope.spans)
                 .map(move |span| CollectedSpan {
-                    trace_id: hex(&span.trace_id),
-                    span_id: hex(&span.span_id),
-                    parent_span_id: hex(&span.parent_span_id),
+                    trace_id: const_hex::encode(&span.trace_id),
+                    span_id: const_hex::encode(&span.span_id),
+                    parent_span_id: const_hex::encode(&span.parent_span_id),
                     name: span.name,
                     kind: span.kind,
                     times: (span.start_time_unix_nano, span.end_time_unix_nano),
@@ -275,7 +276,12 @@ impl Shared {
                     links: span
                         .links
                         .iter()
-                        .map(|link| (hex(&link.trace_id), hex(&link.span_id)))
+                        .map(|link| {
+                            (
+                                const_hex::encode(&link.trace_id),
+                                const_hex::encode(&link.span_id),
+                            )
+                        })
                         .collect(),
                     failed: span
                         .status
@@ -295,7 +301,7 @@ impl TraceService for Shared {
         &self,
         request: Request<ExportTraceServiceRequest>,
     ) -> Result<Response<ExportTraceServiceResponse>, Status> {
-        let headers = headers_of(&request.metadata().clone().into_headers());
+        let headers = headers_of(request.metadata());
         if self.take(request.into_inner(), headers).await {
             Ok(Response::new(ExportTraceServiceResponse::default()))
         } else {
@@ -309,16 +315,7 @@ async fn export_over_http(
     body: web::Bytes,
     shared: web::Data<Shared>,
 ) -> HttpResponse {
-    let headers = request
-        .headers()
-        .iter()
-        .map(|(name, value)| {
-            (
-                name.to_string(),
-                String::from_utf8_lossy(value.as_bytes()).into_owned(),
-            )
-        })
-        .collect();
+    let headers = texts_of(request.headers().iter().map(|(n, v)| (n, v.as_bytes())));
     let Ok(spans) = ExportTraceServiceRequest::decode(body) else {
         return HttpResponse::new(StatusCode::BAD_REQUEST);
     };
@@ -331,13 +328,17 @@ async fn export_over_http(
     }
 }
 
-fn headers_of(headers: &tonic::codegen::http::HeaderMap) -> BTreeMap<String, String> {
-    let headers = headers.iter();
+fn headers_of(metadata: &MetadataMap) -> BTreeMap<String, String> {
+    let headers = metadata.clone().into_headers();
+    texts_of(headers.iter().map(|(n, v)| (n, v.as_bytes())))
+}
+
+fn texts_of<'a, N: ToString>(
+    headers: impl Iterator<Item = (N, &'a [u8])>,
+) -> BTreeMap<String, String> {
+    let text = |value| String::from_utf8_lossy(value).into_owned();
     headers
-        .map(|(name, value)| {
-            let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
-            (name.to_string(), value)
-        })
+        .map(|(name, value)| (name.to_string(), text(value)))
         .collect()
 }
 
@@ -355,13 +356,4 @@ fn texts(attributes: Vec<KeyValue>) -> BTreeMap<String, String> {
             (attribute.key, text)
         })
         .collect()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        write!(text, "{byte:02x}").expect("a string takes all");
-        text
-    })
 }

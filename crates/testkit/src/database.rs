@@ -1,4 +1,4 @@
-//! A PostgreSQL database of one's own.
+//! A PostgreSQL database for one test.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, SystemTime};
@@ -13,10 +13,10 @@ use crate::servers::postgres_url;
 /// The migrated database that others are copied from.
 const TEMPLATE: &str = "harkara_template";
 
-/// Held while the template is made.
+/// Held while the template is created.
 const TEMPLATE_LOCK: i64 = 0x7465_6d70;
 
-/// A database that no other test uses, with a connection for looking into it.
+/// A database that no other test uses, with a connection to inspect it.
 pub struct TestDatabase {
     /// Its URL.
     pub url: String,
@@ -57,7 +57,7 @@ impl TestDatabase {
         Self { url, client }
     }
 
-    /// A look into a database that exists, over a plain connection.
+    /// An existing database, inspected over a plain connection.
     pub async fn at(url: String) -> Self {
         let client = connect(&url).await;
         Self { url, client }
@@ -77,12 +77,12 @@ impl TestDatabase {
         .expect("the settings make a pool")
     }
 
-    /// The one value that a query gives.
+    /// The one value of a query.
     pub async fn value<T: FromSqlOwned>(&self, sql: &str) -> T {
         self.value_of(sql, &[]).await
     }
 
-    /// The one value that a query with parameters gives.
+    /// The one value of a query with parameters.
     pub async fn value_of<T: FromSqlOwned>(
         &self,
         sql: &str,
@@ -92,7 +92,7 @@ impl TestDatabase {
         row.unwrap_or_else(|e| panic!("{sql}: {e:?}")).get(0)
     }
 
-    /// The first column of every row that a query gives.
+    /// The first column of every row of a query.
     pub async fn column<T: FromSqlOwned>(&self, sql: &str) -> Vec<T> {
         let rows = self.client.query(sql, &[]).await;
         rows.unwrap_or_else(|e| panic!("{sql}: {e:?}"))
@@ -101,14 +101,14 @@ impl TestDatabase {
             .collect()
     }
 
-    /// Every row that a query gives, written as JSON objects, for comparing whole tables.
+    /// Every row of a query as a JSON object, to compare whole tables.
     pub async fn rows(&self, query: &str) -> Vec<String> {
         self.column(&format!("SELECT row_to_json(q)::text FROM ({query}) q"))
             .await
     }
 
-    /// Puts the database out of reach: every connection but this value's own is ended, new ones are
-    /// refused. What the server looks like to others when it is down.
+    /// Makes the database unavailable: every connection but this value's own is ended, and new ones are refused,
+    /// as if the server were down.
     pub async fn shut(&self) {
         self.allow_connections(false).await;
         self.execute(
@@ -144,7 +144,7 @@ impl TestDatabase {
     }
 }
 
-/// Makes the template once for a server; tests in other processes wait for the one that does.
+/// Creates the template once for a server; tests in other processes wait for it.
 async fn ensure_template(server: &Client) {
     let lock = |function: &str| format!("SELECT {function}({TEMPLATE_LOCK})");
     server

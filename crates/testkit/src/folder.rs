@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// A folder that is gone with this value, unless it is kept.
+/// A folder that is removed with this value, unless it is kept.
 pub struct Folder(PathBuf);
 
 impl Folder {
@@ -18,20 +18,20 @@ impl Folder {
         Self(path)
     }
 
-    /// Writes a file, whole or not at all for whoever reads it meanwhile.
+    /// Writes a file atomically.
     pub fn write(&self, name: &str, content: &str) {
         let unfinished = self.0.join(format!("{name}.unfinished"));
         std::fs::write(&unfinished, content).expect("a file can be written");
         std::fs::rename(unfinished, self.0.join(name)).expect("a file can be renamed");
     }
 
-    /// Where it is.
+    /// Its path.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.0
     }
 
-    /// Leaves it for reading, and tells where it is.
+    /// Keeps it for reading, and returns its path.
     #[must_use]
     pub fn keep(mut self) -> PathBuf {
         // The empty path that stays is that of no folder.

@@ -10,30 +10,30 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep_until};
 
-/// Bytes that are passed on at once.
+/// The size of a forwarded chunk, in bytes.
 const CHUNK_BYTES: usize = 16 * 1024;
 
-/// Chunks of one direction that are under way at once; beyond them the sender has to wait.
+/// The most chunks in flight in one direction; beyond them the sender waits.
 const CHUNKS_UNDER_WAY_MAX: usize = 64;
 
-/// Passes TCP connections on to another address, for as long as this value lives.
+/// Forwards TCP connections to another address, until it is dropped.
 pub struct Proxy {
     address: SocketAddr,
     route: watch::Sender<Route>,
     accepting: AbortHandle,
 }
 
-/// What a link does with what is sent over it.
+/// The state of a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Link {
-    /// Passes it on.
+    /// Forwards everything.
     Open,
-    /// Every connection ends at once, and so does each new one.
+    /// Every connection ends immediately, and so does each new one.
     Cut,
-    /// Nothing comes through and nothing is said, as with a firewall that drops packets. What was sent
-    /// meanwhile comes through afterwards.
+    /// Nothing gets through, and no error is returned, as with a firewall that drops packets. Data sent in the
+    /// meantime arrives afterwards.
     BlackHoled,
-    /// Everything comes so much later, in each direction.
+    /// Everything is delayed by this much, in each direction.
     Slow(Duration),
 }
 
@@ -73,17 +73,17 @@ impl Proxy {
         self.address
     }
 
-    /// Changes what the link does, for connections that exist as well.
+    /// Changes the state, for existing connections too.
     pub fn set(&self, link: Link) {
         self.route.send_modify(|route| route.link = link);
     }
 
-    /// Sends new connections to another port of this machine; those that exist stay where they are.
+    /// Directs new connections to another port of this machine; existing ones stay.
     pub fn turn_to_port(&self, port: u16) {
         self.turn_to(local(port));
     }
 
-    /// Sends new connections elsewhere; those that exist stay where they are.
+    /// Directs new connections to another address; existing ones stay.
     pub fn turn_to(&self, target: SocketAddr) {
         self.route.send_modify(|route| route.target = target);
     }

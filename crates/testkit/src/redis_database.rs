@@ -1,11 +1,11 @@
-//! A logical Redis database of one's own.
+//! A logical Redis database for one test.
 
 use crate::servers::redis_url;
 
 /// Logical databases of the test server; `cargo dev test` starts it with as many.
 const DATABASES: u64 = 4096;
 
-/// Takes the next free logical database, emptied, and gives its URL.
+/// Takes the next logical database, empties it, and returns its URL.
 ///
 /// Stream keys are fixed names, so tests are kept apart by database. Number 0 holds the counter.
 pub async fn redis_database() -> String {

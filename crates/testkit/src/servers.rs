@@ -1,4 +1,4 @@
-//! Where the test servers are, and the programs that tests start.
+//! The addresses of the test servers, and the programs that tests start.
 
 use std::path::PathBuf;
 

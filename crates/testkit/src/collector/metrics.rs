@@ -12,19 +12,19 @@ use opentelemetry_proto::tonic::metrics::v1::Metric;
 use prost::Message;
 use tonic::{Request, Response, Status};
 
-use super::{Reaction, Shared, headers_of, texts};
+use super::{Reaction, Shared, headers_of, texts, texts_of};
 
 /// The metrics of one export.
 #[derive(Clone, Debug)]
 pub struct CollectedMetrics {
-    /// What was told of the process.
+    /// The attributes of the process.
     pub resource: BTreeMap<String, String>,
     /// The metrics.
     pub metrics: Vec<Metric>,
 }
 
 impl Shared {
-    /// Whether the metrics are taken.
+    /// Returns whether the metrics are accepted.
     async fn take_metrics(
         &self,
         request: ExportMetricsServiceRequest,
@@ -61,7 +61,7 @@ impl MetricsService for Shared {
         &self,
         request: Request<ExportMetricsServiceRequest>,
     ) -> Result<Response<ExportMetricsServiceResponse>, Status> {
-        let headers = headers_of(&request.metadata().clone().into_headers());
+        let headers = headers_of(request.metadata());
         if self.take_metrics(request.into_inner(), headers).await {
             Ok(Response::new(self.answer()))
         } else {
@@ -75,13 +75,7 @@ pub(super) async fn export_over_http(
     body: web::Bytes,
     shared: web::Data<Shared>,
 ) -> HttpResponse {
-    let headers = request.headers().iter();
-    let headers = headers
-        .map(|(name, value)| {
-            let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
-            (name.to_string(), value)
-        })
-        .collect();
+    let headers = texts_of(request.headers().iter().map(|(n, v)| (n, v.as_bytes())));
     let Ok(metrics) = ExportMetricsServiceRequest::decode(body) else {
         return HttpResponse::new(StatusCode::BAD_REQUEST);
     };
