@@ -24,7 +24,9 @@ pub(crate) fn run(options: &TestOptions) -> Result<ExitCode> {
     let is_nextest = programs::has_nextest();
     // Building takes longest, so it starts first. Arguments for the runner may ask for another build.
     let build = if options.runner.is_empty() {
-        Some(Task::start(tests(&checkout, is_nextest).arg("--no-run"))?)
+        Some(Task::start(
+            tests(&checkout, is_nextest, false).arg("--no-run"),
+        )?)
     } else {
         None
     };
@@ -45,21 +47,31 @@ pub(crate) fn run(options: &TestOptions) -> Result<ExitCode> {
             }
         }
     }
-    let mut tests = tests(&checkout, is_nextest);
+    let mut tests = tests(&checkout, is_nextest, names_packages(&options.runner));
     tests.args(&options.runner);
     let status = Task::start_interactive(servers.given_to(&mut tests))?.wait()?;
     Ok(exit_code(status))
 }
 
 /// The test runner: cargo-nextest if installed, else cargo's own.
-fn tests(checkout: &Checkout, is_nextest: bool) -> Command {
+fn tests(checkout: &Checkout, is_nextest: bool, names_packages: bool) -> Command {
     let mut command = cargo(checkout);
     if is_nextest {
-        command.args(["nextest", "run", "--workspace"]);
+        command.args(["nextest", "run"]);
     } else {
-        command.args(["test", "--workspace", "--no-fail-fast"]);
+        command.args(["test", "--no-fail-fast"]);
+    }
+    // Together with `--workspace`, cargo ignores the packages.
+    if !names_packages {
+        command.arg("--workspace");
     }
     command
+}
+
+/// Whether arguments of the runner name packages.
+fn names_packages(runner: &[OsString]) -> bool {
+    let mut arguments = runner.iter().filter_map(|argument| argument.to_str());
+    arguments.any(|argument| argument.starts_with("-p") || argument.starts_with("--package"))
 }
 
 /// What the tests are given.
@@ -114,4 +126,21 @@ fn keep(mut servers: Servers) -> Result<ExitCode> {
     report::say("\nTheir data is temporary; Ctrl-C stops them.");
     servers.running.services.watch()?;
     Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::names_packages;
+
+    #[test]
+    fn packages_are_recognized() {
+        for (arguments, expected) in [
+            (&["--package", "harkara-core"][..], true),
+            (&["-p", "harkara-core", "late_capture"], true),
+            (&["late_capture", "--profile=ci"], false),
+        ] {
+            let arguments: Vec<_> = arguments.iter().map(Into::into).collect();
+            assert_eq!(names_packages(&arguments), expected);
+        }
+    }
 }
