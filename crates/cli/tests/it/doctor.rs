@@ -1,6 +1,6 @@
 //! `harkara doctor`: what it finds on real servers, and how it ends.
 
-mod report;
+pub(crate) mod report;
 
 mod ends;
 mod postgres;

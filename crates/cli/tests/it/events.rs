@@ -74,19 +74,6 @@ async fn events_are_listed_newest_first_and_by_every_filter() {
 }
 
 #[tokio::test]
-async fn json_has_every_ledger_field_with_rfc_3339_times_and_no_body() {
-    let database = database_with(vec![processed("evt-captured", "payment.captured", 0)]).await;
-    let listed = Harkara::on(&database).json(&["events", "--json"]).await;
-    let event = &listed[0];
-    assert_eq!(event["created_at"], "2026-09-21T14:13:20.000000Z");
-    assert_eq!(event["event_type"], "payment.captured");
-    assert_eq!(event["processed"], true);
-    assert_eq!(event["trace_id"], "00000000000000000000000000000abc");
-    assert_eq!(event["error"], Value::Null);
-    assert!(event["body"].is_null());
-}
-
-#[tokio::test]
 async fn the_table_is_readable_at_100_columns_and_tells_the_error_of_a_dead_letter() {
     let longest = "account.payment_methods.requirements.updated";
     let mut events: Vec<_> = harkara_core::catalogue::typed()

@@ -25,6 +25,7 @@ mod replay;
 mod scraped;
 mod secrets;
 mod shows;
+mod snapshots;
 mod starts;
 mod traced;
 mod trigger;

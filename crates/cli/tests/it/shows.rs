@@ -1,45 +1,15 @@
 //! `harkara events show`.
 
-use harkara_core::secret::{Fingerprint, Secret};
 use harkara_testkit::TestDatabase;
 use serde_json::json;
 
 use crate::harkara::Harkara;
-use crate::ledger::{SECRET, database_with, dead_letter, processed};
+use crate::ledger::{SECRET, database_with, processed};
 
 const SECRETS: &str = "HARKARA__ENDPOINTS__DEFAULT__SECRETS";
 
 async fn database() -> TestDatabase {
     database_with(vec![processed("evt", "order.paid", 0)]).await
-}
-
-#[tokio::test]
-async fn an_event_is_shown_with_its_evidence_and_what_it_changed() {
-    let database = database().await;
-    let shown = Harkara::on(&database)
-        .run(&["events", "show", "evt"])
-        .await
-        .done()
-        .stdout();
-    let order: String = database.value("SELECT order_id FROM payment_orders").await;
-    let payment: String = database
-        .value("SELECT payment_id FROM payment_transactions")
-        .await;
-    for line in [
-        "event           order.paid".to_owned(),
-        "status          processed".to_owned(),
-        "received        2026-09-21T14:13:20.000000Z".to_owned(),
-        "delivered again no".to_owned(),
-        "trace id        00000000000000000000000000000abc".to_owned(),
-        format!("secret          {}", Fingerprint::of(&Secret::new(SECRET))),
-        format!("changed         payment_orders {order}: paid"),
-        format!("                payment_transactions {payment}: captured"),
-    ] {
-        assert!(
-            shown.lines().any(|shown| shown == line),
-            "{line:?} is missing in\n{shown}"
-        );
-    }
 }
 
 #[tokio::test]
@@ -103,26 +73,4 @@ async fn the_secret_under_which_a_signature_still_verifies_is_told_by_its_place_
             "{shown}"
         );
     }
-}
-
-#[tokio::test]
-async fn a_dead_letter_is_shown_with_its_error() {
-    let database = database_with(vec![dead_letter("evt", 0)]).await;
-    let harkara = Harkara::on(&database);
-    let shown = harkara.json(&["events", "show", "evt", "--json"]).await;
-    assert_eq!(shown["status"], "failed");
-    assert!(
-        shown["error"].as_str().unwrap().contains("not JSON"),
-        "{shown}"
-    );
-    assert_eq!(shown["changes"], json!([]));
-}
-
-#[tokio::test]
-async fn an_unknown_event_is_a_failure() {
-    let database = database().await;
-    Harkara::on(&database)
-        .run(&["events", "show", "nobody"])
-        .await
-        .complains(1, &["nobody", "harkara events"]);
 }
