@@ -74,7 +74,7 @@ fn understand(command: &[&str]) -> Result<(), String> {
 fn understand_dev(command: &str, arguments: &[&str]) -> Result<(), String> {
     let dev = Path::new(env!("CARGO_BIN_EXE_harkara")).with_file_name("harkara-dev");
     let help = run(Command::new(dev).args([command, "--help"]))?;
-    let faults = crate::files("crates/faults/src/faults", ".rs");
+    let faults = crate::files("crates/faults/src", ".rs");
     let mut before = "";
     for argument in arguments.iter().take_while(|argument| **argument != "--") {
         let in_help = crate::regex(&format!(r"(^|[^\w-]){argument}($|[^\w-])")).is_match(&help);
