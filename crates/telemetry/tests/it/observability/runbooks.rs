@@ -62,38 +62,6 @@ fn every_runbook_has_a_meaning_a_check_a_fix_and_an_end() {
     }
 }
 
-#[test]
-fn links_between_pages_lead_somewhere() {
-    for file in files("docs")
-        .iter()
-        .filter(|file| has_extension(file, "md"))
-    {
-        let folder = file.rsplit_once('/').unwrap().0;
-        let page = read(file);
-        for target in page.split("](").skip(1) {
-            let target = target.split(')').next().unwrap();
-            if target.contains("://") {
-                continue;
-            }
-            let (to, anchor) = target.split_once('#').unwrap_or((target, ""));
-            let to = if to.is_empty() {
-                file.clone()
-            } else {
-                format!("{folder}/{to}")
-            };
-            assert!(super::path(&to).exists(), "{file}: {target}");
-            assert!(
-                anchor.is_empty() || anchors(&read(&to)).contains(anchor),
-                "{file}: {target}"
-            );
-        }
-    }
-}
-
 fn base(file: &str) -> &str {
     file.rsplit_once('/').map_or(file, |(_, name)| name)
-}
-
-fn has_extension(file: &str, extension: &str) -> bool {
-    file.rsplit_once('.').is_some_and(|(_, of)| of == extension)
 }
