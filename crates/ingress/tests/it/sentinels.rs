@@ -82,7 +82,11 @@ async fn a_primary_that_no_sentinel_knows_refuses_the_start() {
             "orders",
             "knows no primary by the name orders (redis.sentinel_primary)",
         ),
-        (NOBODY.to_owned(), "mymaster", "no sentinel tells"),
+        (
+            NOBODY.to_owned(),
+            "mymaster",
+            "no sentinel knows the primary",
+        ),
     ] {
         let settings = [
             ("redis.sentinels", addresses.as_str()),
