@@ -1,20 +1,25 @@
 //! The backlog as the ingress observes it: it is known even when no worker runs.
 
 use harkara_settings::Settings;
-use harkara_storage::StorageError;
 use harkara_storage::ledger::{DUE_COUNTED_MAX, due_backlog};
-use harkara_streams::Pool;
+use harkara_storage::{Pool, PoolSettings, StorageError};
 use harkara_streams::backlog::Observer;
 
-use crate::postgres;
+use crate::APPLICATION;
 
-/// Connections for counting due rows: one statement at a time.
+/// Connections for counting due rows: one statement at a time. The inbox's connections are for deliveries
+/// alone.
 const CONNECTIONS: usize = 1;
 
 /// An observer with its own connection to PostgreSQL, which is made when first used.
-pub(crate) fn observer(settings: &Settings, redis: Pool) -> Result<Observer, StorageError> {
-    let statement_timeout = settings.postgres.statement_timeout;
-    let database = postgres::pool(&settings.postgres, CONNECTIONS, statement_timeout)?;
+pub(crate) fn observer(
+    settings: &Settings,
+    redis: harkara_streams::Pool,
+) -> Result<Observer, StorageError> {
+    let database = Pool::new(&PoolSettings {
+        connections_max: CONNECTIONS,
+        ..PoolSettings::of(&settings.postgres, APPLICATION)
+    })?;
     let count_due = move || {
         let database = database.clone();
         async move { due_backlog(&database, DUE_COUNTED_MAX).await }

@@ -12,14 +12,14 @@ use harkara_core::durability::Durability;
 use harkara_settings::{IngressSettings, PostgresSettings};
 use harkara_storage::commit::{CommittedBatch, DuplicateHint, commit};
 use harkara_storage::record::{ClaimedEvent, EventRecord, Origin, Verdict};
-use harkara_storage::{Pool, Recovery, StorageError};
+use harkara_storage::{Pool, PoolSettings, Recovery, StorageError};
 use harkara_telemetry::catalogue::INGRESS_INBOX_WAITING;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
+use crate::APPLICATION;
 use crate::metrics::{InFlight, registered};
-use crate::postgres;
 use crate::routed_delivery::RoutedDelivery;
 
 /// Most deliveries in one transaction, the same as a worker's.
@@ -83,7 +83,11 @@ impl Inbox {
         // A connection may take longer than a request waits; otherwise none would ever be made over a slow
         // link.
         let connections_max = settings.inbox_connections_max;
-        let pool = postgres::pool(postgres, connections_max, settings.inbox_timeout)?;
+        let pool = Pool::new(&PoolSettings {
+            connections_max,
+            statement_timeout: settings.inbox_timeout,
+            ..PoolSettings::of(postgres, APPLICATION)
+        })?;
         let (sender, waiting) = mpsc::channel(WAITING_MAX);
         tokio::spawn(gather(pool.clone(), waiting, connections_max));
         Ok(Some(Self {

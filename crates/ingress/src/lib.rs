@@ -38,9 +38,11 @@ mod metrics;
 mod spans;
 
 mod backlog;
-mod postgres;
 mod readiness;
 mod schema_check;
+
+/// The name of the ingress in `pg_stat_activity`.
+const APPLICATION: &str = "harkara-ingress";
 
 pub use app::App;
 pub use schema_check::UnknownSchema;

@@ -2,18 +2,18 @@
 
 use harkara_core::causes::with_causes;
 use harkara_settings::PostgresSettings;
-use harkara_storage::StorageError;
 use harkara_storage::migrations::{self, SchemaState};
+use harkara_storage::{Pool, PoolSettings, StorageError};
 
-use crate::postgres;
+use crate::APPLICATION;
 
 /// Connections for the one check.
 const CONNECTIONS: usize = 1;
 
 /// The schema is behind this binary, or ahead of it; the text says which, and the remedy.
 #[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct UnknownSchema(String);
+#[error("{}", .0.explanation().unwrap_or_default())]
+pub struct UnknownSchema(SchemaState);
 
 /// Refuses a schema that this binary does not support.
 ///
@@ -21,10 +21,8 @@ pub struct UnknownSchema(String);
 /// by `postgres.connect_timeout`, and its failure is only logged.
 pub(crate) async fn check(settings: &PostgresSettings) -> Result<(), UnknownSchema> {
     match schema_state(settings).await {
-        Ok(state) => match state.explanation() {
-            None => Ok(()),
-            Some(problem) => Err(UnknownSchema(problem)),
-        },
+        Ok(SchemaState::Fits) => Ok(()),
+        Ok(state) => Err(UnknownSchema(state)),
         Err(error) => {
             tracing::warn!(
                 error = with_causes(&error),
@@ -36,6 +34,9 @@ pub(crate) async fn check(settings: &PostgresSettings) -> Result<(), UnknownSche
 }
 
 async fn schema_state(settings: &PostgresSettings) -> Result<SchemaState, StorageError> {
-    let pool = postgres::pool(settings, CONNECTIONS, settings.statement_timeout)?;
+    let pool = Pool::new(&PoolSettings {
+        connections_max: CONNECTIONS,
+        ..PoolSettings::of(settings, APPLICATION)
+    })?;
     migrations::check(&pool).await
 }

@@ -44,12 +44,8 @@ pub async fn migrate(settings: &PostgresSettings) -> Result<Vec<String>, Operati
 /// A pool for operators. It connects when first used.
 pub fn pool(settings: &PostgresSettings) -> Result<Pool, StorageError> {
     Pool::new(&PoolSettings {
-        url: settings.url.clone(),
-        tls: settings.tls.clone(),
-        application: "harkara",
         connections_max: CONNECTIONS_MAX,
-        connect_timeout: settings.connect_timeout,
-        statement_timeout: settings.statement_timeout,
+        ..PoolSettings::of(settings, "harkara")
     })
 }
 

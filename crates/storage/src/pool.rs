@@ -11,6 +11,7 @@ use diesel_async::pooled_connection::{PoolableConnection, RecyclingMethod};
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
 use futures_util::future::{join, join_all};
 use harkara_core::secret::Secret;
+use harkara_settings::PostgresSettings;
 use harkara_tls::ClientTls;
 
 use crate::connect::connect;
@@ -33,6 +34,21 @@ pub struct PoolSettings {
     /// Longest time the server may spend on one statement, and wait for the next one of a transaction:
     /// a stalled worker must not keep its locks.
     pub statement_timeout: Duration,
+}
+
+impl PoolSettings {
+    /// How a process connects to the PostgreSQL of the settings, under the name `application`.
+    #[must_use]
+    pub fn of(settings: &PostgresSettings, application: &'static str) -> Self {
+        Self {
+            url: settings.url.clone(),
+            tls: settings.tls.clone(),
+            application,
+            connections_max: settings.pool_max,
+            connect_timeout: settings.connect_timeout,
+            statement_timeout: settings.statement_timeout,
+        }
+    }
 }
 
 /// The connections of a pool by use.

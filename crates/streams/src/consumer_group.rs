@@ -181,14 +181,17 @@ impl Group {
             pending.arg(&from).arg(&to);
             pending.arg(PENDING_PER_COMMAND).arg(&self.consumer);
             let page: Vec<(String, String, u64, u64)> = self.ask(&pending, "XPENDING").await?;
-            let Some((last, ..)) = page.last() else {
-                return Ok(own);
-            };
-            from = format!("({last}");
+            let is_last = page.len() < PENDING_PER_COMMAND;
+            if let Some((last, ..)) = page.last() {
+                from = format!("({last}");
+            }
             own.extend(page.into_iter().filter_map(|(id, _, _, claims)| {
                 let id = EntryId::parse(&id)?;
                 Some(PendingEntry { id, claims })
             }));
+            if is_last {
+                return Ok(own);
+            }
         }
     }
 

@@ -129,6 +129,8 @@ impl App {
 async fn drain(mut loops: JoinSet<()>, processor: &BatchProcessor, stop_deadline: Duration) {
     let mut drained = Box::pin(async {
         while loops.join_next().await.is_some() {}
+        processor.in_flight.close();
+        processor.in_flight.wait().await;
         processor.acknowledgements.finish().await;
     });
     if tokio::time::timeout(stop_deadline, &mut drained)
@@ -148,14 +150,7 @@ async fn drain(mut loops: JoinSet<()>, processor: &BatchProcessor, stop_deadline
 
 /// Connects to PostgreSQL, logs what makes it less durable and checks its schema.
 async fn open_database(settings: &PostgresSettings) -> Result<Pool, StartError> {
-    let database = Pool::new(&PoolSettings {
-        url: settings.url.clone(),
-        tls: settings.tls.clone(),
-        application: "harkara-worker",
-        connections_max: settings.pool_max,
-        connect_timeout: settings.connect_timeout,
-        statement_timeout: settings.statement_timeout,
-    })?;
+    let database = Pool::new(&PoolSettings::of(settings, "harkara-worker"))?;
     for risk in durability_risks::risks(&database).await? {
         tracing::warn!("{risk}");
     }

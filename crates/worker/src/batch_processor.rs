@@ -11,6 +11,7 @@ use harkara_storage::record::{ClaimedEvent, EventRecord};
 use harkara_streams::consumer_group::ClaimedEntry;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::acknowledge::Acknowledgements;
 use crate::active_claims::ActiveClaims;
@@ -30,6 +31,8 @@ const RELEASE_BOUND: Duration = Duration::from_millis(500);
 pub(crate) struct BatchProcessor {
     /// One for each batch in flight.
     pub(crate) permits: Arc<Semaphore>,
+    /// Batches in tasks of their own, which a shutdown waits for even if the loop that sent them has ended.
+    pub(crate) in_flight: TaskTracker,
     pub(crate) retries: RetryPolicy,
     pub(crate) claims: Arc<ActiveClaims>,
     pub(crate) committer: Committer,

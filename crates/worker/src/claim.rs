@@ -13,7 +13,6 @@ use harkara_runtime::shutdown::Shutdown;
 use harkara_streams::consumer_group::ClaimedEntry;
 use prometheus_client::metrics::histogram::Histogram;
 use tokio::sync::OwnedSemaphorePermit;
-use tokio_util::task::TaskTracker;
 
 use crate::active_claims::ActiveClaims;
 use crate::batch_processor::BatchProcessor;
@@ -38,18 +37,17 @@ pub(crate) struct Claimer {
 }
 
 impl Claimer {
-    /// Runs until shutdown, and returns when the batches in flight have ended.
+    /// Runs until shutdown. The batches in flight then go on.
     ///
     /// While all permits are in use it reads the next batch ahead. Once it has a permit it reads again, so
     /// that a higher lane never waits behind a batch that was read before it.
     pub(crate) async fn run(mut self, shutdown: Shutdown) {
-        let in_flight = TaskTracker::new();
         let mut read_ahead = ReadAhead::default();
         let mut sent_at: Option<Instant> = None;
         loop {
             if read_ahead.is_empty() {
                 if shutdown.is_requested() {
-                    break;
+                    return;
                 }
                 self.progress.touch();
                 if let Err(error) = self.reader.fill(&mut read_ahead).await {
@@ -73,12 +71,8 @@ impl Claimer {
             }
             sent_at = Some(Instant::now());
             let batch = read_ahead.take(self.batch_entries_max, self.lane_weights);
-            self.send(batch, permit, &in_flight);
+            self.send(batch, permit);
         }
-        // Waiting for the last batches is no lack of progress.
-        drop(self);
-        in_flight.close();
-        in_flight.wait().await;
     }
 
     /// Waits until `worker.gather_ms` have passed since the last batch: a batch costs one or two milliseconds
@@ -103,12 +97,7 @@ impl Claimer {
         }
     }
 
-    fn send(
-        &self,
-        batch: Vec<ClaimedEntry>,
-        permit: OwnedSemaphorePermit,
-        in_flight: &TaskTracker,
-    ) {
+    fn send(&self, batch: Vec<ClaimedEntry>, permit: OwnedSemaphorePermit) {
         if batch.is_empty() {
             return;
         }
@@ -116,7 +105,7 @@ impl Claimer {
         let guard = self.claims.hold(entries);
         let processor = self.processor.clone();
         let batch_seconds = self.batch_seconds.clone();
-        in_flight.spawn(async move {
+        self.processor.in_flight.spawn(async move {
             let started = Instant::now();
             processor.entries(batch).await;
             batch_seconds.observe(started.elapsed().as_secs_f64());

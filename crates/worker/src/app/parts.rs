@@ -16,6 +16,7 @@ use harkara_telemetry::Tracer;
 use prometheus_client::registry::Registry;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::acknowledge::Acknowledgements;
 use crate::active_claims::ActiveClaims;
@@ -60,6 +61,7 @@ impl<'a> Parts<'a> {
         let abandon = CancellationToken::new();
         let processor = BatchProcessor {
             permits: Arc::new(Semaphore::new(worker.batches_in_flight_max)),
+            in_flight: TaskTracker::new(),
             retries: RetryPolicy {
                 first: worker.backoff_first,
                 max: worker.backoff_max,
