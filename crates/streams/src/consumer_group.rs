@@ -1,11 +1,11 @@
 //! The consumer group on the four lanes: every command that a worker sends to Redis.
 
+mod entries;
 mod reply;
 mod scripts;
 
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use harkara_core::entry::{EntryId, EntryRef};
 use harkara_core::lane::{CONSUMER_GROUP, LANES, Lane};
 use harkara_settings::RedisSettings;
@@ -16,6 +16,7 @@ use redis::{Cmd, RedisResult, Value, cmd};
 use crate::connect::{Connection, Pool, connect_blocking};
 use crate::group_error::GroupError;
 use crate::pooled::ask_over;
+pub use entries::{ClaimedEntry, PendingEntry};
 
 /// The second greatest id, after which nothing is pending. (Redis treats the greatest as `>`, which would
 /// claim new entries.)
@@ -46,37 +47,6 @@ impl Reader {
             .map(Self)
             .map_err(GroupError::of("connect"))
     }
-}
-
-/// An entry that this consumer has claimed.
-#[derive(Debug)]
-pub struct ClaimedEntry {
-    /// The entry.
-    pub entry: EntryRef,
-    /// Its fields in order: name and value.
-    pub fields: Vec<(Bytes, Bytes)>,
-    /// When this consumer received it.
-    pub claimed_at: Instant,
-}
-
-impl ClaimedEntry {
-    /// The size of its fields.
-    #[must_use]
-    pub fn bytes(&self) -> usize {
-        self.fields
-            .iter()
-            .map(|(name, value)| name.len() + value.len())
-            .sum()
-    }
-}
-
-/// A pending entry and its number of claims.
-#[derive(Clone, Copy, Debug)]
-pub struct PendingEntry {
-    /// The entry's id.
-    pub id: EntryId,
-    /// How often it was claimed.
-    pub claims: u64,
 }
 
 impl Group {
