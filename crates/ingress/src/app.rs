@@ -9,8 +9,9 @@ use harkara_runtime::admin::{Admin, AdminServer, Liveness, Progress};
 use harkara_runtime::build_info;
 use harkara_runtime::shutdown::Shutdown;
 use harkara_settings::Settings;
-use harkara_streams::backlog::Latest;
-use harkara_streams::{Confirmations, Pool, ServerProblem};
+use harkara_storage::{Pool, PoolSettings};
+use harkara_streams::backlog::{Latest, Observer};
+use harkara_streams::{Confirmations, ServerProblem};
 use harkara_telemetry::{Metrics, Tracer};
 use prometheus_client::registry::Registry;
 use tokio::task::JoinSet;
@@ -25,7 +26,11 @@ use crate::secrets::{LiveSecrets, SecretsReload};
 use crate::server::{Shared, listen};
 use crate::start_error::{RunError, StartError};
 use crate::tls::Tls;
-use crate::{backlog, descriptors, readiness, schema_check};
+use crate::{APPLICATION, descriptors, readiness, schema_check};
+
+/// Connections for the check of the schema and for counting due rows: one statement at a time. The inbox's
+/// connections are for deliveries alone.
+const OBSERVING_CONNECTIONS: usize = 1;
 
 /// An ingress with bound ports, which serves once it is run.
 pub struct App {
@@ -65,13 +70,18 @@ impl App {
         let tls = settings.ingress.tls.as_ref().map(Tls::read).transpose();
         let tls = tls.map_err(StartError::Certificate)?;
         let found = startup_check(&settings.redis, &settings.ingress).await?;
-        schema_check::check(&settings.postgres).await?;
+        let database = Pool::new(&PoolSettings {
+            connections_max: OBSERVING_CONNECTIONS,
+            ..PoolSettings::of(&settings.postgres, APPLICATION)
+        })
+        .map_err(StartError::Backlog)?;
+        schema_check::check(&database).await?;
 
         let mut builder = Builder::new(settings, tracer);
         let redis = harkara_streams::pool(&settings.redis);
         let (breaker, health_progress) = builder.breaker(found);
         let inbox = builder.inbox()?;
-        let backlog = builder.backlog(&redis)?;
+        let backlog = builder.backlog(&redis, database);
         let is_tls = tls.is_some();
         let (public_addr, server) = builder.server(tls, breaker.clone(), inbox.clone())?;
         let metrics = Metrics::of(builder.registry);
@@ -180,13 +190,12 @@ impl<'a> Builder<'a> {
     }
 
     /// The latest backlog, which a background task samples.
-    fn backlog(&mut self, redis: &Pool) -> Result<Latest, StartError> {
+    fn backlog(&mut self, redis: &harkara_streams::Pool, database: Pool) -> Latest {
         let latest = Latest::default();
         harkara_runtime::backlog::register(&latest, &mut self.registry);
-        let observer = backlog::observer(self.settings, redis.clone());
-        let observer = observer.map_err(StartError::Backlog)?;
+        let observer = Observer::of(self.settings, redis.clone(), database);
         self.background.add(observer.watch(latest.clone()));
-        Ok(latest)
+        latest
     }
 
     /// The rules. Background tasks reload the endpoints' secrets and diagnose refusals.

@@ -37,7 +37,6 @@ mod endpoint_health;
 mod metrics;
 mod spans;
 
-mod backlog;
 mod readiness;
 mod schema_check;
 

@@ -1,14 +1,8 @@
 //! Whether this binary supports the database schema.
 
 use harkara_core::causes::with_causes;
-use harkara_settings::PostgresSettings;
+use harkara_storage::Pool;
 use harkara_storage::migrations::{self, SchemaState};
-use harkara_storage::{Pool, PoolSettings, StorageError};
-
-use crate::APPLICATION;
-
-/// Connections for the one check.
-const CONNECTIONS: usize = 1;
 
 /// The schema is behind this binary, or ahead of it; the text says which, and the remedy.
 #[derive(Debug, thiserror::Error)]
@@ -19,8 +13,8 @@ pub struct UnknownSchema(SchemaState);
 ///
 /// An unavailable database is no reason to refuse deliveries, because Redis takes them. The check is bounded
 /// by `postgres.connect_timeout`, and its failure is only logged.
-pub(crate) async fn check(settings: &PostgresSettings) -> Result<(), UnknownSchema> {
-    match schema_state(settings).await {
+pub(crate) async fn check(database: &Pool) -> Result<(), UnknownSchema> {
+    match migrations::check(database).await {
         Ok(SchemaState::Fits) => Ok(()),
         Ok(state) => Err(UnknownSchema(state)),
         Err(error) => {
@@ -31,12 +25,4 @@ pub(crate) async fn check(settings: &PostgresSettings) -> Result<(), UnknownSche
             Ok(())
         }
     }
-}
-
-async fn schema_state(settings: &PostgresSettings) -> Result<SchemaState, StorageError> {
-    let pool = Pool::new(&PoolSettings {
-        connections_max: CONNECTIONS,
-        ..PoolSettings::of(settings, APPLICATION)
-    })?;
-    migrations::check(&pool).await
 }

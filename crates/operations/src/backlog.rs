@@ -2,7 +2,6 @@
 
 use harkara_settings::Settings;
 use harkara_storage::StorageError;
-use harkara_storage::ledger::due_backlog;
 use harkara_streams::backlog::{Observer, Report};
 
 use crate::database;
@@ -30,15 +29,8 @@ impl Unavailable {
 /// An observer of the streams and the ledger of the settings.
 pub fn observer(settings: &Settings) -> Result<Observer, StorageError> {
     let database = database::pool(&settings.postgres)?;
-    Ok(Observer::new(
-        harkara_streams::pool(&settings.redis),
-        settings.redis.partition,
-        &settings.worker,
-        move || {
-            let database = database.clone();
-            async move { due_backlog(&database, DUE_COUNTED_MAX).await }
-        },
-    ))
+    let redis = harkara_streams::pool(&settings.redis);
+    Ok(Observer::of(settings, redis, database))
 }
 
 /// The dependencies that could not be asked.

@@ -14,7 +14,8 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::connect::Pool;
 use harkara_core::causes::with_causes;
-use harkara_settings::WorkerSettings;
+use harkara_settings::{Settings, WorkerSettings};
+use harkara_storage::ledger::{DUE_COUNTED_MAX, due_backlog};
 use sample::Streams;
 
 /// Time between two samples: a sixth of the window of the rates. A sample costs Redis about 0.1 ms.
@@ -71,6 +72,16 @@ pub struct ReportJson<'a> {
 pub struct Latest(Arc<Mutex<Report>>);
 
 impl Observer {
+    /// Observes the streams and the ledger of the settings, over these pools.
+    #[must_use]
+    pub fn of(settings: &Settings, redis: Pool, database: harkara_storage::Pool) -> Self {
+        let due = move || {
+            let database = database.clone();
+            async move { due_backlog(&database, DUE_COUNTED_MAX).await }
+        };
+        Self::new(redis, settings.redis.partition, &settings.worker, due)
+    }
+
     /// Observes the streams of a partition, and the ledger through `sample_ledger`. The settings of workers
     /// say how long a live consumer may be quiet.
     pub fn new<F, E>(

@@ -18,6 +18,7 @@ mod redis_database;
 mod redis_server;
 mod sentinels;
 mod servers;
+mod signal;
 mod wait;
 
 pub use admin::{ask_admin, is_ready};
@@ -32,6 +33,7 @@ pub use redis_database::redis_database;
 pub use redis_server::RedisServer;
 pub use sentinels::Sentinels;
 pub use servers::promtool;
+pub use signal::{Signal, send_signal};
 pub use wait::wait_until;
 
 /// A free port on 127.0.0.1 that nothing else takes while a server restarts.

@@ -13,7 +13,7 @@ use harkara_runtime::build_info;
 use harkara_runtime::shutdown::Shutdown;
 use harkara_settings::{PostgresSettings, Settings};
 use harkara_storage::migrations::{self, SchemaState};
-use harkara_storage::{Pool, PoolSettings, durability_risks, ledger};
+use harkara_storage::{Pool, PoolSettings, durability_risks};
 use harkara_streams::backlog::{Latest, Observer};
 use harkara_streams::check_server;
 use harkara_streams::consumer_group::Group;
@@ -66,7 +66,7 @@ impl App {
         let shutdown = Shutdown::manual();
         let liveness = Liveness::default();
         let loops = parts.loops(&liveness, &shutdown);
-        let observer = observer(settings, redis.clone(), database.clone());
+        let observer = Observer::of(settings, redis.clone(), database.clone());
         let admin = Admin {
             probes: vec![redis_probe(redis), postgres_probe(database)],
             liveness,
@@ -169,18 +169,6 @@ async fn open_group(
     let group = Group::new(redis.clone(), settings.redis.partition, consumer);
     group.ensure().await.map_err(StartError::Group)?;
     Ok(Arc::new(group))
-}
-
-fn observer(settings: &Settings, redis: harkara_streams::Pool, database: Pool) -> Observer {
-    Observer::new(
-        redis,
-        settings.redis.partition,
-        &settings.worker,
-        move || {
-            let database = database.clone();
-            async move { ledger::due_backlog(&database, ledger::DUE_COUNTED_MAX).await }
-        },
-    )
 }
 
 fn redis_probe(pool: harkara_streams::Pool) -> Probe {

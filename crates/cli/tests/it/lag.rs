@@ -2,7 +2,7 @@
 
 use harkara_core::lane::{CONSUMER_GROUP, Lane};
 use harkara_storage::ledger::{EventStatus, ReplaySelection, replay};
-use harkara_testkit::{TestDatabase, redis_database};
+use harkara_testkit::{Signal, TestDatabase, redis_database, send_signal};
 use redis::aio::MultiplexedConnection;
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -97,11 +97,7 @@ async fn watching_goes_on_until_it_is_interrupted() {
         .await
         .unwrap();
     while next().await["total"]["backlog"] != 4 {}
-    let id = child.id().unwrap().to_string();
-    let sent = tokio::process::Command::new("kill")
-        .args(["-INT", &id])
-        .status();
-    assert!(sent.await.unwrap().success());
+    send_signal(&child, Signal::INT);
     while lines.next_line().await.unwrap().is_some() {}
     Ran::of(child).await.done();
 }

@@ -4,9 +4,8 @@ mod corruption;
 
 use std::time::Duration;
 
-use harkara_testkit::wait_until;
+use harkara_testkit::{Signal, send_signal, wait_until};
 use serde_json::Value;
-use tokio::process::Command;
 
 use crate::harkara::{Harkara, Ran, closed_port};
 use crate::receiving::{Ingress, SECRET};
@@ -247,9 +246,7 @@ async fn ctrl_c_ends_the_sending_and_what_was_sent_is_audited() {
             > 0
     })
     .await;
-    let pid = child.id().unwrap().to_string();
-    let killed = Command::new("kill").args(["-INT", &pid]).status().await;
-    assert!(killed.unwrap().success());
+    send_signal(&child, Signal::INT);
     let verdict = verdict(&Ran::of(child).await.done());
     assert!(number(&verdict, "/unsent") > 0, "{verdict}");
     assert_eq!(

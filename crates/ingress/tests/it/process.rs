@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::process::Stdio;
 
 use harkara_core::secret::{Fingerprint, Secret};
-use harkara_testkit::{Folder, redis_database, wait_until};
+use harkara_testkit::{Folder, Signal, redis_database, send_signal, wait_until};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
@@ -15,15 +15,11 @@ use crate::BOUND;
 use crate::http::metric;
 use crate::ingress::SECRET;
 
-/// The binary with nothing of this process's environment that could configure it.
+/// The binary, without the environment of this process.
 fn binary() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_harkara-ingress"));
-    for (name, _) in std::env::vars() {
-        if name.starts_with("HARKARA_") || name.starts_with("OTEL_") || name == "RUST_LOG" {
-            command.env_remove(name);
-        }
-    }
     command
+        .env_clear()
         .env("HARKARA__INGRESS__BIND", "127.0.0.1:0")
         .env("HARKARA__INGRESS__ADMIN_BIND", "127.0.0.1:0")
         .kill_on_drop(true);
@@ -138,14 +134,12 @@ async fn a_usage_error_ends_with_exit_code_2_and_a_failed_start_with_1() {
 
 #[tokio::test]
 async fn sigterm_and_sigint_end_it_with_exit_code_0() {
-    for signal in ["-TERM", "-INT"] {
+    for signal in [Signal::TERM, Signal::INT] {
         let mut process = Process::start(&[]).await;
-        let id = process.child.id().unwrap().to_string();
-        let kill = Command::new("kill").args([signal, &id]).status().await;
-        assert!(kill.unwrap().success());
+        send_signal(&process.child, signal);
         let status = timeout(BOUND, process.child.wait()).await;
         let status = status.expect("it ends in time").unwrap();
-        assert_eq!(status.code(), Some(0), "{signal}");
+        assert_eq!(status.code(), Some(0), "{signal:?}");
     }
 }
 

@@ -1,8 +1,7 @@
 //! A graceful stop finishes what is in flight and leaves nothing behind.
 
 use harkara_core::lane::Lane;
-use harkara_testkit::wait_until;
-use tokio::process::Command;
+use harkara_testkit::{Signal, send_signal, wait_until};
 
 use crate::pipeline::{BOUND, Pipeline};
 
@@ -66,24 +65,18 @@ async fn a_stop_does_not_wait_beyond_its_deadline_and_leaves_the_rest_pending() 
 
 #[tokio::test]
 async fn sigterm_and_sigint_end_the_process_with_success() {
-    for signal in ["TERM", "INT"] {
+    for signal in [Signal::TERM, Signal::INT] {
         let mut pipeline = Pipeline::start().await;
         let event = pipeline.bodies.event("payment.captured");
         pipeline.deliver(&event).await;
         let mut process = pipeline.worker_process(&[]);
         pipeline.until_events("processed", 1).await;
-        let id = process.id().unwrap().to_string();
-        let sent = Command::new("kill")
-            .args([&format!("-{signal}"), &id])
-            .status()
-            .await
-            .unwrap();
-        assert!(sent.success());
+        send_signal(&process, signal);
         let ended = tokio::time::timeout(BOUND, process.wait())
             .await
             .expect("it ends in time")
             .unwrap();
-        assert_eq!(ended.code(), Some(0), "SIG{signal}");
+        assert_eq!(ended.code(), Some(0), "{signal:?}");
         assert_eq!(pipeline.consumers(Lane::Default).await, [] as [&str; 0]);
     }
 }
