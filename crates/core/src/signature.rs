@@ -42,7 +42,18 @@ pub enum InvalidSecrets {
 }
 
 /// Why a delivery was refused. For metrics and logs only: the caller is not told the reason.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, strum::IntoStaticStr, thiserror::Error)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    strum::EnumCount,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+    thiserror::Error,
+)]
 #[strum(serialize_all = "snake_case")]
 pub enum Refusal {
     /// The header is absent.

@@ -19,7 +19,7 @@ use prometheus_client::registry::Registry;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use crate::APPLICATION;
-use crate::metrics::{InFlight, registered};
+use crate::metrics::InFlight;
 use crate::routed_delivery::RoutedDelivery;
 
 /// Most deliveries in one transaction, the same as a worker's.
@@ -76,7 +76,7 @@ impl Inbox {
         postgres: &PostgresSettings,
         registry: &mut Registry,
     ) -> Result<Option<Self>, StorageError> {
-        let in_flight = registered(&INGRESS_INBOX_WAITING, registry, Gauge::default());
+        let in_flight = INGRESS_INBOX_WAITING.registered(registry, Gauge::default());
         if settings.inbox_connections_max == 0 {
             return Ok(None);
         }

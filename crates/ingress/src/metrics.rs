@@ -5,17 +5,16 @@ use std::time::{Duration, SystemTime};
 use harkara_core::durability::Durability;
 use harkara_core::signature::Refusal;
 use harkara_telemetry::catalogue::{
-    self, INGRESS_ACCEPTED_BYTES, INGRESS_ANSWER_SECONDS, INGRESS_APPEND_GROUP, INGRESS_DELIVERIES,
+    INGRESS_ACCEPTED_BYTES, INGRESS_ANSWER_SECONDS, INGRESS_APPEND_GROUP, INGRESS_DELIVERIES,
     INGRESS_DURABLE, INGRESS_IN_FLIGHT, INGRESS_INVALID_SIGNATURES, INGRESS_MATCHED_SECRETS,
     INGRESS_REDIS_BREAKER,
 };
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::exemplar::HistogramWithExemplars;
-use prometheus_client::metrics::family::{Family, MetricConstructor};
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
-use prometheus_client::registry::{Metric, Registry};
-use strum::VariantArray;
+use prometheus_client::registry::Registry;
+use strum::{EnumCount, VariantArray};
 
 use crate::breaker::State;
 use crate::outcome::{Outcome, Rejection};
@@ -28,21 +27,6 @@ const ANSWER_SECONDS: [f64; 15] = [
 /// Buckets of group sizes, in appends.
 const GROUP_APPENDS: [f64; 8] = [1.0, 2.0, 4.0, 8.0, 16.0, 64.0, 512.0, 4096.0];
 
-/// Whether the secret that matched is the newest.
-const MATCHED: [&str; 2] = ["newest", "older"];
-
-/// The kinds of answers whose latencies are counted separately.
-const ANSWERS: [&str; 3] = ["accepted", "refused", "unavailable"];
-
-const REFUSALS: [Refusal; 4] = [
-    Refusal::Missing,
-    Refusal::WrongLength,
-    Refusal::NotHex,
-    Refusal::NoMatch,
-];
-
-pub(crate) type Label = [(&'static str, &'static str); 1];
-
 /// Latencies; each bucket points to the trace of a delivery in it.
 type AnswerSeconds = HistogramWithExemplars<[(&'static str, String); 1]>;
 
@@ -50,11 +34,13 @@ type AnswerSeconds = HistogramWithExemplars<[(&'static str, String); 1]>;
 #[derive(Clone)]
 pub(crate) struct Counters {
     outcomes: [Counter; Outcome::COUNT],
-    refusals: [Counter; REFUSALS.len()],
+    refusals: [Counter; Refusal::COUNT],
     accepted_bytes: Counter,
     levels: [Counter; Durability::ALL.len()],
-    matched: [Counter; MATCHED.len()],
-    answer_seconds: [AnswerSeconds; ANSWERS.len()],
+    /// By the newest secret, by an older one.
+    matched: [Counter; 2],
+    /// In the order of [`answer_kind`].
+    answer_seconds: [AnswerSeconds; 3],
     in_flight: Gauge,
     pub(crate) append_group: Histogram,
 }
@@ -65,79 +51,19 @@ pub(crate) struct InFlight(Gauge);
 /// The gauges of the breaker's states: 1 for the present one.
 pub(crate) struct BreakerGauge([Gauge; State::VARIANTS.len()]);
 
-/// Adds an instrument to the registry and returns it.
-pub(crate) fn registered<I: Metric + Clone>(
-    metric: &catalogue::Metric,
-    registry: &mut Registry,
-    instrument: I,
-) -> I {
-    metric.register(registry, instrument.clone());
-    instrument
-}
-
-/// Registers one instrument for each value of a label. All start at 0, so that a rate is known from the
-/// first scrape on.
-pub(crate) fn registered_by<I: Clone, C: MetricConstructor<I>, const N: usize>(
-    metric: &catalogue::Metric,
-    registry: &mut Registry,
-    family: Family<Label, I, C>,
-    label: &'static str,
-    values: [&'static str; N],
-) -> [I; N]
-where
-    Family<Label, I, C>: Metric + Clone,
-{
-    let family = registered(metric, registry, family);
-    values.map(|value| family.get_or_create_owned(&[(label, value)]))
-}
-
-/// Registers one counter for each value of a label.
-pub(crate) fn counters<const N: usize>(
-    metric: &catalogue::Metric,
-    registry: &mut Registry,
-    label: &'static str,
-    values: [&'static str; N],
-) -> [Counter; N] {
-    registered_by(
-        metric,
-        registry,
-        Family::<_, Counter>::default(),
-        label,
-        values,
-    )
-}
-
 impl Counters {
     pub(crate) fn register(registry: &mut Registry) -> Self {
-        let outcomes = Outcome::all().map(Outcome::name);
-        let levels = Durability::ALL.map(Durability::as_str);
-        let answer_seconds = Family::<_, AnswerSeconds, _>::new_with_constructor(|| {
-            HistogramWithExemplars::new(ANSWER_SECONDS.into_iter())
-        });
+        let append_group = Histogram::new(GROUP_APPENDS);
         Self {
-            outcomes: counters(&INGRESS_DELIVERIES, registry, "outcome", outcomes),
-            refusals: counters(
-                &INGRESS_INVALID_SIGNATURES,
-                registry,
-                "reason",
-                REFUSALS.map(Refusal::code),
-            ),
-            accepted_bytes: registered(&INGRESS_ACCEPTED_BYTES, registry, Counter::default()),
-            levels: counters(&INGRESS_DURABLE, registry, "level", levels),
-            matched: counters(&INGRESS_MATCHED_SECRETS, registry, "age", MATCHED),
-            answer_seconds: registered_by(
-                &INGRESS_ANSWER_SECONDS,
-                registry,
-                answer_seconds,
-                "answer",
-                ANSWERS,
-            ),
-            in_flight: registered(&INGRESS_IN_FLIGHT, registry, Gauge::default()),
-            append_group: registered(
-                &INGRESS_APPEND_GROUP,
-                registry,
-                Histogram::new(GROUP_APPENDS),
-            ),
+            outcomes: INGRESS_DELIVERIES.per_value(registry, Counter::default),
+            refusals: INGRESS_INVALID_SIGNATURES.per_value(registry, Counter::default),
+            accepted_bytes: INGRESS_ACCEPTED_BYTES.registered(registry, Counter::default()),
+            levels: INGRESS_DURABLE.per_value(registry, Counter::default),
+            matched: INGRESS_MATCHED_SECRETS.per_value(registry, Counter::default),
+            answer_seconds: INGRESS_ANSWER_SECONDS
+                .per_value(registry, || AnswerSeconds::new(ANSWER_SECONDS.into_iter())),
+            in_flight: INGRESS_IN_FLIGHT.registered(registry, Gauge::default()),
+            append_group: INGRESS_APPEND_GROUP.registered(registry, append_group),
         }
     }
 
@@ -171,7 +97,7 @@ impl Counters {
     }
 }
 
-/// The index in [`ANSWERS`].
+/// Where the latency of an answer is counted: accepted, refused or unavailable.
 fn answer_kind(outcome: Outcome) -> usize {
     match outcome {
         Outcome::Accepted => 0,
@@ -195,15 +121,7 @@ impl Drop for InFlight {
 
 impl BreakerGauge {
     pub(crate) fn register(registry: &mut Registry) -> Self {
-        let states = std::array::from_fn(|index| State::VARIANTS[index].name());
-        let family = Family::<_, Gauge>::default();
-        Self(registered_by(
-            &INGRESS_REDIS_BREAKER,
-            registry,
-            family,
-            "state",
-            states,
-        ))
+        Self(INGRESS_REDIS_BREAKER.per_value(registry, Gauge::default))
     }
 
     /// Shows `present` as the breaker's state.
@@ -221,37 +139,50 @@ mod tests {
     use prometheus_client::encoding::text::encode;
     use prometheus_client::registry::Registry;
 
-    use super::{Counters, Outcome, REFUSALS};
+    use strum::VariantArray;
+
+    use super::{Counters, Durability, Outcome, Refusal, Rejection};
 
     #[test]
-    fn every_outcome_and_refusal_counts_under_its_own_label() {
+    fn everything_counts_under_its_own_label() {
         let mut registry = Registry::default();
         let counters = Counters::register(&mut registry);
         let took = Duration::from_millis(3);
-        for outcome in Outcome::all() {
-            counters.end(outcome, took, None);
-        }
-        counters.end(Outcome::Accepted, took, Some("4bf9".to_owned()));
-        for refusal in REFUSALS {
-            counters.refused(refusal);
-        }
         let in_flight = counters.begin();
-        let outcomes = Outcome::all().map(|outcome| {
-            let times = 1 + u32::from(outcome == Outcome::Accepted);
-            let name = outcome.name();
-            format!("harkara_ingress_deliveries_total{{outcome=\"{name}\"}} {times}")
-        });
-        let refusals = REFUSALS.map(|refusal| {
-            let reason = refusal.code();
-            format!("harkara_ingress_invalid_signatures_total{{reason=\"{reason}\"}} 1")
-        });
-        let others = [
+        counters.end(Outcome::Accepted, took, None);
+        counters.end(Outcome::Accepted, took, Some("4bf9".to_owned()));
+        counters.matched(0);
+        for position in 1..=4 {
+            counters.matched(position);
+        }
+        let mut lines = vec![
             "harkara_ingress_in_flight 1".to_owned(),
             "_bucket{le=\"0.003\",answer=\"accepted\"} 2 # {trace_id=\"4bf9\"} 0.003".to_owned(),
+            "answer_seconds_count{answer=\"accepted\"} 2".to_owned(),
+            "answer_seconds_count{answer=\"refused\"} 8".to_owned(),
+            "answer_seconds_count{answer=\"unavailable\"} 2".to_owned(),
+            "deliveries_total{outcome=\"accepted\"} 2".to_owned(),
+            "matched_secrets_total{age=\"newest\"} 1".to_owned(),
+            "matched_secrets_total{age=\"older\"} 4".to_owned(),
         ];
+        for rejection in Rejection::VARIANTS {
+            let outcome = Outcome::Rejected(*rejection);
+            counters.end(outcome, took, None);
+            let name = outcome.name();
+            lines.push(format!("deliveries_total{{outcome=\"{name}\"}} 1"));
+        }
+        for refusal in Refusal::VARIANTS {
+            counters.refused(*refusal);
+            let reason = refusal.code();
+            lines.push(format!("invalid_signatures_total{{reason=\"{reason}\"}} 1"));
+        }
+        for level in Durability::ALL {
+            counters.accepted(1, level);
+            lines.push(format!("durable_total{{level=\"{level}\"}} 1"));
+        }
         let text = scraped(&registry);
-        for line in outcomes.iter().chain(&refusals).chain(&others) {
-            assert!(text.contains(line), "{line} not in\n{text}");
+        for line in lines {
+            assert!(text.contains(&line), "{line} not in\n{text}");
         }
         drop(in_flight);
         assert!(scraped(&registry).contains("harkara_ingress_in_flight 0"));

@@ -54,14 +54,7 @@ impl Outcome {
     /// The number of outcomes.
     pub(crate) const COUNT: usize = 1 + Rejection::COUNT;
 
-    /// Every outcome, in the order of [`Outcome::index`].
-    pub(crate) fn all() -> [Self; Self::COUNT] {
-        std::array::from_fn(|index| match index {
-            0 => Self::Accepted,
-            _ => Self::Rejected(Rejection::VARIANTS[index - 1]),
-        })
-    }
-
+    /// Its place among the outcomes of the catalogue of metrics.
     pub(crate) fn index(self) -> usize {
         match self {
             Self::Accepted => 0,

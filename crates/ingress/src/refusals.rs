@@ -11,13 +11,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use harkara_core::signature::Refusal;
 use harkara_core::signature::diagnosis::{BODY_BYTES_MAX, Cause, Suspects, likely_cause};
-use harkara_telemetry::catalogue::INGRESS_REFUSED_CAUSES;
+use harkara_telemetry::catalogue::{ByLabel, INGRESS_REFUSED_CAUSES};
 use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
 use tokio::sync::mpsc;
 
-use crate::metrics::{Label, registered};
 use crate::secrets::LiveSecrets;
 
 /// Least time between two samples. It bounds the log lines and the work, some milliseconds each.
@@ -37,7 +35,7 @@ pub(crate) struct Refusals {
 pub(crate) struct Diagnosis {
     endpoints: Vec<Arc<LiveSecrets>>,
     samples: mpsc::Receiver<Sample>,
-    causes: Family<Label, Counter>,
+    causes: ByLabel<Counter>,
 }
 
 struct Sample {
@@ -55,7 +53,8 @@ impl Refusals {
         endpoints: &[Arc<LiveSecrets>],
         registry: &mut Registry,
     ) -> (Vec<Self>, Diagnosis) {
-        let causes = registered(&INGRESS_REFUSED_CAUSES, registry, Family::default());
+        let causes = ByLabel::new_with_constructor(Counter::default as fn() -> Counter);
+        INGRESS_REFUSED_CAUSES.register(registry, causes.clone());
         for &code in Cause::CODES {
             drop(causes.get_or_create(&[("cause", code)]));
         }

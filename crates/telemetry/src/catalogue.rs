@@ -12,6 +12,7 @@ pub use process::*;
 pub use reference::reference_markdown;
 pub use worker::*;
 
+use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::{Metric as Instrument, Registry};
 
 /// A metric as operators see it.
@@ -26,6 +27,9 @@ pub struct Metric {
     /// Its meaning.
     pub help: &'static str,
 }
+
+/// Instruments that one label distinguishes.
+pub type ByLabel<I> = Family<[(&'static str, &'static str); 1], I, fn() -> I>;
 
 /// A label of a metric. No label has unbounded values.
 #[derive(Debug, PartialEq, Eq)]
@@ -80,6 +84,37 @@ impl Metric {
             Kind::Gauge | Kind::Histogram => self.name,
         };
         registry.register(name, self.help, instrument);
+    }
+
+    /// Registers an instrument as this metric, and returns it.
+    pub fn registered<I: Instrument + Clone>(&self, registry: &mut Registry, instrument: I) -> I {
+        self.register(registry, instrument.clone());
+        instrument
+    }
+
+    /// Registers an instrument for each value of the metric's only label, in the order of the catalogue. All
+    /// start at 0, so that a rate is known from the first scrape.
+    ///
+    /// # Panics
+    ///
+    /// If the catalogue does not list exactly `N` values.
+    pub fn per_value<I, const N: usize>(&self, registry: &mut Registry, new: fn() -> I) -> [I; N]
+    where
+        I: Clone,
+        ByLabel<I>: Instrument + Clone,
+    {
+        let family = self.registered(registry, ByLabel::new_with_constructor(new));
+        let [
+            Label {
+                name,
+                values: Values::OneOf(values),
+            },
+        ] = self.labels
+        else {
+            panic!("{} does not list the values of one label", self.name);
+        };
+        assert_eq!(values.len(), N, "the values of {}", self.name);
+        std::array::from_fn(|at| family.get_or_create_owned(&[(*name, values[at])]))
     }
 }
 

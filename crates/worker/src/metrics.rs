@@ -6,12 +6,11 @@ mod pool;
 use harkara_storage::commit::CommittedBatch;
 use harkara_storage::record::EventRecord;
 use harkara_telemetry::catalogue::{
-    WORKER_BATCH_EVENTS, WORKER_BATCH_SECONDS, WORKER_BATCHES, WORKER_ENTRIES_RECLAIMED,
+    ByLabel, WORKER_BATCH_EVENTS, WORKER_BATCH_SECONDS, WORKER_BATCHES, WORKER_ENTRIES_RECLAIMED,
     WORKER_ENTRIES_SET_ASIDE, WORKER_GROUPS_RECREATED, WORKER_SNAPSHOTS, WORKER_STAGE_SECONDS,
     WORKER_STATEMENT_SECONDS, WORKER_WAITS,
 };
 use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
@@ -34,54 +33,41 @@ const STEP_SECONDS: [f64; 12] = [
     0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0,
 ];
 
-/// The stages of a batch.
-const STAGES: [&str; 4] = ["wait", "decode", "commit", "acknowledge"];
-
 pub(crate) struct Counters {
     events: EventCounters,
+    /// Changed, unchanged.
     snapshots: [Counter; 2],
     batches: Counter,
     batch_events: Histogram,
     pub(crate) batch_seconds: Histogram,
-    stages: [Histogram; STAGES.len()],
-    statements: Family<Label, Histogram>,
+    /// Wait, decode, commit, acknowledge.
+    stages: [Histogram; 4],
+    statements: ByLabel<Histogram>,
     pub(crate) reclaimed: Counter,
     pub(crate) set_aside: Counter,
     pub(crate) waits: Counter,
     pub(crate) groups_recreated: Counter,
 }
 
-type Label = [(&'static str, &'static str); 1];
-
 impl Counters {
     pub(crate) fn register(registry: &mut Registry) -> Self {
-        let snapshots = Family::<Label, Counter>::default();
-        WORKER_SNAPSHOTS.register(registry, snapshots.clone());
-        let stages = Family::<Label, Histogram>::new_with_constructor(step_seconds);
-        WORKER_STAGE_SECONDS.register(registry, stages.clone());
-        let counters = Self {
+        let batch_events = Histogram::new(BATCH_EVENTS);
+        let batch_seconds = Histogram::new(BATCH_SECONDS);
+        let statements = ByLabel::new_with_constructor(step_seconds as fn() -> Histogram);
+        let counter = Counter::default;
+        Self {
             events: EventCounters::register(registry),
-            snapshots: ["changed", "unchanged"]
-                .map(|effect| snapshots.get_or_create_owned(&[("effect", effect)])),
-            stages: STAGES.map(|stage| stages.get_or_create_owned(&[("stage", stage)])),
-            statements: Family::new_with_constructor(step_seconds),
-            batch_events: Histogram::new(BATCH_EVENTS),
-            batches: Counter::default(),
-            batch_seconds: Histogram::new(BATCH_SECONDS),
-            reclaimed: Counter::default(),
-            set_aside: Counter::default(),
-            waits: Counter::default(),
-            groups_recreated: Counter::default(),
-        };
-        WORKER_BATCHES.register(registry, counters.batches.clone());
-        WORKER_BATCH_EVENTS.register(registry, counters.batch_events.clone());
-        WORKER_STATEMENT_SECONDS.register(registry, counters.statements.clone());
-        WORKER_BATCH_SECONDS.register(registry, counters.batch_seconds.clone());
-        WORKER_ENTRIES_RECLAIMED.register(registry, counters.reclaimed.clone());
-        WORKER_ENTRIES_SET_ASIDE.register(registry, counters.set_aside.clone());
-        WORKER_WAITS.register(registry, counters.waits.clone());
-        WORKER_GROUPS_RECREATED.register(registry, counters.groups_recreated.clone());
-        counters
+            snapshots: WORKER_SNAPSHOTS.per_value(registry, counter),
+            batches: WORKER_BATCHES.registered(registry, counter()),
+            batch_events: WORKER_BATCH_EVENTS.registered(registry, batch_events),
+            batch_seconds: WORKER_BATCH_SECONDS.registered(registry, batch_seconds),
+            stages: WORKER_STAGE_SECONDS.per_value(registry, step_seconds),
+            statements: WORKER_STATEMENT_SECONDS.registered(registry, statements),
+            reclaimed: WORKER_ENTRIES_RECLAIMED.registered(registry, counter()),
+            set_aside: WORKER_ENTRIES_SET_ASIDE.registered(registry, counter()),
+            waits: WORKER_WAITS.registered(registry, counter()),
+            groups_recreated: WORKER_GROUPS_RECREATED.registered(registry, counter()),
+        }
     }
 
     /// Counts a committed batch. `kept` are the traces to name in exemplars.

@@ -4,7 +4,6 @@ use harkara_telemetry::catalogue::INGRESS_BUFFERED_BYTES;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
-use crate::metrics::registered;
 use crate::outcome::Rejection;
 
 /// The body bytes that the process holds; shared by its server threads.
@@ -22,7 +21,7 @@ pub(crate) struct Charge<'a> {
 impl Buffered {
     pub(crate) fn new(bytes_max: usize, registry: &mut Registry) -> Self {
         Self {
-            bytes: registered(&INGRESS_BUFFERED_BYTES, registry, Gauge::default()),
+            bytes: INGRESS_BUFFERED_BYTES.registered(registry, Gauge::default()),
             bytes_max: signed(bytes_max),
         }
     }

@@ -15,7 +15,6 @@ use prometheus_client::registry::Registry;
 use tokio::time::MissedTickBehavior;
 
 use super::LiveSecrets;
-use crate::metrics::counters;
 
 /// The one task that replaces secrets.
 pub(crate) struct SecretsReload {
@@ -44,8 +43,7 @@ impl SecretsReload {
         poll_every: Duration,
         registry: &mut Registry,
     ) -> Self {
-        let outcomes = ["changed", "failed"];
-        let [changed, failed] = counters(&INGRESS_SECRETS_RELOADS, registry, "outcome", outcomes);
+        let [changed, failed] = INGRESS_SECRETS_RELOADS.per_value(registry, Counter::default);
         let file = |live: &Arc<LiveSecrets>| {
             Some(SecretsFile {
                 path: live.file.clone()?,

@@ -11,8 +11,6 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
-use crate::metrics::registered;
-
 /// The metrics of all live secrets. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct SecretUsage {
@@ -32,8 +30,8 @@ type LastUsed = Gauge<i64, AtomicI64>;
 impl SecretUsage {
     pub(super) fn register(registry: &mut Registry) -> Self {
         Self {
-            used: registered(&INGRESS_SECRET_USED, registry, Family::default()),
-            last_used: registered(&INGRESS_SECRET_LAST_USED, registry, Family::default()),
+            used: INGRESS_SECRET_USED.registered(registry, Family::default()),
+            last_used: INGRESS_SECRET_LAST_USED.registered(registry, Family::default()),
         }
     }
 

@@ -46,7 +46,7 @@ impl EventCounters {
     /// Registers the counters. All start at 0, so that rates are known from the first scrape.
     pub(super) fn register(registry: &mut Registry) -> Self {
         let events = Family::<[(&'static str, &'static str); 2], Counter>::default();
-        WORKER_EVENTS.register(registry, events.clone());
+        let events = WORKER_EVENTS.registered(registry, events);
         let names = EVENTS.iter().map(|known| known.name).chain([OTHER]);
         let by_name = names.map(|name| {
             let counters = OUTCOMES.map(|outcome| {
@@ -54,18 +54,12 @@ impl EventCounters {
             });
             (name, counters)
         });
-        let to_commit =
-            Family::<[(&'static str, &'static str); 1], ToCommit>::new_with_constructor(|| {
-                HistogramWithExemplars::new(RECEIPT_TO_COMMIT_SECONDS.into_iter())
-            });
-        WORKER_RECEIPT_TO_COMMIT_SECONDS.register(registry, to_commit.clone());
-        let attempts = Histogram::new(ATTEMPTS);
-        WORKER_ATTEMPTS.register(registry, attempts.clone());
         Self {
             by_name: by_name.collect(),
-            attempts,
-            to_commit: Lane::ALL
-                .map(|lane| to_commit.get_or_create_owned(&[("lane", lane.as_str())])),
+            attempts: WORKER_ATTEMPTS.registered(registry, Histogram::new(ATTEMPTS)),
+            to_commit: WORKER_RECEIPT_TO_COMMIT_SECONDS.per_value(registry, || {
+                ToCommit::new(RECEIPT_TO_COMMIT_SECONDS.into_iter())
+            }),
         }
     }
 
