@@ -44,5 +44,4 @@ mod schema_check;
 const APPLICATION: &str = "harkara-ingress";
 
 pub use app::App;
-pub use schema_check::UnknownSchema;
 pub use start_error::{RunError, StartError};

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Parser;
-use harkara_ingress::App;
+use harkara_ingress::{App, StartError};
 use harkara_runtime::shutdown::Shutdown;
 use harkara_runtime::{failure, logging};
 use harkara_settings::{Settings, instance, variable};
@@ -26,7 +26,10 @@ struct Arguments {
 // Requests are served by the server's own threads; this one only starts and stops them.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    failure::exit_code("harkara-ingress", run(&Arguments::parse()).await)
+    let ran = run(&Arguments::parse()).await;
+    failure::exit_code(SERVICE, ran, |error| {
+        error.downcast_ref().and_then(StartError::remedy)
+    })
 }
 
 async fn run(arguments: &Arguments) -> anyhow::Result<()> {

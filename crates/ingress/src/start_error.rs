@@ -5,24 +5,21 @@ use std::net::SocketAddr;
 
 use harkara_runtime::admin::AdminError;
 use harkara_storage::StorageError;
+use harkara_storage::migrations::SchemaState;
 use harkara_streams::{LevelUnavailable, ServerProblem};
 use harkara_tls::PemError;
-
-use crate::schema_check::UnknownSchema;
 
 /// Why the ingress did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// Nothing could be verified.
-    #[error(
-        "no endpoint is configured, so no delivery could be verified; give the webhook's secret as HARKARA__ENDPOINTS__DEFAULT__SECRETS or in the section [endpoints.default] of the settings file"
-    )]
+    #[error("no endpoint is configured, so no delivery could be verified")]
     NoEndpoints,
     /// Redis cannot hold deliveries.
-    #[error(transparent)]
+    #[error("{}", .0.problem())]
     Redis(#[from] ServerProblem),
     /// Redis is less durable than configured.
-    #[error(transparent)]
+    #[error("{}", .0.problem())]
     Level(#[from] LevelUnavailable),
     /// The settings of PostgreSQL cannot be used for the inbox.
     #[error("the inbox cannot be set up")]
@@ -31,17 +28,13 @@ pub enum StartError {
     #[error("the backlog cannot be observed")]
     Backlog(#[source] StorageError),
     /// The binary does not support the database schema.
-    #[error(transparent)]
-    Schema(#[from] UnknownSchema),
+    #[error("{}", .0.problem().unwrap_or_default())]
+    Schema(SchemaState),
     /// The certificate of the public port cannot be used.
-    #[error(
-        "webhooks cannot be received over TLS; correct ingress.tls_certificate_file (HARKARA__INGRESS__TLS_CERTIFICATE_FILE) and ingress.tls_key_file (HARKARA__INGRESS__TLS_KEY_FILE)"
-    )]
+    #[error("webhooks cannot be received over TLS")]
     Certificate(#[source] PemError),
     /// The public address cannot be bound.
-    #[error(
-        "cannot listen on {address}; is another process using it? ingress.bind (HARKARA__INGRESS__BIND) changes it"
-    )]
+    #[error("cannot listen on {address}")]
     Bind {
         /// The configured address.
         address: SocketAddr,
@@ -50,10 +43,32 @@ pub enum StartError {
         source: io::Error,
     },
     /// The admin address cannot be bound.
-    #[error(
-        "cannot open the admin port; ingress.admin_bind (HARKARA__INGRESS__ADMIN_BIND) changes it"
-    )]
+    #[error("cannot open the admin port")]
     Admin(#[source] AdminError),
+}
+
+impl StartError {
+    /// What an operator can do about it, where that is known.
+    #[must_use]
+    pub fn remedy(&self) -> Option<String> {
+        let remedy = match self {
+            Self::NoEndpoints => {
+                "give the webhook's secret as HARKARA__ENDPOINTS__DEFAULT__SECRETS or in the section [endpoints.default] of the settings file"
+            }
+            Self::Redis(problem) => return Some(problem.remedy()),
+            Self::Level(level) => level.remedy(),
+            Self::Inbox(_) | Self::Backlog(_) => return None,
+            Self::Schema(state) => state.remedy(),
+            Self::Certificate(_) => {
+                "correct ingress.tls_certificate_file (HARKARA__INGRESS__TLS_CERTIFICATE_FILE) and ingress.tls_key_file (HARKARA__INGRESS__TLS_KEY_FILE)"
+            }
+            Self::Bind { .. } => {
+                "is another process using it? ingress.bind (HARKARA__INGRESS__BIND) changes it"
+            }
+            Self::Admin(_) => "ingress.admin_bind (HARKARA__INGRESS__ADMIN_BIND) changes it",
+        };
+        Some(remedy.to_owned())
+    }
 }
 
 /// Why a running ingress ended by itself.

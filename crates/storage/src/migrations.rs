@@ -74,13 +74,6 @@ impl SchemaState {
             Self::Ahead { .. } => "install a newer version",
         }
     }
-
-    /// The problem and its remedy in one line; `None` when the schema fits.
-    #[must_use]
-    pub fn explanation(&self) -> Option<String> {
-        let problem = self.problem()?;
-        Some(format!("{problem}; {}", self.remedy()))
-    }
 }
 
 /// Applies the missing migrations under an advisory lock, and returns their versions. Safe to run

@@ -1,5 +1,7 @@
 //! How the server confirms a durability level.
 
+use std::fmt;
+
 use harkara_core::durability::Durability;
 use harkara_core::lane::{LANES, Lane};
 
@@ -24,19 +26,10 @@ pub struct Confirmations {
     pub fsyncs_before_reply: bool,
 }
 
-const NOT_FSYNCED_REMEDY: &str = "set appendonly yes, appendfsync always and no-appendfsync-on-rewrite no; or use appendfsync everysec with Redis 7.2, or 8.0 or later (7.4 and Valkey confirm before the fsync); or lower ingress.durability (HARKARA__INGRESS__DURABILITY) to appended; or set ingress.trust_redis=true";
-
-const TOO_FEW_REPLICAS_REMEDY: &str =
-    "start more replicas, or lower ingress.replicas_min or ingress.durability";
-
 /// A durability level that the server cannot confirm. Displayed with its remedy.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LevelUnavailable {
     /// It neither fsyncs before it replies nor confirms an fsync on request.
-    #[error(
-        "lane {lane} requires {level}, but Redis at {address} does not confirm fsyncs ({persistence}); {}",
-        NOT_FSYNCED_REMEDY
-    )]
     NotFsynced {
         /// The lane.
         lane: Lane,
@@ -48,10 +41,6 @@ pub enum LevelUnavailable {
         persistence: String,
     },
     /// It has too few replicas.
-    #[error(
-        "lane {lane} requires {wanted} replicas, but Redis at {address} has {connected}; {}",
-        TOO_FEW_REPLICAS_REMEDY
-    )]
     TooFewReplicas {
         /// The lane.
         lane: Lane,
@@ -64,13 +53,48 @@ pub enum LevelUnavailable {
     },
 }
 
+impl std::error::Error for LevelUnavailable {}
+
+impl fmt::Display for LevelUnavailable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}; {}", self.problem(), self.remedy())
+    }
+}
+
 impl LevelUnavailable {
+    /// The problem alone.
+    #[must_use]
+    pub fn problem(&self) -> String {
+        match self {
+            Self::NotFsynced {
+                lane,
+                level,
+                address,
+                persistence,
+            } => format!(
+                "lane {lane} requires {level}, but Redis at {address} does not confirm fsyncs ({persistence})"
+            ),
+            Self::TooFewReplicas {
+                lane,
+                address,
+                wanted,
+                connected,
+            } => format!(
+                "lane {lane} requires {wanted} replicas, but Redis at {address} has {connected}"
+            ),
+        }
+    }
+
     /// What an operator can do about it.
     #[must_use]
     pub fn remedy(&self) -> &'static str {
         match self {
-            Self::NotFsynced { .. } => NOT_FSYNCED_REMEDY,
-            Self::TooFewReplicas { .. } => TOO_FEW_REPLICAS_REMEDY,
+            Self::NotFsynced { .. } => {
+                "set appendonly yes, appendfsync always and no-appendfsync-on-rewrite no; or use appendfsync everysec with Redis 7.2, or 8.0 or later (7.4 and Valkey confirm before the fsync); or lower ingress.durability (HARKARA__INGRESS__DURABILITY) to appended; or set ingress.trust_redis=true"
+            }
+            Self::TooFewReplicas { .. } => {
+                "start more replicas, or lower ingress.replicas_min or ingress.durability"
+            }
         }
     }
 }

@@ -9,7 +9,7 @@ use harkara_runtime::shutdown::Shutdown;
 use harkara_runtime::{failure, logging};
 use harkara_settings::{Settings, variable};
 use harkara_telemetry::{Limits, MetricsExporter, TraceExporter};
-use harkara_worker::App;
+use harkara_worker::{App, StartError};
 
 /// The service name in telemetry.
 const SERVICE: &str = "harkara-worker";
@@ -27,7 +27,10 @@ struct Arguments {
 // given to another worker, and without it nothing is handed from thread to thread.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    failure::exit_code("harkara-worker", run(&Arguments::parse()).await)
+    let ran = run(&Arguments::parse()).await;
+    failure::exit_code(SERVICE, ran, |error| {
+        error.downcast_ref().and_then(StartError::remedy)
+    })
 }
 
 async fn run(arguments: &Arguments) -> anyhow::Result<()> {

@@ -55,7 +55,8 @@ async fn a_server_that_confirms_no_fsync_is_refused_unless_less_is_asked_or_it_i
         assert_eq!(started.is_ok(), starts, "{changed:?}");
         if let Err(error) = started {
             assert!(matches!(error, StartError::Level(_)), "{error:?}");
-            assert!(error.to_string().contains("appendfsync always"), "{error}");
+            let remedy = error.remedy().unwrap();
+            assert!(remedy.contains("appendfsync always"), "{remedy}");
         }
     }
 }

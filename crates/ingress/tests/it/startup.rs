@@ -2,7 +2,7 @@
 
 use std::net::TcpListener;
 
-use harkara_core::causes::with_causes;
+use harkara_core::causes::with_remedy_and_causes;
 use harkara_ingress::StartError;
 use harkara_settings::Settings;
 use harkara_streams::{ServerProblem, Warning, check_server};
@@ -25,7 +25,7 @@ async fn assert_refused(
 ) -> String {
     let started = build(redis_url, changed).await;
     let error = started.err().expect("the ingress refuses to start");
-    let text = with_causes(&error);
+    let text = with_remedy_and_causes(&error, error.remedy().as_deref());
     assert!(is_expected(&error), "{error:?}");
     for part in parts {
         assert!(text.contains(part), "{part} not in {text}");

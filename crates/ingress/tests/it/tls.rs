@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
-use harkara_core::causes::with_causes;
+use harkara_core::causes::with_remedy_and_causes;
 use harkara_ingress::StartError;
 use harkara_testkit::{Authority, Certificate, Folder, RedisServer, redis_database, wait_until};
 use harkara_tls::{Certificates, ClientTls};
@@ -135,7 +135,7 @@ async fn certificates_that_cannot_be_used_refuse_the_start() {
         (mismatched, "cannot be used together"),
         (unknown, "redis.ca_file"),
     ] {
-        let text = with_causes(&error);
+        let text = with_remedy_and_causes(&error, error.remedy().as_deref());
         assert!(text.contains(part), "{text}");
     }
 }

@@ -4,39 +4,59 @@ use harkara_runtime::admin::AdminError;
 use harkara_storage::StorageError;
 use harkara_storage::migrations::SchemaState;
 use harkara_streams::{GroupError, ServerProblem};
+use harkara_tls::Refusal;
 use tokio::task::JoinError;
 
 /// Why the worker did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// Redis cannot be used.
-    #[error(transparent)]
+    #[error("{}", .0.problem())]
     Redis(#[from] ServerProblem),
     /// The consumer groups cannot be created.
     #[error("cannot create the consumer groups")]
     Group(#[source] GroupError),
     /// PostgreSQL cannot be used.
-    #[error(
-        "PostgreSQL cannot be used; start it, or correct postgres.url (HARKARA__POSTGRES__URL)"
-    )]
+    #[error("PostgreSQL cannot be used")]
     Postgres(#[source] StorageError),
     /// TLS with PostgreSQL fails.
-    #[error(transparent)]
-    PostgresUntrusted(StorageError),
+    #[error("PostgreSQL at {address}: {}", refusal.problem())]
+    PostgresUntrusted {
+        /// Host and port.
+        address: String,
+        /// The reason.
+        refusal: Refusal,
+    },
     /// The binary does not support the database schema.
-    #[error("{}", .0.explanation().unwrap_or_default())]
+    #[error("{}", .0.problem().unwrap_or_default())]
     Schema(SchemaState),
     /// The admin address cannot be bound.
-    #[error(
-        "cannot open the admin port; worker.admin_bind (HARKARA__WORKER__ADMIN_BIND) changes it"
-    )]
+    #[error("cannot open the admin port")]
     Admin(#[source] AdminError),
+}
+
+impl StartError {
+    /// What an operator can do about it, where that is known.
+    #[must_use]
+    pub fn remedy(&self) -> Option<String> {
+        let remedy = match self {
+            Self::Redis(problem) => return Some(problem.remedy()),
+            Self::Group(_) => return None,
+            Self::Postgres(_) => "start it, or correct postgres.url (HARKARA__POSTGRES__URL)",
+            Self::PostgresUntrusted { refusal, .. } => return Some(refusal.remedy("postgres")),
+            Self::Schema(state) => state.remedy(),
+            Self::Admin(_) => "worker.admin_bind (HARKARA__WORKER__ADMIN_BIND) changes it",
+        };
+        Some(remedy.to_owned())
+    }
 }
 
 impl From<StorageError> for StartError {
     fn from(error: StorageError) -> Self {
         match error {
-            StorageError::Untrusted { .. } => Self::PostgresUntrusted(error),
+            StorageError::Untrusted { address, refusal } => {
+                Self::PostgresUntrusted { address, refusal }
+            }
             other => Self::Postgres(other),
         }
     }

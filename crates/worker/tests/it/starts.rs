@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use harkara_core::causes::with_remedy_and_causes;
 use harkara_core::lane::Lane;
 use harkara_telemetry::Tracer;
 use harkara_testkit::{TestDatabase, redis_database, wait_until};
@@ -16,7 +17,7 @@ async fn refusal(redis: &str, postgres: &str) -> String {
         .await
         .err()
         .expect("the worker refuses to start");
-    harkara_core::causes::with_causes(&error)
+    with_remedy_and_causes(&error, error.remedy().as_deref())
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! TLS to Redis and PostgreSQL: real handshakes, and certificates that are refused with the remedy.
 
-use harkara_core::causes::with_causes;
+use harkara_core::causes::with_remedy_and_causes;
 use harkara_storage::migrations::migrate;
 use harkara_telemetry::Tracer;
 use harkara_testkit::{
@@ -46,7 +46,7 @@ async fn refusal(redis: &str, postgres: &str, changed: &[(&str, &str)]) -> Strin
         .await
         .err()
         .expect("the worker refuses to start");
-    with_causes(&error)
+    with_remedy_and_causes(&error, error.remedy().as_deref())
 }
 
 fn assert_told(told: &str, words: &[&str]) {
