@@ -2,12 +2,12 @@
 
 use harkara_core::entry::field;
 use harkara_core::lane::Lane;
-use redis::cmd;
+use redis::AsyncCommands;
 
-use crate::pipeline::Pipeline;
+use crate::pipeline::{Pipeline, until};
 
 #[tokio::test]
-async fn what_is_no_event_is_kept_as_a_dead_letter_with_its_reason() {
+async fn a_body_that_is_no_event_is_kept_as_a_dead_letter_with_its_reason() {
     let pipeline = Pipeline::start().await;
     let worker = pipeline.worker(&[]).await;
     for (id, body, reason) in [
@@ -16,29 +16,24 @@ async fn what_is_no_event_is_kept_as_a_dead_letter_with_its_reason() {
             &b"amount=100"[..],
             "the body is not JSON (column 1)",
         ),
-        (
-            "not-utf8",
-            &b"{\"event\":\"\xff\"}"[..],
-            "the body is not UTF-8",
-        ),
-        ("array", &b"[1,2]"[..], "the body is not a JSON object"),
-        ("nameless", &b"{}"[..], "the body has no event name"),
-        ("empty", &b""[..], "the body is not JSON (column 0)"),
+        ("not-utf8", b"{\"event\":\"\xff\"}", "the body is not UTF-8"),
+        ("array", b"[1,2]", "the body is not a JSON object"),
+        ("nameless", b"{}", "the body has no event name"),
+        ("empty", b"", "the body is not JSON (column 0)"),
         (
             "bare",
-            &br#"{"event":"refund.created","payload":{}}"#[..],
+            br#"{"event":"refund.created","payload":{}}"#,
             "payload.refund.entity is missing",
         ),
     ] {
         pipeline.deliver_body(id, body).await;
         let stored = "SELECT count(*) FROM webhook_events WHERE razorpay_event_id = $1 AND body = $2 \
             AND status = 'failed' AND error = $3 AND NOT processed";
-        harkara_testkit::wait_until(id, crate::pipeline::BOUND, async || {
-            pipeline
-                .database
+        until(id, async || {
+            let database = &pipeline.database;
+            1 == database
                 .value_of::<i64>(stored, &[&id, &body, &reason])
                 .await
-                == 1
         })
         .await;
     }
@@ -49,15 +44,10 @@ async fn what_is_no_event_is_kept_as_a_dead_letter_with_its_reason() {
 #[tokio::test]
 async fn a_broken_event_spares_its_neighbours_in_the_batch() {
     let mut pipeline = Pipeline::start().await;
-    for at in 0..20 {
-        let event = pipeline.bodies.event("payment.captured");
-        pipeline.deliver(&event).await;
-        if at == 10 {
-            pipeline
-                .deliver_body("broken", r#"{"event":"payment.captured"}"#)
-                .await;
-        }
-    }
+    pipeline.deliver_payments(11).await;
+    let broken = r#"{"event":"payment.captured"}"#;
+    pipeline.deliver_body("broken", broken).await;
+    pipeline.deliver_payments(9).await;
     let worker = pipeline.worker(&[]).await;
     pipeline.until_events("processed", 20).await;
     pipeline.until_events("failed", 1).await;
@@ -68,31 +58,23 @@ async fn a_broken_event_spares_its_neighbours_in_the_batch() {
 async fn an_entry_that_the_ingress_did_not_write_is_kept_and_stops_nothing() {
     let mut pipeline = Pipeline::start().await;
     let mut redis = pipeline.redis().await;
-    let key = Lane::Critical.stream_key(0);
     for fields in [
         &[("hello", "world\0")][..],
         &[
             (field::HEAD, "2\nfuture\nand more"),
             (field::BODY, "from the future"),
-        ][..],
+        ],
     ] {
-        let () = cmd("XADD")
-            .arg(&key)
-            .arg("*")
-            .arg(fields)
-            .query_async(&mut redis)
-            .await
-            .unwrap();
+        let key = Lane::Critical.stream_key(0);
+        let () = redis.xadd(key, "*", fields).await.unwrap();
     }
-    let event = pipeline.bodies.event("payment.dispute.created");
-    pipeline.deliver(&event).await;
+    pipeline.deliver_new("payment.dispute.created", 1).await;
     let worker = pipeline.worker(&[]).await;
     pipeline.until_events("failed", 2).await;
-    pipeline.until_events("processed", 1).await;
-    pipeline.until_drained().await;
+    pipeline.until_processed(1).await;
     let kept = "SELECT convert_from(body, 'UTF8') || ': ' || error FROM webhook_events WHERE razorpay_event_id = 'future'";
     assert_eq!(
-        pipeline.database.value::<String>(kept).await,
+        pipeline.text(kept).await,
         "from the future: stream entry format \"2\" is unknown to this version"
     );
     worker.stop().await;
@@ -103,10 +85,9 @@ async fn deeply_nested_bodies_are_kept_and_harm_nobody() {
     let pipeline = Pipeline::start().await;
     let worker = pipeline.worker(&[]).await;
     let deep = format!("{}{}", "[".repeat(400_000), "]".repeat(400_000));
+    let id = format!(r#"{{"id":{deep}}}"#);
     let bodies = [
-        format!(
-            r#"{{"event":"payment.captured","payload":{{"payment":{{"entity":{{"id":{deep}}}}}}}}}"#
-        ),
+        format!(r#"{{"event":"payment.captured","payload":{{"payment":{{"entity":{id}}}}}}}"#),
         format!(r#"{{"event":{deep}}}"#),
         format!(r#"{{"event":"a.b","x":{deep}}}"#),
         deep,
@@ -115,12 +96,6 @@ async fn deeply_nested_bodies_are_kept_and_harm_nobody() {
         pipeline.deliver_body(&format!("deep{at}"), body).await;
     }
     pipeline.until_drained().await;
-    assert_eq!(
-        pipeline
-            .database
-            .value::<i64>("SELECT count(*) FROM webhook_events")
-            .await,
-        4
-    );
+    assert_eq!(pipeline.count("webhook_events").await, 4);
     worker.stop().await;
 }

@@ -7,16 +7,18 @@ use std::time::Duration;
 
 use harkara_core::lane::{CONSUMER_GROUP, Lane};
 use harkara_core::secret::Secret;
+use harkara_core::signature::sign;
 use harkara_runtime::shutdown::Shutdown;
 use harkara_settings::Settings;
-use harkara_simulator::Bodies;
-use harkara_simulator::SimulatedEvent;
 use harkara_simulator::delivery::Signed;
 use harkara_simulator::send::{Destination, Sender};
+use harkara_simulator::{Bodies, SimulatedEvent};
+use harkara_storage::ledger::{ReplaySelection, replay};
 use harkara_telemetry::Tracer;
-use harkara_testkit::{TestDatabase, redis_database, wait_until};
+use harkara_testkit::{TestDatabase, ask_admin, redis_database, wait_until};
+use redis::AsyncCommands;
 use redis::aio::MultiplexedConnection;
-use redis::cmd;
+use redis::streams::{StreamInfoConsumersReply, StreamPendingReply};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
@@ -49,38 +51,22 @@ pub(crate) struct Worker {
 impl Pipeline {
     /// An ingress, without a worker yet.
     pub(crate) async fn start() -> Self {
-        Self::start_with(&[]).await
+        Self::start_on(redis_database().await).await
     }
 
-    /// The same with some settings of the ingress changed.
-    pub(crate) async fn start_with(changed: &[(&str, &str)]) -> Self {
-        Self::start_both(redis_database().await, changed).await
-    }
-
+    /// The same on a given Redis.
     pub(crate) async fn start_on(redis_url: String) -> Self {
-        Self::start_both(redis_url, &[]).await
+        Self::start_with(
+            TestDatabase::migrated().await,
+            redis_url,
+            &[],
+            Tracer::off(),
+        )
+        .await
     }
 
-    async fn start_both(redis_url: String, changed: &[(&str, &str)]) -> Self {
-        Self::start_in(TestDatabase::migrated().await, redis_url, changed).await
-    }
-
-    /// The same whose ingress and workers keep traces.
-    pub(crate) async fn start_traced(tracer: &Tracer) -> Self {
-        let database = TestDatabase::migrated().await;
-        Self::start_with_tracer(database, redis_database().await, &[], tracer.clone()).await
-    }
-
-    /// An ingress on a given Redis and database.
-    pub(crate) async fn start_in(
-        database: TestDatabase,
-        redis_url: String,
-        changed: &[(&str, &str)],
-    ) -> Self {
-        Self::start_with_tracer(database, redis_url, changed, Tracer::off()).await
-    }
-
-    async fn start_with_tracer(
+    /// The same with changed settings of the ingress, and traces of the ingress and the workers.
+    pub(crate) async fn start_with(
         database: TestDatabase,
         redis_url: String,
         changed: &[(&str, &str)],
@@ -121,10 +107,7 @@ impl Pipeline {
     /// Starts the worker's real binary, to be killed.
     pub(crate) fn worker_process(&self, changed: &[(&str, &str)]) -> Child {
         let mut command = Command::new(env!("CARGO_BIN_EXE_harkara-worker"));
-        let inherited = std::env::vars()
-            .map(|(name, _)| name)
-            .filter(|name| name.starts_with("HARKARA_"));
-        for name in inherited {
+        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("HARKARA_")) {
             command.env_remove(name);
         }
         for (key, value) in map(&self.redis_url, &self.database.url, changed) {
@@ -143,12 +126,25 @@ impl Pipeline {
             .unwrap()
     }
 
-    /// Delivers an event, rightly signed, and expects 200.
+    /// Delivers new events of a name, and expects 200.
+    pub(crate) async fn deliver_new(&mut self, name: &str, n_events: usize) {
+        for _ in 0..n_events {
+            let event = self.bodies.event(name);
+            self.deliver(&event).await;
+        }
+    }
+
+    /// Delivers new events about captured payments, and expects 200.
+    pub(crate) async fn deliver_payments(&mut self, n_events: usize) {
+        self.deliver_new("payment.captured", n_events).await;
+    }
+
+    /// Delivers an event, correctly signed, and expects 200.
     pub(crate) async fn deliver(&self, event: &SimulatedEvent) {
         assert_eq!(self.try_deliver(event).await, 200, "{}", event.name);
     }
 
-    /// Delivers a body under an event id, rightly signed, and expects 200.
+    /// Delivers a body under an event id, correctly signed, and expects 200.
     pub(crate) async fn deliver_body(&self, event_id: &str, body: impl Into<Vec<u8>>) {
         let event = SimulatedEvent {
             event_id: event_id.to_owned(),
@@ -158,56 +154,103 @@ impl Pipeline {
         self.deliver(&event).await;
     }
 
-    /// Delivers an event, rightly signed, and gives the status of the answer.
+    /// Delivers an event, correctly signed, and returns the status of the answer.
     pub(crate) async fn try_deliver(&self, event: &SimulatedEvent) -> u16 {
         let destination =
             Destination::parse(&format!("http://{}/webhooks/razorpay", self.public)).unwrap();
         let signed = Signed::new(event.clone(), &Secret::new(SECRET));
-        self.sender
-            .send(&destination, &signed)
+        let answer = self.sender.send(&destination, &signed).await;
+        answer.unwrap().status
+    }
+
+    /// Posts a body with headers, and returns the whole answer.
+    pub(crate) async fn post(&self, headers: &[(&str, &str)], body: &str) -> String {
+        let headers = headers
+            .iter()
+            .map(|(name, value)| [name, ": ", value, "\r\n"].concat());
+        let headers = headers.collect::<Vec<_>>().concat();
+        let length = body.len();
+        let request = format!(
+            "POST /webhooks/razorpay HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n{body}"
+        );
+        let mut connection = TcpStream::connect(self.public).await.unwrap();
+        connection.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer).await.unwrap();
+        answer
+    }
+
+    /// Posts a correctly signed body with further headers, and expects 200.
+    pub(crate) async fn post_signed(&self, headers: &[(&str, &str)], body: &str) {
+        let signature = sign(&Secret::new(SECRET), body.as_bytes());
+        let headers = [headers, &[("X-Razorpay-Signature", &signature)]].concat();
+        let answer = self.post(&headers, body).await;
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    }
+
+    /// Makes everything due again, and returns the number of events.
+    pub(crate) async fn replay_all(&self) -> u64 {
+        let pool = self.database.pool();
+        replay(&pool, &ReplaySelection::default(), "operator:test")
             .await
             .unwrap()
-            .status
     }
 
     /// Waits until as many events have this status.
     pub(crate) async fn until_events(&self, status: &str, n_events: i64) {
-        wait_until(
-            &format!("{n_events} events are {status}"),
-            BOUND,
-            async || self.events(status).await >= n_events,
-        )
+        until(&format!("{n_events} events are {status}"), async || {
+            self.events(status).await >= n_events
+        })
         .await;
-        assert_eq!(
-            self.events(status).await,
-            n_events,
-            "events that are {status}"
-        );
+        assert_eq!(self.events(status).await, n_events, "events: {status}");
+    }
+
+    /// Waits until as many events are processed and the streams are empty.
+    pub(crate) async fn until_processed(&self, n_events: i64) {
+        self.until_events("processed", n_events).await;
+        self.until_drained().await;
     }
 
     pub(crate) async fn events(&self, status: &str) -> i64 {
-        self.database
-            .value_of(
-                "SELECT count(*) FROM webhook_events WHERE status = $1",
-                &[&status],
-            )
+        self.count(&format!("webhook_events WHERE status = '{status}'"))
             .await
     }
 
-    /// Holds up every commit, until [`Pipeline::release_commits`].
-    pub(crate) async fn hold_commits(&self) {
-        self.database
-            .execute("BEGIN; LOCK TABLE event_identities IN ACCESS EXCLUSIVE MODE")
-            .await;
+    /// The number of rows of a table, perhaps with a condition.
+    pub(crate) async fn count(&self, rows: &str) -> i64 {
+        let sql = format!("SELECT count(*) FROM {rows}");
+        self.database.value(&sql).await
     }
 
-    pub(crate) async fn release_commits(&self) {
+    /// The sum of a column of the ledger.
+    pub(crate) async fn sum(&self, column: &str) -> i64 {
+        let sql = format!("SELECT sum({column})::bigint FROM webhook_events");
+        self.database.value(&sql).await
+    }
+
+    /// The one text of a query.
+    pub(crate) async fn text(&self, sql: &str) -> String {
+        self.database.value(sql).await
+    }
+
+    /// Holds up every commit, until [`Pipeline::unlock`].
+    pub(crate) async fn hold_commits(&self) {
+        self.lock("event_identities").await;
+    }
+
+    /// Locks a table, until [`Pipeline::unlock`].
+    pub(crate) async fn lock(&self, table: &str) {
+        let sql = format!("BEGIN; LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE");
+        self.database.execute(&sql).await;
+    }
+
+    pub(crate) async fn unlock(&self) {
         self.database.execute("ROLLBACK").await;
     }
 
     /// Waits until the streams are empty and nothing is pending.
     pub(crate) async fn until_drained(&self) {
-        wait_until("the lanes are empty", BOUND, async || {
+        until("the lanes are empty", async || {
             let mut left = 0;
             for lane in Lane::ALL {
                 left += self.length(lane).await + self.pending(lane).await;
@@ -219,37 +262,28 @@ impl Pipeline {
 
     pub(crate) async fn length(&self, lane: Lane) -> u64 {
         let mut redis = self.redis().await;
-        cmd("XLEN")
-            .arg(lane.stream_key(0))
-            .query_async(&mut redis)
-            .await
-            .unwrap()
+        redis.xlen(lane.stream_key(0)).await.unwrap()
+    }
+
+    /// Waits until as many entries of a lane are claimed and not acknowledged.
+    pub(crate) async fn until_pending(&self, lane: Lane, n_entries: u64) {
+        until(&format!("{n_entries} entries are claimed"), async || {
+            self.pending(lane).await == n_entries
+        })
+        .await;
     }
 
     /// Entries that some consumer has claimed and not acknowledged.
     pub(crate) async fn pending(&self, lane: Lane) -> u64 {
         let mut redis = self.redis().await;
-        let summary: redis::RedisResult<(u64, redis::Value, redis::Value, redis::Value)> =
-            cmd("XPENDING")
-                .arg(lane.stream_key(0))
-                .arg(CONSUMER_GROUP)
-                .query_async(&mut redis)
-                .await;
-        summary.map_or(0, |summary| summary.0)
+        let pending: redis::RedisResult<StreamPendingReply> =
+            redis.xpending(lane.stream_key(0), CONSUMER_GROUP).await;
+        pending.map_or(0, |pending| pending.count() as u64)
     }
 
     /// The consumers of a lane.
     pub(crate) async fn consumers(&self, lane: Lane) -> Vec<String> {
-        let mut redis = self.redis().await;
-        let told: redis::streams::StreamInfoConsumersReply = cmd("XINFO")
-            .arg(&["CONSUMERS", &lane.stream_key(0), CONSUMER_GROUP])
-            .query_async(&mut redis)
-            .await
-            .unwrap();
-        told.consumers
-            .into_iter()
-            .map(|consumer| consumer.name)
-            .collect()
+        consumers(&mut self.redis().await, lane).await
     }
 
     pub(crate) async fn redis(&self) -> MultiplexedConnection {
@@ -268,18 +302,23 @@ impl Drop for Pipeline {
 }
 
 impl Worker {
+    /// Waits until one of its counters is at least this.
+    pub(crate) async fn until_counter(&self, name: &str, least: u64) {
+        until(&format!("{name} is {least}"), async || {
+            self.counter(name).await >= least
+        })
+        .await;
+    }
+
     /// The value of one of its counters.
     pub(crate) async fn counter(&self, name: &str) -> u64 {
-        let metrics = exchange(
-            self.admin,
-            "GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
-        )
-        .await;
-        let line = metrics
-            .lines()
-            .find_map(|line| line.strip_prefix(name))
-            .unwrap_or_else(|| panic!("{name}"));
-        line.trim().parse().unwrap()
+        let metrics = ask_admin(self.admin, "/metrics").await.unwrap();
+        let value = metrics.lines().find_map(|line| line.strip_prefix(name));
+        value
+            .unwrap_or_else(|| panic!("{name}"))
+            .trim()
+            .parse()
+            .unwrap()
     }
 
     /// Stops the worker and waits for its end.
@@ -292,18 +331,24 @@ impl Worker {
     }
 }
 
-/// One request and its whole answer.
-pub(crate) async fn exchange(address: SocketAddr, request: &str) -> String {
-    let mut connection = TcpStream::connect(address).await.unwrap();
-    connection.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    connection.read_to_string(&mut answer).await.unwrap();
-    answer
+/// Waits until a condition holds, at most [`BOUND`].
+pub(crate) async fn until(what: &str, condition: impl AsyncFnMut() -> bool) {
+    wait_until(what, BOUND, condition).await;
+}
+
+/// The consumers of a lane at a Redis.
+pub(crate) async fn consumers(redis: &mut MultiplexedConnection, lane: Lane) -> Vec<String> {
+    let reply: StreamInfoConsumersReply = redis
+        .xinfo_consumers(lane.stream_key(0), CONSUMER_GROUP)
+        .await
+        .unwrap();
+    let consumers = reply.consumers.into_iter();
+    consumers.map(|consumer| consumer.name).collect()
 }
 
 /// Settings under which things happen quickly.
 pub(crate) fn settings(redis: &str, postgres: &str, changed: &[(&str, &str)]) -> Settings {
-    Settings::from_map(map(redis, postgres, changed)).unwrap_or_else(|faults| panic!("{faults}"))
+    Settings::from_map(map(redis, postgres, changed)).unwrap_or_else(|error| panic!("{error}"))
 }
 
 fn map(redis: &str, postgres: &str, changed: &[(&str, &str)]) -> BTreeMap<String, String> {
