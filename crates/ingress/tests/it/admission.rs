@@ -4,7 +4,7 @@ use harkara_testkit::wait_until;
 use tokio::io::AsyncWriteExt;
 
 use crate::BOUND;
-use crate::http::{Request, Response, connected, read_response};
+use crate::http::{Request, Response, answer_to, connected};
 use crate::ingress::{Ingress, PATH, SECRET};
 
 /// An ingress behind a load balancer: the tests themselves.
@@ -32,8 +32,8 @@ async fn an_address_that_is_not_allowed_is_refused_before_its_body_is_read() {
         ("endpoints.open.secrets", SECRET),
     ])
     .await;
-    let mut stream = connected(ingress.public, &Request::post().declaring(100).bytes()).await;
-    let response = read_response(&mut stream).await.expect("an answer");
+    let unsent = Request::post().declaring(100).bytes();
+    let response = answer_to(ingress.public, &unsent).await;
     response.assert(403, r#"{"error":"forbidden"}"#);
     // The header of an untrusted peer is not believed.
     let response = deliver_from(&ingress, PATH, "52.66.75.174").await;
@@ -43,7 +43,6 @@ async fn an_address_that_is_not_allowed_is_refused_before_its_body_is_read() {
 
     let open = "/webhooks/razorpay/open";
     assert_eq!(deliver_from(&ingress, open, "192.0.2.1").await.status, 200);
-    ingress.stop().await;
 }
 
 #[tokio::test]
@@ -61,7 +60,6 @@ async fn behind_a_trusted_proxy_the_client_is_who_the_proxy_says() {
         assert_eq!(response.status, status, "{forwarded}");
     }
     ingress.assert_status(403).await;
-    ingress.stop().await;
 }
 
 #[tokio::test]
@@ -91,7 +89,6 @@ async fn requests_over_the_rate_of_their_address_are_answered_429_and_others_are
         deliver_from(&ingress, PATH, "192.0.2.1").await.status == 200
     })
     .await;
-    ingress.stop().await;
 }
 
 #[tokio::test]
@@ -105,7 +102,6 @@ async fn each_endpoint_has_its_own_rate() {
     ingress.until_status(429).await;
     let other = "/webhooks/razorpay/other";
     assert_eq!(deliver_from(&ingress, other, "192.0.2.1").await.status, 200);
-    ingress.stop().await;
 }
 
 #[tokio::test]
@@ -133,10 +129,9 @@ async fn bodies_beyond_the_bytes_buffered_are_answered_429_until_others_are_done
         stream.write_all(&vec![b'x'; 99_000]).await.unwrap();
         holding.push(stream);
     }
-    wait_until("two bodies are held", BOUND, async || {
-        ingress.metric(BUFFERED).await >= Some(198_000)
-    })
-    .await;
+    ingress
+        .until_metric(BUFFERED, |bytes| bytes >= 198_000)
+        .await;
 
     let refused = ingress.deliver(large()).await;
     refused.assert(429, r#"{"error":"overloaded"}"#);
@@ -145,11 +140,7 @@ async fn bodies_beyond_the_bytes_buffered_are_answered_429_until_others_are_done
     ingress.assert_accepts().await;
 
     drop(holding);
-    wait_until("their bytes are given back", BOUND, async || {
-        ingress.metric(BUFFERED).await == Some(0)
-    })
-    .await;
+    ingress.until_metric(BUFFERED, |bytes| bytes == 0).await;
     assert_eq!(ingress.deliver(large()).await.status, 200);
     drop(idle);
-    ingress.stop().await;
 }

@@ -12,13 +12,27 @@ const CLOSED: &str = "closed";
 const FAILING: &str = "failing";
 const UNFIT: &str = "unfit";
 
+fn gauge(state: &str) -> String {
+    format!("harkara_ingress_redis_breaker{{state=\"{state}\"}}")
+}
+
 async fn is_in(ingress: &Ingress, state: &str) -> bool {
-    let name = format!("harkara_ingress_redis_breaker{{state=\"{state}\"}}");
-    ingress.metric(&name).await.unwrap() == 1
+    ingress.metric(&gauge(state)).await == Some(1)
 }
 
 async fn until_in(ingress: &Ingress, state: &str) {
-    wait_until(state, BOUND, async || is_in(ingress, state).await).await;
+    ingress
+        .until_metric(&gauge(state), |is_in| is_in == 1)
+        .await;
+}
+
+/// Asserts that no delivery is accepted while the breaker is in `state`, until Redis is repaired.
+async fn assert_opens(ingress: &Ingress, state: &str, repairing: impl AsyncFnOnce()) {
+    until_in(ingress, state).await;
+    ingress.assert_status(503).await;
+    repairing().await;
+    until_in(ingress, CLOSED).await;
+    ingress.assert_accepts().await;
 }
 
 async fn until_readiness_says(ingress: &Ingress, reason: &str) {
@@ -53,20 +67,18 @@ async fn behind_one_address_the_new_primary_is_found_while_the_old_one_lives_on_
         }
         assert!(ingress.entries(Lane::Default).await.len() > 20);
         assert_eq!(ingress.admin("/readyz").await.status, 200);
-        ingress.stop().await;
     }
 }
 
 #[tokio::test]
 async fn once_redis_is_back_no_server_thread_finds_what_the_outage_left_behind() {
-    let mut redis = RedisServer::start(&[]).await;
     let database = TestDatabase::migrated().await;
     let settings = [
         ("postgres.url", database.url.as_str()),
         ("ingress.threads", "4"),
         ("ingress.inbox_timeout_ms", "5000"),
     ];
-    let ingress = Ingress::start_on(&redis.url(), &settings).await;
+    let (mut redis, ingress) = Ingress::start_with_redis(&[], &settings).await;
     let deliver_many = async |round: &str| {
         for response in ingress.deliver_all(40, |n| format!("{round} {n}")).await {
             assert_eq!(response.status, 200);
@@ -84,7 +96,6 @@ async fn once_redis_is_back_no_server_thread_finds_what_the_outage_left_behind()
     deliver_many("after").await;
     assert_eq!(n_stored(&database).await, stored);
     assert!(is_in(&ingress, CLOSED).await);
-    ingress.stop().await;
 }
 
 #[tokio::test]
@@ -95,20 +106,17 @@ async fn a_redis_that_cannot_be_checked_any_more_is_given_nothing() {
     let url = format!("redis://ingress:pass@127.0.0.1:{}", redis.port);
     let ingress = Ingress::start_on(&url, &[]).await;
     let () = run(&redis, &format!("{user} -info")).await;
-    until_in(&ingress, FAILING).await;
     // The append would work, and nobody knows any more how durable it would be.
-    ingress.assert_status(503).await;
-    let () = run(&redis, &format!("{user} +info")).await;
-    until_in(&ingress, CLOSED).await;
-    ingress.assert_accepts().await;
-    ingress.stop().await;
+    assert_opens(&ingress, FAILING, async || {
+        let () = run(&redis, &format!("{user} +info")).await;
+    })
+    .await;
 }
 
 /// The health check alone would close the breaker only after its wait of up to two seconds.
 #[tokio::test]
 async fn where_postgres_is_unavailable_too_redis_is_used_as_soon_as_it_is_back() {
-    let mut redis = RedisServer::start(&[]).await;
-    let ingress = Ingress::start_on(&redis.url(), &[]).await;
+    let (mut redis, ingress) = Ingress::start_with_redis(&[], &[]).await;
     ingress.assert_accepts().await;
     for _ in 0..5 {
         redis.kill();
@@ -116,44 +124,37 @@ async fn where_postgres_is_unavailable_too_redis_is_used_as_soon_as_it_is_back()
         redis.resume().await;
         ingress.assert_accepts().await;
     }
-    ingress.stop().await;
 }
 
 #[tokio::test]
 async fn a_redis_that_was_full_is_used_again_only_when_there_is_some_room() {
-    let redis = RedisServer::start(&[]).await;
     let settings = [WITHOUT_INBOX, ("ingress.entries_max", "20")];
-    let ingress = Ingress::start_on(&redis.url(), &settings).await;
+    let (redis, ingress) = Ingress::start_with_redis(&[], &settings).await;
     for _ in 0..20 {
         ingress.assert_accepts().await;
     }
-    until_in(&ingress, UNFIT).await;
-    ingress.assert_status(503).await;
     let trim = format!("XTRIM {} MAXLEN", Lane::Default.stream_key(0));
-    let () = run(&redis, &format!("{trim} 19")).await;
-    until_readiness_says(&ingress, "19 entries").await;
-    ingress.assert_status(503).await;
-    let () = run(&redis, &format!("{trim} 18")).await;
-    until_in(&ingress, CLOSED).await;
-    ingress.assert_accepts().await;
-    ingress.stop().await;
+    assert_opens(&ingress, UNFIT, async || {
+        let () = run(&redis, &format!("{trim} 19")).await;
+        until_readiness_says(&ingress, "19 entries").await;
+        ingress.assert_status(503).await;
+        let () = run(&redis, &format!("{trim} 18")).await;
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn a_redis_whose_memory_is_nearly_full_is_given_nothing() {
-    let redis = RedisServer::start(&[]).await;
-    let ingress = Ingress::start_on(&redis.url(), &[WITHOUT_INBOX]).await;
+    let (redis, ingress) = Ingress::start_with_redis(&[], &[WITHOUT_INBOX]).await;
     ingress.assert_accepts().await;
     let used = info(&mut redis.connection().await, "memory", "used_memory:").await;
     let nearly_full = (used * 100 / 95).to_string();
     redis.configure("maxmemory", &nearly_full).await;
-    until_in(&ingress, UNFIT).await;
-    until_readiness_says(&ingress, "% of the memory of Redis is in use").await;
-    ingress.assert_status(503).await;
-    redis.configure("maxmemory", "0").await;
-    until_in(&ingress, CLOSED).await;
-    ingress.assert_accepts().await;
-    ingress.stop().await;
+    assert_opens(&ingress, UNFIT, async || {
+        until_readiness_says(&ingress, "% of the memory of Redis is in use").await;
+        redis.configure("maxmemory", "0").await;
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -187,7 +188,6 @@ async fn an_ingress_with_an_inbox_starts_without_redis_and_uses_it_when_it_comes
     assert_eq!(n_stored(&database).await, 2);
     let entries = ingress.entries(Lane::Default).await;
     assert_eq!(entries[0].durability, Some(Durability::Fsynced));
-    ingress.stop().await;
 }
 
 #[tokio::test]
@@ -199,9 +199,5 @@ async fn a_replica_that_hangs_is_not_counted() {
     ingress.assert_accepts().await;
     // Nobody delivers: the health check finds it.
     replica.pause();
-    until_in(&ingress, UNFIT).await;
-    replica.unpause();
-    until_in(&ingress, CLOSED).await;
-    ingress.assert_accepts().await;
-    ingress.stop().await;
+    assert_opens(&ingress, UNFIT, async || replica.unpause()).await;
 }

@@ -5,12 +5,11 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use harkara_core::durability::Durability;
 use harkara_core::lane::Lane;
-use harkara_ingress::StartError;
 use harkara_testkit::{RedisServer, wait_until};
 use redis::aio::MultiplexedConnection;
 
 use crate::BOUND;
-use crate::ingress::{Ingress, WITHOUT_INBOX, build};
+use crate::ingress::{Ingress, WITHOUT_INBOX, assert_refused};
 use crate::redis_server::{FSYNC_ALWAYS, FSYNC_EVERY_SECOND, info, replica_of, run};
 
 const FSYNCED: (&str, &str) = ("ingress.durability", "fsynced");
@@ -21,6 +20,14 @@ const REPLICATED: (&str, &str) = ("ingress.durability", "replicated");
 const WAITED_MIN: Duration = Duration::from_millis(500);
 
 const N_FSYNCED: &str = r#"harkara_ingress_durable_total{level="fsynced"}"#;
+
+/// An ingress that waits for fsyncs, and its Redis.
+async fn with_waitaof(arguments: &[&str]) -> (RedisServer, Ingress) {
+    let redis = RedisServer::start_with_waitaof(arguments).await;
+    let ingress = Ingress::start_on(&redis.url(), &FSYNCED_OR_REFUSED).await;
+    ingress.assert_accepts().await;
+    (redis, ingress)
+}
 
 /// How long an accepted delivery took.
 async fn accepted_in(ingress: &Ingress) -> Duration {
@@ -45,27 +52,21 @@ async fn while_configured(
 #[tokio::test]
 async fn a_server_that_confirms_no_fsync_is_refused_unless_less_is_asked_or_it_is_trusted() {
     let redis = RedisServer::start(&["--appendfsync", "no"]).await;
-    for (changed, starts) in [
-        (&[FSYNCED][..], false),
-        (&[REPLICATED], false),
-        (&[("ingress.durability", "appended")], true),
-        (&[FSYNCED, ("ingress.trust_redis", "true")], true),
+    for level in [FSYNCED, REPLICATED] {
+        assert_refused(&redis.url(), &[level], &["Level(", "appendfsync always"]).await;
+    }
+    for changed in [
+        &[("ingress.durability", "appended")][..],
+        &[FSYNCED, ("ingress.trust_redis", "true")],
     ] {
-        let started = build(&redis.url(), changed).await;
-        assert_eq!(started.is_ok(), starts, "{changed:?}");
-        if let Err(error) = started {
-            assert!(matches!(error, StartError::Level(_)), "{error:?}");
-            let remedy = error.remedy().unwrap();
-            assert!(remedy.contains("appendfsync always"), "{remedy}");
-        }
+        Ingress::start_on(&redis.url(), changed).await;
     }
 }
 
 #[tokio::test]
 async fn the_level_is_in_the_entry_and_counted() {
-    let redis = RedisServer::start(&FSYNC_ALWAYS).await;
     let levels = [FSYNCED, ("durability.default", "appended")];
-    let ingress = Ingress::start_on(&redis.url(), &levels).await;
+    let (_redis, ingress) = Ingress::start_with_redis(&FSYNC_ALWAYS, &levels).await;
     for (name, lane, level) in [
         ("payment.captured", Lane::Default, Durability::Appended),
         ("payment.dispute.won", Lane::Critical, Durability::Fsynced),
@@ -76,17 +77,14 @@ async fn the_level_is_in_the_entry_and_counted() {
         let counted = format!("harkara_ingress_durable_total{{level=\"{level}\"}} 1");
         ingress.assert_metrics(&[counted]).await;
     }
-    ingress.stop().await;
 }
 
 #[tokio::test]
 async fn where_redis_fsyncs_every_second_the_answer_waits_for_the_fsync() {
     const DELIVERIES: u32 = 200;
     const GAP: Duration = Duration::from_millis(20);
-    let redis = RedisServer::start_with_waitaof(&FSYNC_EVERY_SECOND).await;
-    let ingress = Ingress::start_on(&redis.url(), &FSYNCED_OR_REFUSED).await;
-    // The first may meet an fsync that is due.
-    ingress.assert_accepts().await;
+    // The first delivery may meet an fsync that is due.
+    let (_redis, ingress) = with_waitaof(&FSYNC_EVERY_SECOND).await;
     for _ in 0..2 {
         let took = accepted_in(&ingress).await;
         assert!(took > WAITED_MIN, "{took:?}");
@@ -106,27 +104,21 @@ async fn where_redis_fsyncs_every_second_the_answer_waits_for_the_fsync() {
     join_all(deliveries).await;
     let n_fsynced = ingress.metric(N_FSYNCED).await;
     assert_eq!(n_fsynced, Some(u64::from(3 + DELIVERIES)));
-    ingress.stop().await;
 }
 
 #[tokio::test]
 async fn a_server_that_begins_to_fsync_every_second_is_asked_from_then_on() {
-    let redis = RedisServer::start_with_waitaof(&FSYNC_ALWAYS).await;
-    let ingress = Ingress::start_on(&redis.url(), &FSYNCED_OR_REFUSED).await;
-    ingress.assert_accepts().await;
+    let (redis, ingress) = with_waitaof(&FSYNC_ALWAYS).await;
     redis.configure("appendfsync", "everysec").await;
     wait_until("the answer waits for the fsync", BOUND, async || {
         accepted_in(&ingress).await > WAITED_MIN
     })
     .await;
-    ingress.stop().await;
 }
 
 #[tokio::test]
 async fn an_fsync_that_does_not_come_is_never_answered_200() {
-    let redis = RedisServer::start_with_waitaof(&FSYNC_EVERY_SECOND).await;
-    let ingress = Ingress::start_on(&redis.url(), &FSYNCED_OR_REFUSED).await;
-    ingress.assert_accepts().await;
+    let (redis, ingress) = with_waitaof(&FSYNC_EVERY_SECOND).await;
     for change in [
         // Appends go on, and their fsyncs are nobody's task any more.
         ("appendfsync", "no", "everysec"),
@@ -145,15 +137,12 @@ async fn an_fsync_that_does_not_come_is_never_answered_200() {
     ingress.assert_status(503).await;
     redis.unpause();
     ingress.until_accepted().await;
-    ingress.stop().await;
 }
 
 #[tokio::test]
 async fn a_delivery_to_be_replicated_is_on_the_replica_when_it_is_answered() {
     let redis = RedisServer::start(&FSYNC_ALWAYS).await;
-    let refused = build(&redis.url(), &[REPLICATED]).await;
-    assert!(matches!(refused, Err(StartError::Level(_))));
-
+    assert_refused(&redis.url(), &[REPLICATED], &["Level("]).await;
     let replica = replica_of(&redis).await;
     let ingress = Ingress::start_on(&redis.url(), &[REPLICATED, WITHOUT_INBOX]).await;
     let length = format!("XLEN {}", Lane::Default.stream_key(0));
@@ -167,13 +156,11 @@ async fn a_delivery_to_be_replicated_is_on_the_replica_when_it_is_answered() {
     ingress.assert_status(503).await;
     replica.unpause();
     ingress.until_accepted().await;
-    ingress.stop().await;
 }
 
 #[tokio::test]
 async fn a_server_that_stops_to_fsync_or_begins_to_evict_is_not_trusted_any_more() {
-    let redis = RedisServer::start(&FSYNC_ALWAYS).await;
-    let ingress = Ingress::start_on(&redis.url(), &FSYNCED_OR_REFUSED).await;
+    let (redis, ingress) = Ingress::start_with_redis(&FSYNC_ALWAYS, &FSYNCED_OR_REFUSED).await;
     ingress.assert_accepts().await;
     for change in [
         ("appendfsync", "no", "always"),
@@ -182,13 +169,11 @@ async fn a_server_that_stops_to_fsync_or_begins_to_evict_is_not_trusted_any_more
         let noticed = async || ingress.until_status(503).await;
         while_configured(&redis, &ingress, change, noticed).await;
     }
-    ingress.stop().await;
 }
 
 #[tokio::test]
 async fn health_checks_of_a_sound_server_share_a_connection() {
-    let redis = RedisServer::start(&[]).await;
-    let ingress = Ingress::start_on(&redis.url(), &[]).await;
+    let (redis, _ingress) = Ingress::start_with_redis(&[], &[]).await;
     let mut connection = redis.connection().await;
     let first = n_checks(&mut connection).await;
     let received = "total_connections_received:";
@@ -202,7 +187,6 @@ async fn health_checks_of_a_sound_server_share_a_connection() {
         assert!(checks == 1 || connections == before, "{connections}");
         before = connections;
     }
-    ingress.stop().await;
 }
 
 async fn n_checks(connection: &mut MultiplexedConnection) -> u64 {

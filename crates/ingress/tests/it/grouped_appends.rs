@@ -1,7 +1,6 @@
 //! Appends to a server that writes to disk before it answers go in groups.
 
 use harkara_core::lane::Lane;
-use harkara_testkit::RedisServer;
 
 use crate::http::Response;
 use crate::ingress::Ingress;
@@ -10,6 +9,9 @@ use crate::redis_server::{FSYNC_ALWAYS, info, run};
 /// Far more than one group of each server thread holds.
 const DELIVERIES: usize = 600;
 
+/// By default, tests have two.
+const ONE_THREAD: [(&str, &str); 1] = [("ingress.threads", "1")];
+
 /// Sends deliveries concurrently, each with a body of its own, of the event that `name` gives it.
 async fn deliver_all(ingress: &Ingress, name: impl Fn(usize) -> &'static str) -> Vec<Response> {
     let body = |n| format!(r#"{{"event":"{}","n":{n}}}"#, name(n));
@@ -17,16 +19,13 @@ async fn deliver_all(ingress: &Ingress, name: impl Fn(usize) -> &'static str) ->
 }
 
 fn n_with_status(responses: &[Response], status: u16) -> usize {
-    let with_status = responses
-        .iter()
-        .filter(|response| response.status == status);
-    with_status.count()
+    let responses = responses.iter();
+    responses.filter(|one| one.status == status).count()
 }
 
 #[tokio::test]
 async fn deliveries_that_come_together_are_appended_once_each_in_transactions() {
-    let redis = RedisServer::start(&FSYNC_ALWAYS).await;
-    let ingress = Ingress::start_on(&redis.url(), &[("ingress.threads", "1")]).await;
+    let (redis, ingress) = Ingress::start_with_redis(&FSYNC_ALWAYS, &ONE_THREAD).await;
     let responses = deliver_all(&ingress, |_| "order.paid").await;
     assert_eq!(n_with_status(&responses, 200), DELIVERIES);
     let entries = ingress.entries(Lane::Default).await;
@@ -40,18 +39,13 @@ async fn deliveries_that_come_together_are_appended_once_each_in_transactions() 
     let n_groups = info(&mut connection, "commandstats", "cmdstat_exec:calls=").await;
     let n_groups_max = u64::try_from(DELIVERIES / 2).unwrap();
     assert!((1..n_groups_max).contains(&n_groups), "{n_groups}");
-    ingress.stop().await;
 }
 
 #[tokio::test]
 async fn an_entry_that_the_server_refuses_takes_no_other_of_its_group_with_it() {
-    let redis = RedisServer::start(&FSYNC_ALWAYS).await;
-    let ingress = Ingress::start_on(&redis.url(), &[("ingress.threads", "1")]).await;
-    let () = run(
-        &redis,
-        &format!("SET {} no-stream", Lane::Critical.stream_key(0)),
-    )
-    .await;
+    let (redis, ingress) = Ingress::start_with_redis(&FSYNC_ALWAYS, &ONE_THREAD).await;
+    let key = Lane::Critical.stream_key(0);
+    let () = run(&redis, &format!("SET {key} no-stream")).await;
     let responses = deliver_all(&ingress, |n| match n % 3 {
         0 => "payment.dispute.created",
         _ => "order.paid",
@@ -63,14 +57,11 @@ async fn an_entry_that_the_server_refuses_takes_no_other_of_its_group_with_it() 
     }
     let n_appended = ingress.entries(Lane::Default).await.len();
     assert_eq!(n_appended, n_with_status(&responses, 200));
-    ingress.stop().await;
 }
 
 #[tokio::test]
 async fn a_group_that_the_server_has_no_memory_for_is_answered_503() {
-    let redis = RedisServer::start(&FSYNC_ALWAYS).await;
-    // With two threads.
-    let ingress = Ingress::start_on(&redis.url(), &[]).await;
+    let (redis, ingress) = Ingress::start_with_redis(&FSYNC_ALWAYS, &[]).await;
     redis.configure("maxmemory", "1").await;
     let responses = deliver_all(&ingress, |_| "order.paid").await;
     assert_eq!(n_with_status(&responses, 503), DELIVERIES);
@@ -80,5 +71,4 @@ async fn a_group_that_the_server_has_no_memory_for_is_answered_503() {
     let responses = deliver_all(&ingress, |_| "order.paid").await;
     assert_eq!(n_with_status(&responses, 200), DELIVERIES);
     assert_eq!(ingress.entries(Lane::Default).await.len(), DELIVERIES + 1);
-    ingress.stop().await;
 }

@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use harkara_core::secret::Secret;
 use harkara_core::signature::sign;
+use harkara_testkit::wait_until;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use crate::BOUND;
 use crate::ingress::{PATH, SECRET};
 
 /// No answer of any test takes this long.
@@ -146,6 +148,12 @@ pub(crate) async fn read_response(stream: &mut (impl AsyncRead + Unpin)) -> Opti
     })
 }
 
+/// The answer to some bytes, after which nothing more is sent.
+pub(crate) async fn answer_to(address: SocketAddr, bytes: &[u8]) -> Response {
+    let mut stream = connected(address, bytes).await;
+    read_response(&mut stream).await.expect("an answer")
+}
+
 /// Reads some bytes of an answer over a connection that stays open, and asserts that it is a 200.
 pub(crate) async fn assert_accepted_over(stream: &mut TcpStream) {
     let mut answer = [0; 4096];
@@ -161,4 +169,12 @@ pub(crate) async fn metric(admin: SocketAddr, name: &str) -> Option<u64> {
         .lines()
         .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
     value.map(|value| value.parse().unwrap())
+}
+
+/// Waits until the value of a metric fits.
+pub(crate) async fn until_metric(admin: SocketAddr, name: &str, fits: impl Fn(u64) -> bool) {
+    wait_until(name, BOUND, async || {
+        metric(admin, name).await.is_some_and(&fits)
+    })
+    .await;
 }

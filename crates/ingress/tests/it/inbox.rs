@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use harkara_testkit::{Link, Proxy, RedisServer, TestDatabase, wait_until};
 
 use crate::BOUND;
-use crate::http::{Request, get};
+use crate::http::Request;
 use crate::ingress::Ingress;
 
 /// `ingress.append_timeout_ms` and `ingress.inbox_timeout_ms` together are 1.9 seconds; the rest is for a
@@ -33,8 +33,7 @@ async fn where_postgres_is_black_holed_the_answer_is_503_and_in_time() {
         ("postgres.url", postgres.as_str()),
         ("postgres.connect_timeout_ms", "3000"),
     ];
-    let mut redis = RedisServer::start(&[]).await;
-    let ingress = Ingress::start_on(&redis.url(), &settings).await;
+    let (mut redis, ingress) = Ingress::start_with_redis(&[], &settings).await;
     let assert_in_time = async |redis: &str| {
         for _ in 0..3 {
             let asked_at = Instant::now();
@@ -47,7 +46,6 @@ async fn where_postgres_is_black_holed_the_answer_is_503_and_in_time() {
     assert_in_time("hanging").await;
     redis.kill();
     assert_in_time("refusing").await;
-    ingress.stop().await;
 }
 
 #[tokio::test]
@@ -70,7 +68,6 @@ async fn a_delivery_that_postgres_refuses_takes_no_other_of_its_group_with_it() 
         .value("SELECT count(*) FROM webhook_events WHERE status = 'pending'")
         .await;
     assert_eq!(stored, 45);
-    ingress.stop().await;
 }
 
 #[tokio::test]
@@ -80,7 +77,7 @@ async fn a_stop_waits_for_deliveries_that_are_being_stored_in_the_inbox() {
     database
         .execute("BEGIN; LOCK TABLE webhook_events IN ACCESS EXCLUSIVE MODE")
         .await;
-    let (public, admin) = (ingress.public, ingress.admin);
+    let public = ingress.public;
     let deliveries: Vec<_> = (0..5)
         .map(|n| tokio::spawn(Request::delivery(format!("{{\"n\":{n}}}")).send(public)))
         .collect();
@@ -92,10 +89,7 @@ async fn a_stop_waits_for_deliveries_that_are_being_stored_in_the_inbox() {
     })
     .await;
     ingress.stop.request();
-    wait_until("the ingress is not ready", BOUND, async || {
-        get(admin, "/readyz").await.status == 503
-    })
-    .await;
+    ingress.until_ready(503).await;
     database.execute("COMMIT").await;
     for delivery in deliveries {
         assert_eq!(delivery.await.unwrap().status, 200);
@@ -129,5 +123,4 @@ async fn a_connection_that_postgres_ends_under_a_commit_refuses_no_delivery() {
     };
     let (answer, ()) = tokio::join!(ingress.deliver("[]"), end_the_waiting);
     assert_eq!(answer.status, 200);
-    ingress.stop().await;
 }

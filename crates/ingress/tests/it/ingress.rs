@@ -6,13 +6,14 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::future::join_all;
+use harkara_core::causes::with_remedy_and_causes;
 use harkara_core::entry::StreamEntry;
 use harkara_core::lane::Lane;
 use harkara_ingress::{App, RunError, StartError};
 use harkara_runtime::shutdown::Shutdown;
 use harkara_settings::Settings;
 use harkara_telemetry::Tracer;
-use harkara_testkit::{redis_database, wait_until};
+use harkara_testkit::{RedisServer, redis_database, wait_until};
 use redis::aio::MultiplexedConnection;
 use redis::streams::StreamRangeReply;
 use redis::{AsyncCommands, Client, FromRedisValue};
@@ -20,7 +21,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::BOUND;
-use crate::http::{Request, Response, get, metric};
+use crate::http::{Request, Response, get, metric, until_metric};
 
 /// The secret of the endpoint `default`.
 pub(crate) const SECRET: &str = "whsec-of-the-tests";
@@ -50,6 +51,16 @@ impl Ingress {
     /// The same with some settings changed.
     pub(crate) async fn start_with(changed: &[(&str, &str)]) -> Self {
         Self::start_on(&redis_database().await, changed).await
+    }
+
+    /// An ingress on a Redis server of its own, which is started with these arguments.
+    pub(crate) async fn start_with_redis(
+        arguments: &[&str],
+        changed: &[(&str, &str)],
+    ) -> (RedisServer, Self) {
+        let redis = RedisServer::start(arguments).await;
+        let ingress = Self::start_on(&redis.url(), changed).await;
+        (redis, ingress)
     }
 
     /// An ingress on a given Redis.
@@ -99,6 +110,19 @@ impl Ingress {
             self.deliver("{}").await.status == status
         })
         .await;
+    }
+
+    /// Waits until `/readyz` answers this status.
+    pub(crate) async fn until_ready(&self, status: u16) {
+        wait_until(&format!("/readyz answers {status}"), BOUND, async || {
+            self.admin("/readyz").await.status == status
+        })
+        .await;
+    }
+
+    /// Waits until the value of a metric fits.
+    pub(crate) async fn until_metric(&self, name: &str, fits: impl Fn(u64) -> bool) {
+        until_metric(self.admin, name, fits).await;
     }
 
     /// Delivers until a delivery is accepted.
@@ -153,17 +177,35 @@ impl Ingress {
     }
 
     /// Waits for the ingress to end after a stop was requested, and returns how long it took.
-    pub(crate) async fn ended(self) -> Duration {
+    pub(crate) async fn ended(mut self) -> Duration {
         let asked_at = Instant::now();
-        let ended = timeout(BOUND, self.task).await;
+        let ended = timeout(BOUND, &mut self.task).await;
         ended.expect("the ingress ends in time").unwrap().unwrap();
         asked_at.elapsed()
     }
+}
 
-    pub(crate) async fn stop(self) {
+impl Drop for Ingress {
+    fn drop(&mut self) {
         self.stop.request();
-        self.ended().await;
     }
+}
+
+/// Asserts that the start is refused with an error whose text or `Debug`, which begins with the names of the
+/// variants, holds these parts. Returns both.
+pub(crate) async fn assert_refused(
+    redis_url: &str,
+    changed: &[(&str, &str)],
+    parts: &[&str],
+) -> String {
+    let error = build(redis_url, changed).await.err();
+    let error = error.expect("the ingress refuses to start");
+    let text = with_remedy_and_causes(&error, error.remedy().as_deref());
+    let shown = format!("{error:?}: {text}");
+    for part in parts {
+        assert!(shown.contains(part), "{part} not in {shown}");
+    }
+    shown
 }
 
 /// An ingress that may refuse to start.

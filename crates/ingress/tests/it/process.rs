@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::process::Stdio;
 
 use harkara_core::secret::{Fingerprint, Secret};
-use harkara_testkit::{Folder, Signal, redis_database, send_signal, wait_until};
+use harkara_testkit::{Folder, Signal, redis_database, send_signal};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use crate::BOUND;
-use crate::http::metric;
+use crate::http::until_metric;
 use crate::ingress::SECRET;
 
 /// The binary, without the environment of this process.
@@ -155,11 +155,8 @@ async fn a_broken_file_of_secrets_is_logged_once_and_a_change_by_fingerprints_al
     .await;
 
     folder.write("secrets", "");
-    wait_until("the file was read five times", BOUND, async || {
-        let failed = r#"harkara_ingress_secrets_reloads_total{outcome="failed"}"#;
-        metric(process.admin, failed).await >= Some(5)
-    })
-    .await;
+    let failed = r#"harkara_ingress_secrets_reloads_total{outcome="failed"}"#;
+    until_metric(process.admin, failed, |n_reads| n_reads >= 5).await;
     folder.write("secrets", "whsec-second\nwhsec-first");
     let replaced = process.log.until("Webhook secrets were replaced").await;
     let fingerprint = Fingerprint::of(&Secret::new("whsec-second"));

@@ -20,7 +20,6 @@ async fn a_ready_ingress_names_its_dependency_and_asking_writes_nothing() {
         let public = get(ingress.public, path).await;
         assert_eq!(public.status, 404, "{path} on the public port");
     }
-    ingress.stop().await;
 }
 
 #[tokio::test]
@@ -35,5 +34,4 @@ async fn accepted_deliveries_and_their_bytes_are_counted() {
         "harkara_ingress_accepted_bytes_total 33",
     ];
     ingress.assert_metrics(&metrics).await;
-    ingress.stop().await;
 }

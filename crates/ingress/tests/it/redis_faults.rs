@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use harkara_core::entry::StreamEntry;
 use harkara_core::lane::Lane;
-use harkara_testkit::{RedisServer, wait_until};
+use harkara_testkit::RedisServer;
 
-use crate::BOUND;
 use crate::ingress::Ingress;
 use crate::redis_server::{run, run_over};
 
@@ -23,77 +23,75 @@ async fn assert_unavailable(ingress: &Ingress) {
 
 async fn assert_recovers(ingress: &Ingress) {
     ingress.until_accepted().await;
-    wait_until("the ingress is ready again", BOUND, async || {
-        ingress.admin("/readyz").await.status == 200
-    })
-    .await;
+    ingress.until_ready(200).await;
 }
 
-#[tokio::test]
-async fn a_redis_that_is_gone_is_answered_503_until_it_is_back() {
-    let mut redis = RedisServer::start(&[]).await;
-    let ingress = Ingress::start_on(&redis.url(), &[]).await;
-    ingress.assert_accepts().await;
+const KEPT: &str = r#"{"kept":true}"#;
+const DOWN: &str = r#""state":"down""#;
 
-    redis.kill();
+/// Delivers [`KEPT`], breaks Redis, so that `/readyz` gives `reason`, and repairs it. Asserts that deliveries
+/// are answered 503 until then. Returns the entries.
+async fn entries_after(
+    breaking: impl AsyncFnOnce(&mut RedisServer),
+    reason: &str,
+    repairing: impl AsyncFnOnce(&mut RedisServer),
+) -> Vec<StreamEntry> {
+    let (mut redis, ingress) = Ingress::start_with_redis(&[], &[]).await;
+    assert_eq!(ingress.deliver(KEPT).await.status, 200);
+    breaking(&mut redis).await;
     for _ in 0..4 {
         assert_unavailable(&ingress).await;
     }
     let ready = ingress.admin("/readyz").await;
     assert_eq!(ready.status, 503);
-    assert!(ready.body.contains(r#""state":"down""#), "{}", ready.body);
+    assert!(ready.body.contains(reason), "{}", ready.body);
     assert_eq!(ingress.admin("/livez").await.status, 200);
-
-    redis.resume().await;
+    repairing(&mut redis).await;
     assert_recovers(&ingress).await;
-    assert_eq!(ingress.entries(Lane::Default).await.len(), 2);
-    ingress.stop().await;
+    ingress.entries(Lane::Default).await
+}
+
+#[tokio::test]
+async fn a_redis_that_is_gone_is_answered_503_until_it_is_back() {
+    let back = async |redis: &mut RedisServer| redis.resume().await;
+    let entries = entries_after(async |redis| redis.kill(), DOWN, back).await;
+    assert_eq!(entries.len(), 2);
+    assert_eq!(entries[0].body, KEPT.as_bytes());
 }
 
 #[tokio::test]
 async fn a_redis_that_hangs_is_answered_503_in_time() {
-    let redis = RedisServer::start(&[]).await;
-    let ingress = Ingress::start_on(&redis.url(), &[]).await;
-    ingress.assert_accepts().await;
-    redis.pause();
-    assert_unavailable(&ingress).await;
-    assert_eq!(ingress.admin("/readyz").await.status, 503);
-    redis.unpause();
-    assert_recovers(&ingress).await;
-    ingress.stop().await;
+    entries_after(
+        async |redis| redis.pause(),
+        DOWN,
+        async |redis| redis.unpause(),
+    )
+    .await;
 }
 
 #[tokio::test]
 async fn a_full_redis_is_answered_503_and_keeps_its_entries() {
-    let redis = RedisServer::start(&[]).await;
-    let ingress = Ingress::start_on(&redis.url(), &[]).await;
-    let kept = r#"{"kept":true}"#;
-    assert_eq!(ingress.deliver(kept).await.status, 200);
-    redis.configure("maxmemory", "1").await;
-    assert_unavailable(&ingress).await;
-    let ready = ingress.admin("/readyz").await;
-    assert_eq!(ready.status, 503);
+    let set_limit = async |redis: &RedisServer, limit| redis.configure("maxmemory", limit).await;
     // The reason is the append that was refused, or the health check that it caused.
-    assert!(ready.body.contains("memory"), "{}", ready.body);
-    redis.configure("maxmemory", "0").await;
-    assert_recovers(&ingress).await;
-    assert_eq!(
-        ingress.entries(Lane::Default).await[0].body,
-        kept.as_bytes()
-    );
-    ingress.stop().await;
+    let entries = entries_after(
+        async |redis| set_limit(redis, "1").await,
+        "memory",
+        async |redis| set_limit(redis, "0").await,
+    )
+    .await;
+    assert_eq!(entries[0].body, KEPT.as_bytes());
 }
 
 #[tokio::test]
 async fn a_primary_that_became_a_replica_is_answered_503() {
-    let (redis, other) = (RedisServer::start(&[]).await, RedisServer::start(&[]).await);
-    let ingress = Ingress::start_on(&redis.url(), &[]).await;
-    let () = run(&redis, &format!("REPLICAOF 127.0.0.1 {}", other.port)).await;
-    assert_unavailable(&ingress).await;
-    assert_eq!(ingress.admin("/readyz").await.status, 503);
-    let () = run(&redis, "REPLICAOF NO ONE").await;
-    assert_recovers(&ingress).await;
-    ingress.stop().await;
+    let other = RedisServer::start(&[]).await;
+    let command = format!("REPLICAOF 127.0.0.1 {}", other.port);
+    entries_after(
+        async |redis| run(redis, &command).await,
+        DOWN,
+        async |redis| run(redis, "REPLICAOF NO ONE").await,
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -102,8 +100,8 @@ async fn a_redis_that_turned_connections_away_is_used_again_when_it_takes_them()
         ["maxclients 1", "maxclients 100"],
         ["requirepass x", "requirepass "],
     ] {
-        let redis = RedisServer::start(&[]).await;
-        let ingress = Ingress::start_on(&redis.url(), &[("ingress.threads", "1")]).await;
+        let settings = [("ingress.threads", "1")];
+        let (redis, ingress) = Ingress::start_with_redis(&[], &settings).await;
         ingress.assert_accepts().await;
         let mut admin = redis.connection().await;
         let () = run_over(&mut admin, &format!("CONFIG SET {refuse}")).await;
@@ -112,6 +110,5 @@ async fn a_redis_that_turned_connections_away_is_used_again_when_it_takes_them()
         assert_unavailable(&ingress).await;
         let () = run_over(&mut admin, &format!("CONFIG SET {take}")).await;
         assert_recovers(&ingress).await;
-        ingress.stop().await;
     }
 }

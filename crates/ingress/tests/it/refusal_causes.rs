@@ -56,7 +56,6 @@ async fn the_likely_cause_of_a_refusal_is_counted() {
         until_diagnosed(&ingress, cause, || changed(signed, sent)).await;
     }
     ingress.assert_nothing_stored().await;
-    ingress.stop().await;
 }
 
 #[tokio::test]
@@ -76,7 +75,6 @@ async fn a_secret_that_was_removed_is_recognised_and_verifies_nothing() {
     .await;
     let old = || Request::signed(LIVE, "old", "{}");
     until_diagnosed(&ingress, "retired_secret", old).await;
-    ingress.stop().await;
 }
 
 #[tokio::test]
@@ -98,5 +96,4 @@ async fn a_flood_of_refusals_is_sampled_and_hides_no_other_endpoint() {
     assert!(causes(&ingress, "unknown").await < 100);
     let missing = r#"harkara_ingress_invalid_signatures_total{reason="missing"} 200"#;
     ingress.assert_metrics(&[missing]).await;
-    ingress.stop().await;
 }

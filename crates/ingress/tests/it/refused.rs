@@ -45,7 +45,6 @@ async fn a_missing_malformed_short_or_wrong_signature_is_refused_alike() {
     // In upper case it is the same signature.
     let request = Request::post().signature(&right.to_uppercase()).body("{}");
     assert_eq!(request.send(ingress.public).await.status, 200);
-    ingress.stop().await;
 }
 
 #[tokio::test]
@@ -73,5 +72,4 @@ async fn unknown_endpoints_and_paths_are_not_found_and_other_methods_not_allowed
         }
     }
     ingress.assert_nothing_stored().await;
-    ingress.stop().await;
 }

@@ -11,6 +11,14 @@ use crate::BOUND;
 use crate::http::Request;
 use crate::ingress::{Ingress, PATH, SECRET, UNSET};
 
+/// An ingress with these secrets in a file, and that file.
+async fn start(secrets: &str) -> (Ingress, Folder, String) {
+    let folder = Folder::new();
+    let file = folder.file("secrets");
+    write(&file, secrets).unwrap();
+    (ingress_with(&file).await, folder, file)
+}
+
 async fn ingress_with(file: &str) -> Ingress {
     Ingress::start_with(&[
         ("endpoints.default.secrets", UNSET),
@@ -24,16 +32,16 @@ async fn assert_status(ingress: &Ingress, secret: &str, expected: u16) {
     assert_eq!(status(ingress, secret).await, expected, "{secret}");
 }
 
+async fn until_status(ingress: &Ingress, secret: &str, expected: u16) {
+    wait_until(&format!("{secret}: {expected}"), BOUND, async || {
+        status(ingress, secret).await == expected
+    })
+    .await;
+}
+
 async fn status(ingress: &Ingress, secret: &str) -> u16 {
     let request = Request::signed(PATH, secret, "{}");
     request.send(ingress.public).await.status
-}
-
-async fn until_accepted(ingress: &Ingress, secret: &str) {
-    wait_until("the new secret is accepted", BOUND, async || {
-        status(ingress, secret).await == 200
-    })
-    .await;
 }
 
 fn fingerprint(secret: &str) -> String {
@@ -42,26 +50,19 @@ fn fingerprint(secret: &str) -> String {
 
 #[tokio::test]
 async fn a_secret_is_rotated_by_its_file_without_a_restart() {
-    let folder = Folder::new();
-    let file = folder.file("secrets");
-    write(&file, "old\n").unwrap();
-    let ingress = ingress_with(&file).await;
+    let (ingress, _folder, file) = start("old\n").await;
     assert_status(&ingress, "old", 200).await;
     assert_status(&ingress, "new", 401).await;
 
     write(&file, "new\nold\n").unwrap();
-    until_accepted(&ingress, "new").await;
+    until_status(&ingress, "new", 200).await;
     assert_status(&ingress, "old", 200).await;
 
     write(&file, "new\n").unwrap();
-    wait_until("the old secret is gone", BOUND, async || {
-        status(&ingress, "old").await == 401
-    })
-    .await;
+    until_status(&ingress, "old", 401).await;
     assert_status(&ingress, "new", 200).await;
     let changed = r#"harkara_ingress_secrets_reloads_total{outcome="changed"} 2"#;
     ingress.assert_metrics(&[changed]).await;
-    ingress.stop().await;
 }
 
 #[tokio::test]
@@ -79,17 +80,13 @@ async fn a_secret_is_rotated_by_a_link_that_is_swapped() {
     let ingress = ingress_with(&folder.file("secrets")).await;
     assert_status(&ingress, "old", 200).await;
     mount("2", "new");
-    until_accepted(&ingress, "new").await;
+    until_status(&ingress, "new", 200).await;
     assert_status(&ingress, "old", 401).await;
-    ingress.stop().await;
 }
 
 #[tokio::test]
 async fn an_empty_invalid_or_missing_file_keeps_the_secrets_and_is_counted() {
-    let folder = Folder::new();
-    let file = folder.file("secrets");
-    write(&file, "good").unwrap();
-    let ingress = ingress_with(&file).await;
+    let (ingress, _folder, file) = start("good").await;
     let breaks: [&dyn Fn(); 3] = [
         &|| write(&file, "").unwrap(),
         &|| write(&file, "bad\n\nbad").unwrap(),
@@ -99,24 +96,17 @@ async fn an_empty_invalid_or_missing_file_keeps_the_secrets_and_is_counted() {
     for break_it in breaks {
         let before = ingress.metric(failed).await.unwrap();
         break_it();
-        wait_until("the failure shows", BOUND, async || {
-            ingress.metric(failed).await > Some(before + 2)
-        })
-        .await;
+        ingress.until_metric(failed, |n| n > before + 2).await;
         assert_status(&ingress, "good", 200).await;
         assert_status(&ingress, "bad", 401).await;
     }
     write(&file, "better").unwrap();
-    until_accepted(&ingress, "better").await;
-    ingress.stop().await;
+    until_status(&ingress, "better", 200).await;
 }
 
 #[tokio::test]
 async fn the_secret_that_matched_is_in_the_entry_and_in_metrics_until_it_is_gone() {
-    let folder = Folder::new();
-    let file = folder.file("secrets");
-    write(&file, "new,old").unwrap();
-    let ingress = ingress_with(&file).await;
+    let (ingress, _folder, file) = start("new,old").await;
     for secret in ["old", "new", "old"] {
         assert_status(&ingress, secret, 200).await;
     }
@@ -143,7 +133,7 @@ async fn the_secret_that_matched_is_in_the_entry_and_in_metrics_until_it_is_gone
     }
 
     write(&file, "whsec-newer,new").unwrap();
-    until_accepted(&ingress, "whsec-newer").await;
+    until_status(&ingress, "whsec-newer", 200).await;
     for (name, value) in [
         (used("new"), Some(1)),
         (used("whsec-newer"), Some(1)),
@@ -154,5 +144,4 @@ async fn the_secret_that_matched_is_in_the_entry_and_in_metrics_until_it_is_gone
     }
     let metrics = ingress.admin("/metrics").await.body;
     assert!(!metrics.contains(SECRET) && !metrics.contains("whsec-newer"));
-    ingress.stop().await;
 }

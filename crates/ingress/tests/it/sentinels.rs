@@ -2,13 +2,11 @@
 
 use std::time::Duration;
 
-use harkara_core::causes::with_causes;
 use harkara_core::lane::Lane;
-use harkara_ingress::StartError;
 use harkara_testkit::{RedisServer, Sentinels, wait_until};
 
 use crate::BOUND;
-use crate::ingress::{Ingress, WITHOUT_INBOX, build};
+use crate::ingress::{Ingress, WITHOUT_INBOX, assert_refused};
 use crate::redis_server::{FSYNC_ALWAYS, run_over};
 
 /// Sentinels check every ten seconds whether a former primary is back, and what has not changed for eight.
@@ -54,7 +52,6 @@ async fn another_primary_is_followed_and_has_what_was_accepted() {
     .await;
     ingress.until_accepted().await;
     assert!(n_entries(&sentinels).await > 10);
-    ingress.stop().await;
 }
 
 #[tokio::test]
@@ -69,7 +66,6 @@ async fn a_former_primary_that_lives_on_is_left() {
     sentinels.failed_over(&former, BOUND).await;
     ingress.until_accepted().await;
     assert_eq!(n_entries(&sentinels).await, 2);
-    ingress.stop().await;
 }
 
 #[tokio::test]
@@ -93,10 +89,7 @@ async fn a_primary_that_no_sentinel_knows_refuses_the_start() {
             ("redis.sentinel_primary", name),
             WITHOUT_INBOX,
         ];
-        let refused = build(URL, &settings).await.err().expect(name);
-        assert!(matches!(refused, StartError::Redis(_)), "{refused:?}");
-        let text = with_causes(&refused);
         let who = format!("the primary {name} of the sentinels 127.0.0.1:");
-        assert!(text.contains(expected) && text.contains(&who), "{text}");
+        assert_refused(URL, &settings, &["Redis(", expected, &who]).await;
     }
 }

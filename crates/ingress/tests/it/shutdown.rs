@@ -8,7 +8,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
 use crate::BOUND;
-use crate::http::{Request, connected, get, read_response};
+use crate::http::{Request, connected, read_response};
 use crate::ingress::Ingress;
 
 /// Far less than the stop deadline of the settings.
@@ -33,11 +33,8 @@ async fn a_graceful_stop_turns_unready_and_finishes_the_requests_in_flight() {
     let mut stream = in_flight(&ingress, first).await;
 
     ingress.stop.request();
+    ingress.until_ready(503).await;
     let (admin, public) = (ingress.admin, ingress.public);
-    wait_until("the ingress is not ready", BOUND, async || {
-        get(admin, "/readyz").await.status == 503
-    })
-    .await;
     wait_until("no new connection is taken", BOUND, async || {
         TcpStream::connect(public).await.is_err()
     })
