@@ -4,7 +4,6 @@ use std::fmt;
 
 use diesel::dsl::sql;
 use diesel::sql_types::Text;
-use diesel_async::RunQueryDsl;
 
 use crate::{Pool, StorageError};
 
@@ -26,12 +25,8 @@ const RISKY: [(&str, &str); 2] = [("fsync", "off"), ("full_page_writes", "off")]
 pub async fn risks(pool: &Pool) -> Result<Vec<Risk>, StorageError> {
     let mut risks = Vec::new();
     for (setting, risky) in RISKY {
-        let value = pool
-            .run("read server settings", async |connection| {
-                let query = format!("SELECT current_setting('{setting}')");
-                sql::<Text>(&query).get_result::<String>(connection).await
-            })
-            .await?;
+        let query = sql::<Text>(&format!("SELECT current_setting('{setting}')"));
+        let value: String = pool.get_row("read server settings", query).await?;
         if value == risky {
             risks.push(Risk { setting, value });
         }

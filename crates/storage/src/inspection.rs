@@ -7,7 +7,6 @@ mod server;
 use chrono::{DateTime, Utc};
 use diesel::dsl::sql;
 use diesel::sql_types::{Nullable, Text, Timestamptz};
-use diesel_async::RunQueryDsl;
 
 use crate::{Pool, StorageError};
 
@@ -17,20 +16,12 @@ pub use server::{ServerState, server_state};
 
 /// The server's clock.
 pub async fn time(pool: &Pool) -> Result<DateTime<Utc>, StorageError> {
-    pool.run("ask for the time", async |connection| {
-        diesel::select(sql::<Timestamptz>("clock_timestamp()"))
-            .get_result(connection)
-            .await
-    })
-    .await
+    let query = diesel::select(sql::<Timestamptz>("clock_timestamp()"));
+    pool.get_row("ask for the time", query).await
 }
 
 /// The newest migration that is applied. The schema must exist.
 pub async fn newest_applied(pool: &Pool) -> Result<Option<String>, StorageError> {
-    pool.run("read applied migrations", async |connection| {
-        sql::<Nullable<Text>>("SELECT max(version) FROM __diesel_schema_migrations")
-            .get_result(connection)
-            .await
-    })
-    .await
+    let query = sql::<Nullable<Text>>("SELECT max(version) FROM __diesel_schema_migrations");
+    pool.get_row("read applied migrations", query).await
 }

@@ -1,18 +1,19 @@
 //! Connections to PostgreSQL.
 
-use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
 use deadpool::managed::{
     self, Manager, Metrics, Object, PoolError, RecycleError, RecycleResult, TimeoutType,
 };
 use diesel::{ConnectionError, QueryResult};
+use diesel_async::methods::LoadQuery;
 use diesel_async::pooled_connection::{PoolableConnection, RecyclingMethod};
-use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
+use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use futures_util::future::{join, join_all};
 use harkara_core::secret::Secret;
 use harkara_settings::PostgresSettings;
 use harkara_tls::ClientTls;
+use scopeguard::{ScopeGuard, guard};
 
 use crate::connect::connect;
 use crate::statement_times::Named;
@@ -87,7 +88,7 @@ const WAIT_FOR_COMMITS: &str = "SELECT set_config('synchronous_commit', \
 const TRANSACTION_STATEMENTS: u32 = 2;
 
 /// Opens the connections of a pool.
-struct Connector {
+pub(crate) struct Connector {
     url: Secret,
     tls: Option<ClientTls>,
     /// Statements that set up a session.
@@ -161,7 +162,7 @@ impl Pool {
     /// Checks out a connection, or opens one, within the connect timeout.
     pub(crate) async fn get(&self) -> Result<PooledConnection, StorageError> {
         match self.inner.get().await {
-            Ok(connection) => Ok(PooledConnection(Some(connection))),
+            Ok(connection) => Ok(guard(connection, close_if_broken)),
             Err(PoolError::Backend(error)) => Err(error),
             Err(PoolError::Timeout(TimeoutType::Wait)) => Err(ConnectError::Exhausted.into()),
             // The pool has a runtime and no hooks, and is never closed: only time can have run out.
@@ -207,6 +208,28 @@ impl Pool {
         Box::pin(running).await
     }
 
+    /// Runs a query like [`Pool::run`], and returns its rows.
+    pub(crate) async fn load<'query, T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        query: impl LoadQuery<'query, AsyncPgConnection, T> + Send + 'query,
+    ) -> Result<Vec<T>, StorageError> {
+        self.run(operation, async |connection| query.load(connection).await)
+            .await
+    }
+
+    /// The same for a query with exactly one row.
+    pub(crate) async fn get_row<'query, T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        query: impl LoadQuery<'query, AsyncPgConnection, T> + Send + 'query,
+    ) -> Result<T, StorageError> {
+        self.run(operation, async |connection| {
+            query.get_result(connection).await
+        })
+        .await
+    }
+
     /// Counts its connections by use.
     #[must_use]
     pub fn use_now(&self) -> PoolUse {
@@ -226,34 +249,15 @@ impl Pool {
     }
 }
 
-/// A connection that is checked out of the pool.
-///
+/// A connection that is checked out of the pool, with what happens to it in the end.
+pub(crate) type PooledConnection = ScopeGuard<Object<Connector>, fn(Object<Connector>)>;
+
 /// Work that is cut off or given up leaves its transaction open. Such a connection is closed instead of
 /// returned, so that the server rolls back and frees the locks immediately: the pool itself would notice
 /// only at the next checkout.
-pub(crate) struct PooledConnection(Option<Object<Connector>>);
-
-impl Deref for PooledConnection {
-    type Target = AsyncPgConnection;
-
-    fn deref(&self) -> &AsyncPgConnection {
-        self.0.as_ref().expect("it is taken only when dropped")
-    }
-}
-
-impl DerefMut for PooledConnection {
-    fn deref_mut(&mut self) -> &mut AsyncPgConnection {
-        self.0.as_mut().expect("it is taken only when dropped")
-    }
-}
-
-impl Drop for PooledConnection {
-    fn drop(&mut self) {
-        if let Some(mut connection) = self.0.take()
-            && connection.is_broken()
-        {
-            drop(Object::take(connection));
-        }
+fn close_if_broken(mut connection: Object<Connector>) {
+    if connection.is_broken() {
+        drop(Object::take(connection));
     }
 }
 

@@ -7,7 +7,6 @@ use chrono::{DateTime, Utc};
 use diesel::dsl::sql;
 use diesel::sql_types::{Array, BigInt, Binary, Bool, Nullable, Text, Timestamptz};
 use diesel::{QueryableByName, sql_query};
-use diesel_async::RunQueryDsl;
 use strum::IntoStaticStr;
 
 use crate::ledger::EventStatus;
@@ -38,29 +37,22 @@ pub async fn stored_events(
     pool: &Pool,
     event_ids: &[&str],
 ) -> Result<Vec<StoredEvent>, StorageError> {
-    pool.run("read ledger rows", async |connection| {
-        sql_query(
-            "SELECT razorpay_event_id AS event_id, status, durability, sha256(body) AS digest, \
-               sha256(body) = body_sha256 AS digest_is_right \
-             FROM webhook_events WHERE razorpay_event_id = ANY ($1)",
-        )
-        .bind::<Array<Text>, _>(event_ids)
-        .load(connection)
-        .await
-    })
-    .await
+    let query = sql_query(
+        "SELECT razorpay_event_id AS event_id, status, durability, sha256(body) AS digest, \
+           sha256(body) = body_sha256 AS digest_is_right \
+         FROM webhook_events WHERE razorpay_event_id = ANY ($1)",
+    )
+    .bind::<Array<Text>, _>(event_ids);
+    pool.load("read ledger rows", query).await
 }
 
 /// Those of some events that the ledger has as processed or failed.
 pub async fn settled_events(pool: &Pool, event_ids: &[&str]) -> Result<Vec<String>, StorageError> {
-    pool.run("read ledger rows", async |connection| {
+    let query =
         sql::<Text>("SELECT razorpay_event_id FROM webhook_events WHERE razorpay_event_id = ANY (")
             .bind::<Array<Text>, _>(event_ids)
-            .sql(") AND status <> 'pending'")
-            .load(connection)
-            .await
-    })
-    .await
+            .sql(") AND status <> 'pending'");
+    pool.load("read ledger rows", query).await
 }
 
 /// An event's id and the digest of its body.
@@ -80,21 +72,17 @@ pub async fn identities(
     event_ids: &[&str],
     digests: &[&[u8]],
 ) -> Result<Vec<Identity>, StorageError> {
-    pool.run("read event identities", async |connection| {
-        // A contested id is the id, a tilde and hex digits, all of which sort before a g.
-        sql_query(
-            "SELECT razorpay_event_id AS event_id, body_sha256 AS digest \
-               FROM event_identities WHERE body_sha256 = ANY ($2) \
-             UNION SELECT e.razorpay_event_id, e.body_sha256 FROM unnest($1) AS i (id) \
-               JOIN event_identities e ON e.razorpay_event_id > i.id || '~' COLLATE \"C\" \
-                 AND e.razorpay_event_id < i.id || '~g' COLLATE \"C\"",
-        )
-        .bind::<Array<Text>, _>(event_ids)
-        .bind::<Array<Binary>, _>(digests)
-        .load(connection)
-        .await
-    })
-    .await
+    // A contested id is the id, a tilde and hex digits, all of which sort before a g.
+    let query = sql_query(
+        "SELECT razorpay_event_id AS event_id, body_sha256 AS digest \
+           FROM event_identities WHERE body_sha256 = ANY ($2) \
+         UNION SELECT e.razorpay_event_id, e.body_sha256 FROM unnest($1) AS i (id) \
+           JOIN event_identities e ON e.razorpay_event_id > i.id || '~' COLLATE \"C\" \
+             AND e.razorpay_event_id < i.id || '~g' COLLATE \"C\"",
+    )
+    .bind::<Array<Text>, _>(event_ids)
+    .bind::<Array<Binary>, _>(digests);
+    pool.load("read event identities", query).await
 }
 
 /// The digests that several ledger rows have, among the rows received since a time. Reads all of them, by
@@ -103,14 +91,10 @@ pub async fn duplicate_bodies(
     pool: &Pool,
     since: DateTime<Utc>,
 ) -> Result<Vec<Vec<u8>>, StorageError> {
-    pool.run("compare ledger rows", async |connection| {
-        sql::<Binary>("SELECT body_sha256 FROM webhook_events WHERE created_at >= ")
-            .bind::<Timestamptz, _>(since)
-            .sql(" GROUP BY body_sha256 HAVING count(*) > 1")
-            .load(connection)
-            .await
-    })
-    .await
+    let query = sql::<Binary>("SELECT body_sha256 FROM webhook_events WHERE created_at >= ")
+        .bind::<Timestamptz, _>(since)
+        .sql(" GROUP BY body_sha256 HAVING count(*) > 1");
+    pool.load("compare ledger rows", query).await
 }
 
 /// A change of an entity's status by an event, with the number of its rows in `audit_logs`, which is not one.
@@ -132,17 +116,13 @@ pub async fn duplicate_changes(
     pool: &Pool,
     event_ids: &[&str],
 ) -> Result<Vec<DuplicateChange>, StorageError> {
-    pool.run("read audit rows", async |connection| {
-        sql_query(
-            "SELECT razorpay_event_id AS event_id, entity_type, entity_id, count(*) AS rows \
-             FROM audit_logs WHERE razorpay_event_id = ANY ($1) AND action = 'status_changed' \
-             GROUP BY 1, 2, 3 HAVING count(*) > 1",
-        )
-        .bind::<Array<Text>, _>(event_ids)
-        .load(connection)
-        .await
-    })
-    .await
+    let query = sql_query(
+        "SELECT razorpay_event_id AS event_id, entity_type, entity_id, count(*) AS rows \
+         FROM audit_logs WHERE razorpay_event_id = ANY ($1) AND action = 'status_changed' \
+         GROUP BY 1, 2, 3 HAVING count(*) > 1",
+    )
+    .bind::<Array<Text>, _>(event_ids);
+    pool.load("read audit rows", query).await
 }
 
 /// A table with one merged row for each entity.
@@ -223,22 +203,18 @@ pub async fn merged_rows(
     entity_ids: &[&str],
 ) -> Result<Vec<MergedRow>, StorageError> {
     let (entity_type, entity_id, grown, refund_status) = table.columns();
-    pool.run("read merged rows", async |connection| {
-        // The kind is joined with the id, so that the key of snapshots is used.
-        sql_query(format!(
-            "SELECT {entity_type} AS entity_type, {entity_id} AS entity_id, status, last_event_id, precedence, \
-               ARRAY[{grown}]::bigint[] AS grown, {refund_status} AS refund_status, \
-               status IS NULL OR EXISTS (SELECT FROM audit_logs a \
-                 WHERE a.entity_id = i.id AND a.action = 'status_changed' AND a.to_status = status) AS is_audited \
-             FROM {} JOIN unnest($1, $2) AS i (kind, id) ON {entity_type} = i.kind AND {entity_id} = i.id",
-            table.name()
-        ))
-        .bind::<Array<Text>, _>(entity_types)
-        .bind::<Array<Text>, _>(entity_ids)
-        .load(connection)
-        .await
-    })
-    .await
+    // The kind is joined with the id, so that the key of snapshots is used.
+    let query = sql_query(format!(
+        "SELECT {entity_type} AS entity_type, {entity_id} AS entity_id, status, last_event_id, precedence, \
+           ARRAY[{grown}]::bigint[] AS grown, {refund_status} AS refund_status, \
+           status IS NULL OR EXISTS (SELECT FROM audit_logs a \
+             WHERE a.entity_id = i.id AND a.action = 'status_changed' AND a.to_status = status) AS is_audited \
+         FROM {} JOIN unnest($1, $2) AS i (kind, id) ON {entity_type} = i.kind AND {entity_id} = i.id",
+        table.name()
+    ))
+    .bind::<Array<Text>, _>(entity_types)
+    .bind::<Array<Text>, _>(entity_ids);
+    pool.load("read merged rows", query).await
 }
 
 /// The tables with one row for each event.
@@ -273,11 +249,6 @@ pub async fn history_rows(
              WHERE razorpay_event_id = ANY ($1)"
         )
     });
-    pool.run("read history rows", async |connection| {
-        sql_query(each.join(" UNION ALL "))
-            .bind::<Array<Text>, _>(event_ids)
-            .load(connection)
-            .await
-    })
-    .await
+    let query = sql_query(each.join(" UNION ALL ")).bind::<Array<Text>, _>(event_ids);
+    pool.load("read history rows", query).await
 }

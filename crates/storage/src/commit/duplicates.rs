@@ -1,7 +1,6 @@
 //! Deliveries of events that are already known.
 
 use std::collections::BTreeMap;
-use std::sync::LazyLock;
 
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
@@ -18,22 +17,20 @@ pub(super) async fn count(
     records: &[EventRecord],
     duplicates: &[(usize, KnownEvent)],
 ) -> Result<(), StorageError> {
-    static TEXT: LazyLock<SqlText> = LazyLock::new(|| {
-        SqlText::cut(
-            "WITH counted AS (\
-               SELECT id, 'epoch'::timestamptz + us * interval '1 microsecond' AS at, same_id, other_id \
-               FROM ({}) AS i\
-             ), locked AS MATERIALIZED (\
-               SELECT e.razorpay_event_id, e.created_at FROM webhook_events e \
-               JOIN counted c ON e.razorpay_event_id = c.id AND e.created_at = c.at \
-               ORDER BY e.razorpay_event_id FOR UPDATE OF e\
-             ) UPDATE webhook_events e \
-             SET duplicates = least(e.duplicates + c.same_id, 2147483647), \
-               other_id_duplicates = least(e.other_id_duplicates + c.other_id, 2147483647) \
-             FROM counted c JOIN locked l ON l.razorpay_event_id = c.id AND l.created_at = c.at \
-             WHERE e.razorpay_event_id = c.id AND e.created_at = c.at",
-        )
-    });
+    static TEXT: SqlText = SqlText::cut(
+        "WITH counted AS (\
+           SELECT id, 'epoch'::timestamptz + us * interval '1 microsecond' AS at, same_id, other_id \
+           FROM ({}) AS i\
+         ), locked AS MATERIALIZED (\
+           SELECT e.razorpay_event_id, e.created_at FROM webhook_events e \
+           JOIN counted c ON e.razorpay_event_id = c.id AND e.created_at = c.at \
+           ORDER BY e.razorpay_event_id FOR UPDATE OF e\
+         ) UPDATE webhook_events e \
+         SET duplicates = least(e.duplicates + c.same_id, 2147483647), \
+           other_id_duplicates = least(e.other_id_duplicates + c.other_id, 2147483647) \
+         FROM counted c JOIN locked l ON l.razorpay_event_id = c.id AND l.created_at = c.at \
+         WHERE e.razorpay_event_id = c.id AND e.created_at = c.at",
+    );
     let mut counts: BTreeMap<(&str, i64), (i64, i64)> = BTreeMap::new();
     for (at, known) in duplicates {
         let (same_id, other_id) = counts
@@ -54,6 +51,6 @@ pub(super) async fn count(
     Statement::<()>::new(&TEXT, columns)
         .execute(&mut &*connection)
         .named("count duplicates")
-        .await?;
-    Ok(())
+        .await
+        .map(drop)
 }

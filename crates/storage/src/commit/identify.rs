@@ -6,7 +6,6 @@
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::LazyLock;
 
 use diesel::sql_types::{BigInt, Binary, Text};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
@@ -127,8 +126,16 @@ pub(super) async fn checked(
     Ok(identified)
 }
 
-const INSERT: &str = "INSERT INTO event_identities (razorpay_event_id, body_sha256, created_at) \
-     SELECT id, sha, to_timestamp(ms::float8 / 1000) FROM ({}) AS i";
+const INSERT: SqlText = SqlText::cut(
+    "INSERT INTO event_identities (razorpay_event_id, body_sha256, created_at) \
+     SELECT id, sha, to_timestamp(ms::float8 / 1000) FROM ({}) AS i",
+);
+
+/// Returns the digests that were inserted.
+const INSERT_UNKNOWN: SqlText = SqlText {
+    after: ") AS i ON CONFLICT DO NOTHING RETURNING body_sha256",
+    ..INSERT
+};
 
 impl Identified {
     /// Every record of a batch as a new event.
@@ -155,11 +162,10 @@ impl Identified {
         records: &[EventRecord],
         at: &[usize],
     ) -> Result<(), StorageError> {
-        static TEXT: LazyLock<SqlText> = LazyLock::new(|| SqlText::cut(INSERT));
         if at.is_empty() {
             return Ok(());
         }
-        Statement::<()>::new(&TEXT, self.columns(records, at))
+        Statement::<()>::new(&INSERT, self.columns(records, at))
             .execute(&mut &*connection)
             .named("insert event identities")
             .await?;
@@ -173,18 +179,14 @@ impl Identified {
         records: &[EventRecord],
         at: Vec<usize>,
     ) -> Result<Vec<usize>, StorageError> {
-        static TEXT: LazyLock<SqlText> = LazyLock::new(|| {
-            SqlText::cut(&format!(
-                "{INSERT} ON CONFLICT DO NOTHING RETURNING body_sha256"
-            ))
-        });
         if at.is_empty() {
             return Ok(at);
         }
-        let inserted: Vec<Vec<u8>> = Statement::<Binary>::new(&TEXT, self.columns(records, &at))
-            .load(&mut &*connection)
-            .named("insert event identities")
-            .await?;
+        let inserted: Vec<Vec<u8>> =
+            Statement::<Binary>::new(&INSERT_UNKNOWN, self.columns(records, &at))
+                .load(&mut &*connection)
+                .named("insert event identities")
+                .await?;
         let inserted: HashSet<&[u8]> = inserted.iter().map(Vec::as_slice).collect();
         let (new, refused): (Vec<_>, Vec<_>) = at
             .into_iter()
@@ -208,12 +210,10 @@ async fn find_holders(
     records: &[EventRecord],
     at: &[usize],
 ) -> Result<HashMap<Digest, KnownEvent>, StorageError> {
-    static TEXT: LazyLock<SqlText> = LazyLock::new(|| {
-        SqlText::cut(
-            "SELECT body_sha256, razorpay_event_id, (extract(epoch FROM created_at) * 1000000)::bigint \
-             FROM event_identities WHERE body_sha256 = ANY (ARRAY({}))",
-        )
-    });
+    static TEXT: SqlText = SqlText::cut(
+        "SELECT body_sha256, razorpay_event_id, (extract(epoch FROM created_at) * 1000000)::bigint \
+         FROM event_identities WHERE body_sha256 = ANY (ARRAY({}))",
+    );
     if at.is_empty() {
         return Ok(HashMap::new());
     }

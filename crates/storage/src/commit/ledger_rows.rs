@@ -1,7 +1,5 @@
 //! The ledger rows of new events.
 
-use std::sync::LazyLock;
-
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use harkara_core::durability::Durability;
 use harkara_core::ids::AccountId;
@@ -20,19 +18,17 @@ pub(super) async fn insert(
     records: &[EventRecord],
     identified: &Identified,
 ) -> Result<(), StorageError> {
-    static TEXT: LazyLock<SqlText> = LazyLock::new(|| {
-        SqlText::cut(
-            "INSERT INTO webhook_events (razorpay_event_id, event_type, account_id, endpoint, lane, status, body, \
-               body_sha256, signature, occurred_at, created_at, processed_at, next_attempt_at, error, traceparent, \
-               tracestate, durability, secret_fingerprint, attempts) \
-             SELECT id, event_type, account_id, endpoint, lane, status, body, sha, signature, \
-               to_timestamp(occurred_at), to_timestamp(ms::float8 / 1000), \
-               CASE WHEN status = 'processed' THEN clock_timestamp() END, \
-               now() + retry_ms * interval '1 millisecond', error, traceparent, tracestate, durability, \
-               secret_fingerprint, attempts \
-             FROM ({}) AS i",
-        )
-    });
+    static TEXT: SqlText = SqlText::cut(
+        "INSERT INTO webhook_events (razorpay_event_id, event_type, account_id, endpoint, lane, status, body, \
+           body_sha256, signature, occurred_at, created_at, processed_at, next_attempt_at, error, traceparent, \
+           tracestate, durability, secret_fingerprint, attempts) \
+         SELECT id, event_type, account_id, endpoint, lane, status, body, sha, signature, \
+           to_timestamp(occurred_at), to_timestamp(ms::float8 / 1000), \
+           CASE WHEN status = 'processed' THEN clock_timestamp() END, \
+           now() + retry_ms * interval '1 millisecond', error, traceparent, tracestate, durability, \
+           secret_fingerprint, attempts \
+         FROM ({}) AS i",
+    );
     if identified.new.is_empty() {
         return Ok(());
     }
@@ -75,8 +71,8 @@ pub(super) async fn insert(
     Statement::<()>::new(&TEXT, columns)
         .execute(&mut &*connection)
         .named("insert ledger rows")
-        .await?;
-    Ok(())
+        .await
+        .map(drop)
 }
 
 fn not_empty(text: &str) -> Option<&str> {

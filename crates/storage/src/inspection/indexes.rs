@@ -3,7 +3,6 @@
 
 use diesel::sql_types::{Bool, Text};
 use diesel::{QueryableByName, sql_query};
-use diesel_async::RunQueryDsl;
 
 use crate::{Pool, StorageError};
 
@@ -107,20 +106,15 @@ struct Found {
 
 /// Compares the indexes with [`INDEXES`]. The schema must exist.
 pub async fn index_problems(pool: &Pool) -> Result<Vec<IndexProblem>, StorageError> {
-    let found: Vec<Found> = pool
-        .run("read indexes", async |connection| {
-            sql_query(
-                "SELECT t.relname::text AS table_name, root.relname::text AS root_name, c.relname::text AS index_name, \
-                   i.indisunique AS is_unique, i.indisvalid AND i.indisready AS is_valid \
-                 FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_class t ON t.oid = i.indrelid \
-                   JOIN pg_class root ON root.oid = coalesce(pg_partition_root(t.oid), t.oid) \
-                 WHERE t.relnamespace = (SELECT relnamespace FROM pg_class WHERE oid = to_regclass('webhook_events')) \
-                 ORDER BY table_name, index_name",
-            )
-            .load(connection)
-            .await
-        })
-        .await?;
+    let query = sql_query(
+        "SELECT t.relname::text AS table_name, root.relname::text AS root_name, c.relname::text AS index_name, \
+           i.indisunique AS is_unique, i.indisvalid AND i.indisready AS is_valid \
+         FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_class t ON t.oid = i.indrelid \
+           JOIN pg_class root ON root.oid = coalesce(pg_partition_root(t.oid), t.oid) \
+         WHERE t.relnamespace = (SELECT relnamespace FROM pg_class WHERE oid = to_regclass('webhook_events')) \
+         ORDER BY table_name, index_name",
+    );
+    let found: Vec<Found> = pool.load("read indexes", query).await?;
     Ok(problems(&found))
 }
 

@@ -2,7 +2,6 @@
 
 use diesel::sql_types::{BigInt, Bool, Integer, Text};
 use diesel::{QueryableByName, sql_query};
-use diesel_async::RunQueryDsl;
 
 use crate::{Pool, StorageError};
 
@@ -65,30 +64,26 @@ fn least(bound: i32, further: [i32; 2]) -> u32 {
 /// Queries the server. Needs no special rights: a plain role sees the application name of every backend, but
 /// not its type; background processes are those without a user.
 pub async fn server_state(pool: &Pool) -> Result<ServerState, StorageError> {
-    pool.run("ask for the server's state", async |connection| {
-        sql_query(
-            "SELECT current_setting('server_version') AS version, \
-               current_setting('server_version_num')::integer AS version_number, \
-               pg_is_in_recovery() AS is_standby, \
-               current_setting('transaction_read_only') = 'on' AS is_read_only, \
-               current_setting('max_connections')::integer AS connections_max, \
-               CASE WHEN role.rolsuper THEN 0 \
-                 ELSE current_setting('superuser_reserved_connections')::integer \
-                   + coalesce(current_setting('reserved_connections', true)::integer, 0) END AS connections_reserved, \
-               CASE WHEN role.rolsuper THEN -1 ELSE role.rolconnlimit END AS role_connections_max, \
-               CASE WHEN role.rolsuper THEN -1 ELSE base.datconnlimit END AS database_connections_max, \
-               (SELECT count(*) FROM pg_stat_activity \
-                WHERE datid IS NOT NULL AND usesysid IS NOT NULL AND application_name NOT LIKE 'harkara%') \
-                 AS other_connections, \
-               current_setting('synchronous_standby_names') AS synchronous_standbys, \
-               (SELECT count(*) FROM pg_stat_replication) AS standbys \
-             FROM pg_roles role, pg_database base \
-             WHERE role.rolname = current_user AND base.datname = current_database()",
-        )
-        .get_result(connection)
-        .await
-    })
-    .await
+    let query = sql_query(
+        "SELECT current_setting('server_version') AS version, \
+           current_setting('server_version_num')::integer AS version_number, \
+           pg_is_in_recovery() AS is_standby, \
+           current_setting('transaction_read_only') = 'on' AS is_read_only, \
+           current_setting('max_connections')::integer AS connections_max, \
+           CASE WHEN role.rolsuper THEN 0 \
+             ELSE current_setting('superuser_reserved_connections')::integer \
+               + coalesce(current_setting('reserved_connections', true)::integer, 0) END AS connections_reserved, \
+           CASE WHEN role.rolsuper THEN -1 ELSE role.rolconnlimit END AS role_connections_max, \
+           CASE WHEN role.rolsuper THEN -1 ELSE base.datconnlimit END AS database_connections_max, \
+           (SELECT count(*) FROM pg_stat_activity \
+            WHERE datid IS NOT NULL AND usesysid IS NOT NULL AND application_name NOT LIKE 'harkara%') \
+             AS other_connections, \
+           current_setting('synchronous_standby_names') AS synchronous_standbys, \
+           (SELECT count(*) FROM pg_stat_replication) AS standbys \
+         FROM pg_roles role, pg_database base \
+         WHERE role.rolname = current_user AND base.datname = current_database()",
+    );
+    pool.get_row("ask for the server's state", query).await
 }
 
 #[cfg(test)]

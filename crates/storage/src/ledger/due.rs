@@ -74,37 +74,33 @@ pub struct Leased {
 /// lease ends, with an attempt counted that has no verdict. One of them may have caused the crash, so such a
 /// row is leased alone. Relies on the index `webhook_events_due`.
 pub async fn lease_due(pool: &Pool, bounds: &LeaseBounds) -> Result<Leased, StorageError> {
-    let rows: Vec<LeasedRow> = pool.run("lease due events", async |connection| {
-        sql_query(
-            "WITH due AS (\
-               SELECT razorpay_event_id, created_at, next_attempt_at, octet_length(body) AS bytes, \
-                 (attempts > 0 AND error IS NULL) OR attempts >= $3 AS suspect \
-               FROM webhook_events WHERE status = 'pending' AND next_attempt_at <= now() \
-               ORDER BY next_attempt_at LIMIT $1 FOR UPDATE SKIP LOCKED\
-             ), in_turn AS (\
-               SELECT *, row_number() OVER so_far AS turn, sum(bytes) OVER so_far AS bytes_so_far, \
-                 bool_or(suspect) OVER so_far AS suspect_so_far \
-               FROM due WINDOW so_far AS (ORDER BY next_attempt_at, created_at, razorpay_event_id ROWS UNBOUNDED PRECEDING)\
-             ), leased AS (\
-               UPDATE webhook_events e \
-               SET attempts = e.attempts + 1, next_attempt_at = clock_timestamp() + $4 * interval '1 millisecond' \
-               FROM in_turn t WHERE e.razorpay_event_id = t.razorpay_event_id AND e.created_at = t.created_at \
-                 AND (t.turn = 1 OR (t.bytes_so_far <= $2 AND NOT t.suspect_so_far)) \
-               RETURNING t.turn, e.razorpay_event_id, e.event_type, e.endpoint, e.lane, \
-                 e.signature, e.traceparent, e.tracestate, e.body, e.body_sha256, e.attempts, \
-                 e.attempts = 1 AND e.error IS NULL AND e.processed_at IS NULL AS is_first, \
-                 (extract(epoch FROM e.created_at) * 1000000)::bigint AS created_at_micros, \
-                 (extract(epoch FROM e.next_attempt_at) * 1000000)::bigint AS leased_until_micros\
-             ) SELECT *, (SELECT count(*) FROM due) AS n_due FROM leased ORDER BY turn",
-        )
-        .bind::<BigInt, _>(i64::try_from(bounds.rows_max).unwrap_or(i64::MAX))
-        .bind::<BigInt, _>(i64::try_from(bounds.bytes_max).unwrap_or(i64::MAX))
-        .bind::<BigInt, _>(i64::from(bounds.attempts_max))
-        .bind::<BigInt, _>(i64::try_from(bounds.lease.as_millis()).unwrap_or(i64::MAX))
-        .load(connection)
-        .await
-    })
-    .await?;
+    let query = sql_query(
+        "WITH due AS (\
+           SELECT razorpay_event_id, created_at, next_attempt_at, octet_length(body) AS bytes, \
+             (attempts > 0 AND error IS NULL) OR attempts >= $3 AS suspect \
+           FROM webhook_events WHERE status = 'pending' AND next_attempt_at <= now() \
+           ORDER BY next_attempt_at LIMIT $1 FOR UPDATE SKIP LOCKED\
+         ), in_turn AS (\
+           SELECT *, row_number() OVER so_far AS turn, sum(bytes) OVER so_far AS bytes_so_far, \
+             bool_or(suspect) OVER so_far AS suspect_so_far \
+           FROM due WINDOW so_far AS (ORDER BY next_attempt_at, created_at, razorpay_event_id ROWS UNBOUNDED PRECEDING)\
+         ), leased AS (\
+           UPDATE webhook_events e \
+           SET attempts = e.attempts + 1, next_attempt_at = clock_timestamp() + $4 * interval '1 millisecond' \
+           FROM in_turn t WHERE e.razorpay_event_id = t.razorpay_event_id AND e.created_at = t.created_at \
+             AND (t.turn = 1 OR (t.bytes_so_far <= $2 AND NOT t.suspect_so_far)) \
+           RETURNING t.turn, e.razorpay_event_id, e.event_type, e.endpoint, e.lane, \
+             e.signature, e.traceparent, e.tracestate, e.body, e.body_sha256, e.attempts, \
+             e.attempts = 1 AND e.error IS NULL AND e.processed_at IS NULL AS is_first, \
+             (extract(epoch FROM e.created_at) * 1000000)::bigint AS created_at_micros, \
+             (extract(epoch FROM e.next_attempt_at) * 1000000)::bigint AS leased_until_micros\
+         ) SELECT *, (SELECT count(*) FROM due) AS n_due FROM leased ORDER BY turn",
+    )
+    .bind::<BigInt, _>(i64::try_from(bounds.rows_max).unwrap_or(i64::MAX))
+    .bind::<BigInt, _>(i64::try_from(bounds.bytes_max).unwrap_or(i64::MAX))
+    .bind::<BigInt, _>(i64::from(bounds.attempts_max))
+    .bind::<BigInt, _>(i64::try_from(bounds.lease.as_millis()).unwrap_or(i64::MAX));
+    let rows: Vec<LeasedRow> = pool.load("lease due events", query).await?;
     let n_due = rows.as_slice().first().map_or(0, |row| row.n_due);
     let n_due = usize::try_from(n_due).unwrap_or(usize::MAX);
     Ok(Leased {
@@ -133,27 +129,26 @@ pub async fn release(
             leased_until.push(leased_until_micros);
         }
     }
+    let query = sql_query(
+        "WITH leased AS (\
+           SELECT id, 'epoch'::timestamptz + us * interval '1 microsecond' AS at, \
+             'epoch'::timestamptz + until_us * interval '1 microsecond' AS leased_until \
+           FROM unnest($1, $2, $3) AS i (id, us, until_us)\
+         ), locked AS MATERIALIZED (\
+           SELECT e.razorpay_event_id, e.created_at FROM webhook_events e \
+           JOIN leased l ON e.razorpay_event_id = l.id AND e.created_at = l.at \
+           WHERE e.status = 'pending' AND e.next_attempt_at = l.leased_until \
+           ORDER BY e.razorpay_event_id FOR UPDATE OF e\
+         ) UPDATE webhook_events e \
+         SET attempts = e.attempts - 1, next_attempt_at = clock_timestamp() + $4 * interval '1 millisecond' \
+         FROM locked l WHERE e.razorpay_event_id = l.razorpay_event_id AND e.created_at = l.created_at",
+    )
+    .bind::<Array<Text>, _>(ids)
+    .bind::<Array<BigInt>, _>(created_at)
+    .bind::<Array<BigInt>, _>(leased_until)
+    .bind::<BigInt, _>(i64::try_from(after.as_millis()).unwrap_or(i64::MAX));
     pool.run("release leased events", async |connection| {
-        sql_query(
-            "WITH leased AS (\
-               SELECT id, 'epoch'::timestamptz + us * interval '1 microsecond' AS at, \
-                 'epoch'::timestamptz + until_us * interval '1 microsecond' AS leased_until \
-               FROM unnest($1, $2, $3) AS i (id, us, until_us)\
-             ), locked AS MATERIALIZED (\
-               SELECT e.razorpay_event_id, e.created_at FROM webhook_events e \
-               JOIN leased l ON e.razorpay_event_id = l.id AND e.created_at = l.at \
-               WHERE e.status = 'pending' AND e.next_attempt_at = l.leased_until \
-               ORDER BY e.razorpay_event_id FOR UPDATE OF e\
-             ) UPDATE webhook_events e \
-             SET attempts = e.attempts - 1, next_attempt_at = clock_timestamp() + $4 * interval '1 millisecond' \
-             FROM locked l WHERE e.razorpay_event_id = l.razorpay_event_id AND e.created_at = l.created_at",
-        )
-        .bind::<Array<Text>, _>(ids)
-        .bind::<Array<BigInt>, _>(created_at)
-        .bind::<Array<BigInt>, _>(leased_until)
-        .bind::<BigInt, _>(i64::try_from(after.as_millis()).unwrap_or(i64::MAX))
-        .execute(connection)
-        .await
+        query.execute(connection).await
     })
     .await
     .map(drop)

@@ -3,7 +3,6 @@
 use chrono::{DateTime, SecondsFormat, Utc};
 use diesel::sql_types::{Array, BigInt, Bool, Bytea, Integer, Nullable, Text, Timestamptz};
 use diesel::{QueryableByName, sql_query};
-use diesel_async::RunQueryDsl;
 use serde::{Serialize, Serializer};
 
 use super::EventStatus;
@@ -143,20 +142,16 @@ pub async fn list(
            AND ($7::text IS NULL OR razorpay_event_id IN (SELECT a.razorpay_event_id FROM audit_logs a WHERE a.entity_id = $7)) \
          ORDER BY created_at DESC, razorpay_event_id LIMIT $8"
     );
-    pool.run("list events", async |connection| {
-        sql_query(query)
-            .bind::<Nullable<Text>, _>(filter.status.map(EventStatus::as_str))
-            .bind::<Nullable<Text>, _>(&filter.event_type)
-            .bind::<Nullable<Text>, _>(&filter.account_id)
-            .bind::<Nullable<Text>, _>(&filter.endpoint)
-            .bind::<Nullable<Timestamptz>, _>(filter.since)
-            .bind::<Nullable<Timestamptz>, _>(filter.before)
-            .bind::<Nullable<Text>, _>(&filter.entity_id)
-            .bind::<BigInt, _>(i64::from(rows_max))
-            .load(connection)
-            .await
-    })
-    .await
+    let query = sql_query(query)
+        .bind::<Nullable<Text>, _>(filter.status.map(EventStatus::as_str))
+        .bind::<Nullable<Text>, _>(&filter.event_type)
+        .bind::<Nullable<Text>, _>(&filter.account_id)
+        .bind::<Nullable<Text>, _>(&filter.endpoint)
+        .bind::<Nullable<Timestamptz>, _>(filter.since)
+        .bind::<Nullable<Timestamptz>, _>(filter.before)
+        .bind::<Nullable<Text>, _>(&filter.entity_id)
+        .bind::<BigInt, _>(i64::from(rows_max));
+    pool.load("list events", query).await
 }
 
 #[derive(QueryableByName)]
@@ -175,12 +170,8 @@ pub async fn find(pool: &Pool, event_ids: &[String]) -> Result<Vec<EventDetail>,
         "SELECT {COLUMNS}, body, body_sha256, signature FROM webhook_events \
          WHERE razorpay_event_id = ANY ($1) ORDER BY created_at"
     );
-    let found: Vec<(EventRow, Evidence)> = pool
-        .run("find events", async |connection| {
-            let finding = sql_query(query).bind::<Array<Text>, _>(event_ids);
-            finding.load(connection).await
-        })
-        .await?;
+    let query = sql_query(query).bind::<Array<Text>, _>(event_ids);
+    let found: Vec<(EventRow, Evidence)> = pool.load("find events", query).await?;
     let details = found.into_iter().map(|(row, evidence)| EventDetail {
         row,
         body: evidence.body,
@@ -194,30 +185,26 @@ pub async fn find(pool: &Pool, event_ids: &[String]) -> Result<Vec<EventDetail>,
 ///
 /// Relies on the audit's index by event and on the primary keys of the history tables.
 pub async fn changes(pool: &Pool, event_ids: &[String]) -> Result<Vec<Change>, StorageError> {
-    pool.run("list changes", async |connection| {
-        sql_query(
-            "SELECT razorpay_event_id, from_status, to_status, entity_id, CASE entity_type \
-             WHEN 'payment' THEN 'payment_transactions' WHEN 'order' THEN 'payment_orders' \
-             WHEN 'refund' THEN 'payment_refunds' WHEN 'dispute' THEN 'payment_disputes' \
-             ELSE 'entity_snapshots' END AS table_name \
-           FROM audit_logs WHERE razorpay_event_id = ANY ($1) AND action = 'status_changed' \
-         UNION ALL SELECT razorpay_event_id, NULL, status, downtime_id, 'downtime_events' \
-           FROM downtime_events WHERE razorpay_event_id = ANY ($1) \
-         UNION ALL SELECT razorpay_event_id, NULL, status, invoice_id, 'invoice_events' \
-           FROM invoice_events WHERE razorpay_event_id = ANY ($1) \
-         UNION ALL SELECT razorpay_event_id, NULL, status, validation_id, 'fund_account_events' \
-           FROM fund_account_events WHERE razorpay_event_id = ANY ($1) \
-         UNION ALL SELECT razorpay_event_id, NULL, status, account_id, 'account_events' \
-           FROM account_events WHERE razorpay_event_id = ANY ($1) \
-         UNION ALL SELECT razorpay_event_id, NULL, status, payment_link_id, 'payment_link_events' \
-           FROM payment_link_events WHERE razorpay_event_id = ANY ($1) \
-         UNION ALL SELECT razorpay_event_id, NULL, status, notification_id, 'order_notifications' \
-           FROM order_notifications WHERE razorpay_event_id = ANY ($1) \
-         ORDER BY razorpay_event_id, table_name, entity_id",
-        )
-        .bind::<Array<Text>, _>(event_ids)
-        .load(connection)
-        .await
-    })
-    .await
+    let query = sql_query(
+        "SELECT razorpay_event_id, from_status, to_status, entity_id, CASE entity_type \
+         WHEN 'payment' THEN 'payment_transactions' WHEN 'order' THEN 'payment_orders' \
+         WHEN 'refund' THEN 'payment_refunds' WHEN 'dispute' THEN 'payment_disputes' \
+         ELSE 'entity_snapshots' END AS table_name \
+       FROM audit_logs WHERE razorpay_event_id = ANY ($1) AND action = 'status_changed' \
+     UNION ALL SELECT razorpay_event_id, NULL, status, downtime_id, 'downtime_events' \
+       FROM downtime_events WHERE razorpay_event_id = ANY ($1) \
+     UNION ALL SELECT razorpay_event_id, NULL, status, invoice_id, 'invoice_events' \
+       FROM invoice_events WHERE razorpay_event_id = ANY ($1) \
+     UNION ALL SELECT razorpay_event_id, NULL, status, validation_id, 'fund_account_events' \
+       FROM fund_account_events WHERE razorpay_event_id = ANY ($1) \
+     UNION ALL SELECT razorpay_event_id, NULL, status, account_id, 'account_events' \
+       FROM account_events WHERE razorpay_event_id = ANY ($1) \
+     UNION ALL SELECT razorpay_event_id, NULL, status, payment_link_id, 'payment_link_events' \
+       FROM payment_link_events WHERE razorpay_event_id = ANY ($1) \
+     UNION ALL SELECT razorpay_event_id, NULL, status, notification_id, 'order_notifications' \
+       FROM order_notifications WHERE razorpay_event_id = ANY ($1) \
+     ORDER BY razorpay_event_id, table_name, entity_id",
+    )
+    .bind::<Array<Text>, _>(event_ids);
+    pool.load("list changes", query).await
 }

@@ -61,11 +61,8 @@ pub async fn count_replayable(
         "SELECT count(*) FILTER (WHERE status <> 'pending') AS replayable, \
            count(*) FILTER (WHERE status = 'pending') AS already_pending FROM webhook_events WHERE {SELECTED}"
     );
-    let counted: Counted = pool
-        .run("count replayable events", async |connection| {
-            select(&query, selection).get_result(connection).await
-        })
-        .await?;
+    let query = select(&query, selection);
+    let counted: Counted = pool.get_row("count replayable events", query).await?;
     Ok(ReplayCount {
         replayable: counted.replayable.unsigned_abs(),
         already_pending: counted.already_pending.unsigned_abs(),
@@ -90,10 +87,10 @@ pub async fn replay(
          ) INSERT INTO audit_logs (actor, action, entity_type, entity_id, razorpay_event_id, from_status, to_status) \
          SELECT $5, 'replay', 'event', razorpay_event_id, razorpay_event_id, from_status, 'pending' FROM replayed"
     );
+    let query = select(&query, selection).bind::<Text, _>(actor);
     let replayed = pool
         .run("replay events", async |connection| {
-            let replaying = select(&query, selection).bind::<Text, _>(actor);
-            replaying.execute(connection).await
+            query.execute(connection).await
         })
         .await?;
     Ok(replayed.try_into().unwrap_or(u64::MAX))

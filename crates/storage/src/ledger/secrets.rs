@@ -3,7 +3,6 @@
 use chrono::{DateTime, Utc};
 use diesel::sql_types::{BigInt, Nullable, Text, Timestamptz};
 use diesel::{QueryableByName, sql_query};
-use diesel_async::RunQueryDsl;
 
 use crate::{Pool, StorageError};
 
@@ -36,16 +35,12 @@ pub async fn secret_uses(
     pool: &Pool,
     since: DateTime<Utc>,
 ) -> Result<Vec<SecretUse>, StorageError> {
-    pool.run("count the uses of secrets", async |connection| {
-    sql_query(
+    let query = sql_query(
         "SELECT endpoint, secret_fingerprint, count(*) AS events, min(created_at) AS first_used_at, \
            max(created_at) AS last_used_at \
          FROM webhook_events WHERE created_at >= $1 GROUP BY endpoint, secret_fingerprint \
          ORDER BY endpoint, last_used_at DESC",
     )
-    .bind::<Timestamptz, _>(since)
-    .load(connection)
-    .await
-    })
-    .await
+    .bind::<Timestamptz, _>(since);
+    pool.load("count the uses of secrets", query).await
 }

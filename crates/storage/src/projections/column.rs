@@ -101,17 +101,23 @@ impl<T> Column<T> {
     }
 }
 
-/// The columns of a table, and the statement that writes their rows.
-pub(super) struct Layout<T: 'static> {
+/// A table's columns, and the statement that writes its rows.
+pub(super) struct Table<T: 'static> {
+    pub(super) name: &'static str,
     columns: Vec<Column<T>>,
     text: SqlText,
 }
 
-impl<T> Layout<T> {
-    /// A statement around `SELECT {expressions} FROM ({}) AS i`, whose rows have all columns.
-    pub(super) fn new(columns: Vec<Column<T>>, statement: &str) -> Self {
-        let text = SqlText::cut(statement);
-        Self { columns, text }
+impl<T> Table<T> {
+    /// A table that is written by a statement around `SELECT {expressions} FROM ({}) AS i`, whose rows have all
+    /// columns. Never freed.
+    pub(super) fn new(name: &'static str, columns: Vec<Column<T>>, statement: String) -> Self {
+        let text = SqlText::cut(statement.leak());
+        Self {
+            name,
+            columns,
+            text,
+        }
     }
 
     pub(super) fn statement<'a, Row>(&'a self, rows: &'a [Snapshot<T>]) -> Statement<'a, Row> {
