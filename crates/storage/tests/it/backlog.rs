@@ -14,14 +14,14 @@ const ENOUGH: u64 = 1000;
 async fn some_due() -> Store {
     let store = Store::migrated().await;
     store.commit(retries(6)).await;
-    store.execute(
-        "UPDATE webhook_events SET next_attempt_at = now() - interval '1 hour' - \
-           substr(razorpay_event_id, 2)::int * interval '1 second'; \
-         UPDATE webhook_events SET lane = 'critical', next_attempt_at = now() - interval '1 minute' WHERE razorpay_event_id = 'e03'; \
-         UPDATE webhook_events SET next_attempt_at = now() + interval '1 hour' WHERE razorpay_event_id = 'e04'; \
-         UPDATE webhook_events SET lane = 'of tomorrow' WHERE razorpay_event_id = 'e05'",
-    )
-    .await;
+    for columns in [
+        "next_attempt_at = now() - interval '1 hour' - substr(razorpay_event_id, 2)::int * interval '1 second'",
+        "lane = 'critical', next_attempt_at = now() - interval '1 minute' WHERE razorpay_event_id = 'e03'",
+        "next_attempt_at = now() + interval '1 hour' WHERE razorpay_event_id = 'e04'",
+        "lane = 'of tomorrow' WHERE razorpay_event_id = 'e05'",
+    ] {
+        store.set(columns).await;
+    }
     store
 }
 
@@ -39,10 +39,8 @@ async fn an_empty_ledger_has_no_due_rows() {
 #[tokio::test]
 async fn dead_letters_are_counted_up_to_the_bound_and_are_not_due() {
     let store = some_due().await;
-    store.execute(
-        "UPDATE webhook_events SET status = 'failed', next_attempt_at = NULL WHERE razorpay_event_id < 'e03'",
-    )
-    .await;
+    let failed = "status = 'failed', next_attempt_at = NULL WHERE razorpay_event_id < 'e03'";
+    store.set(failed).await;
     let sample = due_backlog(&store.pool, ENOUGH).await.unwrap();
     assert_eq!(sample.dead_letters, 3);
     assert_eq!(due(&sample), [1, 0, 0, 1]);

@@ -67,33 +67,21 @@ async fn two_snapshots_merge_in_sql_as_in_core_whichever_is_first() {
     const PAIRS: usize = 300;
     let store = Store::migrated().await;
     let mut runner = TestRunner::default();
-    let pairs: Vec<(Value, Value)> = (0..PAIRS)
-        .map(|_| {
-            (snapshots(), snapshots())
-                .new_tree(&mut runner)
-                .unwrap()
-                .current()
-        })
-        .collect();
+    let mut pair = |_| (snapshots(), snapshots()).new_tree(&mut runner);
+    let pairs: Vec<_> = (0..PAIRS).map(|n| pair(n).unwrap().current()).collect();
 
     // The same pairs three ways: the first before the second, after it, and both in one batch.
     let (mut earlier, mut later, mut together) = (Vec::new(), Vec::new(), Vec::new());
     for (n, (first, second)) in pairs.iter().enumerate() {
-        let of = |way: &str| {
+        let both = |way: &str| {
             let entity = format!("{n:04}-{way}");
-            (
-                shown(first, &format!("a{entity}"), &entity),
-                shown(second, &format!("b{entity}"), &entity),
-            )
+            [(first, "a"), (second, "b")]
+                .map(|(body, id)| shown(body, &format!("{id}{entity}"), &entity))
         };
-        let (a, b) = of("ab");
-        earlier.push(a);
-        later.push(b);
-        let (a, b) = of("ba");
-        earlier.push(b);
-        later.push(a);
-        let (a, b) = of("one");
-        together.extend([a, b]);
+        let ([a, b], [second_a, second_b]) = (both("ab"), both("ba"));
+        earlier.extend([a, second_b]);
+        later.extend([b, second_a]);
+        together.extend(both("one"));
     }
     for batch in [&earlier, &later, &together] {
         assert_eq!(store.deliver(batch).await.processed, 2 * PAIRS);
@@ -109,29 +97,25 @@ async fn two_snapshots_merge_in_sql_as_in_core_whichever_is_first() {
         .map(|e| (EventId::stored(e.event_id.clone()), read(&e.body).unwrap()))
         .collect();
     let folded = project(read.iter().map(|(id, event)| (id, event)));
-    let core: Vec<String> = folded
-        .payments
-        .iter()
-        .map(|s| {
-            let refunded = s
-                .entity
-                .amount_refunded
-                .map_or("-".to_owned(), |amount| amount.0.to_string());
-            let refund_status = s.entity.refund_status.as_deref().unwrap_or("-");
-            format!(
-                "{} {} {refunded} {refund_status} {}",
-                s.entity.id, s.entity.status, s.event_id
-            )
-        })
-        .collect();
+    let core = folded.payments.iter().map(|s| {
+        let (id, status) = (s.entity.id.as_str(), s.entity.status.as_str());
+        let refunded = s.entity.amount_refunded.map(|amount| amount.0);
+        json!([
+            id,
+            status,
+            refunded,
+            s.entity.refund_status.as_deref(),
+            s.event_id.as_str()
+        ])
+    });
     let stored: Vec<String> = store
         .column(
-            "SELECT payment_id || ' ' || status || ' ' || coalesce(amount_refunded::text, '-') || ' ' || \
-               coalesce(refund_status, '-') || ' ' || last_event_id \
+            "SELECT json_build_array(payment_id, status, amount_refunded, refund_status, last_event_id)::text \
              FROM payment_transactions WHERE payment_id LIKE '%-one' ORDER BY payment_id",
         )
         .await;
-    assert_eq!(stored, core);
+    let stored = stored.iter().map(|row| serde_json::from_str(row).unwrap());
+    assert_eq!(stored.collect::<Vec<Value>>(), core.collect::<Vec<_>>());
 }
 
 /// A captured payment with its refunds.
@@ -153,25 +137,28 @@ async fn payment(store: &Store) -> String {
 #[tokio::test]
 async fn a_late_snapshot_raises_the_refunded_amount_and_nothing_else() {
     let store = Store::migrated().await;
-    store
-        .deliver([&refunded("new", 20, 100, "\"partial\"")])
-        .await;
-    let late = store
-        .deliver([&refunded("late", 10, 500, "\"full\"")])
-        .await;
-    assert_eq!((late.applied.changed, late.applied.unchanged), (1, 0));
+    let [new, late, later] = [
+        refunded("new", 20, 100, "\"partial\""),
+        refunded("late", 10, 500, "\"full\""),
+        refunded("later", 5, 400, "null"),
+    ];
+    store.deliver([&new]).await;
+    let late = store.deliver([&late]).await.applied;
+    assert_eq!((late.changed, late.unchanged), (1, 0));
     assert_eq!(payment(&store).await, "captured 500 full at 20 new");
-    let later = store.deliver([&refunded("later", 5, 400, "null")]).await;
-    assert_eq!((later.applied.changed, later.applied.unchanged), (0, 1));
+    let later = store.deliver([&later]).await.applied;
+    assert_eq!((later.changed, later.unchanged), (0, 1));
 }
 
 #[tokio::test]
 async fn a_newer_snapshot_does_not_take_back_a_refund() {
     let store = Store::migrated().await;
-    store
-        .deliver([&refunded("first", 10, 500, "\"full\"")])
-        .await;
-    store.deliver([&refunded("second", 20, 0, "null")]).await;
+    for event in [
+        refunded("first", 10, 500, "\"full\""),
+        refunded("second", 20, 0, "null"),
+    ] {
+        store.deliver([&event]).await;
+    }
     assert_eq!(payment(&store).await, "captured 500 full at 20 second");
 }
 

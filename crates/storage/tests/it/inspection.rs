@@ -8,6 +8,8 @@ use harkara_storage::inspection::{
 use harkara_storage::migrations::{self, ensure_partitions};
 use harkara_testkit::TestDatabase;
 
+use crate::migrations::THIS_MONTH;
+
 #[tokio::test]
 async fn the_list_of_indexes_is_what_the_migrations_make() {
     let db = TestDatabase::migrated().await;
@@ -54,9 +56,7 @@ async fn missing_or_detached_partitions_are_named_until_they_exist() {
     let db = TestDatabase::migrated().await;
     let pool = db.pool();
     assert_eq!(partitions(&pool).await.unwrap(), Partitions::default());
-    let month: String = db
-        .value("SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY_MM')")
-        .await;
+    let month: String = db.value(THIS_MONTH).await;
     let [dropped, detached] =
         ["webhook_events", "audit_logs"].map(|table| format!("{table}_{month}"));
     db.execute(&format!(

@@ -1,47 +1,41 @@
 //! The law of merging, in the database: the same deliveries give the same tables in every order, with any
 //! duplicates, in any batches, by concurrent workers.
 
+use futures_util::future::join_all;
 use harkara_simulator::{Bodies, SimulatedEvent};
-use harkara_storage::Pool;
 use harkara_storage::commit::Outcome;
 use harkara_storage::verification::HISTORY_TABLES;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use proptest::test_runner::{Config, TestRunner};
 
-use crate::records::{NOW, all_claimed};
-use crate::store::{Store, commit};
+use crate::records::NOW;
+use crate::store::{Store, total};
 
-/// Merged tables by their keys. Their columns depend on the deliveries alone, except for the time of the last
-/// write and the status that it found.
-const MERGED: [(&str, &str); 5] = [
-    ("payment_orders", "order_id"),
-    ("payment_transactions", "payment_id"),
-    ("payment_refunds", "refund_id"),
-    ("payment_disputes", "dispute_id"),
-    ("entity_snapshots", "entity_type, entity_id"),
+/// The merged tables, and the views of the latest state.
+const TABLES: [&str; 9] = [
+    "payment_orders",
+    "payment_transactions",
+    "payment_refunds",
+    "payment_disputes",
+    "entity_snapshots",
+    "downtimes",
+    "invoices",
+    "accounts",
+    "payment_links",
 ];
 
-/// Views by their keys.
-const VIEWS: [(&str, &str); 4] = [
-    ("downtimes", "downtime_id"),
-    ("invoices", "invoice_id"),
-    ("accounts", "account_id"),
-    ("payment_links", "payment_link_id"),
-];
-
-async fn tables(store: &Store) -> Vec<Vec<String>> {
-    let merged = MERGED.map(|(table, key)| {
-        format!("SELECT to_jsonb(t) - 'updated_at' - 'status_before' AS row FROM {table} t ORDER BY {key}")
-    });
-    let others = HISTORY_TABLES
-        .map(|table| (table, "1"))
-        .into_iter()
-        .chain(VIEWS);
-    let others = others.map(|(table, key)| format!("SELECT * FROM {table} ORDER BY {key}"));
-    let queries: Vec<String> = merged.into_iter().chain(others).collect();
-    let queries: Vec<&str> = queries.iter().map(String::as_str).collect();
-    store.all_rows(&queries).await
+/// The contents of all tables. They depend on the deliveries alone, except for the time of the last write and
+/// the status that it found.
+async fn contents(store: &Store) -> Vec<Vec<String>> {
+    let tables = TABLES.into_iter().chain(HISTORY_TABLES);
+    join_all(tables.map(async |table| {
+        let row = "to_jsonb(t) - 'updated_at' - 'status_before' AS row";
+        store
+            .rows(&format!("SELECT {row} FROM {table} t ORDER BY 1"))
+            .await
+    }))
+    .await
 }
 
 /// A run of deliveries.
@@ -84,17 +78,19 @@ fn run() -> impl Strategy<Value = Run> {
 }
 
 /// Commits deliveries batch after batch.
-async fn committer(pool: Pool, deliveries: Vec<SimulatedEvent>, sizes: Vec<usize>) -> Outcome {
-    let mut total = Outcome::default();
-    let (mut rest, mut sizes) = (deliveries.as_slice(), sizes.iter().cycle());
-    while !rest.is_empty() {
-        let (batch, others) = rest.split_at(rest.len().min(*sizes.next().unwrap()));
-        rest = others;
-        let outcome = commit(&pool, all_claimed(batch)).await.unwrap().outcome();
-        total.processed += outcome.processed;
-        total.duplicates += outcome.duplicates;
+async fn committer(
+    store: &Store,
+    deliveries: Vec<&SimulatedEvent>,
+    sizes: &[usize],
+) -> Vec<Outcome> {
+    let (mut outcomes, mut rest) = (Vec::new(), deliveries.into_iter().peekable());
+    for size in sizes.iter().cycle() {
+        if rest.peek().is_none() {
+            break;
+        }
+        outcomes.push(store.deliver(rest.by_ref().take(*size)).await);
     }
-    total
+    outcomes
 }
 
 async fn check(run: &Run) -> Result<(), TestCaseError> {
@@ -105,21 +101,17 @@ async fn check(run: &Run) -> Result<(), TestCaseError> {
 
     let store = Store::migrated().await;
     let (one, two) = run.order.split_at(run.order.len() / 2);
-    let [one, two] = [(one, &run.batches[0]), (two, &run.batches[1])].map(|(order, sizes)| {
-        let deliveries = order.iter().map(|&at| events[at].clone()).collect();
-        tokio::spawn(committer(store.pool.clone(), deliveries, sizes.clone()))
+    let halves = [one, two].into_iter().zip(&run.batches);
+    let committers = halves.map(|(order, sizes)| {
+        let deliveries = order.iter().map(|&at| &events[at]).collect();
+        committer(&store, deliveries, sizes)
     });
-    let (one, two) = (one.await.unwrap(), two.await.unwrap());
+    let outcomes = join_all(committers).await.concat();
     let duplicates = run.order.len() - events.len();
-    prop_assert_eq!(one.processed + two.processed, events.len());
-    prop_assert_eq!(one.duplicates + two.duplicates, duplicates);
-    prop_assert_eq!(tables(&store).await, tables(&expected).await);
-    let processed = store.count("webhook_events WHERE processed").await;
-    prop_assert_eq!(usize::try_from(processed).unwrap(), events.len());
-    let counted: i64 = store
-        .value("SELECT sum(duplicates) FROM webhook_events")
-        .await;
-    prop_assert_eq!(usize::try_from(counted).unwrap(), duplicates);
+    prop_assert_eq!(total(&outcomes), (events.len(), duplicates));
+    prop_assert_eq!(contents(&store).await, contents(&expected).await);
+    prop_assert_eq!(store.ledger("processed").await, vec!["t"; events.len()]);
+    prop_assert_eq!(store.duplicates().await, duplicates);
     Ok(())
 }
 
@@ -145,19 +137,11 @@ async fn many_committers_on_the_same_entities_do_not_deadlock() {
     let store = Store::migrated().await;
     let events: Vec<_> = (0..6).flat_map(events).collect();
     // Each goes through all of them, in steps that are prime to their number.
-    let committers: Vec<_> = [1, 5, 11, 17]
-        .iter()
-        .enumerate()
-        .map(|(turn, step)| {
-            let order = (0..events.len())
-                .map(|n| events[(n * step + turn * 40) % events.len()].clone())
-                .collect();
-            tokio::spawn(committer(store.pool.clone(), order, vec![25, 7, 40]))
-        })
-        .collect();
-    let mut processed = 0;
-    for committer in committers {
-        processed += committer.await.unwrap().processed;
-    }
-    assert_eq!(processed, events.len());
+    let committers = [1, 5, 11, 17].iter().enumerate().map(|(turn, step)| {
+        let at = |n| (n * step + turn * 40) % events.len();
+        let order = (0..events.len()).map(|n| &events[at(n)]).collect();
+        committer(&store, order, &[25, 7, 40])
+    });
+    let outcomes = join_all(committers).await.concat();
+    assert_eq!(total(&outcomes).0, events.len());
 }

@@ -49,11 +49,8 @@ async fn events_are_listed_newest_first_by_any_condition() {
     ];
     for (filter, expected) in filters {
         let rows = list(&store.pool, filter, 10).await.unwrap();
-        let ids: Vec<_> = rows
-            .iter()
-            .map(|row| row.razorpay_event_id.as_str())
-            .collect();
-        assert_eq!(&ids, expected, "{filter:?}");
+        let ids = rows.iter().map(|row| row.razorpay_event_id.as_str());
+        assert_eq!(&ids.collect::<Vec<_>>(), expected, "{filter:?}");
     }
     assert_eq!(list(&store.pool, &all(), 2).await.unwrap().len(), 2);
 }
@@ -61,32 +58,23 @@ async fn events_are_listed_newest_first_by_any_condition() {
 #[tokio::test]
 async fn the_changes_of_an_event_are_listed() {
     let (store, mut bodies) = (Store::migrated().await, bodies());
-    let (paid, downtime) = (
-        bodies.event("order.paid"),
-        bodies.event("payment.downtime.started"),
-    );
-    store.deliver([&paid, &downtime]).await;
-    for (event, expected) in [
+    for (name, expected) in [
         (
-            paid,
-            [
-                ("payment_orders", "paid"),
-                ("payment_transactions", "captured"),
-            ],
+            "order.paid",
+            ["payment_orders paid", "payment_transactions captured"],
         ),
         (
-            downtime,
-            [
-                ("downtime_events", "started"),
-                ("entity_snapshots", "started"),
-            ],
+            "payment.downtime.started",
+            ["downtime_events started", "entity_snapshots started"],
         ),
     ] {
+        let event = bodies.event(name);
+        store.deliver([&event]).await;
         let changes = changes(&store.pool, &[event.event_id]).await.unwrap();
-        let changes = changes
-            .iter()
-            .map(|c| (c.table_name.as_str(), c.to_status.as_deref()));
-        let expected = expected.map(|(table, status)| (table, Some(status)));
+        let changes = changes.iter().map(|change| {
+            let status = change.to_status.as_deref().unwrap_or_default();
+            format!("{} {status}", change.table_name)
+        });
         assert_eq!(changes.collect::<Vec<_>>(), expected);
     }
     let undelivered = [

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use chrono::{TimeDelta, Utc};
+use harkara_storage::commit::Applied;
 use harkara_storage::ledger::{
     EventStatus, ReplayCount, ReplaySelection, count_replayable, replay,
 };
 
 use crate::records::{claimed, claimed_ago, event, payment, to_retry, with_verdict};
-use crate::store::Store;
+use crate::store::{Store, settled};
 
 /// `done` (processed), `old` (processed, received yesterday), `dead` and `text` (failed), `waiting`.
 async fn ledger() -> Store {
@@ -26,30 +27,23 @@ async fn ledger() -> Store {
             Duration::from_hours(1),
         ),
     ];
-    let outcome = store.commit(batch).await;
-    assert_eq!(
-        (outcome.processed, outcome.failed, outcome.retried),
-        (2, 2, 1)
-    );
+    assert_eq!(settled(store.commit(batch).await), (2, 2, 1));
     store
 }
 
 /// Replays a selection and checks the rows, their audit, and the count made before.
 async fn check(selection: ReplaySelection, replayed: &[&str], already_pending: u64) {
     let store = ledger().await;
-    let rows = "SELECT * FROM webhook_events ORDER BY razorpay_event_id";
-    let before = store.rows(rows).await;
+    let before = store.tables(&["webhook_events"]).await;
     let count = count_replayable(&store.pool, &selection).await.unwrap();
     let replayable = replayed.len() as u64;
-    assert_eq!(
-        count,
-        ReplayCount {
-            replayable,
-            already_pending
-        },
-        "{selection:?}"
-    );
-    assert_eq!(store.rows(rows).await, before, "counting changes nothing");
+    let expected = ReplayCount {
+        replayable,
+        already_pending,
+    };
+    assert_eq!(count, expected, "{selection:?}");
+    let after = store.tables(&["webhook_events"]).await;
+    assert_eq!(after, before, "counting changes nothing");
 
     let n_replayed = replay(&store.pool, &selection, "operator:asha")
         .await
@@ -74,10 +68,8 @@ async fn check(selection: ReplaySelection, replayed: &[&str], already_pending: u
         .iter()
         .map(|id| format!("operator:asha event {id} {} pending", status(id)));
     assert_eq!(audited, expected.collect::<Vec<_>>());
-    let waiting: String = store
-        .value("SELECT concat_ws(' ', status, attempts, error) FROM webhook_events WHERE razorpay_event_id = 'waiting'")
-        .await;
-    assert_eq!(waiting, "pending 1 out of luck");
+    let rows = store.ledger("status, attempts, error").await;
+    assert_eq!(rows.last().unwrap(), "pending 1 out of luck");
 }
 
 #[tokio::test]
@@ -102,8 +94,7 @@ async fn the_selected_events_are_replayed_and_pending_ones_left_alone() {
 #[tokio::test]
 async fn a_replayed_event_is_processed_like_others_and_has_no_second_effect() {
     let store = ledger().await;
-    let merged = "SELECT * FROM payment_transactions ORDER BY payment_id";
-    let before = store.rows(merged).await;
+    let before = store.tables(&["payment_transactions"]).await;
     let changes = "audit_logs WHERE action = 'status_changed'";
     let n_changes = store.count(changes).await;
     let processed = ReplaySelection {
@@ -116,12 +107,9 @@ async fn a_replayed_event_is_processed_like_others_and_has_no_second_effect() {
     let batch: Vec<_> = store.lease(9).await.into_iter().map(with_verdict).collect();
     assert_eq!(batch.len(), 2);
     let outcome = store.commit(batch).await;
-    let applied = outcome.applied;
-    assert_eq!(
-        (outcome.processed, applied.changed, applied.unchanged),
-        (2, 0, 1)
-    );
-    assert_eq!(store.rows(merged).await, before);
+    let Applied { changed, unchanged } = outcome.applied;
+    assert_eq!((outcome.processed, changed, unchanged), (2, 0, 1));
+    assert_eq!(store.tables(&["payment_transactions"]).await, before);
     assert_eq!(store.count(changes).await, n_changes);
     let statuses: Vec<String> = store
         .column("SELECT razorpay_event_id || ' ' || status || ' ' || attempts FROM webhook_events WHERE processed ORDER BY 1")

@@ -2,9 +2,10 @@
 
 use std::ops::Deref;
 
+use futures_util::future::join_all;
 use harkara_simulator::SimulatedEvent;
 use harkara_storage::commit::{self, CommittedBatch, DuplicateHint, Outcome};
-use harkara_storage::ledger::{LeaseBounds, lease_due};
+use harkara_storage::ledger::{LeaseBounds, Leased, lease_due};
 use harkara_storage::record::{ClaimedEvent, EventRecord};
 use harkara_storage::{Pool, StorageError};
 use harkara_testkit::TestDatabase;
@@ -48,7 +49,31 @@ impl Store {
             rows_max,
             ..LEASE_BOUNDS
         };
-        lease_due(&self.pool, &bounds).await.unwrap().events
+        self.lease_within(bounds).await.events
+    }
+
+    pub(crate) async fn lease_within(&self, bounds: LeaseBounds) -> Leased {
+        lease_due(&self.pool, &bounds).await.unwrap()
+    }
+
+    /// Updates ledger rows, with an optional condition.
+    pub(crate) async fn set(&self, columns: &str) {
+        let update = format!("UPDATE webhook_events SET {columns}");
+        self.execute(&update).await;
+    }
+
+    /// The ledger rows in order of their ids: some columns without the nulls among them, joined by spaces.
+    pub(crate) async fn ledger(&self, columns: &str) -> Vec<String> {
+        self.column(&format!(
+            "SELECT concat_ws(' ', {columns}) FROM webhook_events ORDER BY razorpay_event_id"
+        ))
+        .await
+    }
+
+    /// The duplicates that the ledger has counted.
+    pub(crate) async fn duplicates(&self) -> usize {
+        let sum = "SELECT sum(duplicates) FROM webhook_events";
+        self.value::<i64>(sum).await.try_into().unwrap()
     }
 
     /// Counts the rows of a table, with an optional condition.
@@ -56,13 +81,10 @@ impl Store {
         self.value(&format!("SELECT count(*) FROM {table}")).await
     }
 
-    /// Reads the rows of several queries.
-    pub(crate) async fn all_rows(&self, queries: &[&str]) -> Vec<Vec<String>> {
-        let mut found = Vec::new();
-        for query in queries {
-            found.push(self.rows(query).await);
-        }
-        found
+    /// The rows of tables as JSON, in order.
+    pub(crate) async fn tables(&self, names: &[&str]) -> Vec<Vec<String>> {
+        let query = |name: &&str| format!("SELECT to_jsonb(t) AS row FROM {name} t ORDER BY 1");
+        join_all(names.iter().map(async |name| self.rows(&query(name)).await)).await
     }
 }
 
@@ -72,6 +94,20 @@ impl Deref for Store {
     fn deref(&self) -> &TestDatabase {
         &self.db
     }
+}
+
+/// Processed, failed and retried events.
+pub(crate) fn settled(outcome: Outcome) -> (usize, usize, usize) {
+    (outcome.processed, outcome.failed, outcome.retried)
+}
+
+/// Processed events and duplicates of several commits together.
+pub(crate) fn total(outcomes: &[Outcome]) -> (usize, usize) {
+    let processed = outcomes.iter().map(|outcome| outcome.processed).sum();
+    (
+        processed,
+        outcomes.iter().map(|outcome| outcome.duplicates).sum(),
+    )
 }
 
 /// Commits a batch, expecting no duplicates.

@@ -19,20 +19,11 @@ async fn payloads_are_json_and_null_where_a_body_is_not() {
         .await;
     let found: Vec<String> = store
         .column(
-            "SELECT razorpay_event_id || ' ' || coalesce(payload #>> '{payload,payment,entity,id}', 'null') \
+            "SELECT concat_ws(' ', razorpay_event_id, payload IS NULL, payload #>> '{payload,payment,entity,id}') \
              FROM webhook_event_payloads ORDER BY razorpay_event_id",
         )
         .await;
-    assert_eq!(
-        found,
-        ["binary null", "json pay_1", "nul null", "text null"]
-    );
-    assert_eq!(
-        store
-            .count("webhook_event_payloads WHERE payload IS NULL")
-            .await,
-        3
-    );
+    assert_eq!(found, ["binary t", "json f pay_1", "nul t", "text t"]);
 }
 
 #[tokio::test]
