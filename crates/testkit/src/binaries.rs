@@ -83,12 +83,15 @@ impl Binaries {
 /// The folder that holds all binaries of the workspace: that of `own`, the test's own binary, as
 /// `env!("CARGO_BIN_EXE_…")` names it.
 ///
-/// Cargo makes sure that they exist and are current. If the tests of the whole workspace run, it has just built
-/// them, and asking again takes a second; if only one package is tested they may be missing or outdated, and
-/// are built now.
+/// Nextest has built them before the tests, as `.config/nextest.toml` says: within a test the build, or the wait
+/// for another build, could take longer than a test may. Other test runners build those of the tested packages
+/// only, so cargo builds the others now.
 #[must_use]
 pub fn binaries_beside(own: &str) -> PathBuf {
     let folder = Path::new(own).parent().expect("a binary is in a folder");
+    if std::env::var_os("NEXTEST").is_some() {
+        return folder.to_owned();
+    }
     let profile = match folder.file_name().and_then(|name| name.to_str()) {
         Some("debug") => "test",
         Some(other) => other,
