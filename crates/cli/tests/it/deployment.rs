@@ -1,67 +1,100 @@
-//! The two services as their real binaries.
+//! The two services as their real binaries, and what the command line does with them.
+
+mod corruption;
+mod health;
+mod load;
+mod logs;
+mod metrics_export;
+mod scraped;
+mod starts;
+mod traced;
+mod trigger;
 
 use std::fs::File;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::Stdio;
 use std::time::Duration;
 
+use harkara_core::lane::Lane;
 use harkara_testkit::{
-    Folder, TestDatabase, ask_admin, binaries_beside, free_port, is_ready, wait_until,
+    Folder, TestDatabase, ask_admin, binaries_beside, free_port, is_ready, redis_database,
+    wait_until,
 };
 use tokio::process::{Child, Command};
 
-use crate::harkara::Harkara;
+use crate::harkara::{Harkara, POSTGRES_URL, REDIS_URL, SECRETS};
 
 /// The secret of the endpoint `default`.
-pub(crate) const SECRET: &str = "whsec-of-the-processes";
+const SECRET: &str = "whsec-of-the-ingress";
 
-pub(crate) const INGRESS: &str = "harkara-ingress";
-pub(crate) const WORKER: &str = "harkara-worker";
+const INGRESS: &str = "harkara-ingress";
+const WORKER: &str = "harkara-worker";
 
-const BOUND: Duration = Duration::from_secs(20);
+/// Longest wait for anything that the services do.
+pub(crate) const BOUND: Duration = Duration::from_secs(30);
 
-/// What an ingress and a worker on the same stores are started with.
-pub(crate) struct Site {
-    pub(crate) ingress: SocketAddr,
-    pub(crate) ingress_admin: SocketAddr,
-    pub(crate) worker_admin: SocketAddr,
+/// An ingress and a worker on the same stores. They end with this value.
+struct Deployment {
+    ingress: SocketAddr,
+    ingress_admin: SocketAddr,
+    worker_admin: SocketAddr,
+    database: TestDatabase,
+    redis_url: String,
     environment: Vec<(String, String)>,
     logs: Folder,
+    children: Vec<Child>,
 }
 
-impl Site {
-    /// One on these stores, with these variables besides; a later one of the same name goes before.
-    pub(crate) fn at(redis_url: &str, postgres_url: &str, variables: &[(&str, &str)]) -> Self {
+impl Deployment {
+    /// Both services, ready, on stores of their own. Variables override the settings of before.
+    async fn start(variables: &[(&str, &str)]) -> Self {
+        let mut deployment = Self::with_ingress(variables).await;
+        deployment.up(WORKER).await;
+        deployment
+    }
+
+    /// The same without the worker.
+    async fn with_ingress(variables: &[(&str, &str)]) -> Self {
+        let (redis_url, database) = (redis_database().await, TestDatabase::migrated().await);
+        let mut deployment = Self::on(redis_url, database, variables);
+        deployment.up(INGRESS).await;
+        deployment
+    }
+
+    /// One on these stores of which nothing runs yet.
+    fn on(redis_url: String, database: TestDatabase, variables: &[(&str, &str)]) -> Self {
         let address = || SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
         let (ingress, ingress_admin, worker_admin) = (address(), address(), address());
         let settings = [
-            ("REDIS__URL", redis_url),
-            ("POSTGRES__URL", postgres_url),
-            ("INGRESS__BIND", &ingress.to_string()),
-            ("INGRESS__ADMIN_BIND", &ingress_admin.to_string()),
-            ("INGRESS__THREADS", "1"),
-            ("WORKER__ADMIN_BIND", &worker_admin.to_string()),
-            ("ENDPOINTS__DEFAULT__SECRETS", SECRET),
+            (REDIS_URL, redis_url.as_str()),
+            (POSTGRES_URL, &database.url),
+            ("HARKARA__INGRESS__BIND", &ingress.to_string()),
+            ("HARKARA__INGRESS__ADMIN_BIND", &ingress_admin.to_string()),
+            ("HARKARA__INGRESS__THREADS", "1"),
+            ("HARKARA__WORKER__ADMIN_BIND", &worker_admin.to_string()),
+            (SECRETS, SECRET),
         ];
-        let settings = settings.map(|(name, value)| (format!("HARKARA__{name}"), value.to_owned()));
-        let variables = variables
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let all = settings.iter().chain(variables);
         Self {
             ingress,
             ingress_admin,
             worker_admin,
-            environment: settings.into_iter().chain(variables).collect(),
+            environment: all
+                .map(|&(name, value)| (name.to_owned(), value.to_owned()))
+                .collect(),
+            database,
+            redis_url,
             logs: Folder::new(),
+            children: Vec::new(),
         }
     }
 
-    /// Starts one of the binaries; it ends with what is returned.
-    pub(crate) fn start(&self, binary: &str) -> Child {
+    /// Starts one of the binaries; it ends with the child.
+    fn spawn(&self, binary: &str) -> Child {
         let folder = binaries_beside(env!("CARGO_BIN_EXE_harkara"));
         Command::new(folder.join(binary))
             .env_clear()
-            .envs(self.environment.iter().map(|(name, value)| (name, value)))
+            .envs(self.environment.iter().cloned())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(File::create(self.logs.path().join(binary)).unwrap())
@@ -70,64 +103,50 @@ impl Site {
             .unwrap()
     }
 
+    /// Starts one of the binaries, and waits until it is ready.
+    async fn up(&mut self, binary: &str) {
+        let child = self.spawn(binary);
+        self.children.push(child);
+        let admin = match binary {
+            INGRESS => self.ingress_admin,
+            _ => self.worker_admin,
+        };
+        wait_until("it is ready", BOUND, async || is_ready(admin).await).await;
+    }
+
     /// What a binary has written to standard error since its last start.
-    pub(crate) fn log(&self, binary: &str) -> String {
+    fn log(&self, binary: &str) -> String {
         std::fs::read_to_string(self.logs.path().join(binary)).unwrap()
     }
 
     /// A command line with the same environment.
-    pub(crate) fn harkara(&self) -> Harkara {
+    fn harkara(&self) -> Harkara {
         let variables = self.environment.iter();
         variables.fold(Harkara::default(), |harkara, (name, value)| {
             harkara.with(name, value)
         })
     }
-}
 
-/// An ingress and a worker on stores of their own, until this is dropped.
-pub(crate) struct Processes {
-    pub(crate) ingress: SocketAddr,
-    pub(crate) ingress_admin: SocketAddr,
-    pub(crate) worker_admin: SocketAddr,
-    site: Site,
-    _database: TestDatabase,
-    _children: [Child; 2],
-}
+    /// Where the ingress takes deliveries of the endpoint `default`.
+    fn url(&self) -> String {
+        format!("http://{}/webhooks/razorpay", self.ingress)
+    }
 
-impl Processes {
-    /// Starts both with these variables besides their settings, and waits until they are ready.
-    pub(crate) async fn start(variables: &[(&str, &str)]) -> Self {
-        let database = TestDatabase::migrated().await;
-        let redis_url = harkara_testkit::redis_database().await;
-        let site = Site::at(&redis_url, &database.url, variables);
-        let children = [INGRESS, WORKER].map(|binary| site.start(binary));
-        let (ingress_admin, worker_admin) = (site.ingress_admin, site.worker_admin);
-        for admin in [ingress_admin, worker_admin] {
-            wait_until("it is ready", BOUND, async || is_ready(admin).await).await;
+    /// How many entries all lanes hold.
+    async fn n_entries(&self) -> usize {
+        let client = redis::Client::open(self.redis_url.as_str()).unwrap();
+        let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+        let mut lengths = redis::pipe();
+        for lane in Lane::ALL {
+            lengths.cmd("XLEN").arg(lane.stream_key(0));
         }
-        Self {
-            ingress: site.ingress,
-            ingress_admin,
-            worker_admin,
-            site,
-            _database: database,
-            _children: children,
-        }
-    }
-
-    /// What ingress and worker have written to standard error so far.
-    pub(crate) fn logs(&self) -> [String; 2] {
-        [INGRESS, WORKER].map(|binary| self.site.log(binary))
-    }
-
-    /// A command line with the same environment.
-    pub(crate) fn harkara(&self) -> Harkara {
-        self.site.harkara()
+        let lengths: Vec<usize> = lengths.query_async(&mut connection).await.unwrap();
+        lengths.iter().sum()
     }
 }
 
-/// What an admin port shows on `/metrics` to whoever asks for nothing special.
-pub(crate) async fn metrics(admin: SocketAddr) -> String {
+/// What an admin port answers to `/metrics`.
+async fn metrics(admin: SocketAddr) -> String {
     let answer = ask_admin(admin, "/metrics").await.unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
     assert!(head.starts_with("HTTP/1.1 200"), "{head}");

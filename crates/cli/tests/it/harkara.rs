@@ -12,6 +12,12 @@ use tokio::time::timeout;
 /// A command that takes longer hangs.
 const BOUND: Duration = Duration::from_mins(1);
 
+/// The setting of the secrets of the endpoint `default`.
+pub(crate) const SECRETS: &str = "HARKARA__ENDPOINTS__DEFAULT__SECRETS";
+
+pub(crate) const POSTGRES_URL: &str = "HARKARA__POSTGRES__URL";
+pub(crate) const REDIS_URL: &str = "HARKARA__REDIS__URL";
+
 /// The binary with an environment that holds nothing but its settings.
 #[derive(Default)]
 pub(crate) struct Harkara {
@@ -28,7 +34,7 @@ pub(crate) struct Ran {
 
 impl Harkara {
     pub(crate) fn on(database: &TestDatabase) -> Self {
-        Self::default().with("HARKARA__POSTGRES__URL", &database.url)
+        Self::default().with(POSTGRES_URL, &database.url)
     }
 
     pub(crate) fn with(mut self, variable: &str, value: &str) -> Self {
@@ -37,14 +43,15 @@ impl Harkara {
         self
     }
 
-    pub(crate) async fn run(&self, arguments: &[&str]) -> Ran {
+    /// Runs with these arguments, split as a shell splits them.
+    pub(crate) async fn run(&self, arguments: &str) -> Ran {
         Ran::of(self.spawn(arguments)).await
     }
 
     /// Starts the binary, so that something can be done to it while it runs.
-    pub(crate) fn spawn(&self, arguments: &[&str]) -> Child {
+    pub(crate) fn spawn(&self, arguments: &str) -> Child {
         Command::new(env!("CARGO_BIN_EXE_harkara"))
-            .args(arguments)
+            .args(shlex::split(arguments).unwrap())
             .env_clear()
             .envs(&self.environment)
             .stdin(Stdio::null())
@@ -55,10 +62,14 @@ impl Harkara {
             .unwrap()
     }
 
+    /// The standard output of a successful run.
+    pub(crate) async fn stdout(&self, arguments: &str) -> String {
+        self.run(arguments).await.ended_with(0).stdout()
+    }
+
     /// The JSON document that a successful run prints.
-    pub(crate) async fn json(&self, arguments: &[&str]) -> Value {
-        let ran = self.run(arguments).await.done();
-        serde_json::from_str(&ran.stdout()).unwrap_or_else(|error| panic!("{error}: {ran:?}"))
+    pub(crate) async fn json(&self, arguments: &str) -> Value {
+        self.run(arguments).await.ended_with(0).json()
     }
 }
 
@@ -85,8 +96,8 @@ impl Ran {
         String::from_utf8(self.stdout.clone()).unwrap()
     }
 
-    pub(crate) fn done(self) -> Self {
-        self.ended_with(0)
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
     pub(crate) fn ended_with(self, code: i32) -> Self {
@@ -94,18 +105,23 @@ impl Ran {
         self
     }
 
-    /// Asserts that the run failed with `code` and one line that holds all of `words`.
+    /// Asserts that the run failed with `code` and one line that holds all of `words`, and no password.
     pub(crate) fn complains(self, code: i32, words: &[&str]) {
         let ran = self.ended_with(code);
         assert_eq!(ran.stderr.lines().count(), 1, "{ran:?}");
+        assert!(!ran.stderr.contains(PASSWORD), "{ran:?}");
         for word in words {
             assert!(ran.stderr.contains(word), "{word:?} is missing in {ran:?}");
         }
     }
 }
 
-/// A local port on which nobody listens.
-pub(crate) fn closed_port() -> u16 {
+/// A password or secret that nothing may print.
+pub(crate) const PASSWORD: &str = "hunter2";
+
+/// The URL of a server of this scheme at which nobody listens, and its address.
+pub(crate) fn nowhere(scheme: &str) -> (String, String) {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
+    let address = listener.local_addr().unwrap().to_string();
+    (format!("{scheme}://keeper:{PASSWORD}@{address}/0"), address)
 }

@@ -1,4 +1,4 @@
-//! The command line as operators meet it: the real binary against a real database and ingress.
+//! The command line as operators meet it: the real binary against real servers and services.
 
 #![expect(
     clippy::unwrap_used,
@@ -9,24 +9,14 @@ mod harkara;
 
 mod ledger;
 
-mod processes;
-mod receiving;
-
+mod deployment;
 mod doctor;
 mod events;
-mod health;
 mod lag;
-mod load;
-mod logs;
-mod metrics_export;
 mod migrate;
 mod reference;
 mod replay;
-mod scraped;
 mod secrets;
 mod shows;
 mod snapshots;
-mod starts;
-mod traced;
-mod trigger;
 mod usage;

@@ -1,110 +1,88 @@
 //! `harkara secrets`.
 
-use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
+use chrono::{DateTime, SecondsFormat, SubsecRound, TimeDelta, Utc};
 use harkara_core::secret::{Fingerprint, Secret};
 use harkara_core::time::ReceivedAt;
-use harkara_storage::record::EventRecord;
+use harkara_testkit::TestDatabase;
 use serde_json::{Value, json};
 
-use crate::harkara::Harkara;
+use crate::harkara::{Harkara, SECRETS};
 use crate::ledger::{database_with, processed};
 
-const SECRETS: &str = "HARKARA__ENDPOINTS__DEFAULT__SECRETS";
-
-fn now() -> DateTime<Utc> {
-    Utc::now().trunc_subsecs(3)
+/// A database with an event for each of these secrets, verified some hours before `now`.
+pub(crate) async fn verified(now: DateTime<Utc>, secrets: &[(Option<&str>, i64)]) -> TestDatabase {
+    let records = secrets
+        .iter()
+        .enumerate()
+        .map(|(at, &(secret, hours_ago))| {
+            let mut record = processed(&format!("evt-{at}"), "payment.captured", 0);
+            let received_at = now - TimeDelta::hours(hours_ago);
+            record.claimed.received_at = ReceivedAt::from_millis(received_at.timestamp_millis());
+            record.claimed.secret_fingerprint = secret.map(|s| Fingerprint::of(&Secret::new(s)));
+            record
+        });
+    database_with(records.collect()).await
 }
 
-/// An event that a secret verified some hours before `now`.
-fn verified(id: &str, secret: Option<&str>, now: DateTime<Utc>, hours_ago: i64) -> EventRecord {
-    let mut record = processed(id, "payment.captured", 0);
-    let received_at = now - TimeDelta::hours(hours_ago);
-    record.claimed.received_at = ReceivedAt::from_millis(received_at.timestamp_millis());
-    record.claimed.secret_fingerprint = secret.map(|s| Fingerprint::of(&Secret::new(s)));
-    record
-}
-
-fn print(secret: &str) -> String {
-    Fingerprint::of(&Secret::new(secret)).to_string()
-}
-
-fn position_events_and_can_go(listed: &Value) -> Vec<Value> {
-    let secrets = listed["secrets"].as_array().unwrap();
-    let short = |s: &Value| json!([s["fingerprint"], s["position"], s["events"], s["can_go"]]);
-    secrets.iter().map(short).collect()
+/// Whether the secret at this place is listed with this position, these events, and as one that can go.
+fn assert_listed(listed: &Value, at: usize, secret: &str, expected: (Option<u32>, u32, bool)) {
+    let listed = &listed["secrets"][at];
+    let fingerprint = Fingerprint::of(&Secret::new(secret)).to_string();
+    assert_eq!(listed["fingerprint"], fingerprint, "{listed}");
+    let members = json!([listed["position"], listed["events"], listed["can_go"]]);
+    assert_eq!(members, json!(expected), "{listed}");
 }
 
 #[tokio::test]
 async fn each_secret_is_listed_with_its_events_and_its_last_use() {
-    let now = now();
-    let database = database_with(vec![
-        verified("a", Some("new"), now, 1),
-        verified("b", Some("new"), now, 26),
-        verified("c", Some("old"), now, 30),
-        verified("d", Some("older"), now, 3),
-        verified("e", Some("gone"), now, 24 * 8),
-    ])
-    .await;
+    let now = Utc::now().trunc_subsecs(3);
+    let uses = [
+        ("new", 1),
+        ("new", 26),
+        ("old", 30),
+        ("older", 3),
+        ("gone", 8 * 24),
+    ];
+    let database = verified(now, &uses.map(|(secret, hours)| (Some(secret), hours))).await;
     let harkara = Harkara::on(&database)
         .with(SECRETS, "new,old,older")
         .with("HARKARA__ENDPOINTS__LIVE__SECRETS", "live");
-    let listed = harkara.json(&["secrets", "--json"]).await;
-    assert_eq!(
-        position_events_and_can_go(&listed),
-        [
-            json!([print("new"), 0, 2, false]),
-            json!([print("old"), 1, 1, true]),
-            json!([print("older"), 2, 1, false]),
-            json!([print("live"), 0, 0, false]),
-        ]
-    );
+    let listed = harkara.json("secrets --json").await;
+    for (at, secret, expected) in [
+        (0, "new", (Some(0), 2, false)),
+        (1, "old", (Some(1), 1, true)),
+        (2, "older", (Some(2), 1, false)),
+        (3, "live", (Some(0), 0, false)),
+    ] {
+        assert_listed(&listed, at, secret, expected);
+    }
+    assert_eq!(listed["secrets"].as_array().unwrap().len(), 4);
     assert_eq!(listed["days"], 7);
     assert_eq!(listed["unrecorded_events"], 0);
-    let last_used =
-        (now - TimeDelta::hours(30)).to_rfc3339_opts(chrono::SecondsFormat::Micros, true);
+    let last_used = (now - TimeDelta::hours(30)).to_rfc3339_opts(SecondsFormat::Micros, true);
     assert_eq!(listed["secrets"][1]["last_used_at"], last_used);
     assert_eq!(listed["secrets"][3]["endpoint"], "live");
     assert_eq!(listed["secrets"][3]["last_used_at"], Value::Null);
 
-    let more = harkara.json(&["secrets", "--days", "9", "--json"]).await;
-    assert_eq!(
-        position_events_and_can_go(&more)[3],
-        json!([print("gone"), Value::Null, 1, false])
-    );
+    let more = harkara.json("secrets --days 9 --json").await;
+    assert_listed(&more, 3, "gone", (None, 1, false));
 }
 
 #[tokio::test]
 async fn an_old_secret_stays_until_a_newer_one_was_used_for_a_day_and_the_last_day_is_recorded() {
-    let now = now();
-    // What the old one signed may still be retried an hour after the new one came into use.
-    for new_hours_ago in [None, Some(1)] {
-        let new = new_hours_ago.map(|hours| verified("b", Some("new"), now, hours));
-        let old = verified("a", Some("old"), now, 30);
-        let database = database_with([old].into_iter().chain(new).collect()).await;
+    // Deliveries that the old one signed may still be retried an hour after the new one came into use.
+    for (uses, unrecorded) in [
+        (&[(Some("old"), 30)][..], 0),
+        (&[(Some("old"), 30), (Some("new"), 1)], 0),
+        (&[(Some("old"), 30), (Some("new"), 26), (None, 2)], 1),
+    ] {
+        let database = verified(Utc::now(), uses).await;
         let harkara = Harkara::on(&database).with(SECRETS, "new,old");
-        let listed = harkara.json(&["secrets", "--json"]).await;
-        assert_eq!(
-            position_events_and_can_go(&listed)[1],
-            json!([print("old"), 1, 1, false])
-        );
+        let listed = harkara.json("secrets --json").await;
+        assert_listed(&listed, 1, "old", (Some(1), 1, false));
+        assert_eq!(listed["unrecorded_events"], unrecorded);
+        let table = harkara.stdout("secrets").await;
+        let note = "1 event of these days came before";
+        assert_eq!(table.contains(note), unrecorded == 1, "{table}");
     }
-
-    let database = database_with(vec![
-        verified("a", Some("old"), now, 30),
-        verified("b", Some("new"), now, 26),
-        verified("c", None, now, 2),
-    ])
-    .await;
-    let harkara = Harkara::on(&database).with(SECRETS, "new,old");
-    let listed = harkara.json(&["secrets", "--json"]).await;
-    assert_eq!(
-        position_events_and_can_go(&listed)[1],
-        json!([print("old"), 1, 1, false])
-    );
-    assert_eq!(listed["unrecorded_events"], 1);
-    let table = harkara.run(&["secrets"]).await.done().stdout();
-    assert!(
-        table.contains("1 event of these days came before"),
-        "{table}"
-    );
 }

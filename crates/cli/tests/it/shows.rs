@@ -3,10 +3,8 @@
 use harkara_testkit::TestDatabase;
 use serde_json::json;
 
-use crate::harkara::Harkara;
+use crate::harkara::{Harkara, SECRETS};
 use crate::ledger::{SECRET, database_with, processed};
-
-const SECRETS: &str = "HARKARA__ENDPOINTS__DEFAULT__SECRETS";
 
 async fn database() -> TestDatabase {
     database_with(vec![processed("evt", "order.paid", 0)]).await
@@ -17,26 +15,18 @@ async fn the_body_is_shown_only_when_asked_for_and_then_byte_for_byte_and_alone(
     let database = database().await;
     let harkara = Harkara::on(&database);
     let body: Vec<u8> = database.value("SELECT body FROM webhook_events").await;
-    let body_alone = harkara
-        .run(&["events", "show", "evt", "--body"])
-        .await
-        .done()
-        .stdout;
-    assert_eq!(body_alone, body);
-    for arguments in [
-        &["events", "show", "evt"][..],
-        &["events", "show", "evt", "--json"],
-        &["events", "--json"],
-    ] {
-        let shown = harkara.run(arguments).await.done().stdout();
+    let shown = harkara.run("events show evt --body").await;
+    assert_eq!(shown.ended_with(0).stdout, body);
+    for command in ["events show evt", "events show evt --json", "events --json"] {
+        let shown = harkara.stdout(command).await;
         assert!(!shown.contains("\"payload\""), "{shown}");
     }
 }
 
 #[tokio::test]
-async fn the_secret_under_which_a_signature_still_verifies_is_told_by_its_place_alone() {
+async fn the_secret_under_which_a_signature_still_verifies_is_shown_by_its_place_alone() {
     let database = database().await;
-    for (secrets, verdict, told) in [
+    for (secrets, verdict, words) in [
         (
             Some(SECRET.to_owned()),
             json!({"verdict": "verifies", "secret_position": 0, "secrets": 1}),
@@ -58,19 +48,12 @@ async fn the_secret_under_which_a_signature_still_verifies_is_told_by_its_place_
         if let Some(secrets) = &secrets {
             harkara = harkara.with(SECRETS, secrets);
         }
-        assert_eq!(
-            harkara.json(&["events", "show", "evt", "--json"]).await["signature_check"],
-            verdict
-        );
-        let shown = harkara
-            .run(&["events", "show", "evt"])
-            .await
-            .done()
-            .stdout();
-        assert!(shown.contains(told), "{shown}");
-        assert!(
-            !shown.contains(SECRET) && !shown.contains("a-newer-one"),
-            "{shown}"
-        );
+        let json = harkara.json("events show evt --json").await;
+        assert_eq!(json["signature_check"], verdict);
+        let shown = harkara.stdout("events show evt").await;
+        assert!(shown.contains(words), "{shown}");
+        for secret in [SECRET, "a-newer-one"] {
+            assert!(!shown.contains(secret), "{shown}");
+        }
     }
 }

@@ -3,76 +3,68 @@
 use std::net::SocketAddr;
 
 use harkara_testkit::{PostgresServer, RedisServer, TestDatabase, ask_admin};
-use redis::Client;
+use redis::InfoDict;
 use serde_json::Value;
 
-use crate::harkara::Harkara;
-use crate::processes::Processes;
+use super::{Deployment, INGRESS, WORKER};
 
 /// How often each probe is asked.
 const ASKED: u32 = 50;
 
-/// What `/readyz` tells of the dependencies.
+/// The dependencies in `/readyz`, whose status must fit.
 async fn dependencies(admin: SocketAddr) -> Value {
-    let ready = ask_admin(admin, "/readyz").await.unwrap();
-    let (head, body) = ready.split_once("\r\n\r\n").unwrap();
-    let told: Value = serde_json::from_str(body).unwrap();
-    let status = if told["status"] == "ready" { 200 } else { 503 };
-    assert!(head.starts_with(&format!("HTTP/1.1 {status}")), "{ready}");
-    told["dependencies"].clone()
+    let response = ask_admin(admin, "/readyz").await.unwrap();
+    let (head, body) = response.split_once("\r\n\r\n").unwrap();
+    let ready: Value = serde_json::from_str(body).unwrap();
+    let status = if ready["status"] == "ready" { 200 } else { 503 };
+    assert!(
+        head.starts_with(&format!("HTTP/1.1 {status}")),
+        "{response}"
+    );
+    ready["dependencies"].clone()
 }
 
 #[tokio::test]
-async fn probes_tell_how_long_each_store_takes_and_write_to_neither() {
+async fn probes_report_how_long_each_store_takes_and_write_to_neither() {
     let redis = RedisServer::start(&["--appendonly", "yes", "--appendfsync", "always"]).await;
     let postgres = PostgresServer::start(&["autovacuum=off"]).await;
-    let (redis_url, postgres_url) = (redis.url(), postgres.url());
-    Harkara::default()
-        .with("HARKARA__POSTGRES__URL", &postgres_url)
-        .run(&["migrate"])
-        .await
-        .done();
-    let processes = Processes::start(&[
-        ("HARKARA__REDIS__URL", &redis_url),
-        ("HARKARA__POSTGRES__URL", &postgres_url),
-    ])
-    .await;
-    let database = TestDatabase::at(postgres_url).await;
-    let client = Client::open(redis_url).unwrap();
-    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+    let database = TestDatabase::at(postgres.url()).await;
+    let mut deployment = Deployment::on(redis.url(), database, &[]);
+    deployment.harkara().stdout("migrate").await;
+    deployment.up(INGRESS).await;
+    deployment.up(WORKER).await;
+    let mut connection = redis.connection().await;
     // Every write that Redis takes, and every transaction of PostgreSQL that writes, counts on.
     let mut written = async || {
-        let info: String = redis::cmd("INFO")
-            .arg("persistence")
-            .query_async(&mut connection)
-            .await
-            .unwrap();
-        let changes = "rdb_changes_since_last_save:";
-        let changes = info.lines().find_map(|line| line.strip_prefix(changes));
-        let transactions: i64 = database
-            .value("SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint")
-            .await;
-        (changes.unwrap().to_owned(), transactions)
+        let mut info = redis::cmd("INFO");
+        let info = info.arg("persistence").query_async(&mut connection).await;
+        let info: InfoDict = info.unwrap();
+        let changes: u64 = info.get("rdb_changes_since_last_save").unwrap();
+        let transactions = "SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint";
+        (
+            changes,
+            deployment.database.value::<i64>(transactions).await,
+        )
     };
+    let admins = [deployment.ingress_admin, deployment.worker_admin];
     let before = written().await;
-    for _ in 0..ASKED {
-        for admin in [processes.ingress_admin, processes.worker_admin] {
-            let told = dependencies(admin).await;
-            for store in ["redis", "postgres"] {
-                assert_eq!(told[store]["state"], "up", "{told}");
-                assert!(told[store]["latency_ms"].is_f64(), "{told}");
-            }
-            let live = ask_admin(admin, "/livez").await.unwrap();
-            assert!(live.starts_with("HTTP/1.1 200"), "{live}");
+    for admin in std::iter::repeat_n(admins, ASKED as usize).flatten() {
+        let dependencies = dependencies(admin).await;
+        for store in ["redis", "postgres"] {
+            assert_eq!(dependencies[store]["state"], "up", "{dependencies}");
+            let latency = &dependencies[store]["latency_ms"];
+            assert!(latency.is_f64(), "{dependencies}");
         }
+        let live = ask_admin(admin, "/livez").await.unwrap();
+        assert!(live.starts_with("HTTP/1.1 200"), "{live}");
     }
     assert_eq!(written().await, before);
     // Without a delivery that would notice it.
     redis.pause();
-    for admin in [processes.ingress_admin, processes.worker_admin] {
-        let told = dependencies(admin).await;
-        assert_eq!(told["redis"]["state"], "down", "{told}");
-        assert_eq!(told["postgres"]["state"], "up", "{told}");
+    for admin in admins {
+        let dependencies = dependencies(admin).await;
+        assert_eq!(dependencies["redis"]["state"], "down", "{dependencies}");
+        assert_eq!(dependencies["postgres"]["state"], "up", "{dependencies}");
     }
     redis.unpause();
 }

@@ -1,7 +1,6 @@
 //! What a collector gets of the metrics of the real binaries.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use harkara_telemetry::catalogue::{self, of_ingress, of_worker};
 use harkara_testkit::{CollectedMetrics, Collector, free_port, wait_until};
@@ -9,13 +8,11 @@ use opentelemetry_proto::tonic::metrics::v1::Metric;
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 use opentelemetry_proto::tonic::metrics::v1::number_data_point::Value;
 
-use crate::processes::{Processes, metrics};
-
-const BOUND: Duration = Duration::from_secs(30);
+use super::{BOUND, Deployment, metrics};
 
 /// The last export of a service.
 fn last(collector: &Collector, service: &str) -> Option<CollectedMetrics> {
-    let of_service = |told: &CollectedMetrics| told.resource["service.name"] == service;
+    let of_service = |export: &CollectedMetrics| export.resource["service.name"] == service;
     collector.metrics().into_iter().rfind(of_service)
 }
 
@@ -23,14 +20,14 @@ fn names<'a>(metrics: impl Iterator<Item = &'a catalogue::Metric>) -> BTreeSet<&
     metrics.map(|metric| metric.name).collect()
 }
 
-fn find<'a>(told: &'a CollectedMetrics, name: &str) -> &'a Metric {
-    told.metrics.iter().find(|of| of.name == name).unwrap()
+fn find<'a>(export: &'a CollectedMetrics, name: &str) -> &'a Metric {
+    export.metrics.iter().find(|of| of.name == name).unwrap()
 }
 
 /// The value of a counter with these attributes.
-fn counted(told: &CollectedMetrics, name: &str, label: (&str, &str)) -> Option<f64> {
-    let Some(Data::Sum(sum)) = &find(told, name).data else {
-        panic!("{name} is no counter: {told:?}");
+fn counted(export: &CollectedMetrics, name: &str, label: (&str, &str)) -> Option<f64> {
+    let Some(Data::Sum(sum)) = &find(export, name).data else {
+        panic!("{name} is no counter: {export:?}");
     };
     assert!(sum.is_monotonic);
     let point = sum.data_points.iter().find(|point| {
@@ -51,46 +48,45 @@ fn counted(told: &CollectedMetrics, name: &str, label: (&str, &str)) -> Option<f
 async fn a_collector_gets_every_metric_of_both_binaries_as_they_are_scraped() {
     for collector in [Collector::grpc().await, Collector::http()] {
         let (endpoint, protocol) = (collector.endpoint(), collector.protocol());
-        let processes = Processes::start(&[
+        let deployment = Deployment::start(&[
             ("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint),
             ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol),
             ("OTEL_EXPORTER_OTLP_HEADERS", "x-team=payments"),
             ("OTEL_METRIC_EXPORT_INTERVAL", "200"),
         ])
         .await;
-        let harkara = processes.harkara();
-        harkara
-            .run(&["trigger", "payment.captured", "--follow"])
-            .await
-            .done();
+        let harkara = deployment.harkara();
+        harkara.stdout("trigger payment.captured --follow").await;
 
         let accepted = ("outcome", "accepted");
-        wait_until("both have told all", BOUND, async || {
-            let told = |service, metrics: BTreeSet<&str>| {
-                last(&collector, service).is_some_and(|told| {
-                    let names: BTreeSet<&str> =
-                        told.metrics.iter().map(|of| of.name.as_str()).collect();
-                    assert!(names.is_subset(&metrics), "{names:?}");
-                    names == metrics
-                })
-            };
-            told("harkara-ingress", names(of_ingress()))
-                && told("harkara-worker", names(of_worker()))
+        for (service, metrics) in [
+            ("harkara-ingress", names(of_ingress())),
+            ("harkara-worker", names(of_worker())),
+        ] {
+            wait_until("every metric is exported", BOUND, async || {
+                let Some(export) = last(&collector, service) else {
+                    return false;
+                };
+                let exported = export.metrics.iter().map(|of| of.name.as_str());
+                let exported: BTreeSet<&str> = exported.collect();
+                assert!(exported.is_subset(&metrics), "{exported:?}");
+                exported == metrics
+            })
+            .await;
+        }
+        wait_until("the delivery is exported", BOUND, async || {
+            let export = last(&collector, "harkara-ingress").unwrap();
+            counted(&export, "harkara_ingress_deliveries_total", accepted) == Some(1.0)
         })
         .await;
-        wait_until("the delivery is told of", BOUND, async || {
-            let told = last(&collector, "harkara-ingress").unwrap();
-            counted(&told, "harkara_ingress_deliveries_total", accepted) == Some(1.0)
-        })
-        .await;
-        let scraped = metrics(processes.ingress_admin).await;
+        let scraped = metrics(deployment.ingress_admin).await;
         assert!(
             scraped.contains("harkara_ingress_deliveries_total{outcome=\"accepted\"} 1\n"),
             "{scraped}"
         );
 
-        let told = last(&collector, "harkara-ingress").unwrap();
-        let answers = find(&told, "harkara_ingress_answer_seconds");
+        let export = last(&collector, "harkara-ingress").unwrap();
+        let answers = find(&export, "harkara_ingress_answer_seconds");
         assert_eq!(answers.unit, "s");
         let Some(Data::Histogram(answers)) = &answers.data else {
             panic!("{answers:?}");
@@ -115,12 +111,12 @@ async fn a_collector_gets_every_metric_of_both_binaries_as_they_are_scraped() {
 #[tokio::test]
 async fn a_collector_that_is_away_is_counted_and_holds_up_nothing() {
     let nowhere = format!("http://127.0.0.1:{}", free_port());
-    let processes = Processes::start(&[
+    let deployment = Deployment::start(&[
         ("OTEL_EXPORTER_OTLP_ENDPOINT", &nowhere),
         ("OTEL_METRIC_EXPORT_INTERVAL", "50"),
     ])
     .await;
-    for admin in [processes.ingress_admin, processes.worker_admin] {
+    for admin in [deployment.ingress_admin, deployment.worker_admin] {
         wait_until("exports fail", BOUND, async || {
             let scraped = metrics(admin).await;
             let failed = "harkara_telemetry_metric_exports_total{outcome=\"failed\"} ";
@@ -129,9 +125,6 @@ async fn a_collector_that_is_away_is_counted_and_holds_up_nothing() {
         })
         .await;
     }
-    let harkara = processes.harkara();
-    harkara
-        .run(&["trigger", "payment.captured", "--follow"])
-        .await
-        .done();
+    let harkara = deployment.harkara();
+    harkara.stdout("trigger payment.captured --follow").await;
 }

@@ -3,12 +3,11 @@
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use harkara_telemetry::catalogue::{Metric, Values, of_ingress, of_worker};
 use harkara_testkit::{promtool, wait_until};
 
-use crate::processes::{Processes, metrics};
+use super::{BOUND, Deployment, metrics};
 
 /// A sample of a scrape.
 struct Sample<'a> {
@@ -34,7 +33,7 @@ fn samples(text: &str) -> Vec<Sample<'_>> {
     lines.map(sample).collect()
 }
 
-/// Has promtool look at a scrape.
+/// Checks a scrape with promtool.
 fn check(scrape: &str) {
     let mut child = Command::new(promtool())
         .args(["check", "metrics"])
@@ -47,11 +46,11 @@ fn check(scrape: &str) {
     stdin.write_all(scrape.as_bytes()).unwrap();
     drop(stdin);
     let output = child.wait_with_output().unwrap();
-    let told = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success() && told.is_empty(), "{told}");
+    let problems = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && problems.is_empty(), "{problems}");
 }
 
-/// Compares a scrape with what the catalogue says of it.
+/// Compares a scrape with the catalogue.
 fn compare<'a>(scrape: &str, catalogue: impl Iterator<Item = &'a Metric>) {
     let catalogue: Vec<&Metric> = catalogue.collect();
     let samples = samples(scrape);
@@ -91,20 +90,16 @@ fn compare<'a>(scrape: &str, catalogue: impl Iterator<Item = &'a Metric>) {
 }
 
 #[tokio::test]
-async fn both_binaries_tell_what_the_catalogue_says_and_promtool_finds_no_fault() {
-    let processes = Processes::start(&[]).await;
-    let harkara = processes.harkara();
+async fn both_binaries_serve_the_metrics_of_the_catalogue_and_promtool_finds_no_problem() {
+    let deployment = Deployment::start(&[]).await;
+    let harkara = deployment.harkara();
+    harkara.stdout("trigger all --duplicate --follow").await;
     harkara
-        .run(&["trigger", "all", "--duplicate", "--follow"])
-        .await
-        .done();
-    harkara
-        .run(&["trigger", "payment.captured", "--bad-signature"])
-        .await
-        .done();
-    let (ingress, worker) = (processes.ingress_admin, processes.worker_admin);
-    // The rates of the backlog are known from its second look on, and causes once one was found.
-    wait_until("all is known", Duration::from_secs(30), async || {
+        .stdout("trigger payment.captured --bad-signature")
+        .await;
+    let (ingress, worker) = (deployment.ingress_admin, deployment.worker_admin);
+    // The rates of the backlog are known from its second sample on, and causes once one was found.
+    wait_until("all is known", BOUND, async || {
         let (ingress, worker) = (metrics(ingress).await, metrics(worker).await);
         let knows = |scrape: &str| scrape.contains("harkara_backlog_arrivals_per_second{");
         knows(&ingress) && knows(&worker) && ingress.contains("_refused_causes_total{")
