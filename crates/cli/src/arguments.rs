@@ -4,9 +4,12 @@ mod moment;
 
 use std::path::PathBuf;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Parser, Subcommand};
 use harkara_core::secret::Secret;
+use harkara_operations::events::EventStatus;
 use harkara_settings::{Settings, SettingsError};
+use strum::IntoStaticStr;
 
 use crate::commands::doctor::DoctorOptions;
 use crate::commands::events::EventsOptions;
@@ -46,7 +49,9 @@ Examples:
 
 Exit codes: 0 done, 1 failed, 2 usage error.";
 
-#[derive(Debug, Subcommand)]
+/// Its text is its name on the command line.
+#[derive(Debug, IntoStaticStr, Subcommand)]
+#[strum(serialize_all = "lowercase")]
 pub(crate) enum Command {
     /// Brings the database schema up to date
     ///
@@ -83,37 +88,14 @@ pub(crate) fn secret(text: &str) -> Result<Secret, String> {
     Ok(Secret::new(text))
 }
 
-impl Command {
-    /// Its name on the command line.
-    pub(crate) fn name(&self) -> &'static str {
-        match self {
-            Self::Migrate => "migrate",
-            Self::Trigger(_) => "trigger",
-            Self::Events(_) => "events",
-            Self::Replay(_) => "replay",
-            Self::Lag(_) => "lag",
-            Self::Secrets(_) => "secrets",
-            Self::Load(_) => "load",
-            Self::Doctor(_) => "doctor",
-            Self::Reference { .. } => "reference",
-        }
-    }
+/// Parses one of these statuses.
+pub(crate) fn status(of: &[EventStatus]) -> impl TypedValueParser<Value = EventStatus> {
+    let names: Vec<&str> = of.iter().map(|status| status.as_str()).collect();
+    PossibleValuesParser::new(names).try_map(|name| name.parse::<EventStatus>())
 }
 
 impl Arguments {
     pub(crate) fn settings(&self) -> Result<Settings, SettingsError> {
         Settings::load(self.config.as_deref())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use clap::CommandFactory;
-
-    use super::Arguments;
-
-    #[test]
-    fn the_command_line_is_defined_soundly() {
-        Arguments::command().debug_assert();
     }
 }

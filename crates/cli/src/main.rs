@@ -28,7 +28,7 @@ async fn main() -> ExitCode {
 }
 
 async fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
-    let call = Call::begin(arguments.command.name())?;
+    let call = Call::begin((&arguments.command).into())?;
     let result = run_within(&call, arguments).await;
     call.end(matches!(result, Ok(Ending::Done)));
     result

@@ -181,14 +181,3 @@ fn row(name: &str, figures: &Figures) -> [String; 9] {
         drained_in,
     ]
 }
-
-#[cfg(test)]
-mod tests {
-    use super::{Duration, interval};
-
-    #[test]
-    fn two_samples_are_apart() {
-        assert_eq!(interval("100ms"), Ok(Duration::from_millis(100)));
-        assert!(interval("99ms").is_err());
-    }
-}

@@ -6,8 +6,6 @@ mod page;
 
 mod progress;
 
-mod targets;
-
 mod verdict;
 
 use std::sync::Arc;
@@ -17,10 +15,12 @@ use std::time::Duration;
 use anyhow::Context;
 use chrono::{DateTime, Utc};
 use clap::Args;
+use harkara_core::causes::with_causes;
+use harkara_core::endpoint::EndpointName;
 use harkara_core::secret::Secret;
 use harkara_load::{
-    Bursts, Contents, Corpus, DeliverOptions, Delivered, Injected, LoadPlan, Pace, TIMEOUT_MAX,
-    deliver,
+    Bursts, Contents, Corpus, DeliverOptions, Delivered, Injected, LoadPlan, LoadTarget, Pace,
+    TIMEOUT_MAX, deliver,
 };
 use harkara_operations::verification::{Expected, Patience, Sent, Verification, verify};
 use harkara_settings::Settings;
@@ -29,11 +29,11 @@ use humantime::parse_duration;
 use tokio::signal::ctrl_c;
 
 use crate::arguments::{now, secret};
+use crate::commands::receiver::{SigningSecret, url_of};
 use crate::exit::{Ending, UsageError};
 use crate::output;
 use harkara_operations::database;
 use progress::Progress;
-use targets::Targets;
 use verdict::Verdict;
 
 /// Percentage of deliveries signed with the old secret unless given.
@@ -157,7 +157,8 @@ Examples:
 
 /// Sends, verifies, and prints the verdict.
 pub(crate) async fn run(settings: &Settings, options: &LoadOptions) -> anyhow::Result<Ending> {
-    let targets = Targets::find(settings, options).await?;
+    let (urls, targets) = targets(settings, options).await?;
+    let secret = signing_secret(settings, options, &targets)?;
     let seed = options.seed.unwrap_or_else(|| rand::random::<u32>().into());
     let plan = LoadPlan::new(&options.pace()?, &options.injected(), seed)
         .map_err(|error| UsageError(format!("{error}; give a lower --rate or --duration")))?;
@@ -180,13 +181,13 @@ pub(crate) async fn run(settings: &Settings, options: &LoadOptions) -> anyhow::R
     let corpus = Arc::new(Corpus::prepare_run(
         &options.mix,
         plan.deliveries,
-        &targets.secret,
+        &secret,
         seed,
         rand::random(),
         began.timestamp(),
     ));
     progress.begin(seed, &plan);
-    let delivered = send(options, &targets, &corpus, &plan, &progress).await?;
+    let delivered = send(options, targets, &corpus, &plan, &progress).await?;
     let audit = match &pool {
         Some(pool) => Some(audit(pool, options, &corpus, &delivered, began, &progress).await),
         None => None,
@@ -196,13 +197,42 @@ pub(crate) async fn run(settings: &Settings, options: &LoadOptions) -> anyhow::R
     if options.json {
         output::json(&verdict)?;
     } else {
-        page::print(&verdict, &targets.urls)?;
+        page::print(&verdict, &urls)?;
     }
     Ok(if verdict.passed {
         Ending::Done
     } else {
         Ending::NotAllDone
     })
+}
+
+/// The URLs of the options, else that of the settings, and what they resolve to.
+async fn targets(
+    settings: &Settings,
+    options: &LoadOptions,
+) -> Result<(Vec<String>, Vec<LoadTarget>), UsageError> {
+    let mut urls = options.urls.clone();
+    if urls.is_empty() {
+        let endpoint = EndpointName::default_name();
+        urls.push(url_of(settings.ingress.bind, &endpoint)?);
+    }
+    let mut targets = Vec::with_capacity(urls.len());
+    for url in &urls {
+        let target = LoadTarget::resolve(url).await;
+        targets.push(target.map_err(|error| UsageError(with_causes(&error)))?);
+    }
+    Ok((urls, targets))
+}
+
+fn signing_secret(
+    settings: &Settings,
+    options: &LoadOptions,
+    targets: &[LoadTarget],
+) -> Result<Secret, UsageError> {
+    let is_loopback = |target: &LoadTarget| target.address.ip().is_loopback();
+    let is_this_machine = targets.iter().all(is_loopback);
+    let (endpoint, given) = (EndpointName::default_name(), options.secret.as_ref());
+    Ok(SigningSecret::find(settings, &endpoint, given, is_this_machine)?.secret)
 }
 
 /// Verifies what was sent; Ctrl-C ends the wait for the workers.
@@ -247,7 +277,7 @@ async fn audit(
 
 async fn send(
     options: &LoadOptions,
-    targets: &Targets,
+    targets: Vec<LoadTarget>,
     corpus: &Arc<Corpus>,
     plan: &LoadPlan,
     progress: &Progress,
@@ -265,15 +295,10 @@ async fn send(
             std::future::pending::<()>().await;
         }
     };
-    let delivered = deliver(
-        targets.receivers.clone(),
-        corpus,
-        plan,
-        options,
-        stop,
-        |sent| progress.sending(&sent),
-    );
-    delivered.await.context("the load cannot be sent")
+    let sending = deliver(targets, corpus, plan, options, stop, |sent| {
+        progress.sending(&sent);
+    });
+    sending.await.context("the load cannot be sent")
 }
 
 impl LoadOptions {

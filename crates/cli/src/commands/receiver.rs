@@ -1,12 +1,15 @@
-//! The ingress that takes deliveries, as the settings tell of it.
+//! The ingress that receives deliveries, by its settings.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use harkara_core::endpoint::EndpointName;
+use harkara_core::secret::Secret;
+use harkara_operations::secrets::DEVELOPMENT_SECRET;
+use harkara_settings::Settings;
 
 use crate::exit::UsageError;
 
-/// Where an ingress takes deliveries of an endpoint, by its settings.
+/// The URL for deliveries of an endpoint, from the address on which the ingress listens.
 pub(super) fn url_of(bind: SocketAddr, endpoint: &EndpointName) -> Result<String, UsageError> {
     if bind.port() == 0 {
         return Err(UsageError(
@@ -28,14 +31,42 @@ pub(super) fn url_of(bind: SocketAddr, endpoint: &EndpointName) -> Result<String
     Ok(format!("http://{address}/webhooks/razorpay{path}"))
 }
 
-/// That nobody here knows what to sign with.
-pub(super) fn no_secret(endpoint: &EndpointName) -> UsageError {
-    UsageError(format!(
-        "no secret of the endpoint {:?} is known here; give --secret, or set endpoints.{endpoint}.secrets \
-         (HARKARA__ENDPOINTS__{}__SECRETS)",
-        endpoint.as_str(),
-        endpoint.as_str().to_uppercase()
-    ))
+/// What deliveries are signed with.
+pub(super) struct SigningSecret {
+    pub(super) secret: Secret,
+    /// None was given or is configured, and the receiver is on this machine.
+    pub(super) is_of_development: bool,
+}
+
+impl SigningSecret {
+    /// The given secret, else the endpoint's newest in the settings, else that of development.
+    pub(super) fn find(
+        settings: &Settings,
+        endpoint: &EndpointName,
+        given: Option<&Secret>,
+        is_this_machine: bool,
+    ) -> Result<Self, UsageError> {
+        let configured = || settings.endpoints.get(endpoint)?.secrets.first();
+        if let Some(secret) = given.or_else(configured) {
+            return Ok(Self {
+                secret: secret.clone(),
+                is_of_development: false,
+            });
+        }
+        let is_default = *endpoint == EndpointName::default_name();
+        if settings.endpoints.is_empty() && is_default && is_this_machine {
+            return Ok(Self {
+                secret: Secret::new(DEVELOPMENT_SECRET),
+                is_of_development: true,
+            });
+        }
+        Err(UsageError(format!(
+            "no secret of the endpoint {:?} is known here; give --secret, or set endpoints.{endpoint}.secrets \
+             (HARKARA__ENDPOINTS__{}__SECRETS)",
+            endpoint.as_str(),
+            endpoint.as_str().to_uppercase()
+        )))
+    }
 }
 
 #[cfg(test)]

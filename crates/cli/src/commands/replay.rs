@@ -4,7 +4,7 @@ use std::io::{self, BufRead, IsTerminal, Write};
 
 use anyhow::bail;
 use chrono::{DateTime, Utc};
-use clap::{ArgGroup, Args, ValueEnum};
+use clap::{ArgGroup, Args};
 use harkara_operations::database;
 use harkara_operations::events::EventStatus;
 use harkara_operations::replay::{self, ReplayReport, ReplaySelection};
@@ -12,7 +12,7 @@ use harkara_operations::wording::counted;
 use harkara_operations::{Actor, InvalidName, Origin};
 use harkara_settings::Settings;
 
-use crate::arguments::moment;
+use crate::arguments::{moment, status};
 use crate::exit::{Ending, UsageError};
 use crate::output;
 
@@ -32,8 +32,8 @@ pub(crate) struct ReplayOptions {
     event_id: Option<String>,
 
     /// Every event with this status
-    #[arg(long)]
-    status: Option<Replayable>,
+    #[arg(long, value_parser = status(&[EventStatus::Failed, EventStatus::Processed]))]
+    status: Option<EventStatus>,
 
     /// Only events with this name
     #[arg(long = "type", value_name = "EVENT", conflicts_with = "event_id")]
@@ -67,20 +67,11 @@ Examples:
   harkara replay --status failed --type invoice.paid --since 2d
   harkara replay --status processed --since 2026-11-23T10:00:00Z --yes";
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Replayable {
-    Failed,
-    Processed,
-}
-
 /// Counts the selected events, and replays them unless this is a dry run.
 pub(crate) async fn run(settings: &Settings, options: &ReplayOptions) -> anyhow::Result<Ending> {
     let selection = ReplaySelection {
         event_id: options.event_id.clone(),
-        status: options.status.map(|status| match status {
-            Replayable::Failed => EventStatus::Failed,
-            Replayable::Processed => EventStatus::Processed,
-        }),
+        status: options.status,
         event_type: options.event_type.clone(),
         since: options.since,
     };

@@ -8,7 +8,7 @@ mod report;
 
 mod sending;
 
-mod target;
+use std::net::IpAddr;
 
 use clap::Args;
 use harkara_core::endpoint::EndpointName;
@@ -16,13 +16,14 @@ use harkara_core::secret::Secret;
 use harkara_runtime::clock;
 use harkara_settings::Settings;
 use harkara_simulator::plan::{Options, plan};
+use harkara_simulator::send::Destination;
 
 use crate::arguments::secret;
+use crate::commands::receiver::{SigningSecret, url_of};
 use crate::exit::{Ending, UsageError};
 use crate::output;
 use crate::traced::Call;
 use harkara_operations::database;
-use target::Target;
 
 /// The answer to an accepted delivery.
 const TAKEN: u16 = 200;
@@ -104,7 +105,20 @@ pub(crate) async fn run(
     options: &TriggerOptions,
 ) -> anyhow::Result<Ending> {
     let events = names::resolve(&options.events, options.unlisted)?;
-    let target = Target::find(settings, options)?;
+    let url = match &options.url {
+        Some(url) => url.clone(),
+        None => url_of(settings.ingress.bind, &options.endpoint)?,
+    };
+    let destination = Destination::parse(&url).map_err(|error| UsageError(error.to_string()))?;
+    let SigningSecret {
+        secret,
+        is_of_development,
+    } = SigningSecret::find(
+        settings,
+        &options.endpoint,
+        options.secret.as_ref(),
+        is_loopback(&destination),
+    )?;
     // Before anything is sent: a follow that cannot succeed must not begin.
     let pool = if options.follow {
         Some(database::open(&settings.postgres).await?)
@@ -121,9 +135,9 @@ pub(crate) async fn run(
     };
     let seed = options.seed.unwrap_or_else(rand::random);
     let now_seconds = clock::now().millis() / 1000;
-    let deliveries = plan(&plan_options, &target.secret, seed, now_seconds)
+    let deliveries = plan(&plan_options, &secret, seed, now_seconds)
         .map_err(|error| UsageError(format!("{error}; give a lower --count")))?;
-    if target.is_development_secret && !options.json {
+    if is_of_development && !options.json {
         output::note("No secret is configured; signing with the development secret.");
     }
 
@@ -132,12 +146,12 @@ pub(crate) async fn run(
     } else {
         TAKEN
     };
-    let sent = sending::send_all(call, &target.destination, &deliveries).await;
+    let sent = sending::send_all(call, &destination, &deliveries).await;
     match (pool, options.json) {
         (Some(pool), json) => {
             sent.check(expected)?;
             if !json {
-                report::summary(&target.url, &deliveries, &sent)?;
+                report::summary(&url, &deliveries, &sent)?;
                 output::line("")?;
             }
             follow::follow(&pool, &deliveries, json).await
@@ -148,7 +162,7 @@ pub(crate) async fn run(
         }
         (None, false) => {
             report::lines(&deliveries, &sent)?;
-            report::summary(&target.url, &deliveries, &sent)?;
+            report::summary(&url, &deliveries, &sent)?;
             sent.check(expected)
         }
     }
@@ -156,4 +170,30 @@ pub(crate) async fn run(
 
 fn endpoint(name: &str) -> Result<EndpointName, String> {
     EndpointName::parse(name).map_err(|error| error.to_string())
+}
+
+fn is_loopback(destination: &Destination) -> bool {
+    let address = destination.address();
+    let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Destination, is_loopback};
+
+    #[test]
+    fn only_this_machine_is_signed_for_with_the_development_secret() {
+        for (url, is_this_machine) in [
+            ("http://127.0.0.1:8080/", true),
+            ("http://localhost/", true),
+            ("http://[::1]:8080/", true),
+            ("http://10.0.0.7:8080/", false),
+            ("http://localhost.example.com/", false),
+        ] {
+            let destination = Destination::parse(url).unwrap();
+            assert_eq!(is_loopback(&destination), is_this_machine, "{url}");
+        }
+    }
 }

@@ -1,12 +1,12 @@
 //! `harkara events list`.
 
 use chrono::{DateTime, Utc};
-use clap::{Args, ValueEnum};
+use clap::Args;
 use harkara_operations::database;
 use harkara_operations::events::{self, EventFilter, EventRow, EventStatus, Page};
 use harkara_settings::Settings;
 
-use crate::arguments::moment;
+use crate::arguments::{moment, status};
 use crate::exit::Ending;
 use crate::output::{self, Table, rfc3339, rfc3339_seconds, shortened};
 
@@ -22,8 +22,8 @@ const ERROR_CHARACTERS: usize = 96;
 #[derive(Debug, Args)]
 pub(crate) struct ListOptions {
     /// Only events with this status
-    #[arg(long)]
-    status: Option<Status>,
+    #[arg(long, value_parser = status(&[EventStatus::Processed, EventStatus::Pending, EventStatus::Failed]))]
+    status: Option<EventStatus>,
 
     /// Only events with this name
     #[arg(long = "type", value_name = "EVENT")]
@@ -58,27 +58,10 @@ pub(crate) struct ListOptions {
     json: bool,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Status {
-    Processed,
-    Pending,
-    Failed,
-}
-
-impl From<Status> for EventStatus {
-    fn from(status: Status) -> Self {
-        match status {
-            Status::Processed => Self::Processed,
-            Status::Pending => Self::Pending,
-            Status::Failed => Self::Failed,
-        }
-    }
-}
-
 /// Lists events, newest first.
 pub(super) async fn run(settings: &Settings, options: &ListOptions) -> anyhow::Result<Ending> {
     let filter = EventFilter {
-        status: options.status.map(EventStatus::from),
+        status: options.status,
         event_type: options.event_type.clone(),
         account_id: options.account.clone(),
         endpoint: options.endpoint.clone(),
