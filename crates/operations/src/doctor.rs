@@ -3,7 +3,6 @@
 //! Each module checks one area: it queries, then judges the answers in functions without I/O. Nothing is
 //! written anywhere, and what is unavailable hides nothing of the rest.
 
-mod clock_skew;
 mod clocks;
 mod connections;
 mod endpoints;
@@ -14,19 +13,18 @@ mod probe;
 mod redis;
 mod schema;
 mod sentinels;
-mod settings;
 mod streams;
 mod tls;
 
 use std::time::SystemTime;
 
-use harkara_settings::{Settings, SettingsError};
+use harkara_settings::{Settings, SettingsError, SettingsProblem};
 use serde::Serialize;
 
 pub use connections::Processes;
 pub use finding::{Area, Finding, Status};
 
-/// Everything that was found.
+/// All findings of an examination.
 #[derive(Debug, Serialize)]
 pub struct Report {
     /// The worst status of all findings.
@@ -35,20 +33,22 @@ pub struct Report {
     pub findings: Vec<Finding>,
 }
 
-/// Checks everything that the settings name. Settings that cannot be used are findings themselves.
+/// Checks everything that the settings name. Each problem of the settings is a finding, and then the only
+/// kind of finding.
 ///
 /// Every probe has a bound of eight seconds.
 pub async fn examine(settings: Result<&Settings, &SettingsError>, processes: Processes) -> Report {
     let settings = match settings {
         Ok(settings) => settings,
-        Err(error) => return Report::new(settings::invalid(error)),
+        Err(error) => return Report::new(error.problems().iter().map(invalid).collect()),
     };
     let (sentinels, redis, postgres) = tokio::join!(
         sentinels::examine(settings),
         redis::examine(settings),
         postgres::examine(settings, processes),
     );
-    let mut findings = vec![settings::sound()];
+    let valid = Area::Settings.check("valid");
+    let mut findings = vec![valid.ok("every setting is known and has a sound value")];
     findings.extend(endpoints::examine(settings));
     findings.extend(tls::examine(settings, SystemTime::now()));
     findings.extend(sentinels);
@@ -56,6 +56,13 @@ pub async fn examine(settings: Result<&Settings, &SettingsError>, processes: Pro
     findings.extend(postgres);
     findings.sort_by_key(|finding| finding.area);
     Report::new(findings)
+}
+
+fn invalid(problem: &SettingsProblem) -> Finding {
+    Area::Settings.check("valid").problem(
+        problem.to_string(),
+        "correct it; no process starts with these settings (docs/configuration.md has them all)",
+    )
 }
 
 impl Report {
@@ -80,12 +87,14 @@ mod tests {
 
     #[test]
     fn the_worst_finding_is_the_report_s_and_all_are_counted() {
-        let report = Report::new(vec![
-            Area::Redis.ok("a", "b"),
-            Area::Redis.problem("a", "b", "c"),
-            Area::Tls.warning("a", "b", "c"),
-            Area::Tls.warning("a", "b", "c"),
-        ]);
+        let findings = [
+            Status::Ok,
+            Status::Problem,
+            Status::Warning,
+            Status::Warning,
+        ];
+        let findings = findings.map(|status| Area::Redis.check("a").judged(status, "b", "c"));
+        let report = Report::new(findings.to_vec());
         assert_eq!(report.status, Status::Problem);
         let counts = [Status::Problem, Status::Warning, Status::Ok].map(|s| report.count(s));
         assert_eq!(counts, [1, 2, 1]);

@@ -157,16 +157,8 @@ impl IngressSettings {
             connections_max: r.whole("ingress.connections_max"),
             keep_alive: r.millis("ingress.keep_alive_ms"),
             trusted_proxies: r.value_or("ingress.trusted_proxies", Networks::parse),
-            address_rate: RateLimit::read(
-                r,
-                "ingress.address_requests_per_s",
-                "ingress.address_requests_burst",
-            ),
-            endpoint_rate: RateLimit::read(
-                r,
-                "ingress.endpoint_requests_per_s",
-                "ingress.endpoint_requests_burst",
-            ),
+            address_rate: RateLimit::read(r, "ingress.address_requests"),
+            endpoint_rate: RateLimit::read(r, "ingress.endpoint_requests"),
             retry_after_s: r.whole("ingress.retry_after_s"),
             durability: durability(r),
             replicas_min: r.whole("ingress.replicas_min"),
@@ -194,18 +186,20 @@ fn durability(r: &mut Reader) -> [Durability; LANES] {
     for (name, value) in r.family("durability") {
         let key = format!("durability.{name}");
         let level = value.text();
-        match (Lane::parse(&name), redis_level(&level)) {
-            (Some(lane), Some(level)) => levels[lane.index()] = level,
-            (None, _) => {
-                let problem = format!("there is no such lane; lanes are {}", LANE_NAMES.join(", "));
-                r.problem(&key, value.origin, problem);
+        let problem = match (Lane::parse(&name), redis_level(&level)) {
+            (Some(lane), Some(level)) => {
+                levels[lane.index()] = level;
+                continue;
             }
+            (None, _) => format!("there is no such lane; lanes are {}", LANE_NAMES.join(", ")),
             (Some(_), None) => {
-                let levels = DURABILITY_NAMES.join(", ");
-                let problem = format!("is {level:?}; expected one of {levels}");
-                r.problem(&key, value.origin, problem);
+                format!(
+                    "is {level:?}; expected one of {}",
+                    DURABILITY_NAMES.join(", ")
+                )
             }
-        }
+        };
+        r.problem(&key, value.origin, problem);
     }
     levels
 }

@@ -14,14 +14,10 @@ pub struct RateLimit {
 }
 
 impl RateLimit {
-    /// `None` if the rate is 0; a burst of 0 is one second's worth.
-    pub(crate) fn read(
-        r: &mut Reader,
-        per_s: &'static str,
-        burst: &'static str,
-    ) -> Option<RateLimit> {
-        let burst = NonZeroU32::new(r.whole(burst));
-        let per_s = NonZeroU32::new(r.whole(per_s))?;
+    /// Reads `<key>_per_s` and `<key>_burst`. `None` if the rate is 0; a burst of 0 is one second's worth.
+    pub(crate) fn read(r: &mut Reader, key: &str) -> Option<RateLimit> {
+        let burst = NonZeroU32::new(r.whole(&format!("{key}_burst")));
+        let per_s = NonZeroU32::new(r.whole(&format!("{key}_per_s")))?;
         Some(RateLimit {
             per_s,
             burst: burst.unwrap_or(per_s),

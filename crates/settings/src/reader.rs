@@ -16,7 +16,7 @@ use crate::secrets_file;
 pub(crate) struct Reader {
     given: Layer,
     problems: Vec<SettingsProblem>,
-    bad_keys: BTreeSet<&'static str>,
+    bad_keys: BTreeSet<String>,
 }
 
 /// A value as text, and where it came from.
@@ -42,7 +42,7 @@ impl Reader {
     }
 
     /// A setting of any type: `parse` returns `None` for an invalid value.
-    pub(crate) fn value<T>(&mut self, key: &'static str, parse: impl Fn(&str) -> Option<T>) -> T {
+    pub(crate) fn value<T>(&mut self, key: &str, parse: impl Fn(&str) -> Option<T>) -> T {
         let kind = in_catalogue(key).kind;
         self.value_or(key, |text| {
             parse(text).ok_or_else(|| unexpected(kind, text))
@@ -52,7 +52,7 @@ impl Reader {
     /// A setting whose problems need a message of their own.
     pub(crate) fn value_or<T>(
         &mut self,
-        key: &'static str,
+        key: &str,
         parse: impl Fn(&str) -> Result<T, String>,
     ) -> T {
         let setting = in_catalogue(key);
@@ -60,7 +60,7 @@ impl Reader {
             match parse(&value.text()) {
                 Ok(value) => return value,
                 Err(problem) => {
-                    self.bad_keys.insert(key);
+                    self.bad_keys.insert(key.to_owned());
                     self.problem(key, value.origin, problem);
                 }
             }
@@ -69,7 +69,7 @@ impl Reader {
     }
 
     /// A whole number within the bounds of the catalogue.
-    pub(crate) fn whole<T: TryFrom<u64>>(&mut self, key: &'static str) -> T {
+    pub(crate) fn whole<T: TryFrom<u64>>(&mut self, key: &str) -> T {
         let Kind::Whole { min, max, .. } = in_catalogue(key).kind else {
             panic!("{key} is not a whole number")
         };
@@ -81,22 +81,22 @@ impl Reader {
     }
 
     /// A duration in milliseconds.
-    pub(crate) fn millis(&mut self, key: &'static str) -> Duration {
+    pub(crate) fn millis(&mut self, key: &str) -> Duration {
         Duration::from_millis(self.whole(key))
     }
 
     /// `true` or `false`.
-    pub(crate) fn flag(&mut self, key: &'static str) -> bool {
+    pub(crate) fn flag(&mut self, key: &str) -> bool {
         self.value(key, |text| text.parse().ok())
     }
 
     /// An address to listen on.
-    pub(crate) fn address(&mut self, key: &'static str) -> SocketAddr {
+    pub(crate) fn address(&mut self, key: &str) -> SocketAddr {
         self.value(key, |text| text.trim().parse().ok())
     }
 
     /// A URL with one of the schemes of its setting.
-    pub(crate) fn url(key: &'static str, text: &str) -> Result<Secret, String> {
+    pub(crate) fn url(key: &str, text: &str) -> Result<Secret, String> {
         let kind = in_catalogue(key).kind;
         let Kind::Url(schemes) = kind else {
             panic!("{key} is not a URL")
@@ -110,25 +110,18 @@ impl Reader {
     }
 
     /// Notes a problem unless `holds`, provided that the settings it is about are valid themselves.
-    pub(crate) fn relation(&mut self, keys: &[&'static str], holds: bool, problem: &str) {
-        if !holds && keys.iter().all(|key| !self.bad_keys.contains(key)) {
+    pub(crate) fn relation(&mut self, keys: &[&str], holds: bool, problem: &str) {
+        if !holds && keys.iter().all(|key| !self.bad_keys.contains(*key)) {
             self.problem(keys[0], Origin::Default, problem.to_owned());
         }
     }
 
     /// Takes all given settings under `prefix.`, by the rest of their key.
     pub(crate) fn family(&mut self, prefix: &str) -> Vec<(String, RawValue)> {
-        let in_family = |key: &&String| {
-            key.strip_prefix(prefix)
-                .is_some_and(|rest| rest.starts_with('.'))
-        };
-        let keys: Vec<String> = self.given.keys().filter(in_family).cloned().collect();
-        keys.into_iter()
-            .filter_map(|key| {
-                let value = self.take(&key)?;
-                Some((key[prefix.len() + 1..].to_owned(), value))
-            })
-            .collect()
+        let keys = self.given.keys().filter(|key| is_in_section(key, prefix));
+        let keys: Vec<String> = keys.cloned().collect();
+        let value = |key: String| Some((key[prefix.len() + 1..].to_owned(), self.take(&key)?));
+        keys.into_iter().filter_map(value).collect()
     }
 
     /// Notes a problem.
@@ -140,11 +133,8 @@ impl Reader {
     /// Fails with every problem found, including each key that nobody asked for.
     pub(crate) fn finish(mut self) -> Result<(), SettingsError> {
         for (key, given) in std::mem::take(&mut self.given) {
-            let in_section = |setting: &Setting| {
-                let rest = setting.key.strip_prefix(key.as_str());
-                rest.is_some_and(|rest| rest.starts_with('.'))
-            };
-            if matches!(given.form, Form::EmptyTable) && catalogue::settings().any(in_section) {
+            let is_section = catalogue::settings().any(|s| is_in_section(s.key, &key));
+            if is_section && matches!(given.form, Form::EmptyTable) {
                 continue;
             }
             let problem = match nearest(&key) {
@@ -184,6 +174,12 @@ impl Reader {
     }
 }
 
+/// Whether `key` is `section` and a dot and more.
+fn is_in_section(key: &str, section: &str) -> bool {
+    let rest = key.strip_prefix(section);
+    rest.is_some_and(|rest| rest.starts_with('.'))
+}
+
 /// Describes a value of the wrong kind, without showing a secret.
 fn unexpected(kind: Kind, text: &str) -> String {
     if kind.is_secret() {
@@ -193,7 +189,7 @@ fn unexpected(kind: Kind, text: &str) -> String {
     }
 }
 
-fn in_catalogue(key: &'static str) -> &'static Setting {
+fn in_catalogue(key: &str) -> &'static Setting {
     catalogue::find(key).unwrap_or_else(|| panic!("{key} is not in the catalogue"))
 }
 

@@ -42,130 +42,107 @@ impl IngressTls {
 
 /// TLS to Redis, used if its URL is `rediss://`.
 pub(crate) fn redis(r: &mut Reader, url: &Secret) -> Option<ClientTls> {
-    let given = TlsFiles::read(
-        r,
-        &[
-            "redis.ca_file",
-            "redis.client_certificate_file",
-            "redis.client_key_file",
-        ],
-    );
-    let wanted = url.expose().starts_with("rediss://");
-    given.check_used(
-        r,
-        wanted,
-        "is set, but redis.url does not use TLS; begin it with rediss://",
-    );
-    wanted.then(|| given.client(r)).flatten()
+    let is_wanted = url.expose().starts_with("rediss://");
+    TlsFiles::read(r, "redis").client(r, is_wanted, "begin it with rediss://")
 }
 
 /// TLS to PostgreSQL, used if the URL's `sslmode` asks for it or an authority is given.
 pub(crate) fn postgres(r: &mut Reader, url: &PostgresUrl) -> Option<ClientTls> {
-    let mut given = TlsFiles::read(
-        r,
-        &[
-            "postgres.ca_file",
-            "postgres.client_certificate_file",
-            "postgres.client_key_file",
-        ],
-    );
-    given.complete_from(r, url);
-    let wanted = match url.mode {
+    let mut files = TlsFiles::read(r, "postgres");
+    files.complete_from(r, url);
+    let is_wanted = match url.mode {
         Mode::Plain => false,
-        Mode::Undecided => given.authorities.is_some(),
+        Mode::Undecided => files.authorities.is_some(),
         Mode::Verified => true,
     };
-    given.check_used(
-        r,
-        wanted,
-        "is set, but postgres.url does not use TLS; add ?sslmode=verify-full to it",
-    );
-    wanted.then(|| given.client(r)).flatten()
+    files.client(r, is_wanted, "add ?sslmode=verify-full to it")
 }
 
 /// The files for connections to one server.
 struct TlsFiles {
-    /// The keys of the settings: authorities, certificate, private key.
-    keys: &'static [&'static str; 3],
+    /// The section of the settings.
+    section: &'static str,
     authorities: Option<Certificates>,
     certificate: Option<Certificates>,
     key: Option<PrivateKey>,
 }
 
 impl TlsFiles {
-    fn read(r: &mut Reader, keys: &'static [&'static str; 3]) -> Self {
-        let certificates = |text: &str| {
-            path(text)
-                .map(|path| Certificates::read(&path).map_err(|error| with_causes(&error)))
-                .transpose()
-        };
-        let private_key = |text: &str| {
-            path(text)
-                .map(|path| PrivateKey::read(&path).map_err(|error| with_causes(&error)))
-                .transpose()
-        };
+    fn read(r: &mut Reader, section: &'static str) -> Self {
+        let [ca_file, certificate_file, key_file] = keys(section);
         Self {
-            keys,
-            authorities: r.value_or(keys[0], certificates),
-            certificate: r.value_or(keys[1], certificates),
-            key: r.value_or(keys[2], private_key),
+            section,
+            authorities: r.value_or(&ca_file, contents(Certificates::read)),
+            certificate: r.value_or(&certificate_file, contents(Certificates::read)),
+            key: r.value_or(&key_file, contents(PrivateKey::read)),
         }
     }
 
     /// Fills in what the settings leave open from the URL's parameters.
     fn complete_from(&mut self, r: &mut Reader, url: &PostgresUrl) {
-        complete(
-            r,
-            &mut self.authorities,
-            url.ca_file.as_ref(),
-            Certificates::read,
-        );
-        complete(
-            r,
-            &mut self.certificate,
-            url.certificate_file.as_ref(),
-            Certificates::read,
-        );
-        complete(r, &mut self.key, url.key_file.as_ref(), PrivateKey::read);
+        let files = [&url.ca_file, &url.certificate_file, &url.key_file];
+        let [ca_file, certificate_file, key_file] = files.map(Option::as_deref);
+        complete(r, &mut self.authorities, ca_file, Certificates::read);
+        let certificate = &mut self.certificate;
+        complete(r, certificate, certificate_file, Certificates::read);
+        complete(r, &mut self.key, key_file, PrivateKey::read);
     }
 
-    /// Files without TLS are a mistake: a plain connection would be a surprise.
-    fn check_used(&self, r: &mut Reader, wanted: bool, problem: &str) {
-        let given = [
-            self.authorities.is_some(),
-            self.certificate.is_some(),
-            self.key.is_some(),
-        ];
-        for (key, given) in self.keys.iter().zip(given) {
-            r.relation(&[key], wanted || !given, problem);
+    /// The client if TLS is wanted. Files without TLS are a mistake: a plain connection would be a surprise.
+    fn client(self, r: &mut Reader, is_wanted: bool, remedy: &str) -> Option<ClientTls> {
+        let Self {
+            section,
+            authorities,
+            certificate,
+            key,
+        } = self;
+        let keys = keys(section);
+        if !is_wanted {
+            let given = [authorities.is_some(), certificate.is_some(), key.is_some()];
+            let problem = format!("is set, but {section}.url does not use TLS; {remedy}");
+            for (key, given) in keys.iter().zip(given) {
+                r.relation(&[key], !given, &problem);
+            }
+            return None;
         }
-    }
-
-    fn client(self, r: &mut Reader) -> Option<ClientTls> {
-        let [ca_file, certificate_file, key_file] = *self.keys;
+        let [ca_file, certificate_file, key_file] = &keys;
         r.relation(
             &[certificate_file, key_file],
-            self.certificate.is_some() == self.key.is_some(),
+            certificate.is_some() == key.is_some(),
             "a client certificate requires its private key: set both or neither",
         );
-        match ClientTls::new(self.authorities, self.certificate.zip(self.key)) {
-            Ok(client) => Some(client),
-            Err(error) => {
+        let client = ClientTls::new(authorities, certificate.zip(key));
+        client
+            .map_err(|error| {
                 let key = match error {
                     PemError::NotAPair(_) => certificate_file,
                     _ => ca_file,
                 };
                 r.problem(key, Origin::Default, with_causes(&error));
-                None
-            }
-        }
+            })
+            .ok()
+    }
+}
+
+/// The keys of authorities, certificate and private key.
+fn keys(section: &str) -> [String; 3] {
+    ["ca_file", "client_certificate_file", "client_key_file"].map(|key| format!("{section}.{key}"))
+}
+
+/// Reads the contents of the file that a setting names.
+fn contents<T>(
+    read: impl Fn(&Path) -> Result<T, PemError>,
+) -> impl Fn(&str) -> Result<Option<T>, String> {
+    move |text| {
+        let read = path(text).map(|path| read(&path)).transpose();
+        read.map_err(|error| with_causes(&error))
     }
 }
 
 fn complete<T>(
     r: &mut Reader,
     given: &mut Option<T>,
-    file: Option<&PathBuf>,
+    file: Option<&Path>,
     read: impl Fn(&Path) -> Result<T, PemError>,
 ) {
     if let (None, Some(file)) = (&given, file) {

@@ -3,6 +3,8 @@
 use serde::Serialize;
 use strum::Display;
 
+use super::probe::PROBE_MAX;
+
 /// What was checked, in the order of the report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Display, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -46,7 +48,7 @@ pub enum Status {
 pub struct Finding {
     /// The area of the check.
     pub area: Area,
-    /// The check, in words that do not depend on its result.
+    /// The check's name, whatever its result.
     pub check: String,
     /// How bad it is.
     pub status: Status,
@@ -57,39 +59,62 @@ pub struct Finding {
     pub remedy: Option<String>,
 }
 
+/// A check of an area, which ends in a finding.
+#[derive(Debug)]
+pub(super) struct Check {
+    area: Area,
+    name: String,
+}
+
 impl Area {
-    pub(super) fn ok(self, check: impl Into<String>, found: impl Into<String>) -> Finding {
-        Finding {
+    pub(super) fn check(self, name: impl Into<String>) -> Check {
+        Check {
             area: self,
-            check: check.into(),
-            status: Status::Ok,
+            name: name.into(),
+        }
+    }
+}
+
+impl Check {
+    pub(super) fn ok(self, found: impl Into<String>) -> Finding {
+        self.judged(Status::Ok, found, "")
+    }
+
+    pub(super) fn warning(self, found: impl Into<String>, remedy: impl Into<String>) -> Finding {
+        self.judged(Status::Warning, found, remedy)
+    }
+
+    pub(super) fn problem(self, found: impl Into<String>, remedy: impl Into<String>) -> Finding {
+        self.judged(Status::Problem, found, remedy)
+    }
+
+    /// A query without an answer, of a server that answers others.
+    pub(super) fn unanswered(self, reason: &str, remedy: impl Into<String>) -> Finding {
+        self.warning(format!("could not be asked: {reason}"), remedy)
+    }
+
+    /// A server without an answer in time.
+    pub(super) fn silent(self, server: &str, address: &str) -> Finding {
+        let bound = PROBE_MAX.as_secs();
+        self.problem(
+            format!("{server} at {address} gives no answer within {bound} s"),
+            "look whether it is overloaded, and at the network between",
+        )
+    }
+
+    /// A finding of any status, whose remedy counts unless it is ok.
+    pub(super) fn judged(
+        self,
+        status: Status,
+        found: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Finding {
+        Finding {
+            area: self.area,
+            check: self.name,
+            status,
             found: found.into(),
-            remedy: None,
-        }
-    }
-
-    pub(super) fn warning(
-        self,
-        check: impl Into<String>,
-        found: impl Into<String>,
-        remedy: impl Into<String>,
-    ) -> Finding {
-        Finding {
-            status: Status::Warning,
-            remedy: Some(remedy.into()),
-            ..self.ok(check, found)
-        }
-    }
-
-    pub(super) fn problem(
-        self,
-        check: impl Into<String>,
-        found: impl Into<String>,
-        remedy: impl Into<String>,
-    ) -> Finding {
-        Finding {
-            status: Status::Problem,
-            ..self.warning(check, found, remedy)
+            remedy: (status != Status::Ok).then(|| remedy.into()),
         }
     }
 }

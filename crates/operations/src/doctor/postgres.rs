@@ -1,30 +1,29 @@
-//! The PostgreSQL server: whether it can be used, and what a commit there is worth.
+//! The PostgreSQL server: whether it can be used, and whether its commits are durable.
 
 use std::time::Duration;
 
-use super::clock_skew::{Skew, skew_of};
 use harkara_settings::{PostgresSettings, Settings};
+use harkara_storage::StorageError;
 use harkara_storage::durability_risks::{Risk, risks};
 use harkara_storage::inspection::{self, ServerState, server_state};
-use harkara_storage::{Pool, StorageError};
 use tokio::time::timeout;
 
 use super::connections::{self, Processes};
-use super::finding::{Area, Finding};
+use super::finding::{Area, Check, Finding};
 use super::probe::{PROBE_MAX, within};
 use super::{clocks, schema};
 use crate::database;
 
 const AREA: Area = Area::Postgres;
 
-/// The longest that one statement of ours may take: each reads a handful of rows.
+/// Longest wait for one statement: each reads a few rows.
 const STATEMENT_MAX: Duration = Duration::from_secs(4);
 
-/// The first version in which a statement that waits for a lock notices that its client has gone
-/// (`client_connection_check_interval`).
+/// The first version with `client_connection_check_interval`: a statement that waits for a lock notices that
+/// its client has gone.
 const VERSION_WITH_ALL: i32 = 140_000;
 
-/// Everything that is found over a pool of our own.
+/// Checks everything that one pool can show.
 pub(super) async fn examine(settings: &Settings, processes: Processes) -> Vec<Finding> {
     let address = database::address(&settings.postgres.url);
     let asked = async {
@@ -35,20 +34,23 @@ pub(super) async fn examine(settings: &Settings, processes: Processes) -> Vec<Fi
     let (pool, state) = match timeout(PROBE_MAX, asked).await {
         Ok(Ok(answered)) => answered,
         Ok(Err(error)) => return vec![unreachable(&address, &error)],
-        Err(_) => return vec![silent(&address)],
+        Err(_) => return vec![AREA.check("reachable").silent("PostgreSQL", &address)],
     };
-    let mut findings = of_state(&state, &address);
+    let mut findings = of_state(&state, &address).to_vec();
     findings.extend(match within(risks(&pool)).await {
         Ok(risks) => of_risks(&risks),
-        Err(reason) => vec![unknown("safety of commits", &reason)],
+        Err(reason) => vec![unanswered(AREA.check("safety of commits"), &reason)],
     });
     findings.push(connections::judged(&state, settings, processes));
     findings.extend(schema::examine(&pool).await);
-    findings.push(clocks::judged("PostgreSQL", skew(&pool).await));
+    let skew = clocks::skew_of::<StorageError>(async || {
+        Ok(inspection::time(&pool).await?.timestamp_micros())
+    });
+    findings.push(clocks::judged("PostgreSQL", within(skew).await));
     findings
 }
 
-/// The settings with a statement's bound that suits us.
+/// The settings with the bound of a statement lowered.
 fn bounded(settings: &PostgresSettings) -> PostgresSettings {
     PostgresSettings {
         statement_timeout: settings.statement_timeout.min(STATEMENT_MAX),
@@ -56,109 +58,82 @@ fn bounded(settings: &PostgresSettings) -> PostgresSettings {
     }
 }
 
-async fn skew(pool: &Pool) -> Result<Skew, String> {
-    within(skew_of::<StorageError>(async || {
-        Ok(inspection::time(pool).await?.timestamp_micros())
-    }))
-    .await
-}
-
 fn unreachable(address: &str, error: &StorageError) -> Finding {
-    let check = "reachable";
-    let remedy = "check that it runs and that postgres.url (HARKARA__POSTGRES__URL) names it";
+    let check = AREA.check("reachable");
     match error {
-        StorageError::Untrusted { address, refusal } => AREA.problem(
-            check,
+        StorageError::Untrusted { address, refusal } => check.problem(
             format!("PostgreSQL at {address}: {}", refusal.problem()),
             refusal.remedy("postgres"),
         ),
-        other => AREA.problem(
-            check,
+        other => check.problem(
             format!("PostgreSQL at {address} cannot be used: {}", other.full()),
-            remedy,
+            "check that it runs and that postgres.url (HARKARA__POSTGRES__URL) names it",
         ),
     }
 }
 
-fn silent(address: &str) -> Finding {
-    AREA.problem(
-        "reachable",
-        format!(
-            "PostgreSQL at {address} gives no answer within {} s",
-            PROBE_MAX.as_secs()
-        ),
-        "look whether it is overloaded, and at the network between",
-    )
+pub(super) fn unanswered(check: Check, reason: &str) -> Finding {
+    check.unanswered(reason, "look into the log of PostgreSQL, and ask again")
 }
 
-/// What could not be asked, of a server that answers otherwise.
-pub(super) fn unknown(check: &str, reason: &str) -> Finding {
-    AREA.warning(
-        check,
-        format!("could not be asked: {reason}"),
-        "look into the log of PostgreSQL, and ask again",
-    )
+fn of_state(state: &ServerState, address: &str) -> [Finding; 3] {
+    [version(state, address), role(state), standbys(state)]
 }
 
-fn of_state(state: &ServerState, address: &str) -> Vec<Finding> {
+fn version(state: &ServerState, address: &str) -> Finding {
+    let check = AREA.check("version");
     let version = format!("{} at {address}", state.version);
-    let mut findings = vec![if state.version_number < VERSION_WITH_ALL {
-        AREA.warning(
-            "version",
-            format!("{version}: a statement that waits for a lock does not notice that its worker has gone"),
-            "update it to PostgreSQL 14 or later",
-        )
-    } else {
-        AREA.ok("version", version)
-    }];
-    findings.push(if state.is_standby {
-        AREA.problem(
-            "role",
+    if state.version_number >= VERSION_WITH_ALL {
+        return check.ok(version);
+    }
+    check.warning(
+        format!(
+            "{version}: a statement that waits for a lock does not notice that its worker has gone"
+        ),
+        "update it to PostgreSQL 14 or later",
+    )
+}
+
+fn role(state: &ServerState) -> Finding {
+    let check = AREA.check("role");
+    if state.is_standby {
+        check.problem(
             "it is a standby and takes no writes",
             "point postgres.url at the primary, or give both hosts with target_session_attrs=read-write",
         )
     } else if state.is_read_only {
-        AREA.problem(
-            "role",
+        check.problem(
             "transactions only read",
             "set default_transaction_read_only to off, for the server, the database or the role of postgres.url",
         )
     } else {
-        AREA.ok("role", "a primary that takes writes")
-    });
-    findings.push(standbys(state));
-    findings
+        check.ok("a primary that takes writes")
+    }
 }
 
 fn standbys(state: &ServerState) -> Finding {
-    let check = "standbys";
+    let check = AREA.check("standbys");
     let (names, n) = (&state.synchronous_standbys, state.standbys);
     match (names.is_empty(), n) {
-        (false, 0) => AREA.problem(
-            check,
+        (false, 0) => check.problem(
             format!(
                 "every commit waits for synchronous_standby_names ({names}), and none is connected"
             ),
             "start a standby, or empty synchronous_standby_names",
         ),
-        (false, n) => AREA.ok(check, format!("{n} connected; commits wait for {names}")),
-        (true, 0) => AREA.ok(check, "none is connected"),
-        (true, n) => AREA.ok(
-            check,
-            format!("{n} connected; commits do not wait for them"),
-        ),
+        (false, n) => check.ok(format!("{n} connected; commits wait for {names}")),
+        (true, 0) => check.ok("none is connected"),
+        (true, n) => check.ok(format!("{n} connected; commits do not wait for them")),
     }
 }
 
 fn of_risks(risks: &[Risk]) -> Vec<Finding> {
-    let check = "safety of commits";
+    let check = || AREA.check("safety of commits");
     if risks.is_empty() {
-        return vec![AREA.ok(check, "what is committed survives a crash of the server")];
+        return vec![check().ok("what is committed survives a crash of the server")];
     }
-    let of_risk = |risk: &Risk| {
-        let (setting, value) = (risk.setting, &risk.value);
-        AREA.warning(
-            check,
+    let of_risk = |Risk { setting, value, .. }: &Risk| {
+        check().warning(
             format!(
                 "{setting} = {value}: a crash of the server may lose events that were acknowledged"
             ),
@@ -170,7 +145,6 @@ fn of_risks(risks: &[Risk]) -> Vec<Finding> {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use harkara_storage::ConnectError;
     use harkara_tls::Refusal;
 
     use super::super::finding::Status;
@@ -192,58 +166,36 @@ pub(super) mod tests {
         }
     }
 
-    fn worst(state: &ServerState) -> Status {
-        let findings = of_state(state, "db:5432");
-        findings.iter().map(|finding| finding.status).max().unwrap()
-    }
-
     #[test]
-    fn a_server_that_takes_no_writes_is_a_problem() {
-        assert_eq!(worst(&sound()), Status::Ok);
-        for state in [
-            ServerState {
-                is_standby: true,
-                ..sound()
-            },
-            ServerState {
-                is_read_only: true,
-                ..sound()
-            },
-        ] {
-            assert_eq!(worst(&state), Status::Problem);
+    fn each_weakness_is_reported() {
+        type Change = fn(&mut ServerState);
+        const NAMES: &str = "ANY 1 (a, b)";
+        let cases: [(Change, Status); 7] = [
+            (|_| {}, Status::Ok),
+            (|s| s.is_standby = true, Status::Problem),
+            (|s| s.is_read_only = true, Status::Problem),
+            (|s| s.version_number = 130_012, Status::Warning),
+            // Commits wait only for synchronous standbys.
+            (|s| s.standbys = 2, Status::Ok),
+            (
+                |s| s.synchronous_standbys = NAMES.to_owned(),
+                Status::Problem,
+            ),
+            (
+                |s| (s.synchronous_standbys, s.standbys) = (NAMES.to_owned(), 1),
+                Status::Ok,
+            ),
+        ];
+        for (n, (change, status)) in cases.into_iter().enumerate() {
+            let mut state = sound();
+            change(&mut state);
+            let worst = of_state(&state, "db:5432").map(|finding| finding.status);
+            assert_eq!(worst.into_iter().max(), Some(status), "{n}");
         }
     }
 
     #[test]
-    fn an_old_version_is_warned_of() {
-        let old = ServerState {
-            version_number: 130_012,
-            ..sound()
-        };
-        assert_eq!(worst(&old), Status::Warning);
-    }
-
-    #[test]
-    fn commits_that_wait_for_a_standby_that_is_not_there_are_a_problem() {
-        for (names, standbys, status) in [
-            ("", 0, Status::Ok),
-            ("", 2, Status::Ok),
-            ("ANY 1 (a, b)", 1, Status::Ok),
-            ("ANY 1 (a, b)", 0, Status::Problem),
-        ] {
-            let state = ServerState {
-                synchronous_standbys: names.to_owned(),
-                standbys,
-                ..sound()
-            };
-            assert_eq!(worst(&state), status, "{names} {standbys}");
-        }
-    }
-
-    #[test]
-    fn an_address_is_told_with_the_reason_and_a_refused_certificate_with_its_remedy() {
-        let away = unreachable("db:5432", &ConnectError::TimedOut.into());
-        assert!(away.found.contains("db:5432"), "{away:?}");
+    fn a_refused_certificate_has_its_own_remedy() {
         let expired = rustls::Error::InvalidCertificate(rustls::CertificateError::Expired);
         let untrusted = StorageError::Untrusted {
             address: "db:5432".to_owned(),

@@ -1,8 +1,7 @@
-//! The Redis server: whether it can be used, and is as durable as asked.
+//! The Redis server: whether it can be used, and is as durable as configured.
 
 use std::error::Error as _;
 
-use super::clock_skew::skew_of;
 use harkara_core::causes::with_causes;
 use harkara_core::durability::Durability;
 use harkara_settings::{IngressSettings, Settings};
@@ -18,12 +17,18 @@ use super::finding::{Area, Finding};
 use super::probe::{PROBE_MAX, within};
 use super::{clocks, health, streams};
 
+use ServerProblem::{EvictsEntries, ReadOnlyReplica, TooOld};
+
 const AREA: Area = Area::Redis;
 
-/// Everything that is found over one connection.
+/// Checks everything that one connection can show.
 pub(super) async fn examine(settings: &Settings) -> Vec<Finding> {
+    let silent = || {
+        AREA.check("reachable")
+            .silent("Redis", &address(&settings.redis))
+    };
     let Ok(connected) = timeout(PROBE_MAX, connect_to_check(&settings.redis)).await else {
-        return vec![silent(settings)];
+        return vec![silent()];
     };
     let mut connection = match connected {
         Ok(connection) => connection,
@@ -31,35 +36,35 @@ pub(super) async fn examine(settings: &Settings) -> Vec<Finding> {
     };
     let checking = check_server_over(&mut connection, &settings.redis);
     let Ok(checked) = timeout(PROBE_MAX, checking).await else {
-        return vec![silent(settings)];
+        return vec![silent()];
     };
     let mut findings = Vec::new();
     match checked {
         Ok(report) => findings.extend(usable(settings, &report, &mut connection).await),
         Err(problem) => {
             findings.push(of_problem(&problem));
-            // The others answer to nothing of what follows.
-            let is_open = matches!(
+            // Any other server answers none of the queries that follow.
+            if !matches!(
                 problem,
-                ServerProblem::EvictsEntries { .. }
-                    | ServerProblem::ReadOnlyReplica { .. }
-                    | ServerProblem::TooOld { .. }
-            );
-            if !is_open {
+                EvictsEntries { .. } | ReadOnlyReplica { .. } | TooOld { .. }
+            ) {
                 return findings;
             }
         }
     }
     findings.push(match within(missing_commands(&mut connection)).await {
         Ok(missing) => commands(&missing),
-        Err(reason) => unknown("commands", &reason, "COMMAND"),
+        Err(reason) => unanswered("commands", &reason, "COMMAND"),
     });
     match within(inspect_server(&mut connection)).await {
         Ok(state) => findings.extend(health::judged(&state, &settings.ingress)),
-        Err(reason) => findings.push(unknown("health", &reason, "INFO")),
+        Err(reason) => findings.push(unanswered("health", &reason, "INFO")),
     }
     findings.extend(streams::examine(settings, &mut connection).await);
-    let skew = within(skew_of(async || server_time_us(&mut connection).await)).await;
+    let skew = within(clocks::skew_of(async || {
+        server_time_us(&mut connection).await
+    }))
+    .await;
     findings.push(clocks::judged("Redis", skew));
     findings
 }
@@ -69,24 +74,18 @@ async fn usable(
     report: &ServerReport,
     connection: &mut MultiplexedConnection,
 ) -> Vec<Finding> {
-    let version = if report.version.is_empty() {
-        "of a version that it does not tell"
-    } else {
-        &report.version
+    let version = match report.version.as_str() {
+        "" => "of a version that it does not tell",
+        version => version,
     };
     let mut findings = vec![
-        AREA.ok("version", format!("{version} at {}", report.address)),
-        AREA.ok(
-            "maxmemory-policy",
-            "noeviction: full, it refuses deliveries and drops none",
-        ),
+        AREA.check("version")
+            .ok(format!("{version} at {}", report.address)),
+        AREA.check("maxmemory-policy")
+            .ok("noeviction: full, it refuses deliveries and drops none"),
     ];
-    findings.extend(
-        report
-            .warnings
-            .iter()
-            .map(|note| of_note(*note, &settings.ingress)),
-    );
+    let warnings = report.warnings.iter();
+    findings.extend(warnings.map(|warning| of_warning(*warning, &settings.ingress)));
     let confirmations = Confirmations::of(&settings.ingress, report);
     findings.push(durability(
         &settings.ingress,
@@ -96,46 +95,31 @@ async fn usable(
     if let Ok(confirmations) = confirmations {
         let rehearsed = rehearse(connection, settings.redis.partition, &confirmations);
         findings.push(match timeout(PROBE_MAX, rehearsed).await {
-            Ok(Ok(())) => AREA.ok(
-                "takes deliveries",
-                "an append that changes nothing was allowed, and would be confirmed",
-            ),
+            Ok(Ok(())) => AREA
+                .check("takes deliveries")
+                .ok("an append that changes nothing was allowed, and would be confirmed"),
             Ok(Err(error)) => of_problem(&ServerProblem::of(&report.address, error)),
-            Err(_) => silent(settings),
+            Err(_) => AREA
+                .check("reachable")
+                .silent("Redis", &address(&settings.redis)),
         });
     }
     findings
 }
 
-/// What could not be asked, of a server that answers otherwise.
-fn unknown(check: &str, reason: &str, command: &str) -> Finding {
-    AREA.warning(
-        check,
-        format!("could not be asked: {reason}"),
-        format!("allow {command} to the user of redis.url, and ask again"),
-    )
+fn unanswered(check: &str, reason: &str, command: &str) -> Finding {
+    let remedy = format!("allow {command} to the user of redis.url, and ask again");
+    AREA.check(check).unanswered(reason, remedy)
 }
 
 fn commands(missing: &[&str]) -> Finding {
+    let check = AREA.check("commands");
     if missing.is_empty() {
-        return AREA.ok("commands", "every command that is sent to it is there");
+        return check.ok("every command that is sent to it is there");
     }
-    AREA.problem(
-        "commands",
+    check.problem(
         format!("it does not know {}", missing.join(", ")),
         "use Redis 6.2 or later, and let no rename-command hide them",
-    )
-}
-
-fn silent(settings: &Settings) -> Finding {
-    AREA.problem(
-        "reachable",
-        format!(
-            "Redis at {} gives no answer within {} s",
-            address(&settings.redis),
-            PROBE_MAX.as_secs()
-        ),
-        "look whether it is overloaded, and at the network between",
     )
 }
 
@@ -156,61 +140,54 @@ fn of_problem(problem: &ServerProblem) -> Finding {
     if let Some(cause) = problem.source() {
         found = format!("{found}: {}", with_causes(cause));
     }
-    AREA.problem(check, found, problem.remedy())
+    AREA.check(check).problem(found, problem.remedy())
 }
 
-fn of_note(note: Warning, ingress: &IngressSettings) -> Finding {
-    match note {
-        Warning::PersistenceOff => AREA.warning(
-            "persistence",
+fn of_warning(warning: Warning, ingress: &IngressSettings) -> Finding {
+    let check = AREA.check("persistence");
+    match warning {
+        Warning::PersistenceOff => check.warning(
             "the append-only file is off: a restart of Redis loses every accepted delivery that no worker has committed",
             "set appendonly yes",
         ),
-        Warning::FsyncLeftToSystem => AREA.warning(
-            "persistence",
+        Warning::FsyncLeftToSystem => check.warning(
             "the system decides when the append-only file reaches the disk: a power failure loses accepted deliveries",
             "set appendfsync everysec or always",
         ),
-        Warning::ConfigHidden if ingress.trust_redis => AREA.ok(
-            "persistence",
+        Warning::ConfigHidden if ingress.trust_redis => check.ok(
             "Redis does not show its configuration, and is trusted by ingress.trust_redis",
         ),
-        Warning::ConfigHidden => AREA.warning(
-            "persistence",
+        Warning::ConfigHidden => check.warning(
             "Redis does not show its configuration, so nobody knows whether deliveries survive its restart",
             "allow CONFIG GET to the user of redis.url; where the provider forbids it, read there how it persists",
         ),
     }
 }
 
-/// Whether every lane's level can be given.
+/// Whether Redis can provide the durability level of every lane.
 fn durability(
     ingress: &IngressSettings,
     report: &ServerReport,
     confirmations: Result<&Confirmations, &LevelUnavailable>,
 ) -> Finding {
-    let check = "durability";
+    let check = AREA.check("durability");
     match confirmations {
-        Err(LevelUnavailable::NotFsynced { lane, level, persistence: why, .. }) => AREA.problem(
-            check,
+        Err(LevelUnavailable::NotFsynced { lane, level, persistence: why, .. }) => check.problem(
             format!("the lane {lane} is to be {level}, and Redis does not confirm that a delivery is on its disk ({why})"),
             "set appendonly yes, appendfsync always and no-appendfsync-on-rewrite no; or use appendfsync everysec with \
              Redis 7.2, or 8.0 or later; or ask for less with ingress.durability; or trust it with ingress.trust_redis",
         ),
-        Err(LevelUnavailable::TooFewReplicas { lane, wanted, connected, .. }) => AREA.problem(
-            check,
+        Err(LevelUnavailable::TooFewReplicas { lane, wanted, connected, .. }) => check.problem(
             format!("the lane {lane} is to be replicated to {wanted}, and {connected} follow"),
             "start replicas, or ask for fewer with ingress.replicas_min, or for less with ingress.durability",
         ),
-        Ok(_) if ingress.durability.iter().all(|level| *level == Durability::Appended) => AREA.ok(
-            check,
+        Ok(_) if ingress.durability.iter().all(|level| *level == Durability::Appended) => check.ok(
             "appended is all that is asked for: a crash of Redis may lose accepted deliveries",
         ),
         Ok(_) => match report.fsync {
-            Fsync::BeforeReply => AREA.ok(check, "what is asked for is given: Redis fsyncs before it answers"),
-            Fsync::OnRequest => AREA.ok(check, "what is asked for is given: WAITAOF confirms the fsync"),
-            Fsync::Unconfirmed => AREA.warning(
-                check,
+            Fsync::BeforeReply => check.ok("what is asked for is given: Redis fsyncs before it answers"),
+            Fsync::OnRequest => check.ok("what is asked for is given: WAITAOF confirms the fsync"),
+            Fsync::Unconfirmed => check.warning(
                 "nothing confirms that a delivery is on the disk of Redis; it is taken on trust",
                 "make sure that the provider persists every write, or set ingress.trust_redis to false",
             ),
@@ -220,18 +197,8 @@ fn durability(
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::super::finding::Status;
     use super::*;
-
-    fn ingress(changed: &[(&str, &str)]) -> IngressSettings {
-        let map: BTreeMap<String, String> = changed
-            .iter()
-            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
-            .collect();
-        Settings::from_map(map).unwrap().ingress
-    }
 
     fn judged(changed: &[(&str, &str)], fsync: Fsync, replicas: usize) -> Finding {
         let report = ServerReport {
@@ -243,13 +210,16 @@ mod tests {
             memory_bytes: (0, 0),
             warnings: Vec::new(),
         };
-        let ingress = ingress(changed);
+        let changed = changed
+            .iter()
+            .map(|(key, value)| (key.to_string(), value.to_string()));
+        let ingress = Settings::from_map(changed.collect()).unwrap().ingress;
         let confirmations = Confirmations::of(&ingress, &report);
         durability(&ingress, &report, confirmations.as_ref())
     }
 
     #[test]
-    fn a_level_that_is_not_given_is_a_problem_and_one_on_trust_a_warning() {
+    fn an_unconfirmed_level_is_a_problem_and_a_trusted_one_a_warning() {
         let trusting = [("ingress.trust_redis", "true")];
         let appended = [("ingress.durability", "appended")];
         let replicated = [("ingress.durability", "replicated")];
@@ -264,32 +234,6 @@ mod tests {
         ] {
             let finding = judged(changed, fsync, replicas);
             assert_eq!(finding.status, status, "{finding:?}");
-        }
-    }
-
-    #[test]
-    fn every_problem_has_one_remedy_that_its_text_does_not_repeat() {
-        let address = || "h:1".to_owned();
-        for problem in [
-            ServerProblem::ReadOnlyReplica { address: address() },
-            ServerProblem::Loading { address: address() },
-            ServerProblem::TooOld {
-                address: address(),
-                version: "5.0.1".to_owned(),
-            },
-            ServerProblem::EvictsEntries {
-                address: address(),
-                policy: "allkeys-lru".to_owned(),
-            },
-        ] {
-            let finding = of_problem(&problem);
-            let remedy = finding.remedy.unwrap();
-            assert!(
-                finding.found.starts_with("Redis at h:1"),
-                "{}",
-                finding.found
-            );
-            assert!(!finding.found.contains(&remedy), "{}", finding.found);
         }
     }
 }

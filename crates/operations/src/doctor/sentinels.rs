@@ -1,4 +1,4 @@
-//! Whether Redis Sentinel tells where the primary is.
+//! Whether the sentinels agree on the primary.
 
 use harkara_settings::Settings;
 use harkara_streams::{SentinelState, inspect_sentinels};
@@ -7,66 +7,51 @@ use super::finding::{Area, Finding};
 
 const AREA: Area = Area::Sentinels;
 
-/// Asks every sentinel of the settings; gives nothing where there are none.
+/// Asks every configured sentinel; returns nothing if there is none.
 pub(super) async fn examine(settings: &Settings) -> Vec<Finding> {
     let states = inspect_sentinels(&settings.redis).await;
     let mut findings: Vec<Finding> = states.iter().map(of_one).collect();
-    findings.extend(together(&states));
+    findings.extend((!states.is_empty()).then(|| together(&states)));
     findings
 }
 
 fn of_one(state: &SentinelState) -> Finding {
-    let check = format!("sentinel {}", state.address);
+    let check = AREA.check(format!("sentinel {}", state.address));
     match &state.primary {
-        Ok(primary) => AREA.ok(check, format!("says that the primary is {primary}")),
-        Err(reason) => AREA.warning(
-            check,
+        Ok(primary) => check.ok(format!("says that the primary is {primary}")),
+        Err(reason) => check.warning(
             format!("does not tell where the primary is: {reason}"),
             "start it, or correct redis.sentinels, redis.sentinel_primary or redis.sentinel_password",
         ),
     }
 }
 
-fn together(states: &[SentinelState]) -> Option<Finding> {
-    let check = "agreement";
-    let told: Vec<_> = states
+fn together(states: &[SentinelState]) -> Finding {
+    let check = AREA.check("agreement");
+    let answers = states
         .iter()
-        .filter_map(|s| s.primary.as_ref().ok())
-        .collect();
-    let first = match told.first() {
-        Some(first) => *first,
-        None if states.is_empty() => return None,
-        None => {
-            return Some(AREA.problem(
-                check,
-                "no sentinel tells where the primary is: Redis cannot be connected to",
-                "start the sentinels, or correct redis.sentinels",
-            ));
-        }
-    };
-    if told.iter().any(|primary| *primary != first) {
-        return Some(AREA.warning(
-            check,
+        .filter_map(|state| state.primary.as_ref().ok());
+    let answers: Vec<_> = answers.collect();
+    let (n, of) = (answers.len(), states.len());
+    if n == 0 {
+        return check.problem(
+            "no sentinel tells where the primary is: Redis cannot be connected to",
+            "start the sentinels, or correct redis.sentinels",
+        );
+    }
+    if answers.iter().any(|primary| *primary != answers[0]) {
+        return check.warning(
             "they name different primaries",
             "a failover may be under way: look again in a minute, then at the network between them",
-        ));
+        );
     }
-    let most = states.len() / 2 + 1;
-    if told.len() < most {
-        return Some(AREA.warning(
-            check,
-            format!(
-                "{} of {} answer: too few to agree on a failover",
-                told.len(),
-                states.len()
-            ),
+    if n <= of / 2 {
+        return check.warning(
+            format!("{n} of {of} answer: too few to agree on a failover"),
             "start the others",
-        ));
+        );
     }
-    Some(AREA.ok(
-        check,
-        format!("{} of {} name the same primary", told.len(), states.len()),
-    ))
+    check.ok(format!("{n} of {of} name the same primary"))
 }
 
 #[cfg(test)]
@@ -86,16 +71,15 @@ mod tests {
     #[test]
     fn sentinels_are_judged_together() {
         let (a, b) = (Some("10.0.0.1:6379"), Some("10.0.0.2:6379"));
-        for (told, status) in [
-            (&[a, a, a][..], Some(Status::Ok)),
-            (&[a, a, None], Some(Status::Ok)),
-            (&[a, None, None], Some(Status::Warning)),
-            (&[a, b, a], Some(Status::Warning)),
-            (&[None, None], Some(Status::Problem)),
-            (&[], None),
+        for (primaries, status) in [
+            (&[a, a, a][..], Status::Ok),
+            (&[a, a, None], Status::Ok),
+            (&[a, None, None], Status::Warning),
+            (&[a, b, a], Status::Warning),
+            (&[None, None], Status::Problem),
         ] {
-            let states: Vec<_> = told.iter().map(|primary| state(*primary)).collect();
-            assert_eq!(together(&states).map(|f| f.status), status, "{told:?}");
+            let states: Vec<_> = primaries.iter().map(|primary| state(*primary)).collect();
+            assert_eq!(together(&states).status, status, "{primaries:?}");
         }
     }
 }

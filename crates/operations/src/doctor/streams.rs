@@ -1,4 +1,4 @@
-//! The lanes: what waits in them, and who works on it.
+//! The lanes: their backlog and their consumers.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,8 +8,8 @@ use harkara_settings::{IngressSettings, Settings, WorkerSettings};
 use harkara_streams::inspection::{LaneState, inspect_lane, server_time_us};
 use redis::aio::MultiplexedConnection;
 
-use super::finding::{Area, Finding};
-use super::health::{NEAR_PERCENT, beyond, where_else};
+use super::finding::{Area, Check, Finding};
+use super::health::{fallback, fill_status};
 use super::probe::within;
 use crate::wording::{counted, duration};
 
@@ -18,38 +18,38 @@ const AREA: Area = Area::Streams;
 /// Reclaim rounds after which an entry counts as missed.
 const RECLAIMS_MISSED: u32 = 2;
 
-/// A lane, and what was found there.
-type Looked = (Lane, Result<LaneState, String>);
+/// A lane's state, or why it is unknown.
+type Inspected = (Lane, Result<LaneState, String>);
 
-/// Looks at every lane of the settings' partition.
+/// Checks every lane of the settings' partition.
 pub(super) async fn examine(
     settings: &Settings,
     connection: &mut MultiplexedConnection,
 ) -> Vec<Finding> {
-    let mut lanes: Vec<Looked> = Vec::new();
+    let mut lanes: Vec<Inspected> = Vec::new();
     for lane in Lane::ALL {
-        let looked = inspect_lane(connection, settings.redis.partition, lane);
-        lanes.push((lane, within(looked).await));
+        let state = inspect_lane(connection, settings.redis.partition, lane);
+        lanes.push((lane, within(state).await));
     }
     let now = within(server_time_us(connection)).await.unwrap_or(0);
     let now_ms = u64::try_from(now / 1_000).unwrap_or(0);
     judged(&lanes, now_ms, settings)
 }
 
-fn judged(lanes: &[Looked], now_ms: u64, settings: &Settings) -> Vec<Finding> {
-    let mut findings: Vec<Finding> = Vec::new();
-    for (lane, looked) in lanes {
-        let check = format!("lane {lane}");
-        findings.push(match looked {
-            Err(reason) => AREA.problem(
-                check,
-                format!("{} could not be looked at: {reason}", lane.stream_key(settings.redis.partition)),
+fn judged(lanes: &[Inspected], now_ms: u64, settings: &Settings) -> Vec<Finding> {
+    let partition = settings.redis.partition;
+    let of_lane = |(lane, state): &Inspected| {
+        let check = AREA.check(format!("lane {lane}"));
+        match state {
+            Ok(state) => of_lane(check, state, now_ms, &settings.worker),
+            Err(reason) => check.problem(
+                format!("{} could not be looked at: {reason}", lane.stream_key(partition)),
                 "allow XLEN, XINFO and XPENDING to the user of redis.url; a key of another kind must go",
             ),
-            Ok(state) => of_lane(check, state, now_ms, &settings.worker),
-        });
-    }
-    let states = lanes.iter().filter_map(|(_, looked)| looked.as_ref().ok());
+        }
+    };
+    let mut findings: Vec<Finding> = lanes.iter().map(of_lane).collect();
+    let states = lanes.iter().filter_map(|(_, state)| state.as_ref().ok());
     let states: Vec<&LaneState> = states.collect();
     if !states.is_empty() {
         let entries = states.iter().map(|state| state.entries).sum();
@@ -59,105 +59,77 @@ fn judged(lanes: &[Looked], now_ms: u64, settings: &Settings) -> Vec<Finding> {
     findings
 }
 
-fn of_lane(check: String, state: &LaneState, now_ms: u64, worker: &WorkerSettings) -> Finding {
-    let entries = counted_entries(state.entries);
+fn of_lane(check: Check, state: &LaneState, now_ms: u64, worker: &WorkerSettings) -> Finding {
+    let entries = counted(state.entries, "entry");
     let Some(group) = &state.group else {
-        return if state.entries == 0 {
-            AREA.ok(
-                check,
-                "no entries, and no consumer group yet: the first worker makes it",
-            )
-        } else {
-            AREA.warning(
-                check,
+        return match state.entries {
+            0 => check.ok("no entries, and no consumer group yet: the first worker makes it"),
+            _ => check.warning(
                 format!("{entries} and no consumer group: no worker has begun"),
                 "start a worker; it begins with the first entry",
-            )
+            ),
         };
     };
     let Some(oldest) = &group.oldest else {
-        return AREA.ok(check, format!("{entries}, none pending"));
+        return check.ok(format!("{entries}, none pending"));
     };
-    let age = Duration::from_millis(now_ms.saturating_sub(oldest.appended_at_ms));
-    let told = format!(
-        "{entries}, {} pending, the oldest accepted {} ago",
-        group.pending,
-        duration(age)
-    );
-    if oldest.idle > reclaimed_after(worker) {
-        return AREA.warning(
-            check,
-            format!(
-                "{told}; nobody has shown a sign of life for it for {}",
-                duration(oldest.idle)
-            ),
-            "start a worker, which takes it over; if workers run, their log tells why they do not",
-        );
+    let age = duration(Duration::from_millis(
+        now_ms.saturating_sub(oldest.appended_at_ms),
+    ));
+    let pending = group.pending;
+    let found = format!("{entries}, {pending} pending, the oldest accepted {age} ago");
+    if oldest.idle <= reclaimed_after(worker) {
+        return check.ok(found);
     }
-    AREA.ok(check, told)
+    let idle = duration(oldest.idle);
+    check.warning(
+        format!("{found}; nobody has shown a sign of life for it for {idle}"),
+        "start a worker, which takes it over; if workers run, their log tells why they do not",
+    )
 }
 
-fn counted_entries(n: u64) -> String {
-    match n {
-        1 => "1 entry".to_owned(),
-        n => format!("{n} entries"),
-    }
-}
-
-/// By when a pending entry whose holder is gone has another.
+/// The age at which an entry of a dead worker must have been reclaimed.
 fn reclaimed_after(worker: &WorkerSettings) -> Duration {
     worker.claim_idle + worker.reclaim_every * RECLAIMS_MISSED
 }
 
 fn backlog(entries: u64, ingress: &IngressSettings) -> Finding {
-    let check = "entries in all";
     let most = ingress.entries_max;
-    let told = format!("{entries}; from {most} deliveries {}", where_else(ingress));
-    let remedy =
-        "run more workers, or find out why they are slow; ingress.entries_max is the bound";
-    if entries >= most {
-        return beyond(AREA, check, told, remedy, ingress);
-    }
-    if entries.saturating_mul(100) >= most.saturating_mul(NEAR_PERCENT) {
-        return AREA.warning(check, told, remedy);
-    }
-    AREA.ok(check, told)
+    AREA.check("entries in all").judged(
+        fill_status(entries, most, ingress),
+        format!("{entries}; from {most} deliveries {}", fallback(ingress)),
+        "run more workers, or find out why they are slow; ingress.entries_max is the bound",
+    )
 }
 
-/// Those that work, by name: a worker is a consumer of every lane.
+/// The workers, by name: each is a consumer of every lane.
 fn consumers(lanes: &[&LaneState], entries: u64, worker: &WorkerSettings) -> Finding {
-    let check = "consumers";
+    let check = AREA.check("consumers");
     let mut by_name: BTreeMap<&str, (u64, Duration)> = BTreeMap::new();
     let groups = lanes.iter().filter_map(|lane| lane.group.as_ref());
     for consumer in groups.flat_map(|group| &group.consumers) {
-        let (pending, idle) = by_name
-            .entry(consumer.name.as_str())
-            .or_insert((0, consumer.idle));
+        let unseen = (0, consumer.idle);
+        let (pending, idle) = by_name.entry(consumer.name.as_str()).or_insert(unseen);
         *pending += consumer.pending;
         *idle = consumer.idle.min(*idle);
     }
     let quiet_max = worker.quiet_max();
-    let stale = by_name.iter().find(|(_, (pending, idle))| {
-        *pending > 0 && *idle > reclaimed_after(worker).max(quiet_max)
-    });
-    if let Some((name, (pending, idle))) = stale {
-        let held = counted_entries(*pending);
-        return AREA.warning(
-            check,
-            format!("{name} has been silent for {} and holds {held}", duration(*idle)),
+    let stale_after = reclaimed_after(worker).max(quiet_max);
+    let is_stale =
+        |(_, (pending, idle)): &(_, &(u64, Duration))| *pending > 0 && *idle > stale_after;
+    if let Some((name, (pending, idle))) = by_name.iter().find(is_stale) {
+        let (idle, entries) = (duration(*idle), counted(*pending, "entry"));
+        return check.warning(
+            format!("{name} has been silent for {idle} and holds {entries}"),
             "start a worker, which reclaims its entries; a silent one without entries is removed by itself",
         );
     }
     let at_work = by_name.values().filter(|(_, idle)| *idle <= quiet_max);
     let at_work = u64::try_from(at_work.count()).unwrap_or(u64::MAX);
     if at_work == 0 && entries > 0 {
-        return AREA.warning(
-            check,
-            "entries wait, and no worker is at work",
-            "start a worker",
-        );
+        return check.warning("entries wait, and no worker is at work", "start a worker");
     }
-    AREA.ok(check, format!("{} at work", counted(at_work, "worker")))
+    check.ok(format!("{} at work", counted(at_work, "worker")))
 }
 
 #[cfg(test)]
@@ -173,118 +145,82 @@ mod tests {
         Settings::from_map(BTreeMap::new()).unwrap()
     }
 
-    fn group(pending: u64, idle_s: u64) -> GroupState {
+    /// A lane whose consumer `w` was seen some seconds ago.
+    fn lane(entries: u64, pending: u64, idle_s: u64) -> LaneState {
         let idle = Duration::from_secs(idle_s);
-        GroupState {
-            pending,
-            oldest: (pending > 0).then(|| OldestPending {
-                appended_at_ms: NOW_MS - 3_600_000,
-                consumer: "w".to_owned(),
-                idle,
-            }),
-            consumers: vec![ConsumerState {
-                name: "w".to_owned(),
+        let consumer = "w".to_owned();
+        LaneState {
+            entries,
+            group: Some(GroupState {
                 pending,
-                idle,
-            }],
+                oldest: (pending > 0).then(|| OldestPending {
+                    appended_at_ms: NOW_MS - 3_600_000,
+                    consumer: consumer.clone(),
+                    idle,
+                }),
+                consumers: vec![ConsumerState {
+                    name: consumer,
+                    pending,
+                    idle,
+                }],
+            }),
         }
     }
 
-    fn found(entries: u64, group: Option<GroupState>) -> BTreeMap<String, (Status, String)> {
-        let state = LaneState { entries, group };
-        let findings = judged(&[(Lane::Default, Ok(state))], NOW_MS, &settings());
-        findings
-            .into_iter()
-            .map(|f| (f.check, (f.status, f.found)))
-            .collect()
+    #[test]
+    fn only_a_consumer_that_is_gone_with_entries_is_reported() {
+        use Status::{Ok as Sound, Warning};
+        // An entry may be reclaimed after 60 s, and workers look for such entries every 5 s.
+        for (lane, status, of_lane, of_consumers) in [
+            (
+                lane(3, 2, 10),
+                Sound,
+                "3 entries, 2 pending, the oldest accepted 1h ago",
+                "1 worker at work",
+            ),
+            (
+                lane(3, 2, 71),
+                Warning,
+                "sign of life for it for 1m 11s",
+                "w has been silent for 1m 11s and holds 2 entries",
+            ),
+            (lane(1, 1, 70), Sound, "1 entry, 1 pending", "entries wait"),
+            (
+                lane(0, 0, 1_000),
+                Sound,
+                "0 entries, none pending",
+                "0 workers at work",
+            ),
+        ] {
+            let findings = judged(&[(Lane::Default, Ok(lane))], NOW_MS, &settings());
+            let [lane, _, consumers] = &findings[..] else {
+                panic!("{findings:?}")
+            };
+            assert_eq!(lane.status, status, "{lane:?}");
+            assert!(lane.found.contains(of_lane), "{lane:?}");
+            assert!(consumers.found.contains(of_consumers), "{consumers:?}");
+        }
     }
 
     #[test]
-    fn lanes_that_nobody_has_used_are_sound() {
-        assert!(
-            found(0, None)
-                .values()
-                .all(|(status, _)| *status == Status::Ok)
-        );
-    }
-
-    #[test]
-    fn entries_that_nobody_works_on_are_warned_of() {
-        let found = found(5, None);
-        assert_eq!(found["lane default"].0, Status::Warning);
-        assert_eq!(found["consumers"].0, Status::Warning);
-    }
-
-    #[test]
-    fn an_old_entry_with_a_live_holder_is_sound_and_its_age_is_told() {
-        let found = found(3, Some(group(2, 10)));
-        assert_eq!(found["lane default"].0, Status::Ok);
-        assert!(found["lane default"].1.contains("accepted 1h ago"));
-        assert_eq!(
-            found["consumers"],
-            (Status::Ok, "1 worker at work".to_owned())
-        );
-    }
-
-    #[test]
-    fn a_consumer_that_is_gone_with_entries_is_named_and_one_without_is_not() {
-        // 60 s until an entry may be reclaimed, and twice 5 s until somebody looks.
-        let gone = found(3, Some(group(2, 71)));
-        assert_eq!(gone["lane default"].0, Status::Warning);
-        assert!(
-            gone["consumers"]
-                .1
-                .starts_with("w has been silent for 1m 11s and holds 2 entries")
-        );
-        let empty = found(0, Some(group(0, 1_000)));
-        assert_eq!(
-            empty["consumers"],
-            (Status::Ok, "0 workers at work".to_owned())
-        );
-        assert_eq!(found(1, Some(group(1, 70)))["lane default"].0, Status::Ok);
-    }
-
-    #[test]
-    fn a_consumer_is_as_quiet_as_its_quietest_lane_is_not() {
-        let lane = |idle_s| LaneState {
-            entries: 2,
-            group: Some(group(1, idle_s)),
-        };
-        let (quiet, busy) = (lane(1_000), lane(1));
+    fn a_consumer_is_as_idle_as_in_its_least_idle_lane() {
+        let (quiet, busy) = (lane(2, 1, 1_000), lane(2, 1, 1));
         let finding = consumers(&[&quiet, &busy], 4, &settings().worker);
         assert_eq!(finding.status, Status::Ok, "{finding:?}");
     }
 
     #[test]
-    fn a_backlog_is_warned_of_before_its_bound_is_reached() {
-        let ingress = settings().ingress;
+    fn a_backlog_is_reported_before_its_bound_is_reached() {
+        let mut ingress = settings().ingress;
         let most = ingress.entries_max;
-        assert_eq!(backlog(most / 2, &ingress).status, Status::Ok);
-        assert_eq!(backlog(most * 4 / 5, &ingress).status, Status::Warning);
-        assert_eq!(backlog(most, &ingress).status, Status::Warning);
-        let without_inbox = IngressSettings {
-            inbox_connections_max: 0,
-            ..ingress
-        };
-        assert_eq!(backlog(most, &without_inbox).status, Status::Problem);
-    }
-
-    #[test]
-    fn a_lane_that_cannot_be_looked_at_hides_no_other() {
-        let lanes = [
-            (Lane::Critical, Err("WRONGTYPE".to_owned())),
-            (Lane::Default, Ok(LaneState::default())),
-        ];
-        let findings = judged(&lanes, NOW_MS, &settings());
-        let statuses: Vec<Status> = findings.iter().map(|f| f.status).collect();
-        assert_eq!(
-            statuses,
-            [Status::Problem, Status::Ok, Status::Ok, Status::Ok]
-        );
-        assert!(
-            findings[0].found.contains("harkara:{0}:critical"),
-            "{:?}",
-            findings[0]
-        );
+        for (entries, inbox_connections, status) in [
+            (most / 2, 2, Status::Ok),
+            (most * 4 / 5, 2, Status::Warning),
+            (most, 2, Status::Warning),
+            (most, 0, Status::Problem),
+        ] {
+            ingress.inbox_connections_max = inbox_connections;
+            assert_eq!(backlog(entries, &ingress).status, status, "{entries}");
+        }
     }
 }

@@ -1,70 +1,66 @@
-//! Whether connections are encrypted, and until when our certificates are in force.
+//! Whether connections are encrypted, and when our certificates expire.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
 use harkara_core::causes::with_causes;
 use harkara_settings::{IngressTls, Settings};
 use harkara_tls::{Certificates, ClientTls, PemError, ServerCertificate};
 
-use super::finding::{Area, Finding};
+use super::finding::{Area, Check, Finding, Status};
 use crate::database;
 use crate::wording::duration;
 
 const AREA: Area = Area::Tls;
 
-/// A certificate that expires sooner is warned of. Who renews by themselves renew a month before.
+/// A certificate that expires sooner is reported. Automatic renewal happens a month before.
 const EXPIRY_WARNING: Duration = Duration::from_hours(14 * 24);
 
-/// Looks at what the settings ask for, and at the files of certificates that they name.
+/// Checks every configured connection, and the files of certificates.
 pub(super) fn examine(settings: &Settings, now: SystemTime) -> Vec<Finding> {
+    let Settings {
+        redis, postgres, ..
+    } = settings;
     let mut findings = Vec::new();
     for (section, address, tls) in [
-        (
-            "redis",
-            harkara_streams::address(&settings.redis),
-            &settings.redis.tls,
-        ),
-        (
-            "postgres",
-            database::address(&settings.postgres.url),
-            &settings.postgres.tls,
-        ),
+        ("redis", harkara_streams::address(redis), &redis.tls),
+        ("postgres", database::address(&postgres.url), &postgres.tls),
     ] {
         findings.push(encryption(section, &address, tls.as_ref()));
-        let identity = tls.as_ref().and_then(ClientTls::identity);
-        findings.extend(identity.map(|(chain, _)| {
-            let check = format!("client certificate for {section}");
-            expiry(&check, chain.first_expires_at(), now)
-        }));
+        if let Some((chain, _)) = tls.as_ref().and_then(ClientTls::identity) {
+            let check = AREA.check(format!("client certificate for {section}"));
+            findings.push(expiry(check, chain.first_expires_at(), now));
+        }
     }
     findings.push(match &settings.ingress.tls {
-        None => plain_ingress(settings.ingress.bind),
         Some(files) => ingress(files, now),
+        None => AREA.check("ingress").ok(format!(
+            "plain HTTP at {}; what Razorpay calls must end TLS in front of it",
+            settings.ingress.bind
+        )),
     });
     findings
 }
 
 fn encryption(section: &str, address: &str, tls: Option<&ClientTls>) -> Finding {
-    let check = format!("connection to {section}");
+    let check = AREA.check(format!("connection to {section}"));
     if tls.is_some() {
-        return AREA.ok(check, format!("TLS to {address}, verified"));
+        return check.ok(format!("TLS to {address}, verified"));
     }
     if is_this_machine(address) {
-        return AREA.ok(check, format!("plain to {address}, on this machine"));
+        return check.ok(format!("plain to {address}, on this machine"));
     }
     let how = match section {
         "redis" => "begin redis.url with rediss://",
         _ => "add ?sslmode=verify-full to postgres.url",
     };
-    AREA.warning(
-        check,
+    check.warning(
         format!("plain to {address}: password and bodies can be read on the way, unless the network encrypts"),
         format!("{how} (docs/operations.md, \"TLS\")"),
     )
 }
 
-/// Whether `host:port` (or several, or a socket's folder) cannot be reached but from here.
+/// Whether `host:port` (or several, or a socket's folder) is on this machine.
 fn is_this_machine(address: &str) -> bool {
     address.split(", ").all(|address| {
         let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
@@ -74,55 +70,45 @@ fn is_this_machine(address: &str) -> bool {
     })
 }
 
-fn plain_ingress(bind: SocketAddr) -> Finding {
-    AREA.ok(
-        "ingress",
-        format!("plain HTTP at {bind}; what Razorpay calls must end TLS in front of it"),
-    )
-}
-
 fn ingress(files: &IngressTls, now: SystemTime) -> Finding {
-    let check = "ingress certificate";
+    let check = AREA.check("ingress certificate");
     let read = ServerCertificate::read(files.certificate_file.clone(), files.key_file.clone());
     let remedy = "correct ingress.tls_certificate_file and ingress.tls_key_file";
     match read.and_then(|_| Certificates::read(&files.certificate_file)) {
         Ok(chain) => expiry(check, chain.first_expires_at(), now),
-        // A worker may well not have them.
-        Err(error @ PemError::Unreadable { .. }) => AREA.warning(
-            check,
+        // A worker need not have them.
+        Err(error @ PemError::Unreadable { .. }) => check.warning(
             format!("{}; an ingress would not start here", with_causes(&error)),
             remedy,
         ),
-        Err(error) => AREA.problem(check, with_causes(&error), remedy),
+        Err(error) => check.problem(with_causes(&error), remedy),
     }
 }
 
-fn expiry(check: &str, expires_at: Option<SystemTime>, now: SystemTime) -> Finding {
+fn expiry(check: Check, expires_at: Option<SystemTime>, now: SystemTime) -> Finding {
     let Some(expires_at) = expires_at else {
-        return AREA.warning(
-            check,
+        return check.warning(
             "it cannot be told when it expires",
             "look with `openssl x509 -enddate`",
         );
     };
-    let renew =
-        "renew it; a certificate of the ingress is taken up from its file without a restart";
-    match expires_at.duration_since(now) {
+    let (status, found) = match expires_at.duration_since(now) {
         Ok(left) if left >= EXPIRY_WARNING => {
-            AREA.ok(check, format!("expires in {}", duration(left)))
+            (Status::Ok, format!("expires in {}", duration(left)))
         }
-        Ok(left) => AREA.warning(check, format!("expires in {}", duration(left)), renew),
-        Err(past) => AREA.problem(
-            check,
+        Ok(left) => (Status::Warning, format!("expires in {}", duration(left))),
+        Err(past) => (
+            Status::Problem,
             format!("expired {} ago", duration(past.duration())),
-            renew,
         ),
-    }
+    };
+    let remedy =
+        "renew it; a certificate of the ingress is taken up from its file without a restart";
+    check.judged(status, found, remedy)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::finding::Status;
     use super::*;
 
     const DAY: Duration = Duration::from_hours(24);
@@ -136,7 +122,7 @@ mod tests {
             (Some(now - DAY), Status::Problem),
             (None, Status::Warning),
         ] {
-            assert_eq!(expiry("c", expires_at, now).status, status);
+            assert_eq!(expiry(AREA.check("c"), expires_at, now).status, status);
         }
     }
 
@@ -154,11 +140,8 @@ mod tests {
                 Status::Warning,
             ),
         ] {
-            assert_eq!(
-                encryption("redis", address, None).status,
-                status,
-                "{address}"
-            );
+            let finding = encryption("redis", address, None);
+            assert_eq!(finding.status, status, "{address}");
         }
     }
 }

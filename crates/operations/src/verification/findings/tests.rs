@@ -3,9 +3,10 @@ use harkara_storage::verification::{
     DuplicateChange, Identity, MergedRow, MergedTable, StoredEvent,
 };
 
+use super::Expected::{Nothing, Stored, Unknown};
 use super::{Expected, FAULTS_MAX, Findings, Sent, Verification};
 
-fn delivery(id: &str, digest: u8, expected: Expected) -> Sent<'_> {
+fn sent(id: &str, digest: u8, expected: Expected) -> Sent<'_> {
     Sent {
         event_id: id,
         body: b"",
@@ -14,25 +15,13 @@ fn delivery(id: &str, digest: u8, expected: Expected) -> Sent<'_> {
     }
 }
 
-fn sent(id: &str, digest: u8) -> Sent<'_> {
-    delivery(id, digest, Expected::Stored)
-}
-
-fn unanswered(id: &str, digest: u8) -> Sent<'_> {
-    delivery(id, digest, Expected::Unknown)
-}
-
-fn bad(id: &str, digest: u8) -> Sent<'_> {
-    delivery(id, digest, Expected::Nothing)
-}
-
-fn stored(id: &str, digest: u8) -> StoredEvent {
+fn row(digest: u8, digest_is_right: bool, status: EventStatus) -> StoredEvent {
     StoredEvent {
-        event_id: id.to_owned(),
-        status: EventStatus::Processed,
+        event_id: "a".to_owned(),
+        status,
         durability: Some("fsynced".to_owned()),
         digest: [digest; 32].to_vec(),
-        digest_is_right: true,
+        digest_is_right,
     }
 }
 
@@ -41,6 +30,12 @@ fn identity(id: &str, digest: u8) -> Identity {
         event_id: id.to_owned(),
         digest: [digest; 32].to_vec(),
     }
+}
+
+fn found(compare: impl FnOnce(&mut Findings)) -> Verification {
+    let mut findings = Findings::default();
+    compare(&mut findings);
+    findings.finish()
 }
 
 /// `lost`, `altered`, `doubled`, `refused_stored`, `unprocessed`.
@@ -54,97 +49,68 @@ fn counts(found: &Verification) -> [usize; 5] {
     ]
 }
 
-/// What is found in the ledger, and which deliveries must have had their effects.
-fn ledger(sent: &[Sent<'_>], rows: &[StoredEvent]) -> (Verification, Vec<String>) {
-    let mut findings = Findings::default();
-    let processed = findings.compare_ledger(sent, rows);
-    let processed = processed.iter().map(|sent| sent.event_id.to_owned());
-    let processed = processed.collect();
-    (findings.finish(), processed)
-}
-
 fn sentences(found: &Verification) -> Vec<&str> {
-    found
-        .faults
-        .iter()
-        .map(|fault| fault.sentence.as_str())
-        .collect()
-}
-
-fn found(compare: impl FnOnce(&mut Findings)) -> Verification {
-    let mut findings = Findings::default();
-    compare(&mut findings);
-    findings.finish()
+    let faults = found.faults.iter();
+    faults.map(|fault| fault.sentence.as_str()).collect()
 }
 
 #[test]
-fn accepted_and_stored_is_clean_whatever_became_of_what_got_no_answer() {
-    let deliveries = [sent("a", 1), unanswered("b", 2), bad("c", 3)];
-    let (without, processed) = ledger(&deliveries, &[stored("a", 1)]);
-    assert!(without.is_clean());
-    assert_eq!((without.stored, processed), (1, vec!["a".to_owned()]));
-    let (with, processed) = ledger(&deliveries, &[stored("b", 2), stored("a", 1)]);
-    assert!(with.is_clean());
-    assert_eq!(
-        (with.stored, processed),
-        (2, vec!["a".to_owned(), "b".to_owned()])
-    );
-    assert_eq!(with.durability["fsynced"], 2);
-}
-
-#[test]
-fn what_was_accepted_and_is_not_there_is_lost() {
-    let (audit, processed) = ledger(&[sent("a", 1), sent("b", 2)], &[stored("b", 2)]);
-    assert_eq!(counts(&audit), [1, 0, 0, 0, 0]);
-    assert_eq!(
-        sentences(&audit),
-        ["a was accepted and is not in the ledger"]
-    );
-    assert_eq!(processed, ["b"]);
-}
-
-#[test]
-fn other_bytes_are_altered_also_where_nobody_was_told_that_they_are_there() {
-    let other_digest = StoredEvent {
-        digest_is_right: false,
-        ..stored("b", 2)
-    };
-    let deliveries = [unanswered("a", 1), sent("b", 2)];
-    let (audit, processed) = ledger(&deliveries, &[stored("a", 9), other_digest]);
-    assert_eq!(counts(&audit), [0, 2, 0, 0, 0]);
-    assert!(processed.is_empty());
-}
-
-#[test]
-fn a_second_row_is_doubled() {
-    let (audit, processed) = ledger(&[sent("a", 1)], &[stored("a", 1), stored("a", 1)]);
-    assert_eq!(counts(&audit), [0, 0, 1, 0, 0]);
-    assert_eq!(processed, ["a"], "its effects are still those of one event");
-}
-
-#[test]
-fn a_row_that_waits_or_failed_is_unprocessed() {
-    for status in [EventStatus::Pending, EventStatus::Failed] {
-        let row = StoredEvent {
-            status,
-            ..stored("a", 1)
-        };
-        let (audit, processed) = ledger(&[sent("a", 1)], &[row]);
-        assert_eq!(counts(&audit), [0, 0, 0, 0, 1]);
-        assert!(processed.is_empty());
+fn the_ledger_has_every_accepted_delivery_once_as_sent_and_processed() {
+    use EventStatus::{Failed, Pending, Processed};
+    let processed = || row(1, true, Processed);
+    for (expected, rows, faults, has_effects) in [
+        (Stored, vec![processed()], [0, 0, 0, 0, 0], true),
+        (Unknown, vec![processed()], [0, 0, 0, 0, 0], true),
+        (Unknown, vec![], [0, 0, 0, 0, 0], false),
+        (Nothing, vec![], [0, 0, 0, 0, 0], false),
+        (Stored, vec![], [1, 0, 0, 0, 0], false),
+        (
+            Stored,
+            vec![row(1, false, Processed)],
+            [0, 1, 0, 0, 0],
+            false,
+        ),
+        (
+            Unknown,
+            vec![row(9, true, Processed)],
+            [0, 1, 0, 0, 0],
+            false,
+        ),
+        // The effects are still those of one event.
+        (
+            Stored,
+            vec![processed(), processed()],
+            [0, 0, 1, 0, 0],
+            true,
+        ),
+        (Nothing, vec![processed()], [0, 0, 0, 1, 0], false),
+        (Stored, vec![row(1, true, Pending)], [0, 0, 0, 0, 1], false),
+        (Stored, vec![row(1, true, Failed)], [0, 0, 0, 0, 1], false),
+    ] {
+        let case = format!("{expected:?} {rows:?}");
+        let deliveries = [sent("a", 1, expected)];
+        let mut effects = 0;
+        let found = found(|findings| effects = findings.compare_ledger(&deliveries, &rows).len());
+        assert_eq!(counts(&found), faults, "{case}");
+        assert_eq!(found.is_clean(), faults == [0; 5], "{case}");
+        assert_eq!(effects, usize::from(has_effects), "{case}");
+        let n_stored = if expected == Nothing { 0 } else { rows.len() };
+        assert_eq!(found.stored, n_stored, "{case}");
+        let by_level = found.durability.get("fsynced").copied();
+        assert_eq!(by_level.unwrap_or(0), n_stored, "{case}");
     }
 }
 
 #[test]
-fn what_was_badly_signed_must_have_left_no_row_no_identity_and_no_effect() {
-    let (audit, processed) = ledger(&[bad("a", 1)], &[stored("a", 1)]);
-    assert_eq!(counts(&audit), [0, 0, 0, 1, 0]);
-    assert!(processed.is_empty());
-    let audit = found(|findings| {
-        findings.compare_ledger(&[bad("a", 1)], &[stored("a", 1)]);
-        findings.compare_identities(&[bad("a", 1)], &[identity("a", 1)]);
+fn a_bad_signature_leaves_no_identity_and_no_effect_and_is_one_fault() {
+    let bad = [sent("a", 1, Nothing)];
+    let both = found(|findings| {
+        findings.compare_ledger(&bad, &[row(1, true, EventStatus::Processed)]);
+        findings.compare_identities(&bad, &[identity("a", 1)]);
     });
-    assert_eq!(counts(&audit), [0, 0, 0, 1, 0], "one delivery is one fault");
+    assert_eq!(counts(&both), [0, 0, 0, 1, 0]);
+    let known = found(|findings| findings.compare_identities(&bad, &[identity("a", 1)]));
+    assert_eq!(counts(&known), [0, 0, 0, 1, 0]);
     let change = Change {
         razorpay_event_id: "a".to_owned(),
         table_name: "payment_orders".to_owned(),
@@ -152,48 +118,39 @@ fn what_was_badly_signed_must_have_left_no_row_no_identity_and_no_effect() {
         from_status: None,
         to_status: Some("paid".to_owned()),
     };
-    let audit = found(|findings| findings.compare_refused(&[change]));
-    assert_eq!(
-        sentences(&audit),
-        ["a was badly signed and has changed payment_orders"]
-    );
+    let changed = found(|findings| findings.compare_refused(&[change]));
+    let expected = ["a was badly signed and has changed payment_orders"];
+    assert_eq!(sentences(&changed), expected);
 }
 
 #[test]
-fn a_body_under_another_id_and_a_second_body_under_an_id_are_doubled() {
-    let deliveries = [sent("a", 1), sent("b", 2)];
-    let clean = found(|findings| {
-        findings.compare_identities(&deliveries, &[identity("a", 1), identity("b", 2)]);
-    });
-    assert!(clean.is_clean());
-    let audit = found(|findings| {
-        findings.compare_identities(&deliveries, &[identity("x", 1), identity("b~12", 9)]);
-    });
-    assert_eq!(counts(&audit), [0, 0, 2, 0, 0]);
-    let audit = found(|findings| {
-        findings.compare_bodies(&deliveries, &[[2; 32].to_vec(), [7; 32].to_vec()]);
-    });
-    assert_eq!(
-        counts(&audit),
-        [0, 0, 1, 0, 0],
-        "others' bodies do not matter"
-    );
+fn a_body_has_one_id_and_one_row_and_an_id_has_one_body() {
+    let deliveries = [sent("a", 1, Stored), sent("b", 2, Stored)];
+    for (identities, n_doubled) in [
+        ([identity("a", 1), identity("b", 2)], 0),
+        ([identity("x", 1), identity("b~12", 9)], 2),
+    ] {
+        let found = found(|findings| findings.compare_identities(&deliveries, &identities));
+        assert_eq!(counts(&found), [0, 0, n_doubled, 0, 0]);
+    }
+    // A body that is not ours does not matter.
+    let duplicates = [[2; 32].to_vec(), [7; 32].to_vec()];
+    let found = found(|findings| findings.compare_bodies(&deliveries, &duplicates));
+    assert_eq!(counts(&found), [0, 0, 1, 0, 0]);
 }
 
 #[test]
-fn a_change_that_is_told_twice_is_doubled() {
+fn a_change_with_two_audit_rows_is_doubled() {
     let change = DuplicateChange {
         event_id: "a".to_owned(),
         entity_type: "payment".to_owned(),
         entity_id: "pay_1".to_owned(),
         rows: 2,
     };
-    let audit = found(|findings| findings.compare_changes(&[change]));
-    assert_eq!(counts(&audit), [0, 0, 1, 0, 0]);
-    assert_eq!(
-        sentences(&audit),
-        ["2 rows of audit_logs record the change of payment pay_1 by a"]
-    );
+    let found = found(|findings| findings.compare_changes(&[change]));
+    assert_eq!(counts(&found), [0, 0, 1, 0, 0]);
+    let expected = ["2 rows of audit_logs record the change of payment pay_1 by a"];
+    assert_eq!(sentences(&found), expected);
 }
 
 #[test]
@@ -209,39 +166,21 @@ fn a_merged_row_that_differs_in_anything_or_is_missing_is_doubled() {
         is_audited: true,
     };
     let compared = |rows: &[MergedRow]| {
-        found(|findings| {
-            let expected = std::slice::from_ref(&expected);
-            findings.compare_merged(MergedTable::Payments, expected, rows);
-        })
+        let expected = std::slice::from_ref(&expected);
+        found(|findings| findings.compare_merged(MergedTable::Payments, expected, rows))
     };
     assert!(compared(std::slice::from_ref(&expected)).is_clean());
-    let others = [
-        MergedRow {
-            status: Some("captured".to_owned()),
-            ..expected.clone()
-        },
-        MergedRow {
-            last_event_id: "a".to_owned(),
-            ..expected.clone()
-        },
-        MergedRow {
-            precedence: 4,
-            ..expected.clone()
-        },
-        MergedRow {
-            grown: vec![Some(200)],
-            ..expected.clone()
-        },
-        MergedRow {
-            refund_status: Some("partial".to_owned()),
-            ..expected.clone()
-        },
-        MergedRow {
-            is_audited: false,
-            ..expected.clone()
-        },
+    let changes: [fn(&mut MergedRow); 6] = [
+        |row| row.status = Some("captured".to_owned()),
+        |row| row.last_event_id = "a".to_owned(),
+        |row| row.precedence = 4,
+        |row| row.grown = vec![Some(200)],
+        |row| row.refund_status = Some("partial".to_owned()),
+        |row| row.is_audited = false,
     ];
-    for other in others {
+    for change in changes {
+        let mut other = expected.clone();
+        change(&mut other);
         assert_eq!(compared(&[other]).doubled, 1);
     }
     let missing = compared(&[]);
@@ -252,9 +191,15 @@ fn a_merged_row_that_differs_in_anything_or_is_missing_is_doubled() {
 }
 
 #[test]
-fn all_faults_are_counted_and_the_first_are_told() {
+fn all_faults_are_counted_and_the_first_are_kept() {
     let ids: Vec<String> = (0..100).map(|id| format!("e{id}")).collect();
-    let lost: Vec<_> = ids.iter().map(|id| sent(id, 1)).collect();
-    let (audit, _) = ledger(&lost, &[]);
-    assert_eq!((audit.lost, audit.faults.len()), (100, FAULTS_MAX));
+    let lost: Vec<_> = ids.iter().map(|id| sent(id, 1, Stored)).collect();
+    let found = found(|findings| {
+        findings.compare_ledger(&lost, &[]);
+    });
+    assert_eq!((found.lost, found.faults.len()), (100, FAULTS_MAX));
+    assert_eq!(
+        found.faults[0].sentence,
+        "e0 was accepted and is not in the ledger"
+    );
 }
