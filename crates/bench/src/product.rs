@@ -1,6 +1,5 @@
 //! The product's binaries, started as an operator would.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -57,7 +56,7 @@ pub(crate) struct Stores<'a> {
 
 /// The settings that a process has where nothing is set.
 pub(crate) fn default_settings() -> Result<Settings> {
-    Settings::from_map(BTreeMap::new()).map_err(|faults| anyhow!("{faults}"))
+    Settings::from_pairs::<&str, &str>([]).map_err(|faults| anyhow!("{faults}"))
 }
 
 impl Product {

@@ -17,42 +17,19 @@ use prometheus_client::registry::Registry;
 
 use harkara_streams::backlog::Latest;
 
-/// A gauge of each lane.
-struct LaneGauge {
-    metric: &'static Metric,
-    value: fn(&Figures) -> Option<f64>,
-}
+/// A gauge of each lane, and its value if it is known.
+type LaneGauge = (&'static Metric, fn(&Figures) -> Option<f64>);
 
-/// Every gauge of a lane.
 const LANE_GAUGES: [LaneGauge; 7] = [
-    LaneGauge {
-        metric: &BACKLOG_ENTRIES,
-        value: |lane| Some(float(lane.entries)),
-    },
-    LaneGauge {
-        metric: &BACKLOG_PENDING,
-        value: |lane| Some(float(lane.pending)),
-    },
-    LaneGauge {
-        metric: &BACKLOG_LEDGER_DUE,
-        value: |lane| lane.ledger_due.map(float),
-    },
-    LaneGauge {
-        metric: &BACKLOG_OLDEST_AGE_SECONDS,
-        value: |lane| Some(lane.oldest_age_s.unwrap_or_default()),
-    },
-    LaneGauge {
-        metric: &BACKLOG_ARRIVALS_PER_SECOND,
-        value: |lane| lane.arrivals_per_s,
-    },
-    LaneGauge {
-        metric: &BACKLOG_DRAINED_PER_SECOND,
-        value: |lane| lane.drained_per_s,
-    },
-    LaneGauge {
-        metric: &BACKLOG_SECONDS_TO_DRAIN,
-        value: |lane| lane.seconds_to_drain,
-    },
+    (&BACKLOG_ENTRIES, |lane| Some(float(lane.entries))),
+    (&BACKLOG_PENDING, |lane| Some(float(lane.pending))),
+    (&BACKLOG_LEDGER_DUE, |lane| lane.ledger_due.map(float)),
+    (&BACKLOG_OLDEST_AGE_SECONDS, |lane| {
+        Some(lane.oldest_age_s.unwrap_or_default())
+    }),
+    (&BACKLOG_ARRIVALS_PER_SECOND, |lane| lane.arrivals_per_s),
+    (&BACKLOG_DRAINED_PER_SECOND, |lane| lane.drained_per_s),
+    (&BACKLOG_SECONDS_TO_DRAIN, |lane| lane.seconds_to_drain),
 ];
 
 /// Registers the gauges of the backlog.
@@ -60,8 +37,8 @@ pub fn register(latest: &Latest, registry: &mut Registry) {
     registry.register_collector(Box::new(Gauges(latest.clone())));
 }
 
-/// Answers `GET /backlog`: 200 where the report is complete, and otherwise 503 with what is known. A scaler
-/// reads a 503 as no answer and leaves the replicas as they are; a 0 would make it remove the last worker.
+/// Answers `GET /backlog`: 200 with a complete report, 503 with an incomplete one. A scaler reads a 503 as no
+/// answer and leaves the replicas as they are; a 0 would make it remove the last worker.
 pub(crate) fn answer(latest: &Latest) -> HttpResponse {
     let report = latest.report();
     if report.is_complete() {
@@ -82,7 +59,7 @@ impl Collector for Gauges {
         let Some(backlog) = report.present() else {
             return Ok(());
         };
-        for LaneGauge { metric, value } in LANE_GAUGES {
+        for (metric, value) in LANE_GAUGES {
             let mut encoder = gauge(&mut encoder, metric)?;
             for lane in Lane::ALL {
                 if let Some(value) = value(&backlog.lanes[lane.index()]) {
@@ -120,7 +97,6 @@ fn float(number: u64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
     use std::convert::Infallible;
     use std::future::ready;
 
@@ -138,8 +114,7 @@ mod tests {
     #[tokio::test]
     async fn gauges_show_no_value_that_is_unknown() {
         let mut server = RedisServer::start(&[]).await;
-        let settings = BTreeMap::from([("redis.url".to_owned(), server.url())]);
-        let settings = Settings::from_map(settings).unwrap();
+        let settings = Settings::from_pairs([("redis.url", server.url())]).unwrap();
         let pool = pool(&settings.redis);
         let key = Lane::Normal.stream_key(0);
         for _ in 0..5 {

@@ -2,6 +2,8 @@
 //!
 //! Reading, checking and the generated reference all use these tables, so none can miss a setting.
 
+use std::borrow::Cow;
+
 use crate::{endpoints, ingress, lanes, log, postgres, redis, trace, worker};
 
 /// One setting, or (with a `<name>` in its key) a family of them.
@@ -121,23 +123,22 @@ impl Kind {
     }
 
     /// Describes a valid value, for errors and for the reference.
-    pub(crate) fn expected(self) -> String {
+    pub(crate) fn expected(self) -> Cow<'static, str> {
         let text = match self {
             Self::Url(schemes) => {
-                return format!("a URL that begins with {}", schemes.join(" or "));
+                return format!("a URL that begins with {}", schemes.join(" or ")).into();
             }
-            Self::Choice(words) => return format!("one of {}", words.join(", ")),
-            Self::Whole { min, max, unit: "" } => {
-                return format!("a whole number from {min} to {max}");
-            }
+            Self::Choice(words) => return format!("one of {}", words.join(", ")).into(),
             Self::Whole { min, max, unit } => {
-                return format!("a whole number of {unit} from {min} to {max}");
+                let of = if unit.is_empty() { "" } else { " of " };
+                return format!("a whole number{of}{unit} from {min} to {max}").into();
             }
             Self::Weights => {
                 let lanes = LANE_NAMES.join(", ");
                 return format!(
                     "four whole numbers from 1 to {LANE_WEIGHT_MAX} separated by commas, for the lanes {lanes}"
-                );
+                )
+                .into();
             }
             Self::Address => "an IP address and port such as 0.0.0.0:8080 or [::1]:8080",
             Self::Text => "a text",
@@ -155,6 +156,6 @@ impl Kind {
             }
             Self::Password => "a secret",
         };
-        text.to_owned()
+        text.into()
     }
 }

@@ -76,38 +76,28 @@ impl EndpointSettings {
         match field {
             SECRETS => {
                 self.secrets = secrets(value)?;
-                self.secrets_file = match &value.origin {
-                    Origin::SecretFile(path, _) => Some(path.clone()),
-                    _ => None,
-                };
-                Ok(())
+                if let Origin::SecretFile(path, _) = &value.origin {
+                    self.secrets_file = Some(path.clone());
+                }
             }
-            DIAGNOSE_WITH => {
-                self.diagnose_with = secrets(value)?;
-                Ok(())
-            }
-            ALLOW => {
-                self.allow = Some(senders(&value.text())?);
-                Ok(())
-            }
-            "" => Err(without_secrets(name)),
+            DIAGNOSE_WITH => self.diagnose_with = secrets(value)?,
+            ALLOW => self.allow = Some(senders(&value.text())?),
+            "" => return Err(without_secrets(name)),
             _ => {
-                let key = format!("{SECTION}.{name}.{SECRETS}");
-                let variable = layers::variable_of(&key);
-                Err(format!(
+                let (key, variable) = secrets_key(name);
+                return Err(format!(
                     "there is no such setting; an endpoint has only {key} (or {variable}) and {DIAGNOSE_WITH}, each also with _file, and {ALLOW}"
-                ))
+                ));
             }
         }
+        Ok(())
     }
 }
 
 fn secrets(value: &RawValue) -> Result<Vec<Secret>, String> {
     let secrets = secrets_file::of_items(value.items.iter().map(String::as_str));
-    match EndpointSecrets::new(&secrets) {
-        Ok(_) => Ok(secrets),
-        Err(error) => Err(error.to_string()),
-    }
+    EndpointSecrets::new(&secrets).map_err(|error| error.to_string())?;
+    Ok(secrets)
 }
 
 fn senders(text: &str) -> Result<Networks, String> {
@@ -119,7 +109,13 @@ fn senders(text: &str) -> Result<Networks, String> {
 }
 
 fn without_secrets(name: &EndpointName) -> String {
+    let (key, variable) = secrets_key(name);
+    format!("the endpoint has no secrets; set {key} or {variable}")
+}
+
+/// The key of an endpoint's secrets and its variable.
+fn secrets_key(name: &EndpointName) -> (String, String) {
     let key = format!("{SECTION}.{name}.{SECRETS}");
     let variable = layers::variable_of(&key);
-    format!("the endpoint has no secrets; set {key} or {variable}")
+    (key, variable)
 }

@@ -8,18 +8,20 @@ use config::{Environment, FileFormat, Source, Value, ValueKind};
 use crate::catalogue;
 use crate::problem::{Origin, SettingsProblem};
 
-/// The settings that were given, by their flat key.
-pub(crate) type Layer = BTreeMap<String, Given>;
+/// Settings of one or more layers, by their flat key, and the problems found while reading them.
+#[derive(Default)]
+pub(crate) struct Layer {
+    pub(crate) given: BTreeMap<String, Given>,
+    pub(crate) problems: Vec<SettingsProblem>,
+}
 
 /// A value that was given, and where.
-#[derive(Clone)]
 pub(crate) struct Given {
     pub(crate) form: Form,
     pub(crate) origin: Origin,
 }
 
 /// The form in which a value was given.
-#[derive(Clone)]
 pub(crate) enum Form {
     /// A text, or a number or truth value written as text.
     Text(String),
@@ -37,121 +39,123 @@ const SEPARATOR: &str = "__";
 /// Appended to the key of a secret, names a file that contains it.
 const FILE_SUFFIX: &str = "_file";
 
-/// The settings of a TOML file.
-pub(crate) fn from_file(path: &Path, problems: &mut Vec<SettingsProblem>) -> Layer {
-    let origin = Origin::File(path.to_owned());
-    let source = config::File::from(path)
-        .format(FileFormat::Toml)
-        .required(true);
-    let mut layer = Layer::new();
-    match source.collect() {
-        Ok(table) => {
-            for (key, value) in table {
-                flatten(&key, value, &origin, &mut layer, problems);
+impl Layer {
+    /// The settings of a TOML file.
+    pub(crate) fn of_file(path: &Path) -> Self {
+        let origin = Origin::File(path.to_owned());
+        let source = config::File::from(path).format(FileFormat::Toml);
+        let mut layer = Self::default();
+        match source.required(true).collect() {
+            Ok(table) => {
+                for (key, value) in table {
+                    layer.flatten(&key, value, &origin);
+                }
+            }
+            Err(error) => {
+                let reason = without_excerpt(&error.to_string());
+                layer.problem("", origin, format!("cannot be read: {reason}"));
             }
         }
-        Err(error) => {
-            let problem = format!("cannot be read: {}", without_excerpt(&error.to_string()));
-            problems.push(SettingsProblem::new("", origin, problem));
-        }
+        layer.with_files()
     }
-    resolve_file_keys(layer, problems)
-}
 
-/// The settings of the environment, of variables named `HARKARA__SECTION__KEY`.
-pub(crate) fn from_environment(problems: &mut Vec<SettingsProblem>) -> Layer {
-    let source = Environment::with_prefix(PREFIX)
-        .prefix_separator(SEPARATOR)
-        .separator(SEPARATOR);
-    let Ok(table) = source.collect() else {
-        // The library's message would show the value, which may be a secret.
-        let origin = Origin::Environment(format!("{PREFIX}{SEPARATOR}…"));
-        problems.push(SettingsProblem::new(
-            "",
-            origin,
-            "a value is not valid Unicode",
-        ));
-        return Layer::new();
-    };
-    let given = |(key, value): (String, Value)| {
-        let origin = Origin::Environment(variable_of(&key));
-        let form = Form::Text(value.into_string().unwrap_or_default());
-        (key, Given { form, origin })
-    };
-    resolve_file_keys(table.into_iter().map(given).collect(), problems)
-}
+    /// The settings of the environment, of variables named `HARKARA__SECTION__KEY`.
+    pub(crate) fn of_environment() -> Self {
+        let source = Environment::with_prefix(PREFIX)
+            .prefix_separator(SEPARATOR)
+            .separator(SEPARATOR);
+        let mut layer = Self::default();
+        if let Ok(table) = source.collect() {
+            for (key, value) in table {
+                let origin = Origin::Environment(variable_of(&key));
+                layer.text(key, value.into_string().unwrap_or_default(), origin);
+            }
+        } else {
+            // The library's message would show the value, which may be a secret.
+            let origin = Origin::Environment(format!("{PREFIX}{SEPARATOR}…"));
+            layer.problem("", origin, "a value is not valid Unicode");
+        }
+        layer.with_files()
+    }
 
-/// Settings that the program itself provides, by flat key.
-pub(crate) fn from_map(
-    map: BTreeMap<String, String>,
-    problems: &mut Vec<SettingsProblem>,
-) -> Layer {
-    let given = |(key, text)| {
-        let (form, origin) = (Form::Text(text), Origin::Program);
-        (key, Given { form, origin })
-    };
-    resolve_file_keys(map.into_iter().map(given).collect(), problems)
+    /// Settings that the program itself provides.
+    pub(crate) fn of_pairs<K: Into<String>, V: Into<String>>(
+        pairs: impl IntoIterator<Item = (K, V)>,
+    ) -> Self {
+        let mut layer = Self::default();
+        for (key, text) in pairs {
+            layer.text(key.into(), text.into(), Origin::Program);
+        }
+        layer.with_files()
+    }
+
+    /// Adds a later layer, whose settings win.
+    pub(crate) fn extend(&mut self, later: Self) {
+        self.given.extend(later.given);
+        self.problems.extend(later.problems);
+    }
+
+    fn text(&mut self, key: String, text: String, origin: Origin) {
+        let form = Form::Text(text);
+        self.given.insert(key, Given { form, origin });
+    }
+
+    fn problem(&mut self, key: &str, origin: Origin, problem: impl Into<String>) {
+        let problem = SettingsProblem::new(key, origin, problem);
+        self.problems.push(problem);
+    }
+
+    fn flatten(&mut self, key: &str, value: Value, origin: &Origin) {
+        let form = match value.kind {
+            ValueKind::Table(table) if table.is_empty() => Form::EmptyTable,
+            ValueKind::Table(table) => {
+                for (inner, value) in table {
+                    self.flatten(&format!("{key}.{inner}"), value, origin);
+                }
+                return;
+            }
+            ValueKind::Array(items) => {
+                let Ok(texts) = items.into_iter().map(Value::into_string).collect() else {
+                    let problem = "a list may contain only texts and numbers";
+                    return self.problem(key, origin.clone(), problem);
+                };
+                Form::List(texts)
+            }
+            kind => Form::Text(kind.to_string()),
+        };
+        let origin = origin.clone();
+        self.given.insert(key.to_owned(), Given { form, origin });
+    }
+
+    /// Replaces `redis.url_file = "/path"` by `redis.url` in that file, for every secret.
+    fn with_files(mut self) -> Self {
+        let secret_of = |key: &String| Some((key.clone(), secret_of_file_key(key)?.to_owned()));
+        let file_keys: Vec<_> = self.given.keys().filter_map(secret_of).collect();
+        for (file_key, secret_key) in file_keys {
+            let Some(Given { form, origin }) = self.given.remove(&file_key) else {
+                continue;
+            };
+            match form {
+                _ if self.given.contains_key(&secret_key) => {
+                    let problem =
+                        format!("is given together with {secret_key}; give only one of them");
+                    self.problem(&file_key, origin, problem);
+                }
+                Form::Text(path) => {
+                    let form = Form::InFile(path.into());
+                    self.given.insert(secret_key, Given { form, origin });
+                }
+                _ => self.problem(&file_key, origin, "expected the path of a file"),
+            }
+        }
+        self
+    }
 }
 
 /// The environment variable of a key.
 pub(crate) fn variable_of(key: &str) -> String {
     let key = key.replace('.', SEPARATOR).to_uppercase();
     format!("{PREFIX}{SEPARATOR}{key}")
-}
-
-fn flatten(
-    key: &str,
-    value: Value,
-    origin: &Origin,
-    layer: &mut Layer,
-    problems: &mut Vec<SettingsProblem>,
-) {
-    let form = match value.kind {
-        ValueKind::Table(table) if table.is_empty() => Form::EmptyTable,
-        ValueKind::Table(table) => {
-            for (inner, value) in table {
-                flatten(&format!("{key}.{inner}"), value, origin, layer, problems);
-            }
-            return;
-        }
-        ValueKind::Array(items) => {
-            let Ok(texts) = items.into_iter().map(Value::into_string).collect() else {
-                let problem = "a list may contain only texts and numbers";
-                problems.push(SettingsProblem::new(key, origin.clone(), problem));
-                return;
-            };
-            Form::List(texts)
-        }
-        kind => Form::Text(kind.to_string()),
-    };
-    let origin = origin.clone();
-    layer.insert(key.to_owned(), Given { form, origin });
-}
-
-/// Replaces `redis.url_file = "/path"` by `redis.url` in that file, for every secret.
-fn resolve_file_keys(mut layer: Layer, problems: &mut Vec<SettingsProblem>) -> Layer {
-    let file_keys: Vec<(String, String)> = layer
-        .keys()
-        .filter_map(|key| Some((key.clone(), secret_of_file_key(key)?.to_owned())))
-        .collect();
-    for (file_key, secret_key) in file_keys {
-        let Some(Given { form, origin }) = layer.remove(&file_key) else {
-            continue;
-        };
-        let problem = match form {
-            _ if layer.contains_key(&secret_key) => {
-                format!("is given together with {secret_key}; give only one of them")
-            }
-            Form::Text(path) => {
-                let form = Form::InFile(path.into());
-                layer.insert(secret_key, Given { form, origin });
-                continue;
-            }
-            _ => "expected the path of a file".to_owned(),
-        };
-        problems.push(SettingsProblem::new(&file_key, origin, problem));
-    }
-    layer
 }
 
 fn secret_of_file_key(key: &str) -> Option<&str> {

@@ -35,7 +35,8 @@ mod reference;
 
 use std::collections::BTreeMap;
 use std::env;
-use std::path::{Path, PathBuf};
+use std::ffi::OsString;
+use std::path::Path;
 
 use harkara_core::endpoint::EndpointName;
 use harkara_core::lane::LaneTable;
@@ -55,6 +56,7 @@ pub use tls::IngressTls;
 pub use trace::TraceSettings;
 pub use worker::WorkerSettings;
 
+use layers::Layer;
 use reader::Reader;
 
 /// The environment variable that names the settings file if `--config` does not.
@@ -91,28 +93,23 @@ impl Settings {
     /// Reads the settings of this process: defaults, then the file (`config_path`, or else the one that
     /// `HARKARA_CONFIG` names), then the environment. Fails with every problem found.
     pub fn load(config_path: Option<&Path>) -> Result<Self, SettingsError> {
-        let named_by_variable = || {
-            env::var_os(CONFIG_VARIABLE)
-                .filter(|path| !path.is_empty())
-                .map(PathBuf::from)
-        };
-        let path = config_path.map(Path::to_owned).or_else(named_by_variable);
-        let mut problems = Vec::new();
-        let mut given =
-            path.map_or_else(layers::Layer::new, |p| layers::from_file(&p, &mut problems));
-        given.extend(layers::from_environment(&mut problems));
-        Self::parse(Reader::new(given, problems))
+        let named_by_variable = || env::var_os(CONFIG_VARIABLE).filter(|path| !path.is_empty());
+        let path = config_path.map(OsString::from).or_else(named_by_variable);
+        let mut layer = path.map_or_else(Layer::default, |path| Layer::of_file(path.as_ref()));
+        layer.extend(Layer::of_environment());
+        Self::parse(layer)
     }
 
-    /// Settings from a map of keys such as `ingress.bind`; missing keys have their default. The environment
-    /// is not read. For tests and embedding.
-    pub fn from_map(map: BTreeMap<String, String>) -> Result<Self, SettingsError> {
-        let mut problems = Vec::new();
-        let given = layers::from_map(map, &mut problems);
-        Self::parse(Reader::new(given, problems))
+    /// Settings from keys such as `ingress.bind` and their values; missing keys have their default. The
+    /// environment is not read. For tests and embedding.
+    pub fn from_pairs<K: Into<String>, V: Into<String>>(
+        pairs: impl IntoIterator<Item = (K, V)>,
+    ) -> Result<Self, SettingsError> {
+        Self::parse(Layer::of_pairs(pairs))
     }
 
-    fn parse(mut reader: Reader) -> Result<Self, SettingsError> {
+    fn parse(layer: Layer) -> Result<Self, SettingsError> {
+        let mut reader = Reader::new(layer);
         let r = &mut reader;
         let settings = Self {
             redis: RedisSettings::read(r),

@@ -1,5 +1,6 @@
 //! Section `log`.
 
+use strum::{EnumString, VariantNames};
 use tracing_subscriber::EnvFilter;
 
 use crate::catalogue::{Kind, Setting, setting};
@@ -15,7 +16,8 @@ pub struct LogSettings {
 }
 
 /// How log lines are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumString, VariantNames)]
+#[strum(serialize_all = "lowercase")]
 pub enum LogFormat {
     /// Pretty on a terminal, JSON elsewhere.
     Auto,
@@ -27,7 +29,7 @@ pub enum LogFormat {
 
 #[rustfmt::skip]
 pub(crate) const SETTINGS: &[Setting] = &[
-    setting("log.format", "auto", Kind::Choice(&["auto", "json", "pretty"]),
+    setting("log.format", "auto", Kind::Choice(LogFormat::VARIANTS),
         "How log lines are written to standard error. `auto` is `pretty` on a terminal and `json` elsewhere."),
     setting("log.level", "info", Kind::LogFilter,
         "What is logged, in the syntax of `RUST_LOG` (which takes precedence): `info`, `warn,harkara_ingress=debug`."),
@@ -35,15 +37,9 @@ pub(crate) const SETTINGS: &[Setting] = &[
 
 impl LogSettings {
     pub(crate) fn read(r: &mut Reader) -> Self {
-        let format = |text: &str| match text {
-            "auto" => Some(LogFormat::Auto),
-            "json" => Some(LogFormat::Json),
-            "pretty" => Some(LogFormat::Pretty),
-            _ => None,
-        };
         let is_filter = |text: &str| !text.is_empty() && EnvFilter::builder().parse(text).is_ok();
         Self {
-            format: r.value("log.format", format),
+            format: r.value("log.format", |text| text.parse().ok()),
             level: r.value("log.level", |text| is_filter(text).then(|| text.to_owned())),
         }
     }

@@ -14,8 +14,7 @@ use crate::secrets_file;
 /// Reads one setting after another. A bad value is noted and read as its default, so that all problems are
 /// reported together.
 pub(crate) struct Reader {
-    given: Layer,
-    problems: Vec<SettingsProblem>,
+    layer: Layer,
     bad_keys: BTreeSet<String>,
 }
 
@@ -33,12 +32,9 @@ impl RawValue {
 }
 
 impl Reader {
-    pub(crate) fn new(given: Layer, problems: Vec<SettingsProblem>) -> Self {
-        Self {
-            given,
-            problems,
-            bad_keys: BTreeSet::new(),
-        }
+    pub(crate) fn new(layer: Layer) -> Self {
+        let bad_keys = BTreeSet::new();
+        Self { layer, bad_keys }
     }
 
     /// A setting of any type: `parse` returns `None` for an invalid value.
@@ -118,7 +114,11 @@ impl Reader {
 
     /// Takes all given settings under `prefix.`, by the rest of their key.
     pub(crate) fn family(&mut self, prefix: &str) -> Vec<(String, RawValue)> {
-        let keys = self.given.keys().filter(|key| is_in_section(key, prefix));
+        let keys = self
+            .layer
+            .given
+            .keys()
+            .filter(|key| is_in_section(key, prefix));
         let keys: Vec<String> = keys.cloned().collect();
         let value = |key: String| Some((key[prefix.len() + 1..].to_owned(), self.take(&key)?));
         keys.into_iter().filter_map(value).collect()
@@ -126,13 +126,13 @@ impl Reader {
 
     /// Notes a problem.
     pub(crate) fn problem(&mut self, key: &str, origin: Origin, problem: String) {
-        self.problems
-            .push(SettingsProblem::new(key, origin, problem));
+        let problem = SettingsProblem::new(key, origin, problem);
+        self.layer.problems.push(problem);
     }
 
     /// Fails with every problem found, including each key that nobody asked for.
     pub(crate) fn finish(mut self) -> Result<(), SettingsError> {
-        for (key, given) in std::mem::take(&mut self.given) {
+        for (key, given) in std::mem::take(&mut self.layer.given) {
             let is_section = catalogue::settings().any(|s| is_in_section(s.key, &key));
             if is_section && matches!(given.form, Form::EmptyTable) {
                 continue;
@@ -143,15 +143,14 @@ impl Reader {
             };
             self.problem(&key, given.origin, problem);
         }
-        if self.problems.is_empty() {
-            Ok(())
-        } else {
-            Err(SettingsError(self.problems))
+        match self.layer.problems {
+            problems if problems.is_empty() => Ok(()),
+            problems => Err(SettingsError(problems)),
         }
     }
 
     fn take(&mut self, key: &str) -> Option<RawValue> {
-        let Given { form, origin } = self.given.remove(key)?;
+        let Given { form, origin } = self.layer.given.remove(key)?;
         let (items, origin) = match form {
             Form::Text(text) => (vec![text], origin),
             Form::List(items) => (items, origin),

@@ -38,12 +38,12 @@ impl SentinelSettings {
 /// Names the primary in messages.
 impl fmt::Display for SentinelSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the primary {} of the sentinels ", self.primary)?;
-        for (n, (host, port)) in self.addresses.iter().enumerate() {
-            let separator = if n > 0 { ", " } else { "" };
-            write!(f, "{separator}{host}:{port}")?;
-        }
-        Ok(())
+        let addresses = self.addresses.iter();
+        let addresses: Vec<_> = addresses
+            .map(|(host, port)| format!("{host}:{port}"))
+            .collect();
+        let (primary, addresses) = (&self.primary, addresses.join(", "));
+        write!(f, "the primary {primary} of the sentinels {addresses}")
     }
 }
 

@@ -11,19 +11,16 @@ use harkara_core::secret::Secret;
 use text_file::TextFile;
 
 use super::catalogue::Kind;
-use super::reader::Reader;
-use super::{LogFormat, Settings, SettingsError, layers, read_secrets_file, reference_toml};
+use super::layers::{self, Layer};
+use super::{LogFormat, Settings, SettingsError, read_secrets_file, reference_toml};
 
 fn from(pairs: &[(&str, &str)]) -> Result<Settings, SettingsError> {
-    let owned = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
-    Settings::from_map(pairs.iter().map(owned).collect())
+    Settings::from_pairs(pairs.iter().copied())
 }
 
 fn from_toml(name: &str, text: &str) -> Result<Settings, SettingsError> {
     let file = TextFile::new(name, text);
-    let mut problems = Vec::new();
-    let given = layers::from_file(&file.0, &mut problems);
-    Settings::parse(Reader::new(given, problems))
+    Settings::parse(Layer::of_file(&file.0))
 }
 
 fn exposed(secrets: &[Secret]) -> Vec<&str> {

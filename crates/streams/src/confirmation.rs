@@ -201,18 +201,13 @@ fn fsyncs_before_reply(server: &ServerReport) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::{Confirmation, Confirmations, Fsync, LevelUnavailable, ServerReport};
     use harkara_core::lane::Lane;
     use harkara_settings::{IngressSettings, Settings};
 
     fn settings(changed: &[(&str, &str)]) -> IngressSettings {
-        let map: BTreeMap<String, String> = changed
-            .iter()
-            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
-            .collect();
-        Settings::from_map(map).unwrap().ingress
+        let settings = Settings::from_pairs(changed.iter().copied());
+        settings.unwrap().ingress
     }
 
     fn server(appendfsync: Option<&str>, fsync: Fsync, replicas: usize) -> ServerReport {

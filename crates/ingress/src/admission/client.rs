@@ -50,8 +50,6 @@ fn address(item: &[u8]) -> Option<IpAddr> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use actix_web::http::header::{HeaderMap, HeaderValue};
     use harkara_settings::Settings;
 
@@ -63,9 +61,11 @@ mod tests {
         for value in forwarded {
             headers.append(X_FORWARDED_FOR, HeaderValue::from_static(value));
         }
-        let trusted = "10.0.0.0/8,2001:db8::/32".to_owned();
-        let map = BTreeMap::from([("ingress.trusted_proxies".to_owned(), trusted)]);
-        let trusted = Settings::from_map(map).unwrap().ingress.trusted_proxies;
+        let trusted = [("ingress.trusted_proxies", "10.0.0.0/8,2001:db8::/32")];
+        let trusted = Settings::from_pairs(trusted)
+            .unwrap()
+            .ingress
+            .trusted_proxies;
         client_address(peer.parse().unwrap(), &headers, &trusted).to_string()
     }
 

@@ -225,11 +225,7 @@ pub(crate) async fn build(redis_url: &str, changed: &[(&str, &str)]) -> Result<A
     ]);
     map.extend(changed.iter().copied());
     map.retain(|_, value| *value != UNSET);
-    let map = map
-        .into_iter()
-        .map(|(key, value)| (key.to_owned(), value.to_owned()))
-        .collect();
-    let settings = Settings::from_map(map).unwrap_or_else(|problems| panic!("{problems}"));
+    let settings = Settings::from_pairs(map).unwrap_or_else(|problems| panic!("{problems}"));
     App::build(&settings, &Tracer::off()).await
 }
 

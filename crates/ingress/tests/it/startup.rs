@@ -111,7 +111,7 @@ async fn missing_persistence_and_hidden_configuration_are_notes_and_no_refusal()
         (redis.url(), &[Warning::PersistenceOff][..]),
         (managed, &[Warning::PersistenceOff, Warning::ConfigHidden]),
     ] {
-        let settings = Settings::from_map([("redis.url".to_owned(), url)].into()).unwrap();
+        let settings = Settings::from_pairs([("redis.url", url)]).unwrap();
         assert_eq!(check_server(&settings.redis).await.unwrap().warnings, notes);
     }
 }

@@ -56,15 +56,13 @@ fn needed(settings: &Settings, processes: Processes) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::super::postgres::tests::sound;
     use super::*;
 
     #[test]
     fn pools_are_added_up_over_all_processes_and_the_limit_of_the_role_counts() {
         // By default a worker opens 8, an ingress 3, and a command 2.
-        let settings = Settings::from_map(BTreeMap::new()).unwrap();
+        let settings = Settings::from_pairs::<&str, &str>([]).unwrap();
         for (ingresses, workers, other_connections, role_connections_max, status) in [
             (1, 1, 0, -1, Status::Ok),
             (3, 10, 0, -1, Status::Ok),

@@ -69,9 +69,8 @@ mod tests {
                 "2 secrets",
             ),
         ] {
-            let key = "endpoints.live.secrets".to_owned();
-            let given = (!secrets.is_empty()).then(|| (key, secrets.to_owned()));
-            let settings = Settings::from_map(given.into_iter().collect()).unwrap();
+            let given = (!secrets.is_empty()).then_some(("endpoints.live.secrets", secrets));
+            let settings = Settings::from_pairs(given).unwrap();
             let findings = examine(&settings);
             let [
                 Finding {

@@ -178,8 +178,6 @@ fn slowness(state: &ServerState) -> Finding {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use harkara_settings::Settings;
     use harkara_streams::inspection::LatencySpike;
 
@@ -213,9 +211,8 @@ mod tests {
             ..ServerState::default()
         };
         change(&mut state);
-        let key = "ingress.inbox_connections_max".to_owned();
-        let map = BTreeMap::from([(key, inbox_connections.to_owned())]);
-        let ingress = Settings::from_map(map).unwrap().ingress;
+        let settings = [("ingress.inbox_connections_max", inbox_connections)];
+        let ingress = Settings::from_pairs(settings).unwrap().ingress;
         let findings = judged(&state, &ingress).into_iter();
         let worst = findings.max_by_key(|finding| finding.status).unwrap();
         (worst.status, worst.check)
@@ -226,67 +223,64 @@ mod tests {
     }
 
     #[test]
-    fn a_sound_server_has_only_sound_findings() {
+    fn each_weakness_is_the_worst_finding_and_the_rest_is_sound() {
+        let cases: [(Status, &str, &[Change]); 7] = [
+            (
+                Problem,
+                "append-only file",
+                &[|s| file(s).last_write_ok = false],
+            ),
+            (
+                Warning,
+                "append-only file",
+                &[|s| file(s).last_rewrite_ok = false],
+            ),
+            (Warning, "clients", &[|s| s.clients = (80, 100)]),
+            (Warning, "snapshots", &[|s| s.last_snapshot_ok = false]),
+            (
+                Warning,
+                "memory",
+                &[
+                    |s| s.memory_bytes.0 = 70 << 20,
+                    |s| s.memory_bytes.0 = 90 << 20,
+                    |s| s.memory_bytes = (1, 0),
+                ],
+            ),
+            (
+                Warning,
+                "replicas",
+                &[
+                    |s| s.replicas[0].state = "wait_bgsave".to_owned(),
+                    |s| s.replicas[0].silent_s = 3,
+                    |s| s.replicas[0].behind_bytes = 17 << 20,
+                ],
+            ),
+            (
+                Warning,
+                "slowness",
+                &[
+                    |s| file(s).delayed_fsyncs = 11,
+                    |s| s.last_fork = Duration::from_millis(501),
+                    |s| s.spikes[0].longest += Duration::from_millis(1),
+                ],
+            ),
+        ];
+        for (status, check, changes) in cases {
+            for change in changes {
+                assert_eq!(worst(*change, "2"), (status, check.to_owned()));
+            }
+        }
+        let full = worst(|s| s.memory_bytes.0 = 90 << 20, "0");
+        assert_eq!(full, (Problem, "memory".to_owned()), "without an inbox");
+
+        // Ten late fsyncs in ten hours are one an hour.
         let sound: [Change; 3] = [
             |_| {},
             |s| s.memory_bytes.0 = 60 << 20,
-            // One an hour.
             |s| file(s).delayed_fsyncs = 10,
         ];
-        for (n, change) in sound.into_iter().enumerate() {
-            assert_eq!(worst(change, "2").0, Status::Ok, "{n}");
+        for change in sound {
+            assert_eq!(worst(change, "2").0, Status::Ok);
         }
-    }
-
-    #[test]
-    fn each_weakness_is_the_worst_finding() {
-        let weak: [(Change, Status, &str); 13] = [
-            (|s| s.memory_bytes.0 = 70 << 20, Warning, "memory"),
-            (|s| s.memory_bytes.0 = 90 << 20, Warning, "memory"),
-            (|s| s.memory_bytes = (1, 0), Warning, "memory"),
-            (|s| s.clients = (80, 100), Warning, "clients"),
-            (
-                |s| file(s).last_write_ok = false,
-                Problem,
-                "append-only file",
-            ),
-            (
-                |s| file(s).last_rewrite_ok = false,
-                Warning,
-                "append-only file",
-            ),
-            (|s| s.last_snapshot_ok = false, Warning, "snapshots"),
-            (
-                |s| s.replicas[0].state = "wait_bgsave".to_owned(),
-                Warning,
-                "replicas",
-            ),
-            (|s| s.replicas[0].silent_s = 3, Warning, "replicas"),
-            (
-                |s| s.replicas[0].behind_bytes = 17 << 20,
-                Warning,
-                "replicas",
-            ),
-            (|s| file(s).delayed_fsyncs = 11, Warning, "slowness"),
-            (
-                |s| s.last_fork = Duration::from_millis(501),
-                Warning,
-                "slowness",
-            ),
-            (
-                |s| s.spikes[0].longest += Duration::from_millis(1),
-                Warning,
-                "slowness",
-            ),
-        ];
-        for (n, (change, status, check)) in weak.into_iter().enumerate() {
-            assert_eq!(worst(change, "2"), (status, check.to_owned()), "{n}");
-        }
-    }
-
-    #[test]
-    fn full_memory_is_a_problem_without_an_inbox() {
-        let full = worst(|s| s.memory_bytes.0 = 90 << 20, "0");
-        assert_eq!(full, (Problem, "memory".to_owned()));
     }
 }

@@ -210,10 +210,8 @@ mod tests {
             memory_bytes: (0, 0),
             warnings: Vec::new(),
         };
-        let changed = changed
-            .iter()
-            .map(|(key, value)| (key.to_string(), value.to_string()));
-        let ingress = Settings::from_map(changed.collect()).unwrap().ingress;
+        let settings = Settings::from_pairs(changed.iter().copied());
+        let ingress = settings.unwrap().ingress;
         let confirmations = Confirmations::of(&ingress, &report);
         durability(&ingress, &report, confirmations.as_ref())
     }

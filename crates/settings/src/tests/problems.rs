@@ -3,6 +3,9 @@
 use super::super::{Origin, SecretsFileError, SettingsProblem};
 use super::*;
 
+const NOT_A_FORMAT: &str =
+    "log.format (set by the program): \"xml\" is not one of auto, json, pretty";
+
 fn problems_of(pairs: &[(&str, &str)]) -> Vec<SettingsProblem> {
     let error = from(pairs).expect_err("these settings are invalid");
     error.problems().to_vec()
@@ -57,98 +60,65 @@ fn a_problem_names_its_key_and_the_expectation() {
     let rediss = ("redis.url", "rediss://host");
     let verified = ("postgres.url", "postgres://host/db?sslmode=require");
     let ca_in_url = "postgres://u:word@host/db?sslrootcert=/nowhere/ca.pem";
-    for (pairs, key, part) in [
-        (
-            &[("log.format", "xml")][..],
-            "log.format",
-            "(set by the program): \"xml\" is not one of auto, json, pretty",
-        ),
+    let (unreadable, no_certificate) = ("cannot read the file", "contains no certificate");
+    for (pairs, part) in [
+        (&[("log.format", "xml")][..], NOT_A_FORMAT),
         (
             &[("ingress.bnd", "0.0.0.0:1")],
-            "ingress.bnd",
             "did you mean ingress.bind?",
         ),
-        (&[("redis.url_file", "/nowhere")], "redis.url", "/nowhere"),
-        (
-            &[
-                ("redis.url", "redis://host"),
-                ("redis.url_file", "/nowhere"),
-            ],
-            "redis.url_file",
-            "only one",
-        ),
-        (
-            &[("redis.url", "rediss://host/#insecure")],
-            "redis.url",
-            "redis.ca_file",
-        ),
-        (
-            &[("redis.ca_file", "/nowhere/ca.pem"), rediss],
-            "redis.ca_file",
-            "cannot read the file",
-        ),
-        (
-            &[("redis.ca_file", empty.path()), rediss],
-            "redis.ca_file",
-            "contains no certificate",
-        ),
-        (
-            &[("postgres.ca_file", "/nowhere/ca.pem"), verified],
-            "postgres.ca_file",
-            "cannot read the file",
-        ),
+        (&[("redis.url", "rediss://host/#insecure")], "redis.ca_file"),
+        (&[("redis.ca_file", "/nowhere/ca.pem"), rediss], unreadable),
+        (&[("redis.ca_file", empty.path()), rediss], no_certificate),
+        (&[("postgres.ca_file", "/nowhere"), verified], unreadable),
         (
             &[("postgres.ca_file", empty.path()), verified],
-            "postgres.ca_file",
-            "contains no certificate",
+            no_certificate,
         ),
-        (
-            &[("postgres.url", ca_in_url)],
-            "postgres.url",
-            "/nowhere/ca.pem",
-        ),
-        (
-            &[("ingress.tls_key_file", "/tls.key")],
-            "ingress.tls_certificate_file",
-            "both or neither",
-        ),
-        // Relations.
+        (&[("postgres.url", ca_in_url)], "/nowhere/ca.pem"),
+        (&[("redis.url_file", "/nowhere"), rediss], "only one"),
         (
             &[("ingress.buffered_bytes_max", "1048575")],
-            "ingress.buffered_bytes_max",
             "must be at least ingress.body_bytes_max",
         ),
         (
-            &[
-                ("worker.read_wait_ms", "60000"),
-                ("worker.claim_idle_ms", "1000"),
-                ("worker.consumer_idle_ms", "100000"),
-            ],
-            "worker.consumer_idle_ms",
-            "must be at least three times worker.read_wait_ms",
-        ),
-        (
             &[("worker.backoff_max_ms", "10")],
-            "worker.backoff_max_ms",
             "must be at least worker.backoff_first_ms",
         ),
         (
             &[("worker.consumer_idle_ms", "60000")],
-            "worker.consumer_idle_ms",
             "must be more than worker.claim_idle_ms",
         ),
         (
-            &[("worker.batch_entries_max", "3")],
-            "worker.batch_entries_max",
-            "from 4 to 10000",
+            &[
+                ("worker.consumer_idle_ms", "100000"),
+                ("worker.read_wait_ms", "60000"),
+                ("worker.claim_idle_ms", "1000"),
+            ],
+            "must be at least three times worker.read_wait_ms",
         ),
+        (&[("worker.batch_entries_max", "3")], "from 4 to 10000"),
     ] {
         let problems = problems_of(pairs);
-        assert_eq!(keys_of(&problems), [key], "{problems:?}");
+        assert_eq!(keys_of(&problems), [pairs[0].0], "{problems:?}");
         let text = problems[0].to_string();
-        assert!(text.starts_with(key) && text.contains(part), "{text}");
+        assert!(text.contains(part), "{text}");
     }
     assert!(from(&[("ingress.buffered_bytes_max", "1048576")]).is_ok());
+    // Of a pair, and of a secret and its file, the first is named.
+    for (key, value, named, part) in [
+        (
+            "ingress.tls_key_file",
+            "/tls.key",
+            "ingress.tls_certificate_file",
+            "both or neither",
+        ),
+        ("redis.url_file", "/nowhere", "redis.url", "/nowhere"),
+    ] {
+        let problems = problems_of(&[(key, value)]);
+        assert_eq!(keys_of(&problems), [named], "{problems:?}");
+        assert!(problems[0].to_string().contains(part), "{problems:?}");
+    }
 }
 
 #[test]
@@ -228,12 +198,13 @@ fn a_problem_of_a_file_names_it_without_quoting_its_lines() {
 #[test]
 fn a_later_layer_wins_and_a_variable_is_named_in_its_problem() {
     let key = "log.format";
-    let given = BTreeMap::from([(key.to_owned(), "json".to_owned())]);
-    let mut given = layers::from_map(given, &mut Vec::new());
+    let mut layer = Layer::of_pairs([(key, "json")]);
     let form = layers::Form::Text("xml".to_owned());
     let origin = Origin::Environment(layers::variable_of(key));
-    given.insert(key.to_owned(), layers::Given { form, origin });
-    let error = Settings::parse(Reader::new(given, Vec::new())).expect_err("xml is no format");
+    let given = BTreeMap::from([(key.to_owned(), layers::Given { form, origin })]);
+    let problems = Vec::new();
+    layer.extend(Layer { given, problems });
+    let error = Settings::parse(layer).expect_err("xml is no format");
     let origins = error.problems().iter().map(|p| p.origin.to_string());
     assert_eq!(origins.collect::<Vec<_>>(), ["HARKARA__LOG__FORMAT"]);
 }

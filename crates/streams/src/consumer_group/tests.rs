@@ -13,8 +13,7 @@ use super::Group;
 /// A group on a Redis of its own, as the consumer `me` sees it.
 async fn group() -> (Group, MultiplexedConnection) {
     let url = redis_database().await;
-    let settings = Settings::from_map([("redis.url".to_owned(), url.clone())].into())
-        .expect("the settings are sound");
+    let settings = Settings::from_pairs([("redis.url", &url)]).expect("the settings are sound");
     let group = Group::new(pool(&settings.redis), 0, "me".to_owned());
     assert_eq!(group.ensure().await.expect("the groups are created"), 4);
     let client = redis::Client::open(url).expect("the URL is valid");

@@ -348,10 +348,14 @@ pub(crate) async fn consumers(redis: &mut MultiplexedConnection, lane: Lane) -> 
 
 /// Settings under which things happen quickly.
 pub(crate) fn settings(redis: &str, postgres: &str, changed: &[(&str, &str)]) -> Settings {
-    Settings::from_map(map(redis, postgres, changed)).unwrap_or_else(|error| panic!("{error}"))
+    Settings::from_pairs(map(redis, postgres, changed)).unwrap_or_else(|error| panic!("{error}"))
 }
 
-fn map(redis: &str, postgres: &str, changed: &[(&str, &str)]) -> BTreeMap<String, String> {
+fn map<'a>(
+    redis: &'a str,
+    postgres: &'a str,
+    changed: &[(&'a str, &'a str)],
+) -> BTreeMap<&'a str, &'a str> {
     let mut map = BTreeMap::from([
         ("redis.url", redis),
         ("postgres.url", postgres),
@@ -370,7 +374,5 @@ fn map(redis: &str, postgres: &str, changed: &[(&str, &str)]) -> BTreeMap<String
         ("endpoints.default.secrets", SECRET),
     ]);
     map.extend(changed.iter().copied());
-    map.into_iter()
-        .map(|(key, value)| (key.to_owned(), value.to_owned()))
-        .collect()
+    map
 }

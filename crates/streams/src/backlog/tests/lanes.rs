@@ -23,9 +23,8 @@ pub(super) struct Lanes {
 
 /// An observer of a ledger where nothing is due.
 fn observer(url: &str, partition: u16) -> Observer {
-    let settings = [("redis.url", url), ("redis.connect_timeout_ms", "1000")]
-        .map(|(key, value)| (key.to_owned(), value.to_owned()));
-    let settings = Settings::from_map(settings.into()).expect("the settings are sound");
+    let settings = [("redis.url", url), ("redis.connect_timeout_ms", "1000")];
+    let settings = Settings::from_pairs(settings).expect("the settings are sound");
     Observer::new(pool(&settings.redis), partition, &settings.worker, || {
         ready(Ok::<_, Infallible>(LedgerSample::default()))
     })
