@@ -36,26 +36,19 @@ pub fn observer(settings: &Settings) -> Result<Observer, StorageError> {
 /// The dependencies that could not be asked.
 #[must_use]
 pub fn unavailable(settings: &Settings, report: &Report) -> Vec<Unavailable> {
-    let problem = |(name, reason): (&str, String)| {
-        let (server, address, setting) = if name == "redis" {
-            (
-                "Redis",
-                harkara_streams::address(&settings.redis),
-                "redis.url (HARKARA__REDIS__URL)",
-            )
-        } else {
-            (
-                "PostgreSQL",
-                database::address(&settings.postgres.url),
-                "postgres.url (HARKARA__POSTGRES__URL)",
-            )
-        };
-        Unavailable {
-            server,
-            address,
+    let problem = |(name, reason): (&str, String)| match name {
+        "redis" => Unavailable {
+            server: "Redis",
+            address: harkara_streams::address(&settings.redis),
             reason,
-            setting,
-        }
+            setting: "redis.url (HARKARA__REDIS__URL)",
+        },
+        _ => Unavailable {
+            server: "PostgreSQL",
+            address: database::address(&settings.postgres.url),
+            reason,
+            setting: "postgres.url (HARKARA__POSTGRES__URL)",
+        },
     };
     report.faults().into_iter().map(problem).collect()
 }

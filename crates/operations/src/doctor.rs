@@ -80,23 +80,3 @@ impl Report {
         self.findings.iter().filter(|f| f.status == status).count()
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_worst_finding_is_the_report_s_and_all_are_counted() {
-        let findings = [
-            Status::Ok,
-            Status::Problem,
-            Status::Warning,
-            Status::Warning,
-        ];
-        let findings = findings.map(|status| Area::Redis.check("a").judged(status, "b", "c"));
-        let report = Report::new(findings.to_vec());
-        assert_eq!(report.status, Status::Problem);
-        let counts = [Status::Problem, Status::Warning, Status::Ok].map(|s| report.count(s));
-        assert_eq!(counts, [1, 2, 1]);
-    }
-}

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{ACCEPT, ContentType};
+use actix_web::http::header::ContentType;
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 use harkara_streams::backlog::Latest;
 use harkara_telemetry::Metrics;
@@ -31,7 +31,7 @@ pub const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long requests in flight may delay the end of the admin server.
 const STOP_WAIT_S: u64 = 1;
 
-/// What the admin port tells about a process.
+/// What the admin port reports about a process.
 pub struct Admin {
     /// The dependencies of which enough must be up for the process to be ready.
     pub probes: Vec<Probe>,
@@ -41,12 +41,12 @@ pub struct Admin {
     pub metrics: Metrics,
     /// The backlog.
     pub backlog: Latest,
-    /// From the request to stop on, the process is not ready.
+    /// Once requested, the process is not ready.
     pub stop: Shutdown,
 }
 
-/// A running admin server. It outlives the request to stop, so that readiness can tell of it, and
-/// ends with [`AdminServer::close`].
+/// A running admin server. It outlives the request to stop, so that readiness can report it, and ends with
+/// [`AdminServer::close`].
 pub struct AdminServer {
     address: SocketAddr,
     handle: ServerHandle,
@@ -138,8 +138,7 @@ async fn ready(admin: web::Data<Admin>) -> HttpResponse {
 }
 
 async fn metrics(admin: web::Data<Admin>, request: HttpRequest) -> HttpResponse {
-    let accept = request.headers().get_all(ACCEPT);
-    let format = Format::accepted(accept.filter_map(|value| value.to_str().ok()));
+    let format = Format::accepted(&request);
     match format.write(admin.metrics.registry()) {
         Ok(text) => HttpResponse::Ok()
             .content_type(format.media_type())

@@ -1,11 +1,11 @@
-//! Which version runs, as a metric.
+//! The version as a metric.
 
 use harkara_telemetry::catalogue::BUILD_INFO;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
-/// Tells the version, which is that of the whole workspace.
+/// Registers the version of the workspace.
 pub fn register(registry: &mut Registry) {
     let versions = Family::<[(&'static str, &'static str); 1], Gauge>::default();
     versions

@@ -11,9 +11,8 @@ use tracing_subscriber::{EnvFilter, Layer, fmt};
 
 use harkara_settings::{LogFormat, LogSettings};
 
-/// Goes before every filter, so that a filter that names these targets changes it. `actix_http` logs
-/// an error for each malformed request, which lets any caller fill the log; the answer and the
-/// counters tell of those.
+/// Precedes every filter, which may override it. `actix_http` logs an error for each malformed request, so
+/// any caller could fill the log; the answer and the counters report those.
 const QUIET: &str = "actix_http=off,actix_server=warn";
 
 /// Why logging could not be set up.
@@ -30,7 +29,7 @@ pub enum LoggingError {
     Twice(#[source] TryInitError),
 }
 
-/// Sets up logging for the whole process. `RUST_LOG` goes before `log.level`.
+/// Sets up logging for the whole process. `RUST_LOG` takes precedence over `log.level`.
 pub fn init(settings: &LogSettings) -> Result<(), LoggingError> {
     let filter = filter(settings, env::var("RUST_LOG").ok())?;
     let json = match settings.format {
@@ -97,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn rust_log_goes_before_the_settings_and_both_before_what_is_quiet() {
+    fn rust_log_precedes_the_settings_and_both_precede_the_quiet_targets() {
         assert_eq!(
             directives(None),
             ["actix_http=off", "actix_server=warn", "warn"]

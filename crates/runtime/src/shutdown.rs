@@ -14,14 +14,14 @@ const EXIT_CODE_IMPATIENT: i32 = 130;
 pub struct Shutdown(CancellationToken);
 
 impl Shutdown {
-    /// A stop that only [`Shutdown::request`] brings about.
+    /// Requested only by [`Shutdown::request`].
     #[must_use]
     pub fn manual() -> Self {
         Self::default()
     }
 
-    /// A stop that SIGTERM or SIGINT brings about. A second signal ends the process at once with
-    /// exit code 130. Must be called within a tokio runtime.
+    /// Requested by SIGTERM or SIGINT. A second signal ends the process immediately with exit code 130. Must be
+    /// called within a tokio runtime.
     pub fn on_signals() -> io::Result<Self> {
         let stop = Self::manual();
         let terminate = signal(SignalKind::terminate())?;
@@ -35,13 +35,13 @@ impl Shutdown {
         self.0.cancel();
     }
 
-    /// Whether a stop was asked for.
+    /// Whether it was requested.
     #[must_use]
     pub fn is_requested(&self) -> bool {
         self.0.is_cancelled()
     }
 
-    /// Waits for a time, or until a stop is asked for.
+    /// Sleeps, or returns early on a request.
     pub async fn sleep(&self, duration: Duration) {
         tokio::select! {
             () = tokio::time::sleep(duration) => {}
@@ -49,7 +49,7 @@ impl Shutdown {
         }
     }
 
-    /// Waits until a stop is asked for. Safe to drop and call again.
+    /// Waits for the request. Safe to drop and call again.
     pub async fn requested(&self) {
         self.0.cancelled().await;
     }
@@ -71,20 +71,5 @@ async fn next(terminate: &mut Signal, interrupt: &mut Signal) -> &'static str {
     tokio::select! {
         _ = terminate.recv() => "SIGTERM",
         _ = interrupt.recv() => "SIGINT",
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Shutdown;
-
-    #[tokio::test]
-    async fn a_request_reaches_every_clone() {
-        let stop = Shutdown::manual();
-        let clone = stop.clone();
-        assert!(!clone.is_requested());
-        stop.request();
-        clone.requested().await;
-        assert!(clone.is_requested());
     }
 }

@@ -12,7 +12,7 @@ pub enum StorageError {
     #[error("no connection to PostgreSQL")]
     Connect(#[from] ConnectError),
     /// The server answers, but TLS with it fails: its certificate is refused, or ours is.
-    #[error("PostgreSQL at {address}: {}", refusal.explanation("postgres"))]
+    #[error("PostgreSQL at {address}: {}; {}", refusal.problem(), refusal.remedy("postgres"))]
     Untrusted {
         /// Host and port.
         address: String,

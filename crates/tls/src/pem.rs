@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::path::Path;
+use std::sync::Arc;
 
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -14,9 +15,10 @@ pub struct Certificates {
 }
 
 /// A private key. Its debug output does not reveal it.
+#[derive(Clone, PartialEq, Eq)]
 pub struct PrivateKey {
     text: Vec<u8>,
-    pub(crate) key: PrivateKeyDer<'static>,
+    pub(crate) key: Arc<PrivateKeyDer<'static>>,
 }
 
 /// Why certificates or keys cannot be used.
@@ -73,6 +75,7 @@ impl PrivateKey {
         let text = read(path)?;
         let key = PrivateKeyDer::from_pem_slice(&text);
         let key = key.map_err(|_| not_found(path, "private key"))?;
+        let key = Arc::new(key);
         Ok(Self { text, key })
     }
 
@@ -80,21 +83,6 @@ impl PrivateKey {
     #[must_use]
     pub fn pem(&self) -> &[u8] {
         &self.text
-    }
-}
-
-impl Clone for PrivateKey {
-    fn clone(&self) -> Self {
-        Self {
-            text: self.text.clone(),
-            key: self.key.clone_key(),
-        }
-    }
-}
-
-impl PartialEq for PrivateKey {
-    fn eq(&self, other: &Self) -> bool {
-        self.text == other.text
     }
 }
 

@@ -47,13 +47,6 @@ impl Refusal {
         self.parts(section).1
     }
 
-    /// The problem and its remedy in one line.
-    #[must_use]
-    pub fn explanation(&self, section: &str) -> String {
-        let (problem, remedy) = self.parts(section);
-        format!("{problem}; {remedy}")
-    }
-
     fn parts(&self, section: &str) -> (String, String) {
         let setting = |name: &str| {
             let variable = format!("HARKARA__{section}__{name}").to_uppercase();

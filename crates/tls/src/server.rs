@@ -1,6 +1,6 @@
 //! The server side of TLS: a certificate that can be replaced at run time.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -28,12 +28,9 @@ struct Pair {
 impl ServerCertificate {
     /// Reads both files, which must belong together.
     pub fn read(certificate_file: PathBuf, key_file: PathBuf) -> Result<Self, PemError> {
-        let read = (
-            Certificates::read(&certificate_file)?,
-            PrivateKey::read(&key_file)?,
-        );
+        let pair = Pair::of(read(&certificate_file, &key_file)?)?;
         Ok(Self {
-            current: ArcSwap::from_pointee(Pair::of(read)?),
+            current: ArcSwap::from_pointee(pair),
             certificate_file,
             key_file,
         })
@@ -42,10 +39,7 @@ impl ServerCertificate {
     /// Reads both files again, for the connections from now on. Returns whether they changed. An error changes
     /// nothing.
     pub fn reload(&self) -> Result<bool, PemError> {
-        let read = (
-            Certificates::read(&self.certificate_file)?,
-            PrivateKey::read(&self.key_file)?,
-        );
+        let read = read(&self.certificate_file, &self.key_file)?;
         if self.current.load().read == read {
             return Ok(false);
         }
@@ -60,6 +54,10 @@ impl ServerCertificate {
             .with_no_client_auth()
             .with_cert_resolver(self.clone())
     }
+}
+
+fn read(certificate: &Path, key: &Path) -> Result<(Certificates, PrivateKey), PemError> {
+    Ok((Certificates::read(certificate)?, PrivateKey::read(key)?))
 }
 
 impl Pair {
@@ -98,13 +96,8 @@ mod tests {
         let folder = std::env::temp_dir().join(format!("harkara-tls-{}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
         let shown = |certificate: &ServerCertificate| {
-            certificate
-                .current
-                .load()
-                .certified
-                .end_entity_cert()
-                .unwrap()
-                .to_vec()
+            let pair = certificate.current.load();
+            pair.certified.end_entity_cert().unwrap().to_vec()
         };
         let first = write_pair(&folder);
         let certificate =
@@ -112,24 +105,21 @@ mod tests {
         assert_eq!(shown(&certificate), first);
         assert!(!certificate.reload().unwrap(), "nothing has changed");
 
-        let key = fs::read(folder.join("tls.key")).unwrap();
+        let key_file = folder.join("tls.key");
+        let key = fs::read(&key_file).unwrap();
         let second = write_pair(&folder);
-        let other_key = fs::read(folder.join("tls.key")).unwrap();
-        fs::write(folder.join("tls.key"), &key).unwrap();
+        let other_key = fs::read(&key_file).unwrap();
+        fs::write(&key_file, &key).unwrap();
         assert!(matches!(certificate.reload(), Err(PemError::NotAPair(_))));
-        fs::write(folder.join("tls.key"), "").unwrap();
-        assert!(matches!(
-            certificate.reload(),
-            Err(PemError::NotFound { .. })
-        ));
-        fs::remove_file(folder.join("tls.key")).unwrap();
-        assert!(matches!(
-            certificate.reload(),
-            Err(PemError::Unreadable { .. })
-        ));
+        fs::write(&key_file, "").unwrap();
+        let reloaded = certificate.reload();
+        assert!(matches!(reloaded, Err(PemError::NotFound { .. })));
+        fs::remove_file(&key_file).unwrap();
+        let reloaded = certificate.reload();
+        assert!(matches!(reloaded, Err(PemError::Unreadable { .. })));
         assert_eq!(shown(&certificate), first);
 
-        fs::write(folder.join("tls.key"), other_key).unwrap();
+        fs::write(&key_file, other_key).unwrap();
         assert!(certificate.reload().unwrap());
         assert_eq!(shown(&certificate), second);
         fs::remove_dir_all(&folder).unwrap();

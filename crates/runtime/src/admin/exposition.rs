@@ -1,26 +1,29 @@
-//! The text of `/metrics`, in the format that whoever scrapes asks for.
+//! The text of `/metrics`, in the format that the scraper asks for.
 
 use std::fmt::{self, Write};
 
-use actix_web::http::header::HeaderValue;
+use actix_web::HttpRequest;
+use actix_web::http::header::{Accept, Header as _, HeaderValue, Quality};
 use prometheus_client::encoding::text::{encode, encode_registry};
 use prometheus_client::registry::Registry;
 
 const OPEN_METRICS: &str = "application/openmetrics-text";
 
-/// How metrics are written down.
+/// A format of metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Format {
-    /// The text format 0.0.4 of Prometheus, which everybody reads. It has no exemplars.
+    /// The text format 0.0.4 of Prometheus, which has no exemplars.
     Classic,
     /// `OpenMetrics` 1.0.0, with exemplars.
     OpenMetrics,
 }
 
 impl Format {
-    /// The format for the values of `Accept` headers: `OpenMetrics` where it is named and not refused.
-    pub(super) fn accepted<'a>(mut accept: impl Iterator<Item = &'a str>) -> Self {
-        if accept.any(|value| value.split(',').any(names_open_metrics)) {
+    /// The format for the `Accept` headers of a request: `OpenMetrics` if it is named and not refused.
+    pub(super) fn accepted(request: &HttpRequest) -> Self {
+        let ranges = Accept::parse(request).map_or_else(|_| Vec::new(), |accept| accept.0);
+        let mut named = ranges.iter().filter(|range| range.quality > Quality::ZERO);
+        if named.any(|range| range.item.essence_str() == OPEN_METRICS) {
             Self::OpenMetrics
         } else {
             Self::Classic
@@ -47,27 +50,16 @@ impl Format {
     }
 }
 
-fn names_open_metrics(range: &str) -> bool {
-    let mut parts = range.split(';').map(str::trim);
-    let named = parts
-        .next()
-        .is_some_and(|media| media.eq_ignore_ascii_case(OPEN_METRICS));
-    let refused = parts
-        .filter_map(|parameter| parameter.split_once('='))
-        .any(|(name, value)| name.eq_ignore_ascii_case("q") && value.parse() == Ok(0.0));
-    named && !refused
-}
-
-/// What `prometheus-client` wrote as `OpenMetrics`, as classic text. Of each metric it writes a line of help, then
-/// one of its type, then its samples without times; the help of a counter names it without `_total`.
+/// Converts the `OpenMetrics` text of `prometheus-client` to classic text. It has for each metric a line of help,
+/// a line of its type and its samples without times; the help of a counter names it without `_total`.
 fn classic(open: &str) -> Result<String, fmt::Error> {
     let mut text = String::with_capacity(open.len());
     let mut help = "";
     for line in open.split_terminator('\n') {
-        if let Some(told) = line.strip_prefix("# HELP ") {
-            help = told;
-        } else if let Some(told) = line.strip_prefix("# TYPE ") {
-            let (name, kind) = told.rsplit_once(' ').ok_or(fmt::Error)?;
+        if let Some(rest) = line.strip_prefix("# HELP ") {
+            help = rest;
+        } else if let Some(rest) = line.strip_prefix("# TYPE ") {
+            let (name, kind) = rest.rsplit_once(' ').ok_or(fmt::Error)?;
             let about = help.strip_prefix(name).ok_or(fmt::Error)?;
             let (end, kind) = match kind {
                 "counter" => ("_total", kind),
@@ -103,6 +95,8 @@ fn without_exemplar(sample: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use actix_web::http::header::ACCEPT;
+    use actix_web::test::TestRequest;
     use prometheus_client::encoding::EncodeLabelSet;
     use prometheus_client::metrics::counter::Counter;
     use prometheus_client::metrics::exemplar::{CounterWithExemplar, HistogramWithExemplars};
@@ -126,10 +120,11 @@ mod tests {
     const TRACE: Option<Trace> = Some(Trace { trace_id: "4bf9" });
 
     #[test]
-    fn open_metrics_is_for_those_who_name_it() {
+    fn open_metrics_must_be_named() {
         // As Prometheus 2.42 and 3.0 ask.
         let older = "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
         let newer = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,text/plain;version=0.0.4;q=0.3,*/*;q=0.2";
+        let mixed_case = "Application/OpenMetrics-Text ; Q=0.001";
         for (accept, format) in [
             (&[][..], Format::Classic),
             (&["*/*"], Format::Classic),
@@ -137,23 +132,21 @@ mod tests {
             (&["text/html, application/*;q=0.9"], Format::Classic),
             (&[older], Format::OpenMetrics),
             (&[newer], Format::OpenMetrics),
-            (
-                &["text/plain", "Application/OpenMetrics-Text ; Q=0.001"],
-                Format::OpenMetrics,
-            ),
+            (&["text/plain", mixed_case], Format::OpenMetrics),
             (&["application/openmetrics-text; q=0.000"], Format::Classic),
             (&["application/openmetrics-text-2"], Format::Classic),
         ] {
-            assert_eq!(
-                Format::accepted(accept.iter().copied()),
-                format,
-                "{accept:?}"
-            );
+            let mut request = TestRequest::default();
+            for value in accept {
+                request = request.append_header((ACCEPT, *value));
+            }
+            let accepted = Format::accepted(&request.to_http_request());
+            assert_eq!(accepted, format, "{accept:?}");
         }
     }
 
     #[test]
-    fn classic_text_is_that_of_each_kind_without_what_only_open_metrics_has() {
+    fn classic_text_has_every_kind_of_metric_and_no_exemplars() {
         let mut registry = Registry::default();
         let plain: Counter = Counter::default();
         registry.register("plain", "Counted", plain);
@@ -200,7 +193,7 @@ build_info{version=\"1\"} 1
     }
 
     #[test]
-    fn the_value_of_a_label_is_never_taken_for_an_exemplar() {
+    fn a_label_value_is_never_mistaken_for_an_exemplar() {
         let mut registry = Registry::default();
         let said = Family::<Said, CounterWithExemplar<Trace, u64>>::default();
         registry.register("said", "Said", said.clone());

@@ -1,4 +1,4 @@
-//! Liveness: do the loops of the process still turn?
+//! Liveness: whether the loops of the process make progress.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -8,8 +8,7 @@ use std::time::{Duration, Instant};
 #[derive(Clone, Default)]
 pub struct Liveness(Arc<Mutex<Vec<Weak<Loop>>>>);
 
-/// What a loop touches each time round. Dropping it takes the loop off the list: a loop that has
-/// ended is not stuck.
+/// A loop touches it in each iteration. Dropping it removes the loop: one that has ended is not stuck.
 pub struct Progress(Arc<Loop>);
 
 struct Loop {
@@ -20,7 +19,7 @@ struct Loop {
 }
 
 impl Liveness {
-    /// Adds a loop which counts as stuck when it was not touched for `quiet_max`.
+    /// Adds a loop, which is stuck if it was not touched for `quiet_max`.
     #[must_use]
     pub fn watch(&self, name: impl Into<String>, quiet_max: Duration) -> Progress {
         let watched = Arc::new(Loop {
@@ -47,11 +46,12 @@ impl Liveness {
 }
 
 impl Progress {
-    /// Tells that the loop moves. Costs a clock reading and one atomic store.
+    /// Records progress. Costs a clock reading and one atomic store.
     pub fn touch(&self) {
+        let now_ms = self.0.age_ms();
         self.0
             .touched_ms_after_start
-            .store(self.0.age_ms(), Ordering::Relaxed);
+            .store(now_ms, Ordering::Relaxed);
     }
 }
 

@@ -5,27 +5,26 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use tokio::task::JoinSet;
 
 type Answer = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
 
-/// A question to one dependency. It writes nothing, and its answer is bounded by the asker.
+/// A check of one dependency. It writes nothing; the caller bounds it.
 #[derive(Clone)]
 pub struct Probe {
     name: &'static str,
-    pub(super) one_is_enough: bool,
+    one_is_enough: bool,
     ask: Arc<dyn Fn() -> Answer + Send + Sync>,
 }
 
-/// What a dependency answered.
+/// The answer of a dependency.
 pub(super) struct Outcome {
-    pub(super) result: Result<(), String>,
+    result: Result<(), String>,
     latency: Duration,
 }
 
 impl Probe {
-    /// A probe of the dependency `name`; `ask` gives the reason where it is down. A reason is shown
-    /// on the admin port, so it holds no secret.
+    /// A probe of the dependency `name`; `ask` returns the reason if it is down. The admin port shows the
+    /// reason, so it must contain no secret.
     pub fn new<F, A>(name: &'static str, ask: F) -> Self
     where
         F: Fn() -> A + Send + Sync + 'static,
@@ -38,16 +37,12 @@ impl Probe {
         }
     }
 
-    /// The same, of a dependency that others of its kind can stand in for: of those that were made with
-    /// this, one that is up is enough.
-    pub fn one_of<F, A>(name: &'static str, ask: F) -> Self
-    where
-        F: Fn() -> A + Send + Sync + 'static,
-        A: Future<Output = Result<(), String>> + Send + 'static,
-    {
+    /// Of the dependencies with this, one that is up is enough.
+    #[must_use]
+    pub fn or_another(self) -> Self {
         Self {
             one_is_enough: true,
-            ..Self::new(name, ask)
+            ..self
         }
     }
 }
@@ -61,26 +56,19 @@ pub(super) fn suffice(probes: &[Probe], outcomes: &[(&'static str, Outcome)]) ->
     required.all(is_up) && (one_of.peek().is_none() || one_of.any(is_up))
 }
 
-/// Asks all dependencies at once and waits no longer than `timeout` for any of them.
+/// Asks all dependencies in parallel and waits no longer than `timeout` for each.
 pub(super) async fn run_all(probes: &[Probe], timeout: Duration) -> Vec<(&'static str, Outcome)> {
-    let mut asked = JoinSet::new();
-    for (index, probe) in probes.iter().cloned().enumerate() {
-        asked.spawn(async move { (index, run(probe, timeout).await) });
+    let running = probes.iter().cloned();
+    let running = running.map(|probe| (probe.name, tokio::spawn(run(probe, timeout))));
+    let mut outcomes = Vec::new();
+    for (name, running) in running.collect::<Vec<_>>() {
+        let outcome = running.await.unwrap_or_else(|_| Outcome {
+            result: Err("the probe panicked".to_owned()),
+            latency: timeout,
+        });
+        outcomes.push((name, outcome));
     }
-    let mut outcomes: Vec<Option<Outcome>> = probes.iter().map(|_| None).collect();
-    while let Some(answered) = asked.join_next().await {
-        if let Ok((index, outcome)) = answered {
-            outcomes[index] = Some(outcome);
-        }
-    }
-    let panicked = || Outcome {
-        result: Err("the probe panicked".to_owned()),
-        latency: timeout,
-    };
-    let named = |(probe, outcome): (&Probe, Option<Outcome>)| {
-        (probe.name, outcome.unwrap_or_else(panicked))
-    };
-    probes.iter().zip(outcomes).map(named).collect()
+    outcomes
 }
 
 async fn run(probe: Probe, timeout: Duration) -> Outcome {
@@ -116,17 +104,14 @@ mod tests {
 
     #[tokio::test]
     async fn of_those_that_stand_in_for_each_other_one_is_enough() {
-        let up = || async { Ok(()) };
-        let down = || async { Err("refused".to_owned()) };
+        let up = || Probe::new("up", || async { Ok(()) });
+        let down = || Probe::new("down", || async { Err("refused".to_owned()) });
         for (probes, enough) in [
-            (vec![Probe::new("a", up), Probe::new("b", up)], true),
-            (vec![Probe::new("a", up), Probe::new("b", down)], false),
-            (vec![Probe::one_of("a", down), Probe::one_of("b", up)], true),
-            (
-                vec![Probe::one_of("a", down), Probe::one_of("b", down)],
-                false,
-            ),
-            (vec![Probe::one_of("a", up), Probe::new("b", down)], false),
+            (vec![up(), up()], true),
+            (vec![up(), down()], false),
+            (vec![down().or_another(), up().or_another()], true),
+            (vec![down().or_another(), down().or_another()], false),
+            (vec![up().or_another(), down()], false),
             (vec![], true),
         ] {
             let outcomes = run_all(&probes, Duration::from_secs(1)).await;
@@ -143,13 +128,16 @@ mod tests {
             Probe::new("panics", || async { panic!("on purpose") }),
         ];
         let outcomes = run_all(&probes, Duration::from_millis(20)).await;
-        let results: Vec<_> = outcomes
-            .iter()
-            .map(|(name, outcome)| (*name, outcome.result.as_ref().err()))
-            .collect();
-        assert_eq!(results[0], ("up", None));
-        assert_eq!(results[1].1.unwrap(), "refused");
-        assert_eq!(results[2].1.unwrap(), "no answer within 20 ms");
-        assert_eq!(results[3].1.unwrap(), "the probe panicked");
+        let results = outcomes
+            .into_iter()
+            .map(|(name, outcome)| (name, outcome.result));
+        let down = |reason: &str| Err(reason.to_owned());
+        let expected = [
+            ("up", Ok(())),
+            ("down", down("refused")),
+            ("hangs", down("no answer within 20 ms")),
+            ("panics", down("the probe panicked")),
+        ];
+        assert_eq!(results.collect::<Vec<_>>(), expected);
     }
 }

@@ -1,7 +1,5 @@
 use harkara_storage::ledger::{Change, EventStatus};
-use harkara_storage::verification::{
-    DuplicateChange, Identity, MergedRow, MergedTable, StoredEvent,
-};
+use harkara_storage::verification::{Identity, MergedRow, MergedTable, StoredEvent};
 
 use super::Expected::{Nothing, Stored, Unknown};
 use super::{Expected, FAULTS_MAX, Findings, Sent, Verification};
@@ -137,20 +135,6 @@ fn a_body_has_one_id_and_one_row_and_an_id_has_one_body() {
     let duplicates = [[2; 32].to_vec(), [7; 32].to_vec()];
     let found = found(|findings| findings.compare_bodies(&deliveries, &duplicates));
     assert_eq!(counts(&found), [0, 0, 1, 0, 0]);
-}
-
-#[test]
-fn a_change_with_two_audit_rows_is_doubled() {
-    let change = DuplicateChange {
-        event_id: "a".to_owned(),
-        entity_type: "payment".to_owned(),
-        entity_id: "pay_1".to_owned(),
-        rows: 2,
-    };
-    let found = found(|findings| findings.compare_changes(&[change]));
-    assert_eq!(counts(&found), [0, 0, 1, 0, 0]);
-    let expected = ["2 rows of audit_logs record the change of payment pay_1 by a"];
-    assert_eq!(sentences(&found), expected);
 }
 
 #[test]
