@@ -1,4 +1,4 @@
-//! What the words on the command line ask for.
+//! The command line.
 
 use std::path::PathBuf;
 
@@ -29,7 +29,7 @@ pub(crate) struct Arguments {
     /// Events of one run of the worker.
     #[arg(long, value_name = "N", value_parser = events)]
     pub(crate) events: Option<usize>,
-    /// Deliveries a second of the whole road; several are measured one after another.
+    /// Deliveries per second from end to end; several are measured one after another.
     #[arg(
         long,
         value_name = "RATE",
@@ -60,7 +60,7 @@ pub(crate) struct Arguments {
     pub(crate) command: Option<Command>,
 }
 
-/// What the program does besides measuring.
+/// What the program does other than measuring.
 #[derive(Subcommand)]
 pub(crate) enum Command {
     /// Be a reference server.
@@ -86,9 +86,22 @@ pub(crate) enum Command {
     },
 }
 
-/// A step of a delivery that no other process takes part in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Serialize, Deserialize)]
+/// A step of a delivery that involves no other process.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    ValueEnum,
+    Serialize,
+    Deserialize,
+    strum::Display,
+)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub(crate) enum Operation {
     /// Verifying the signature.
     Verify,
@@ -98,18 +111,6 @@ pub(crate) enum Operation {
     Decode,
     /// Folding events into rows, in batches.
     Fold,
-}
-
-impl Operation {
-    /// Its name on the command line and in the stored counts.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Verify => "verify",
-            Self::Encode => "encode",
-            Self::Decode => "decode",
-            Self::Fold => "fold",
-        }
-    }
 }
 
 /// A part of the benchmark.
@@ -126,49 +127,51 @@ pub(crate) enum Part {
     Footprint,
     /// What traces and metrics cost.
     Telemetry,
-    /// The whole road.
+    /// Everything from end to end.
     E2e,
     /// What people would use instead.
     Peer,
 }
 
 /// A server that does only a part of what the ingress does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, strum::Display)]
 pub(crate) enum ReferenceServer {
     /// Reads the body and answers.
+    #[strum(to_string = "no-op server")]
     Noop,
     /// Reads the body, verifies its signature and answers.
+    #[strum(to_string = "verify-only server")]
     Verify,
-    /// Takes traces and metrics of OTLP over HTTP, and keeps none.
+    /// Receives traces and metrics of OTLP over HTTP, and keeps none.
+    #[strum(to_string = "collector")]
     Collector,
 }
 
 impl Part {
-    /// Whether `part` is to be measured where this was asked for.
+    /// Whether `part` is to be measured if this was asked for.
     pub(crate) fn covers(self, part: Self) -> bool {
         self == Self::All || self == part
     }
 }
 
-fn seconds(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(seconds) if (0.1..=3600.0).contains(&seconds) => Ok(seconds),
-        _ => Err("expected a number of seconds from 0.1 to 3600".to_owned()),
-    }
+fn seconds(text: &str) -> Result<f64, &'static str> {
+    let seconds = text.parse().ok();
+    seconds
+        .filter(|seconds| (0.1..=3600.0).contains(seconds))
+        .ok_or("expected a number of seconds from 0.1 to 3600")
 }
 
-fn rate(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(rate) if rate > 0.0 && rate.is_finite() => Ok(rate),
-        _ => Err("expected a number of deliveries a second above 0".to_owned()),
-    }
+fn rate(text: &str) -> Result<f64, &'static str> {
+    let rate = text.parse().ok();
+    rate.filter(|rate: &f64| *rate > 0.0 && rate.is_finite())
+        .ok_or("expected a number of deliveries a second above 0")
 }
 
 fn events(text: &str) -> Result<usize, String> {
-    match text.parse() {
-        Ok(events) if (1..=PREPARED_MAX).contains(&events) => Ok(events),
-        _ => Err(format!("expected a whole number from 1 to {PREPARED_MAX}")),
-    }
+    let events = text.parse().ok();
+    events
+        .filter(|events| (1..=PREPARED_MAX).contains(events))
+        .ok_or_else(|| format!("expected a whole number from 1 to {PREPARED_MAX}"))
 }
 
 #[cfg(test)]
@@ -177,34 +180,30 @@ mod tests {
 
     use super::Arguments;
 
-    fn is_taken(words: &[&str]) -> bool {
-        Arguments::try_parse_from([&["harkara-bench"], words].concat()).is_ok()
-    }
-
     #[test]
-    fn figures_out_of_range_are_refused() {
-        assert!(is_taken(&["--events", "1", "--e2e-rates", "0.5,1000"]));
-        for words in [
-            ["--events", "0"],
-            ["--events", "1000000000"],
-            ["--e2e-rates", "0"],
-            ["--e2e-rates", "1000,-1"],
-            ["--e2e-rates", "inf"],
-            ["--seconds", "0"],
+    fn figures_out_of_range_and_arguments_that_the_quick_form_would_ignore_are_refused() {
+        let is_valid = |arguments: &str| {
+            let arguments = ["harkara-bench"].into_iter().chain(arguments.split(' '));
+            Arguments::try_parse_from(arguments).is_ok()
+        };
+        for valid in [
+            "--events 1 --e2e-rates 0.5,1000",
+            "--quick --events 100 --rounds 2",
         ] {
-            assert!(!is_taken(&words), "{words:?}");
+            assert!(is_valid(valid), "{valid}");
         }
-    }
-
-    #[test]
-    fn the_quick_form_takes_no_word_that_it_would_pass_over() {
-        assert!(is_taken(&["--quick", "--events", "100", "--rounds", "2"]));
-        for words in [
-            &["--quick", "--seconds", "5"][..],
-            &["--quick", "--e2e-rates", "100"],
-            &["--quick", "--long"],
+        for invalid in [
+            "--events 0",
+            "--events 1000000000",
+            "--e2e-rates 0",
+            "--e2e-rates 1000,-1",
+            "--e2e-rates inf",
+            "--seconds 0",
+            "--quick --seconds 5",
+            "--quick --e2e-rates 100",
+            "--quick --long",
         ] {
-            assert!(!is_taken(words), "{words:?}");
+            assert!(!is_valid(invalid), "{invalid}");
         }
     }
 }

@@ -3,6 +3,8 @@
 //! streams, and nothing else is.
 
 use std::collections::{BTreeMap, HashSet};
+use std::fmt::Display;
+use std::ops::Range;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -13,8 +15,8 @@ use harkara_operations::verification::{Expected, Scope, Sent, compare};
 use harkara_storage::{Pool, PoolSettings};
 use serde::Serialize;
 
-use crate::servers::postgres::Database;
-use crate::servers::redis::Redis;
+use crate::postgres_server::Database;
+use crate::redis_server::RedisServer;
 
 /// Bounds of one query: an audit reads whole tables of millions of rows.
 const QUERY_MAX: Duration = Duration::from_mins(2);
@@ -22,10 +24,9 @@ const QUERY_MAX: Duration = Duration::from_mins(2);
 /// The tables that the peer writes besides the ledger.
 const PEER_TABLES: [&str; 2] = ["payment_orders", "payment_transactions"];
 
-/// The result of an audit.
-#[derive(Clone, Debug, Serialize)]
-pub(crate) struct Audit {
-    /// The run that was audited.
+/// The audit of a run.
+#[derive(Clone, Debug, Default, Serialize)]
+pub(crate) struct RunAudit {
     pub(crate) run: String,
     pub(crate) accepted: usize,
     /// Rows of the ledger, or entries of the streams if only the ingress ran.
@@ -36,7 +37,7 @@ pub(crate) struct Audit {
 
 /// An audit of a database, to which deliveries are added.
 pub(crate) struct Auditor<'a> {
-    audit: Audit,
+    audit: RunAudit,
     database: &'a Database,
     pool: Pool,
     scope: Scope,
@@ -45,7 +46,7 @@ pub(crate) struct Auditor<'a> {
 }
 
 impl<'a> Auditor<'a> {
-    pub(crate) fn new(run: &str, database: &'a Database, scope: Scope) -> Result<Self> {
+    pub(crate) fn new(run: impl Display, database: &'a Database, scope: Scope) -> Result<Self> {
         let pool = Pool::new(&PoolSettings {
             url: Secret::new(database.url.as_str()),
             tls: None,
@@ -55,11 +56,9 @@ impl<'a> Auditor<'a> {
             statement_timeout: QUERY_MAX,
         })?;
         Ok(Self {
-            audit: Audit {
-                run: run.to_owned(),
-                accepted: 0,
-                stored: 0,
-                faults: Vec::new(),
+            audit: RunAudit {
+                run: run.to_string(),
+                ..RunAudit::default()
             },
             database,
             pool,
@@ -69,32 +68,23 @@ impl<'a> Auditor<'a> {
     }
 
     /// Compares deliveries of a corpus that were accepted. Entities of later calls must be others.
-    pub(crate) async fn accepted(
-        mut self,
-        corpus: &Corpus,
-        positions: impl IntoIterator<Item = usize>,
-    ) -> Result<Self> {
-        self.compare(
-            corpus,
-            positions.into_iter().map(|at| (at, Expected::Stored)),
-        )
-        .await?;
-        Ok(self)
+    pub(crate) async fn accepted(self, corpus: &Corpus, range: Range<usize>) -> Result<Self> {
+        self.compare(corpus, range.map(|at| (at, Expected::Stored)))
+            .await
     }
 
     /// Compares what the generator sent.
-    pub(crate) async fn sent(mut self, corpus: &Corpus, report: &LoadReport) -> Result<Self> {
+    pub(crate) async fn sent(self, corpus: &Corpus, report: &LoadReport) -> Result<Self> {
         let accepted = report.accepted.ones().map(|at| (at, Expected::Stored));
         let unknown = report.unknown.ones().map(|at| (at, Expected::Unknown));
-        self.compare(corpus, accepted.chain(unknown)).await?;
-        Ok(self)
+        self.compare(corpus, accepted.chain(unknown)).await
     }
 
     async fn compare(
-        &mut self,
+        mut self,
         corpus: &Corpus,
         deliveries: impl Iterator<Item = (usize, Expected)>,
-    ) -> Result<()> {
+    ) -> Result<Self> {
         let sent = deliveries.map(|(at, expected)| {
             let delivery = corpus.delivery(at);
             self.audit.accepted += usize::from(expected == Expected::Stored);
@@ -111,11 +101,11 @@ impl<'a> Auditor<'a> {
         for (table, rows) in found.rows {
             *self.rows.entry(table).or_default() += rows;
         }
-        Ok(())
+        Ok(self)
     }
 
     /// Checks that the stores hold nothing else.
-    pub(crate) async fn finish(mut self, redis: &Redis) -> Result<Audit> {
+    pub(crate) async fn finish(mut self, redis: &RedisServer) -> Result<RunAudit> {
         self.rows.insert("webhook_events", self.audit.stored);
         let is_written = |table: &str| {
             self.scope == Scope::AllTables
@@ -125,36 +115,42 @@ impl<'a> Auditor<'a> {
         let faults = &mut self.audit.faults;
         for (table, expected) in self.rows.iter().filter(|(table, _)| is_written(table)) {
             let sql = format!("SELECT count(*) FROM {table}");
-            let found = usize::try_from(self.database.number(&sql).await?)?;
-            if found != *expected {
+            let found: i64 = self.database.value(&sql, &[]).await?;
+            if usize::try_from(found)? != *expected {
                 faults.push(format!(
                     "{table}: {found} rows, where the accepted deliveries give {expected}"
                 ));
             }
         }
         let duplicates = "SELECT coalesce(sum(duplicates), 0)::bigint FROM webhook_events";
-        for (name, n) in [
+        let duplicates: i64 = self.database.value(duplicates, &[]).await?;
+        faults.extend(unwanted([
             (
                 "deliveries counted as duplicates",
-                usize::try_from(self.database.number(duplicates).await?)?,
+                u64::try_from(duplicates)?,
             ),
-            ("entries left in the streams", redis.n_entries().await?),
+            (
+                "entries left in the streams",
+                redis.n_entries().await? as u64,
+            ),
             ("pending entries", redis.n_pending().await?),
-        ] {
-            if n > 0 {
-                faults.push(format!("{name}: {n}"));
-            }
-        }
+        ]));
         Ok(self.audit)
     }
+}
+
+/// A fault for each count that is not 0.
+fn unwanted<const N: usize>(counts: [(&str, u64); N]) -> impl Iterator<Item = String> {
+    let unwanted = counts.into_iter().filter(|(_, n)| *n > 0);
+    unwanted.map(|(name, n)| format!("{name}: {n}"))
 }
 
 /// Compares the entries in the streams with the ids of what was accepted.
 pub(crate) async fn audit_streams<'a>(
     run: &str,
-    redis: &Redis,
+    redis: &RedisServer,
     accepted: impl Iterator<Item = &'a str>,
-) -> Result<Audit> {
+) -> Result<RunAudit> {
     let mut missing: HashSet<&str> = accepted.collect();
     let accepted = missing.len();
     let (mut stored, mut not_accepted) = (0, 0);
@@ -167,15 +163,14 @@ pub(crate) async fn audit_streams<'a>(
             }
         })
         .await?;
-    let faults = [
-        ("accepted and in no stream", missing.len()),
+    let faults = unwanted([
+        ("accepted and in no stream", missing.len() as u64),
         ("in a stream and not accepted, or twice", not_accepted),
-    ];
-    let faults = faults.into_iter().filter(|(_, n)| *n > 0);
-    Ok(Audit {
+    ]);
+    Ok(RunAudit {
         run: run.to_owned(),
         accepted,
         stored,
-        faults: faults.map(|(name, n)| format!("{name}: {n}")).collect(),
+        faults: faults.collect(),
     })
 }

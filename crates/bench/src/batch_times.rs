@@ -1,86 +1,58 @@
-//! How long batches took, in the buckets in which a process tells it at `/metrics`, and quantiles of that.
+//! The durations of batches in the buckets of a histogram at `/metrics`, and their quantiles.
 
 use crate::figures::number;
 
-/// Times counted by buckets. Those of several processes can be added up.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Buckets(Vec<Bucket>);
-
-/// The times up to a bound and above the one before it.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Bucket {
-    /// In seconds; infinite for the last.
-    up_to: f64,
-    times: u64,
-}
+/// Cumulative counts by upper bound in seconds; the last bound is infinite.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Buckets(Vec<(f64, u64)>);
 
 impl Buckets {
-    /// Reads a histogram without labels out of a text in the form of `OpenMetrics`. `None` where there is none of
-    /// that name, or one whose counts shrink.
+    /// Reads a histogram without labels from a text in the `OpenMetrics` format. `None` if there is none of
+    /// that name, or its counts shrink.
     pub(crate) fn read(metrics: &str, name: &str) -> Option<Self> {
-        let mut buckets = Vec::new();
-        let mut so_far = 0;
-        for line in metrics.lines() {
-            let Some((bound, count)) = line_of(line, name) else {
-                continue;
-            };
-            let up_to_here: u64 = count.parse().ok()?;
-            buckets.push(Bucket {
-                up_to: bound.parse().ok()?,
-                times: up_to_here.checked_sub(so_far)?,
-            });
-            so_far = up_to_here;
-        }
-        (!buckets.is_empty()).then_some(Self(buckets))
+        let bucket = |line: &str| -> Option<(f64, u64)> {
+            let (bound, count) = line
+                .strip_prefix(name)?
+                .strip_prefix("_bucket{le=\"")?
+                .split_once("\"} ")?;
+            Some((bound.parse().ok()?, count.parse().ok()?))
+        };
+        let buckets: Vec<_> = metrics.lines().filter_map(bucket).collect();
+        let grows = buckets.is_sorted_by_key(|(_, count)| *count);
+        (grows && !buckets.is_empty()).then_some(Self(buckets))
     }
 
-    /// Adds another process's times, which have the same buckets; `None` where they have not.
+    /// Adds another process's counts; `None` if its buckets differ.
     pub(crate) fn add(mut self, other: &Self) -> Option<Self> {
-        if self.0.len() != other.0.len() {
+        let bounds = |buckets: &Self| buckets.0.iter().map(|(bound, _)| bound.to_bits()).collect();
+        let (own, others): (Vec<u64>, Vec<u64>) = (bounds(&self), bounds(other));
+        if own != others {
             return None;
         }
-        for (bucket, more) in self.0.iter_mut().zip(&other.0) {
-            if bucket.up_to.total_cmp(&more.up_to).is_ne() {
-                return None;
-            }
-            bucket.times += more.times;
+        for ((_, count), (_, more)) in self.0.iter_mut().zip(&other.0) {
+            *count += more;
         }
         Some(self)
     }
 
-    /// The time that this part of all times does not exceed, in seconds, as if the times of a bucket
+    /// The time in seconds that this share of all times does not exceed, as if the times of a bucket
     /// were spread evenly over it. For the bucket without an upper bound it is its lower bound.
-    /// `None` where nothing was counted.
-    pub(crate) fn quantile(&self, part: f64) -> Option<f64> {
-        let all: u64 = self.0.iter().map(|bucket| bucket.times).sum();
-        if all == 0 {
-            return None;
-        }
-        let rank = part * number(all);
-        let (mut above, mut so_far) = (0.0, 0.0);
-        for bucket in &self.0 {
-            let times = number(bucket.times);
-            if times > 0.0 && so_far + times >= rank {
-                return Some(if bucket.up_to.is_finite() {
-                    above + (bucket.up_to - above) * ((rank - so_far) / times)
-                } else {
-                    above
-                });
+    /// `None` if nothing was counted.
+    pub(crate) fn quantile(&self, share: f64) -> Option<f64> {
+        let (_, all) = self.0.last().filter(|(_, all)| *all > 0)?;
+        let rank = share * number(*all);
+        let (mut lower, mut before) = (0.0, 0.0);
+        for (bound, count) in &self.0 {
+            let count = number(*count);
+            if count >= rank && bound.is_finite() {
+                return Some(lower + (bound - lower) * ((rank - before) / (count - before)));
             }
-            so_far += times;
-            if bucket.up_to.is_finite() {
-                above = bucket.up_to;
+            if bound.is_finite() {
+                (lower, before) = (*bound, count);
             }
         }
-        Some(above)
+        Some(lower)
     }
-}
-
-/// The bound and the count of a line such as `name_bucket{le="0.001"} 3`.
-fn line_of<'a>(line: &'a str, name: &str) -> Option<(&'a str, &'a str)> {
-    line.strip_prefix(name)?
-        .strip_prefix("_bucket{le=\"")?
-        .split_once("\"} ")
 }
 
 #[cfg(test)]
@@ -88,8 +60,7 @@ mod tests {
     use super::Buckets;
 
     /// Cumulative counts up to 10 ms, 20 ms, 50 ms and without a bound, among other metrics.
-    fn read(counts: [u64; 4]) -> Option<Buckets> {
-        let [ten, twenty, fifty, all] = counts;
+    fn read([ten, twenty, fifty, all]: [u64; 4]) -> Option<Buckets> {
         let text = format!(
             "# TYPE batch_seconds histogram\n\
              batch_seconds_sum 1.5\n\
@@ -103,34 +74,26 @@ mod tests {
         Buckets::read(&text, "batch_seconds")
     }
 
-    fn assert_quantile(buckets: &Buckets, part: f64, seconds: f64) {
-        let found = buckets.quantile(part).unwrap();
-        assert!((found - seconds).abs() < 1e-12, "{found} for {seconds}");
-    }
-
     #[test]
-    fn a_quantile_lies_within_its_bucket() {
-        let buckets = read([0, 80, 100, 100]).unwrap();
-        assert_quantile(&buckets, 0.4, 0.015);
-        assert_quantile(&buckets, 0.8, 0.02);
-        assert_quantile(&buckets, 0.9, 0.035);
-        assert_quantile(&buckets, 1.0, 0.05);
-    }
-
-    #[test]
-    fn a_quantile_beyond_the_last_bound_is_told_as_that_bound() {
-        let buckets = read([0, 0, 98, 100]).unwrap();
-        assert_quantile(&buckets, 0.99, 0.05);
+    fn a_quantile_lies_within_its_bucket_or_at_the_last_bound() {
+        for (counts, share, seconds) in [
+            ([0, 80, 100, 100], 0.4, 0.015),
+            ([0, 80, 100, 100], 0.8, 0.02),
+            ([0, 80, 100, 100], 0.9, 0.035),
+            ([0, 80, 100, 100], 1.0, 0.05),
+            ([0, 0, 98, 100], 0.99, 0.05),
+        ] {
+            let found = read(counts).unwrap().quantile(share).unwrap();
+            assert!((found - seconds).abs() < 1e-12, "{found} for {seconds}");
+        }
     }
 
     #[test]
     fn workers_add_up() {
-        let both = read([10, 10, 10, 10])
-            .unwrap()
-            .add(&read([0, 0, 10, 10]).unwrap());
-        assert_eq!(both, read([10, 10, 20, 20]));
-        let other = Buckets::read("x_bucket{le=\"+Inf\"} 1", "x").unwrap();
-        assert_eq!(read([1, 1, 1, 1]).unwrap().add(&other), None);
+        let [one, other] = [[10; 4], [0, 0, 10, 10]].map(|counts| read(counts).unwrap());
+        assert_eq!(one.clone().add(&other), read([10, 10, 20, 20]));
+        let different = Buckets::read("x_bucket{le=\"+Inf\"} 1", "x").unwrap();
+        assert_eq!(one.add(&different), None);
     }
 
     #[test]

@@ -1,58 +1,62 @@
-//! What every part of the benchmark works with.
+//! The context of a run of the benchmark.
 
 use std::cell::RefCell;
+use std::env;
 use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use harkara_core::secret::Secret;
 use harkara_load::{Corpus, Mix};
 use harkara_runtime::clock;
 
-use crate::extent::Extent;
+use crate::figures::Role;
+use crate::generator::{Model, Traffic};
 use crate::peer::Peer;
+use crate::postgres_server::{Database, PostgresServer};
 use crate::process::Pid;
-use crate::product::{Product, Stores};
-use crate::servers::postgres::{Database, Server};
-use crate::servers::redis::{AppendFsync, Redis};
-use crate::{figures::Role, servers};
+use crate::product::Product;
+use crate::redis_server::{AppendFsync, RedisServer};
+use crate::scale::Scale;
 
-/// The same deliveries in every run of the benchmark.
+const REDIS_URL: &str = "HARKARA_BENCH_REDIS_URL";
+const POSTGRES_URL: &str = "HARKARA_BENCH_POSTGRES_URL";
+
+/// The seed of the deliveries, the same in every run.
 pub(crate) const SEED: u64 = 2026;
 
 /// The webhook secret that they are signed with.
 pub(crate) const SECRET: &str = "bench-webhook-secret";
 
-/// Most deliveries that are prepared at once; one takes some 1.8 kB of memory.
+/// Most deliveries that are prepared together; each takes some 1.8 kB of memory.
 pub(crate) const PREPARED_MAX: usize = 1_200_000;
 
-/// The servers, the programs, and what is sent.
+/// The servers, the programs, and the deliveries.
 pub(crate) struct Bench {
-    pub(crate) extent: Extent,
-    pub(crate) redis: Redis,
-    pub(crate) postgres: Server,
+    pub(crate) scale: Scale,
+    pub(crate) redis: RedisServer,
+    pub(crate) postgres: PostgresServer,
     pub(crate) product: Product,
-    /// `None` where the peer cannot run here.
+    /// `None` if the peer cannot run here.
     pub(crate) peer: Option<Peer>,
-    pub(crate) secret: Secret,
     corpora: RefCell<Vec<(Mix, Arc<Corpus>)>>,
     /// When deliveries are signed, so that the same can be prepared again.
     now_seconds: i64,
 }
 
 impl Bench {
-    /// Connects to the servers and makes the database that every run copies.
-    pub(crate) async fn prepare(extent: Extent) -> Result<Self> {
-        let product = Product::find()?;
-        let (redis, postgres) = servers::connect().await?;
-        let template = postgres.make_template().await?;
-        product.migrate(&template).await?;
+    /// Connects to the servers and creates the database that every run copies.
+    pub(crate) async fn prepare(scale: Scale) -> Result<Self> {
+        let redis_url = server_url(REDIS_URL)?;
+        let product = Product::find(&redis_url)?;
+        let redis = RedisServer::connect(&redis_url).await?;
+        let postgres = PostgresServer::connect(&server_url(POSTGRES_URL)?).await?;
+        product.migrate(&postgres.create_template().await?).await?;
         Ok(Self {
-            extent,
+            scale,
             redis,
             postgres,
             product,
             peer: Peer::find(),
-            secret: Secret::new(SECRET),
             corpora: RefCell::default(),
             now_seconds: clock::now().millis() / 1000,
         })
@@ -75,7 +79,17 @@ impl Bench {
     /// Deliveries other than those of [`Bench::corpus`] for each `series` above 0, not kept.
     pub(crate) fn other_corpus(&self, mix: Mix, deliveries: usize, series: u64) -> Corpus {
         let seed = SEED + series;
-        Corpus::prepare(mix, deliveries, &self.secret, seed, self.now_seconds)
+        let secret = Secret::new(SECRET);
+        Corpus::prepare(mix, deliveries, &secret, seed, self.now_seconds)
+    }
+
+    /// Traffic at full speed.
+    pub(crate) fn closed(&self, mix: Mix) -> Traffic {
+        Traffic {
+            mix,
+            model: Model::Closed,
+            duration: self.scale.closed,
+        }
     }
 
     /// An empty Redis with a policy, and an empty database.
@@ -86,27 +100,25 @@ impl Bench {
 
     /// An empty Redis with a policy.
     pub(crate) async fn fresh_redis(&self, policy: AppendFsync) -> Result<()> {
-        if !self.extent.shared_servers {
+        if !self.scale.shared_servers {
             self.redis.set_appendfsync(policy).await?;
         }
         self.redis.flush().await
     }
 
-    pub(crate) fn stores<'a>(&'a self, database: &'a Database) -> Stores<'a> {
-        Stores {
-            redis_url: &self.redis.url,
-            postgres_url: &database.url,
-            telemetry: None,
-        }
-    }
-
-    /// Redis, to be watched.
+    /// Redis, for counting its usage.
     pub(crate) fn redis_process(&self) -> (Role, Pid) {
         (Role::Redis, self.redis.pid)
     }
 
-    /// PostgreSQL, to be watched.
+    /// PostgreSQL, for counting its usage.
     pub(crate) fn postgres_process(&self) -> (Role, Pid) {
         (Role::Postgres, self.postgres.pid)
     }
+}
+
+fn server_url(variable: &str) -> Result<String> {
+    env::var(variable).with_context(|| {
+        format!("{variable} is not set; start the benchmark with `cargo dev bench`")
+    })
 }

@@ -2,49 +2,40 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail};
+use anyhow::{Result, ensure};
 
-/// Time between two looks.
-const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// Time between two samples.
+const SAMPLE_EVERY: Duration = Duration::from_millis(20);
 
 /// A backlog that has not shrunk for this long is stuck.
 const STUCK: Duration = Duration::from_mins(1);
 
-/// When a backlog began to shrink, and when it was gone.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Drained {
-    /// What was gone at the first look that found anything gone.
-    pub(crate) gone_at_first: usize,
-    /// From that look to the one that found nothing left.
-    pub(crate) elapsed: Duration,
-}
-
-/// Looks at a backlog of `n` until nothing is left of it.
-pub(crate) async fn watch(
+/// Waits until a backlog of `n` is drained; returns how many per second left it after the first sample that
+/// found any gone.
+pub(crate) async fn drain_rate(
     n: usize,
     mut left: impl AsyncFnMut() -> Result<usize>,
-) -> Result<Drained> {
+) -> Result<f64> {
     let mut first: Option<(Instant, usize)> = None;
     let (mut least, mut shrank_at) = (n, Instant::now());
     loop {
         let left = left().await?;
         let now = Instant::now();
-        if left < n && first.is_none() {
-            first = Some((now, n - left));
+        if left < n {
+            first.get_or_insert((now, left));
         }
         if left < least {
             (least, shrank_at) = (left, now);
         }
         if left == 0 {
-            let (began, gone_at_first) = first.unwrap_or((now, n));
-            return Ok(Drained {
-                gone_at_first,
-                elapsed: now - began,
-            });
+            let (began, left_at_first) = first.unwrap_or((now, 0));
+            return Ok(crate::figures::rate(left_at_first, now - began));
         }
-        if now - shrank_at > STUCK {
-            bail!("{left} of {n} are left and nothing happens any more");
-        }
-        tokio::time::sleep(LOOK_EVERY).await;
+        let is_stuck = now - shrank_at > STUCK;
+        ensure!(
+            !is_stuck,
+            "{left} of {n} are left, and nothing happens any more"
+        );
+        tokio::time::sleep(SAMPLE_EVERY).await;
     }
 }

@@ -1,4 +1,4 @@
-//! What one run gave, and the median of several runs.
+//! The figures of a run, and the median of several runs.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::batch_times::Buckets;
 
-/// A process whose cost is told.
+/// A process whose cost is reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Role {
@@ -19,15 +19,15 @@ pub(crate) enum Role {
     Postgres,
 }
 
-/// What one run gave, or the median of several.
+/// The figures of one run, or the median of several.
 #[derive(Clone, Debug, Default, Serialize)]
 pub(crate) struct Figures {
-    /// Events of the run; 0 where nothing was delivered.
+    /// Events of the run; 0 if nothing was delivered.
     pub(crate) events: f64,
     pub(crate) rate_per_s: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) latency: Option<Latency>,
-    /// User and system time, where there were events.
+    /// User and system time, if there were events.
     pub(crate) cpu_us_per_event: BTreeMap<Role, f64>,
     /// At the end of the run.
     pub(crate) resident_mib: BTreeMap<Role, f64>,
@@ -35,12 +35,12 @@ pub(crate) struct Figures {
     pub(crate) redis_bytes_per_event: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) wal_bytes_per_event: Option<f64>,
-    /// What only some runs tell, by name.
+    /// Figures that only some runs have.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) others: BTreeMap<Other, f64>,
 }
 
-/// A figure that only some runs tell.
+/// A figure that only some runs have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Other {
@@ -50,23 +50,23 @@ pub(crate) enum Other {
     Unsent,
     /// Answers other than 2xx, and requests without an answer.
     NotAccepted,
-    /// 1 where the run ended early, its deliveries used up.
+    /// 1 if the run ended early because its deliveries were used up.
     EndedEarly,
-    /// Most entries that waited in Redis.
+    /// Largest number of entries in Redis.
     BacklogMax,
-    /// By how much the backlog grew a second, in the mean; only where it was looked at often enough.
+    /// Mean growth of the backlog per second, if there were enough samples.
     BacklogGrowthPerS,
-    /// Resident memory of the worker when it began.
+    /// Resident memory of the worker at its start.
     WorkerResidentStartMib,
-    /// Most memory that the worker had resident.
+    /// Peak of the worker's resident memory.
     WorkerResidentPeakMib,
     /// From the start of the process until it was ready.
     StartMs,
-    /// From the start of an ingress until it was ready, where a worker starts too.
+    /// The same of an ingress, if a worker starts too.
     IngressStartMs,
-    /// From the start of a worker until it was ready, where an ingress starts too.
+    /// The same of a worker, if an ingress starts too.
     WorkerStartMs,
-    /// CPU time that the ingress takes a second while nothing is delivered.
+    /// CPU time that the ingress uses per second while nothing is delivered.
     IdleIngressCpuMsPerS,
     /// The same of Redis.
     IdleRedisCpuMsPerS,
@@ -92,7 +92,7 @@ pub(crate) struct Latency {
 }
 
 impl Latency {
-    /// Of a histogram of nanoseconds; `None` where it is empty.
+    /// Of a histogram of nanoseconds; `None` if it is empty.
     pub(crate) fn of(histogram: &Histogram) -> Option<Self> {
         let at = |quantile| milliseconds(histogram.value_at_quantile(quantile));
         (!histogram.is_empty()).then(|| Self {
@@ -103,7 +103,7 @@ impl Latency {
         })
     }
 
-    /// Of times in buckets, which tell neither rare ones nor the longest; `None` where there are none.
+    /// Of times in buckets, which show neither rare ones nor the longest; `None` if there are none.
     pub(crate) fn of_buckets(buckets: &Buckets) -> Option<Self> {
         let at = |part| buckets.quantile(part).map(|seconds| seconds * 1e3);
         Some(Self {
@@ -115,24 +115,6 @@ impl Latency {
     }
 }
 
-/// Milliseconds from nanoseconds.
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "a figure of a report needs no 53 bits"
-)]
-pub(crate) fn milliseconds(nanoseconds: u64) -> f64 {
-    nanoseconds as f64 / 1e6
-}
-
-/// A count as a figure.
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "a figure of a report needs no 53 bits"
-)]
-pub(crate) fn count(n: usize) -> f64 {
-    n as f64
-}
-
 /// A number as a figure.
 #[expect(
     clippy::cast_precision_loss,
@@ -140,6 +122,16 @@ pub(crate) fn count(n: usize) -> f64 {
 )]
 pub(crate) fn number(n: u64) -> f64 {
     n as f64
+}
+
+/// A count as a figure.
+pub(crate) fn count(n: usize) -> f64 {
+    number(n as u64)
+}
+
+/// Milliseconds from nanoseconds.
+pub(crate) fn milliseconds(nanoseconds: u64) -> f64 {
+    number(nanoseconds) / 1e6
 }
 
 /// Mebibytes from bytes.
@@ -166,12 +158,12 @@ pub(crate) fn rate(events: usize, elapsed: Duration) -> f64 {
 }
 
 impl Figures {
-    /// A figure that only some runs tell.
+    /// A figure that only some runs have.
     pub(crate) fn other(&self, other: Other) -> Option<f64> {
         self.others.get(&other).copied()
     }
 
-    /// The CPU time of some processes together; `None` where one of them was not measured.
+    /// The CPU time of some processes together; `None` if one of them was not measured.
     pub(crate) fn cpu_us(&self, roles: &[Role]) -> Option<f64> {
         roles
             .iter()
@@ -223,12 +215,9 @@ fn medians<K: Copy + Ord>(
 /// The middle value, or the mean of the two in the middle; `None` of nothing.
 pub(crate) fn median(mut values: Vec<f64>) -> Option<f64> {
     values.sort_by(f64::total_cmp);
-    let middle = values.len() / 2;
-    match values.len() {
-        0 => None,
-        n if n % 2 == 1 => Some(values[middle]),
-        _ => Some(f64::midpoint(values[middle - 1], values[middle])),
-    }
+    let last = values.len().checked_sub(1)?;
+    let (lower, upper) = (values[last / 2], values[last.div_ceil(2)]);
+    Some(f64::midpoint(lower, upper))
 }
 
 #[cfg(test)]

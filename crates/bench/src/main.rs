@@ -3,68 +3,36 @@
 //!
 //! `cargo dev bench` starts the servers, builds the binaries and calls this.
 
-/// What the words on the command line ask for.
 mod arguments;
+mod scale;
 
-/// How much is measured.
-mod extent;
-
-/// What every part of the benchmark works with.
 mod bench;
+mod postgres_server;
+mod redis_server;
 
-/// The private Redis and PostgreSQL.
-mod servers;
-
-/// CPU time and memory of processes.
 mod process;
+mod program;
+mod usage;
 
-/// A program under measurement: started, told to stop, ended with us.
-mod child;
-
-/// The product, started.
+mod peer;
 mod product;
-
-/// What the product is compared with: the ceilings of its parts.
 mod reference;
 
-/// What people would use instead.
-mod peer;
-
-/// The load generator, on a thread of its own.
+mod drain;
 mod generator;
 
-/// Waiting until streams and queues are drained.
-mod drain;
-
-/// How long batches took, as a process tells it.
-mod batch_times;
-
-/// What every process uses in a run.
-mod watch;
-
-/// What one run gave.
-mod figures;
-
-/// Interleaved rounds and their medians.
-mod rounds;
-
-/// The scenarios.
-mod parts;
-
-/// Accepted = stored, nothing twice.
 mod audit;
+mod batch_times;
+mod figures;
+mod results;
 
-/// What is told at the end.
+mod measurements;
+
+mod plot;
 mod report;
 
-/// Line charts as SVG.
-mod plot;
-
-/// One operation of the product again and again.
-mod operate;
-
-/// How many instructions that takes.
 mod instructions;
+mod operate;
 
 use std::process::ExitCode;
 
@@ -83,7 +51,7 @@ fn main() -> ExitCode {
         Some(Command::Operate { operation, n }) => {
             operate::operate(*operation, *n).map(|()| ExitCode::SUCCESS)
         }
-        None => parts::run(&arguments),
+        None => measurements::run(&arguments),
     };
     match outcome {
         Ok(code) => code,

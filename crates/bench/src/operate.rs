@@ -1,11 +1,10 @@
-//! One operation of the product again and again, on the same events each time, for counting its
-//! instructions.
+//! One operation of the product many times on the same events, for counting its instructions.
 
 use std::hint::black_box;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
-use harkara_core::delivery::Delivery;
+use harkara_core::delivery::{Delivery, VerifiedDelivery};
 use harkara_core::durability::Durability;
 use harkara_core::endpoint::EndpointName;
 use harkara_core::entry::{StreamEntry, event_name, fields_of};
@@ -21,19 +20,19 @@ use harkara_load::{Corpus, Mix};
 use crate::arguments::Operation;
 use crate::bench::{SECRET, SEED};
 
-/// The events that are operated on, again from the first after the last.
-pub(crate) const EVENTS: usize = 3 * FOLDED_AT_ONCE;
+/// The number of events to operate on; after the last the first follows again.
+pub(crate) const EVENTS: usize = 3 * EVENTS_PER_FOLD;
 
-/// Events that are folded at once, as many as a worker takes: the default of `worker.batch_entries_max`.
-const FOLDED_AT_ONCE: usize = 400;
+/// Events of one fold, as many as of a worker's batch: the default of `worker.batch_entries_max`.
+const EVENTS_PER_FOLD: usize = 400;
 
 /// When the events happen and are received: 1 January 2026.
 const NOW_SECONDS: i64 = 1_767_225_600;
 
 /// Does an operation `n` times; folding counts each event of a batch.
 ///
-/// On a thread of its own, whose stack lies the same way whatever the environment holds: copying takes
-/// more or fewer instructions by where things lie.
+/// It runs on a thread of its own, whose stack has the same alignment whatever the environment contains:
+/// the instructions for copying depend on alignment.
 pub(crate) fn operate(operation: Operation, n: usize) -> Result<()> {
     match std::thread::spawn(move || operate_here(operation, n)).join() {
         Ok(done) => done,
@@ -71,7 +70,7 @@ impl Events {
         })
     }
 
-    /// As the ingress gets it. Making one is not what is counted, so it shares all that it can.
+    /// As the ingress receives it. Creating one should not count, so it shares as much as possible.
     fn delivery(&self, at: usize) -> Delivery<'_> {
         let delivery = self.corpus.delivery(at);
         Delivery {
@@ -91,16 +90,20 @@ impl Events {
         Ok(())
     }
 
+    /// All deliveries with a trace, as the ingress appends them.
+    fn verified(&self) -> Result<Vec<VerifiedDelivery>> {
+        let verified = (0..EVENTS).map(|at| {
+            let delivery = Delivery {
+                trace: TraceContext::generated(1, 1),
+                ..self.delivery(at)
+            };
+            Ok(verify(delivery, &self.secrets)?)
+        });
+        verified.collect()
+    }
+
     fn encode(&self, n: usize) -> Result<()> {
-        let verified = (0..EVENTS)
-            .map(|at| {
-                let delivery = Delivery {
-                    trace: TraceContext::generated(1, 1),
-                    ..self.delivery(at)
-                };
-                verify(delivery, &self.secrets)
-            })
-            .collect::<Result<Vec<_>, _>>()?;
+        let verified = self.verified()?;
         for at in positions(n) {
             let delivery = black_box(&verified[at]);
             let name = event_name(delivery.body());
@@ -113,29 +116,15 @@ impl Events {
         Ok(())
     }
 
-    /// The fields of an entry as Redis gives them.
-    fn fields(&self, at: usize) -> Result<Vec<(Bytes, Bytes)>> {
-        let delivery = Delivery {
-            trace: TraceContext::generated(1, 1),
-            ..self.delivery(at)
-        };
-        let verified = verify(delivery, &self.secrets)?;
-        let name = event_name(verified.body()).context("every event has a name")?;
-        let fields = fields_of(&verified, &name, Durability::Fsynced).into_iter();
-        Ok(fields
-            .map(|(key, value)| {
-                (
-                    Bytes::from_static(key.as_bytes()),
-                    value.into_owned().into(),
-                )
-            })
-            .collect())
-    }
-
     fn decode(&self, n: usize) -> Result<()> {
-        let entries = (0..EVENTS)
-            .map(|at| self.fields(at))
-            .collect::<Result<Vec<_>>>()?;
+        let mut entries = Vec::new();
+        for delivery in &self.verified()? {
+            let name = event_name(delivery.body()).context("every event has a name")?;
+            let fields = fields_of(delivery, &name, Durability::Fsynced).into_iter();
+            // As Redis returns them.
+            let fields = fields.map(|(key, value)| (key.into(), value.into_owned().into()));
+            entries.push(fields.collect::<Vec<(Bytes, Bytes)>>());
+        }
         for at in positions(n) {
             let entry = StreamEntry::from_fields(black_box(&entries[at]))?;
             let event = event::read(&entry.body)?;
@@ -152,11 +141,10 @@ impl Events {
                 Ok((id, event::read(&self.bodies[at])?))
             })
             .collect::<Result<Vec<(EventId, Event)>>>()?;
-        if !n.is_multiple_of(FOLDED_AT_ONCE) {
-            bail!("events are folded {FOLDED_AT_ONCE} at once");
-        }
-        let batches = events.chunks(FOLDED_AT_ONCE).cycle();
-        for batch in batches.take(n / FOLDED_AT_ONCE) {
+        let is_whole = n.is_multiple_of(EVENTS_PER_FOLD);
+        ensure!(is_whole, "events are folded {EVENTS_PER_FOLD} at a time");
+        let batches = events.chunks(EVENTS_PER_FOLD).cycle();
+        for batch in batches.take(n / EVENTS_PER_FOLD) {
             black_box(project(
                 black_box(batch).iter().map(|(id, event)| (id, event)),
             ));
@@ -171,12 +159,12 @@ fn positions(n: usize) -> impl Iterator<Item = usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::FOLDED_AT_ONCE;
+    use super::EVENTS_PER_FOLD;
     use crate::product::default_settings;
 
     #[test]
-    fn as_many_events_are_folded_at_once_as_a_worker_takes() {
+    fn a_fold_has_as_many_events_as_a_batch_of_the_worker() {
         let worker = default_settings().unwrap().worker;
-        assert_eq!(FOLDED_AT_ONCE, worker.batch_entries_max);
+        assert_eq!(EVENTS_PER_FOLD, worker.batch_entries_max);
     }
 }

@@ -1,16 +1,17 @@
-//! What people would use instead: Express or Fastify, BullMQ and `pg`, in `peer-bullmq/`.
+//! What people would use instead: Express or Fastify, `BullMQ` and `pg`, in `peer-bullmq/`.
 
-use std::net::SocketAddr;
+use std::fmt;
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
+use std::process::Command;
 
 use anyhow::{Context, Result};
-use harkara_core::secret::Secret;
-use tokio::process::Command;
 
-use crate::child::{Program, free_address, program};
-use crate::servers::redis::Redis;
+use crate::bench::SECRET;
+use crate::program::{self, Program, line_of};
+use crate::redis_server::RedisServer;
 
-/// The folder of the peer, its packages installed; empty where it cannot run here.
+/// Names the peer's folder, with its packages installed; empty if the peer cannot run here.
 const PEER: &str = "HARKARA_BENCH_PEER";
 
 /// The name of its queue.
@@ -22,53 +23,69 @@ const CLUSTER: &str = "2";
 /// The peer's programs.
 pub(crate) struct Peer(PathBuf);
 
-/// A program of the peer that receives.
+/// An ingress of the peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PeerIngress {
+    pub(crate) framework: Framework,
+    /// Whether it runs as a cluster.
+    pub(crate) clustered: bool,
+}
+
+/// What an ingress of the peer is built with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Framework {
     Express,
     Fastify,
 }
 
+impl fmt::Display for PeerIngress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let processes = ["1 process", "cluster of 2"][usize::from(self.clustered)];
+        write!(f, "{:?} + BullMQ, {processes}", self.framework)
+    }
+}
+
 impl Peer {
-    /// The peer, where the environment names it.
+    /// The peer, if the environment names it.
     pub(crate) fn find() -> Option<Self> {
         let folder = std::env::var_os(PEER).filter(|folder| !folder.is_empty())?;
         Some(Self(PathBuf::from(folder)))
     }
 
-    /// Starts an ingress, as one process or as a cluster; returns it once it listens.
+    /// Starts an ingress; returns it once it listens.
     pub(crate) async fn ingress(
         &self,
-        framework: Framework,
-        clustered: bool,
-        redis: &Redis,
-        secret: &Secret,
+        ingress: PeerIngress,
+        redis: &RedisServer,
     ) -> Result<(Program, SocketAddr)> {
-        let script = match framework {
+        let script = match ingress.framework {
             Framework::Express => "ingress-express.js",
             Framework::Fastify => "ingress-fastify.js",
         };
-        let address = free_address()?;
+        // It cannot choose a free port itself.
+        let listener = TcpListener::bind(("127.0.0.1", 0)).context("no free port")?;
+        let address = listener.local_addr()?;
+        drop(listener);
         let mut command = self.node(redis);
-        if clustered {
+        if ingress.clustered {
             command.arg("cluster.js").env("WORKERS", CLUSTER);
         }
         command
             .arg(script)
-            .env("WEBHOOK_SECRET", secret.expose())
+            .env("WEBHOOK_SECRET", SECRET)
             .env("PORT", address.port().to_string());
         Ok((ready(script, &mut command).await?, address))
     }
 
     /// Starts a worker of one process with its usual concurrency.
-    pub(crate) async fn worker(&self, redis: &Redis, database_url: &str) -> Result<Program> {
+    pub(crate) async fn worker(&self, redis: &RedisServer, database_url: &str) -> Result<Program> {
         let mut command = self.node(redis);
         command.arg("worker.js").env("DATABASE_URL", database_url);
         ready("worker.js", &mut command).await
     }
 
-    /// How many jobs are not done.
-    pub(crate) async fn n_jobs(&self, redis: &Redis) -> Result<usize> {
+    /// The number of jobs that are not done.
+    pub(crate) async fn n_jobs(&self, redis: &RedisServer) -> Result<usize> {
         let mut jobs = 0;
         for (command, state) in [
             ("LLEN", "wait"),
@@ -78,38 +95,36 @@ impl Peer {
             ("ZCARD", "failed"),
         ] {
             let key = format!("bull:{QUEUE}:{state}");
-            jobs += redis.number(&[command, &key]).await?;
+            jobs += redis.number(command, &key).await?;
         }
         Ok(jobs)
     }
 
-    fn node(&self, redis: &Redis) -> Command {
-        let mut command = program("node");
+    fn node(&self, redis: &RedisServer) -> Command {
+        let mut command = program::command("node");
         command
             .current_dir(&self.0)
             .env("NODE_ENV", "production")
             .env("REDIS_URL", &redis.url)
-            .env("QUEUE", QUEUE);
-        if let Some(path) = std::env::var_os("PATH") {
-            command.env("PATH", path);
-        }
+            .env("QUEUE", QUEUE)
+            .envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
         command
     }
 }
 
-/// The version of Node.js; empty where there is none.
-pub(crate) async fn node_version() -> String {
-    match Command::new("node").arg("--version").output().await {
+/// The version of Node.js; empty if it is not installed.
+pub(crate) fn node_version() -> String {
+    match Command::new("node").arg("--version").output() {
         Ok(output) => String::from_utf8_lossy(&output.stdout).trim().to_owned(),
         Err(_) => String::new(),
     }
 }
 
 async fn ready(name: &str, command: &mut Command) -> Result<Program> {
-    let mut started = Program::start(name, command)
+    let mut program = Program::start(name, command)
         .context("Node.js 20 or newer is needed; https://nodejs.org tells how to install it")?;
-    started
-        .wait_for(|line| (line.trim() == "ready").then_some(()))
+    program
+        .wait_for(async |log| line_of(log, |line| (line.trim() == "ready").then_some(())))
         .await?;
-    Ok(started)
+    Ok(program)
 }

@@ -2,37 +2,30 @@
 
 use std::fs;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::PathBuf;
+use std::process::Command;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow};
 use harkara_core::durability::Durability;
-use harkara_core::secret::Secret;
 use harkara_settings::Settings;
 use harkara_testkit::{Binaries, ask_admin, is_ready};
-use tokio::process::Command;
 
-use crate::child::{Program, program};
-use crate::figures::milliseconds;
-use crate::servers::redis::AppendFsync;
+use crate::bench::SECRET;
+use crate::program::{self, Program, line_of};
+use crate::redis_server::AppendFsync;
 
-/// Time between two looks at whether a process is ready.
-const READY_LOOK_EVERY: Duration = Duration::from_millis(2);
-
-/// How long a process that runs may take to say that it is ready.
-const READY_BOUND: Duration = Duration::from_secs(20);
-
-/// Often, so that a short run has some of it.
+/// Often enough that a short run contains some exports.
 const METRICS_EVERY_MS: &str = "1000";
 
-/// The product, to be started.
-pub(crate) struct Product(Binaries);
+/// The product on the private Redis.
+pub(crate) struct Product {
+    binaries: Binaries,
+    redis_url: String,
+}
 
 /// A running ingress or worker.
 pub(crate) struct Running {
     pub(crate) program: Program,
-    /// Where it receives; the ingress only.
-    pub(crate) address: Option<SocketAddr>,
     admin: SocketAddr,
     /// From the start of the process until it was ready.
     pub(crate) start_ms: f64,
@@ -41,141 +34,133 @@ pub(crate) struct Running {
 /// Where a process sends its traces and metrics.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Telemetry {
-    /// What takes them, over HTTP.
+    /// Receives them over HTTP.
     pub(crate) collector: SocketAddr,
     /// Whether every trace is kept.
     pub(crate) keeps_all: bool,
 }
 
-/// The servers that a process works with.
-pub(crate) struct Stores<'a> {
-    pub(crate) redis_url: &'a str,
-    pub(crate) postgres_url: &'a str,
-    pub(crate) telemetry: Option<Telemetry>,
-}
-
-/// The settings that a process has where nothing is set.
+/// The default settings.
 pub(crate) fn default_settings() -> Result<Settings> {
-    Settings::from_pairs::<&str, &str>([]).map_err(|faults| anyhow!("{faults}"))
+    Settings::from_pairs::<&str, &str>([]).map_err(|error| anyhow!("{error}"))
 }
 
 impl Product {
-    pub(crate) fn find() -> Result<Self> {
-        Ok(Self(Binaries::find()?))
+    pub(crate) fn find(redis_url: &str) -> Result<Self> {
+        Ok(Self {
+            binaries: Binaries::find()?,
+            redis_url: redis_url.to_owned(),
+        })
     }
 
-    /// Each binary with its size in bytes.
+    /// The name and the size in bytes of each binary.
     pub(crate) fn sizes(&self) -> Result<Vec<(String, u64)>> {
-        let paths = [self.0.harkara(), self.0.ingress(), self.0.worker()];
-        let size = |path: &PathBuf| {
-            let name = path.file_name().context("a binary has a name")?;
-            Ok((
-                name.to_string_lossy().into_owned(),
-                fs::metadata(path)?.len(),
-            ))
+        let size = |path: PathBuf| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            Ok((name.into_owned(), fs::metadata(&path)?.len()))
         };
-        paths.iter().map(size).collect()
+        let Self { binaries, .. } = self;
+        [binaries.harkara(), binaries.ingress(), binaries.worker()]
+            .map(size)
+            .into_iter()
+            .collect()
     }
 
-    /// Gives a database the schema.
+    /// Creates the schema in a database.
     pub(crate) async fn migrate(&self, postgres_url: &str) -> Result<()> {
-        Ok(self.0.migrate(postgres_url).await?)
+        Ok(self.binaries.migrate(postgres_url).await?)
     }
 
-    /// An ingress of one server thread, ready, that answers when Redis, which fsyncs so, has answered.
+    /// Starts an ingress with one server thread; returns it once it is ready, with the address at which it
+    /// receives. It answers at the durability level that a reply of Redis with this policy gives.
     pub(crate) async fn ingress(
         &self,
-        stores: &Stores<'_>,
-        secret: &Secret,
+        postgres_url: &str,
         appendfsync: AppendFsync,
-    ) -> Result<Running> {
+        telemetry: Option<Telemetry>,
+    ) -> Result<(Running, SocketAddr)> {
         let durability = match appendfsync {
             AppendFsync::Everysec => Durability::Appended,
             AppendFsync::Always => Durability::Fsynced,
         };
-        let mut command = command(&self.0.ingress(), stores);
+        let mut command = self.command(self.binaries.ingress(), postgres_url, telemetry);
         command
             .env("HARKARA__INGRESS__BIND", "127.0.0.1:0")
             .env("HARKARA__INGRESS__ADMIN_BIND", "127.0.0.1:0")
             .env("HARKARA__INGRESS__THREADS", "1")
             .env("HARKARA__INGRESS__DURABILITY", durability.as_str())
-            .env("HARKARA__ENDPOINTS__DEFAULT__SECRETS", secret.expose());
-        start("harkara-ingress", &mut command).await
+            .env("HARKARA__ENDPOINTS__DEFAULT__SECRETS", SECRET);
+        let (ingress, address) = start("harkara-ingress", &mut command).await?;
+        Ok((ingress, address.context("the ingress logs no address")?))
     }
 
-    /// A worker that commits up to so many batches at once, ready.
-    pub(crate) async fn worker(&self, stores: &Stores<'_>, committers: usize) -> Result<Running> {
-        let mut command = command(&self.0.worker(), stores);
+    /// Starts a worker that commits up to `committers` batches concurrently; returns it once it is ready.
+    pub(crate) async fn worker(
+        &self,
+        postgres_url: &str,
+        committers: usize,
+        telemetry: Option<Telemetry>,
+    ) -> Result<Running> {
+        let mut command = self.command(self.binaries.worker(), postgres_url, telemetry);
+        let committers = committers.to_string();
         command
             .env("HARKARA__WORKER__ADMIN_BIND", "127.0.0.1:0")
-            .env(
-                "HARKARA__WORKER__BATCHES_IN_FLIGHT_MAX",
-                committers.to_string(),
-            );
-        start("harkara-worker", &mut command).await
+            .env("HARKARA__WORKER__BATCHES_IN_FLIGHT_MAX", committers);
+        let (worker, _) = start("harkara-worker", &mut command).await?;
+        Ok(worker)
     }
-}
 
-fn command(binary: &Path, stores: &Stores<'_>) -> Command {
-    let mut command = program(binary);
-    command
-        .env("HARKARA__REDIS__URL", stores.redis_url)
-        .env("HARKARA__POSTGRES__URL", stores.postgres_url)
-        .env("HARKARA__LOG__FORMAT", "json");
-    if let Some(telemetry) = stores.telemetry {
+    fn command(
+        &self,
+        binary: PathBuf,
+        postgres_url: &str,
+        telemetry: Option<Telemetry>,
+    ) -> Command {
+        let mut command = program::command(binary);
         command
-            .env(
-                "OTEL_EXPORTER_OTLP_ENDPOINT",
-                format!("http://{}", telemetry.collector),
-            )
-            .env("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")
-            .env("OTEL_METRIC_EXPORT_INTERVAL", METRICS_EVERY_MS);
-        if telemetry.keeps_all {
-            command.env("HARKARA__TRACE__ORDINARY_PER_S_MAX", "1000000");
+            .env("HARKARA__REDIS__URL", &self.redis_url)
+            .env("HARKARA__POSTGRES__URL", postgres_url)
+            .env("HARKARA__LOG__FORMAT", "json");
+        if let Some(telemetry) = telemetry {
+            let collector = format!("http://{}", telemetry.collector);
+            command
+                .env("OTEL_EXPORTER_OTLP_ENDPOINT", collector)
+                .env("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")
+                .env("OTEL_METRIC_EXPORT_INTERVAL", METRICS_EVERY_MS);
+            if telemetry.keeps_all {
+                command.env("HARKARA__TRACE__ORDINARY_PER_S_MAX", "1000000");
+            }
         }
+        command
     }
-    command
 }
 
 impl Running {
-    /// Where the ingress receives.
-    pub(crate) fn public(&self) -> Result<SocketAddr> {
-        self.address.context("only an ingress receives")
-    }
-
-    /// What it tells at `/metrics`.
+    /// The metrics at `/metrics`.
     pub(crate) async fn metrics(&self) -> Result<String> {
         let answer = ask_admin(self.admin, "/metrics").await;
-        answer.with_context(|| format!("{} does not tell its metrics", self.program.name))
-    }
-
-    /// Tells it to end, and waits for it.
-    pub(crate) async fn stop(self) -> Result<()> {
-        self.program.stop().await
+        answer.with_context(|| format!("{} does not report its metrics", self.program.name))
     }
 }
 
-async fn start(name: &str, command: &mut Command) -> Result<Running> {
+async fn start(name: &str, command: &mut Command) -> Result<(Running, Option<SocketAddr>)> {
     let mut program = Program::start(name, command)?;
-    let (address, admin) = program.wait_for(addresses).await?;
-    let until = tokio::time::Instant::now() + READY_BOUND;
-    while !is_ready(admin).await {
-        if tokio::time::Instant::now() > until {
-            bail!("{name} does not become ready");
-        }
-        tokio::time::sleep(READY_LOOK_EVERY).await;
-    }
-    let start = u64::try_from(program.started.elapsed().as_nanos()).unwrap_or(u64::MAX);
-    Ok(Running {
+    let (address, admin) = program
+        .wait_for(async |log| {
+            let (address, admin) = line_of(log, addresses)?;
+            is_ready(admin).await.then_some((address, admin))
+        })
+        .await?;
+    let start_ms = program.started.elapsed().as_secs_f64() * 1e3;
+    let running = Running {
         program,
-        address,
         admin,
-        start_ms: milliseconds(start),
-    })
+        start_ms,
+    };
+    Ok((running, address))
 }
 
-/// The public address, where there is one, and the admin address, out of the line of the log that
-/// tells of the start.
+/// The public address, if there is one, and the admin address in the log line that reports the start.
 fn addresses(line: &str) -> Option<(Option<SocketAddr>, SocketAddr)> {
     let line: serde_json::Value = serde_json::from_str(line).ok()?;
     let address = |field: &str| line.get(field)?.as_str()?.parse().ok();

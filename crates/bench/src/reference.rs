@@ -1,5 +1,5 @@
-//! What the product is compared with: servers that do a part of what the ingress does, and the
-//! ceilings of Redis and PostgreSQL.
+//! The references of the product: servers that do a part of what the ingress does, and the ceilings
+//! of Redis and PostgreSQL.
 
 /// `XADD` of the same entries, pipelined.
 pub(crate) mod append;

@@ -1,83 +1,84 @@
-//! What is told at the end: to the terminal and as JSON.
+//! The report: for the terminal and as JSON.
 
-/// A figure that is to be reached.
 pub(crate) mod goal;
 mod machine;
-/// Tables for a terminal.
 pub(crate) mod table;
 
-use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::Path;
 
 use anyhow::{Context, Result};
 use serde::Serialize;
 
-use crate::audit::Audit;
 use crate::bench::Bench;
-use crate::extent::Extent;
-use crate::parts::Found;
-use crate::rounds::Row;
+use crate::results::Results;
+use crate::scale::Scale;
 
-use goal::Goal;
 use machine::Machine;
 
-/// Everything that was found.
+/// The results, and what they were measured with.
 #[derive(Serialize)]
 pub(crate) struct Report {
-    /// The words that the benchmark was called with.
+    /// The arguments of the benchmark.
     command: Vec<String>,
     machine: Machine,
-    extent: Extent,
-    pub(crate) rows: Vec<Row>,
-    goals: Vec<Goal>,
-    audits: Vec<Audit>,
-    notes: Vec<String>,
+    #[serde(rename = "extent")]
+    scale: Scale,
+    #[serde(flatten)]
+    pub(crate) results: Results,
 }
 
 impl Report {
-    pub(crate) async fn new(bench: &Bench, found: Found) -> Result<Self> {
+    pub(crate) async fn new(bench: &Bench, results: Results) -> Result<Self> {
         Ok(Self {
             command: std::env::args().skip(1).collect(),
-            machine: Machine::look(bench).await?,
-            extent: bench.extent.clone(),
-            rows: found.rows,
-            goals: found.goals,
-            audits: found.audits,
-            notes: found.notes,
+            machine: Machine::inspect(bench).await?,
+            scale: bench.scale.clone(),
+            results,
         })
     }
 
     pub(crate) fn write_json(&self, path: &Path) -> Result<()> {
         let mut text = serde_json::to_vec_pretty(self)?;
         text.push(b'\n');
-        std::fs::write(path, text).with_context(|| format!("{} cannot be written", path.display()))
+        std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
     }
 
     /// Prints the tables, the goals and the audits.
     pub(crate) fn print(&self) -> Result<()> {
-        let mut text = String::new();
-        self.machine.tell(&mut text)?;
-        table::rows(&self.rows, &mut text)?;
-        table::goals(&self.goals, &mut text)?;
-        table::audits(&self.audits, &mut text)?;
-        for note in &self.notes {
-            writeln!(text, "Note: {note}.")?;
+        let Results {
+            rows,
+            goals,
+            audits,
+            notes,
+            ..
+        } = &self.results;
+        let mut output = std::io::stdout().lock();
+        write!(output, "{}", self.machine.lines())?;
+        for stage in rows.chunk_by(|a, b| a.stage == b.stage) {
+            write!(output, "\n{}", table::stage(stage))?;
         }
-        if self.extent.quick {
+        write!(
+            output,
+            "\n{}\n{}",
+            table::goals(goals),
+            table::audits(audits)
+        )?;
+        for note in notes {
+            writeln!(output, "Note: {note}.")?;
+        }
+        if self.scale.quick {
             writeln!(
-                text,
+                output,
                 "Note: this was the quick form; its figures mean nothing."
             )?;
         }
-        let mut output = std::io::stdout().lock();
-        output.write_all(text.as_bytes())?;
-        output.flush()?;
-        Ok(())
+        Ok(output.flush()?)
     }
 
-    /// Whether no audit found a fault. There is none where nothing was to be stored.
+    /// Whether no audit found a fault. There is none if nothing was to be stored.
     pub(crate) fn audits_are_clean(&self) -> bool {
-        self.audits.iter().all(|audit| audit.faults.is_empty())
+        let mut audits = self.results.audits.iter();
+        audits.all(|audit| audit.faults.is_empty())
     }
 }

@@ -1,10 +1,9 @@
-//! `XADD` of the same entries as the ingress writes, pipelined over a few connections: what Redis
-//! could take at most, and the way in which streams are filled for the worker.
+//! `XADD` of the same entries as the ingress writes, pipelined over a few connections: the ceiling of
+//! Redis, and the way in which streams are filled for the worker.
 
 use std::collections::BTreeMap;
-use std::collections::VecDeque;
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
@@ -14,73 +13,76 @@ use harkara_core::durability::Durability;
 use harkara_core::endpoint::EndpointName;
 use harkara_core::entry;
 use harkara_core::ids::EventId;
-use harkara_core::lane::{Lane, LaneTable};
+use harkara_core::lane::LaneTable;
 use harkara_core::secret::Secret;
 use harkara_core::signature::{EndpointSecrets, verify};
 use harkara_core::trace::TraceContext;
 use harkara_load::{Corpus, DeliveryRef};
 use harkara_runtime::clock;
-use redis::{Cmd, Pipeline, cmd, pipe};
+use redis::{Cmd, Pipeline, cmd};
 
-use crate::servers::redis::{Redis, stream_key};
+use crate::bench::SECRET;
+use crate::redis_server::{RedisServer, stream_key};
 
 /// Entries of one pipeline.
-const ENTRIES_AT_ONCE: usize = 64;
+const ENTRIES_PER_PIPELINE: usize = 64;
 
-/// Connections, each with one pipeline under way.
+/// Connections, each with one pipeline in flight.
 const CONNECTIONS: usize = 4;
 
-/// Entries that are rendered before they are sent. What is rendered takes memory.
+/// Entries that are rendered before they are sent; they take memory.
 const RENDERED_MAX: usize = 50_000;
 
-/// Renders entries and appends them; only their sending counts as time. Where `is_sampled`, the traces of all
-/// are kept by whoever processes them.
+/// Renders entries and appends them; only their sending counts as time. If `is_sampled`, whoever processes
+/// them keeps all their traces.
 pub(crate) async fn append(
-    redis: &Redis,
-    corpus: &Arc<Corpus>,
+    redis: &RedisServer,
+    corpus: &Corpus,
     range: Range<usize>,
-    secret: &Secret,
     is_sampled: bool,
 ) -> Result<Duration> {
-    let renderer = Renderer::new(secret, is_sampled)?;
+    let renderer = Renderer {
+        secrets: EndpointSecrets::new(&[Secret::new(SECRET)])?,
+        lanes: LaneTable::new(&BTreeMap::new())
+            .ok()
+            .context("the built-in lanes are in order")?,
+        endpoint: EndpointName::default_name(),
+        is_sampled,
+    };
     let mut elapsed = Duration::ZERO;
-    let mut start = range.start;
-    while start < range.end {
-        let end = range.end.min(start + RENDERED_MAX);
-        let pipelines = renderer.pipelines(corpus, start..end)?;
-        elapsed += send(redis, pipelines).await?;
-        start = end;
+    let positions: Vec<usize> = range.collect();
+    for positions in positions.chunks(RENDERED_MAX) {
+        let pipelines = positions.chunks(ENTRIES_PER_PIPELINE);
+        let pipelines = pipelines.map(|positions| renderer.pipeline(corpus, positions));
+        elapsed += send(redis, pipelines.collect::<Result<_>>()?).await?;
     }
     Ok(elapsed)
 }
 
-async fn send(redis: &Redis, pipelines: VecDeque<Pipeline>) -> Result<Duration> {
+async fn send(redis: &RedisServer, pipelines: Vec<Pipeline>) -> Result<Duration> {
     let mut connections = Vec::new();
     for _ in 0..CONNECTIONS {
         connections.push(redis.connection().await?);
     }
-    let pipelines = Arc::new(Mutex::new(pipelines));
-    let next = move || {
+    let pipelines = Mutex::new(pipelines.into_iter());
+    let next = || {
         let mut pipelines = pipelines.lock().unwrap_or_else(PoisonError::into_inner);
-        pipelines.pop_front()
+        pipelines.next()
     };
     let started = Instant::now();
-    let sending = connections.into_iter().map(|mut connection| {
-        let next = next.clone();
-        async move {
-            while let Some(pipeline) = next() {
-                pipeline.exec_async(&mut connection).await?;
-            }
-            redis::RedisResult::Ok(())
+    let sending = connections.into_iter().map(async |mut connection| {
+        while let Some(pipeline) = next() {
+            pipeline.exec_async(&mut connection).await?;
         }
+        redis::RedisResult::Ok(())
     });
     futures_util::future::try_join_all(sending)
         .await
-        .context("Redis did not take the entries")?;
+        .context("Redis did not accept the entries")?;
     Ok(started.elapsed())
 }
 
-/// Makes entries of deliveries in the way of the ingress: nothing unverified is appended.
+/// Renders entries as the ingress does: nothing unverified is appended.
 struct Renderer {
     secrets: EndpointSecrets,
     lanes: LaneTable,
@@ -89,31 +91,13 @@ struct Renderer {
 }
 
 impl Renderer {
-    fn new(secret: &Secret, is_sampled: bool) -> Result<Self> {
-        Ok(Self {
-            secrets: EndpointSecrets::new(std::slice::from_ref(secret))?,
-            lanes: LaneTable::new(&BTreeMap::new())
-                .ok()
-                .context("the built-in lanes are in order")?,
-            endpoint: EndpointName::default_name(),
-            is_sampled,
-        })
-    }
-
-    fn pipelines(&self, corpus: &Corpus, range: Range<usize>) -> Result<VecDeque<Pipeline>> {
-        let positions: Vec<usize> = range.collect();
-        positions
-            .chunks(ENTRIES_AT_ONCE)
-            .map(|positions| {
-                let mut pipeline = pipe();
-                for at in positions {
-                    pipeline
-                        .add_command(self.entry(corpus.delivery(*at))?)
-                        .ignore();
-                }
-                Ok(pipeline)
-            })
-            .collect()
+    fn pipeline(&self, corpus: &Corpus, positions: &[usize]) -> Result<Pipeline> {
+        let mut pipeline = redis::pipe();
+        for at in positions {
+            let entry = self.entry(corpus.delivery(*at))?;
+            pipeline.add_command(entry).ignore();
+        }
+        Ok(pipeline)
     }
 
     fn entry(&self, delivery: DeliveryRef<'_>) -> Result<Cmd> {
@@ -136,9 +120,10 @@ impl Renderer {
             body: Bytes::copy_from_slice(body),
         };
         let verified = verify(delivery, &self.secrets)?;
-        let lane: Lane = self.lanes.lane_of(Some(event_name));
         let mut command = cmd("XADD");
-        command.arg(stream_key(lane)).arg("*");
+        command
+            .arg(stream_key(self.lanes.lane_of(Some(event_name))))
+            .arg("*");
         for (name, value) in entry::fields_of(&verified, event_name, Durability::Appended) {
             command.arg(name).arg(value.as_ref());
         }

@@ -1,20 +1,20 @@
-//! Rows into a table with the ledger's columns and its key alone: what PostgreSQL could take at most.
+//! Rows into a table with the ledger's columns and its key alone: the ceiling of PostgreSQL.
 
 use std::ops::Range;
 use std::pin::pin;
-use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, Result};
 use harkara_core::delivery::body_sha256;
-use harkara_load::Corpus;
+use harkara_load::{Corpus, DeliveryRef};
 use tokio_postgres::binary_copy::BinaryCopyInWriter;
-use tokio_postgres::types::Type;
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{Client, Error};
 
+use crate::postgres_server::{Database, connect};
 use crate::product::default_settings;
-use crate::servers::postgres::{self, Database};
 
-/// Connections, as the worker measured beside has committers.
+/// Connections: as many as the usual worker has committers.
 const CONNECTIONS: usize = 2;
 
 /// Rows of one `COPY`.
@@ -33,62 +33,53 @@ const CREATE: &str = "CREATE TABLE bench_ledger (
     ALTER TABLE bench_ledger ALTER COLUMN body SET STORAGE EXTERNAL";
 
 /// How rows are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Way {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::Display)]
+pub(crate) enum LedgerWrite {
+    #[strum(to_string = "unnest into the ledger's columns alone")]
     Unnest,
+    #[strum(to_string = "COPY BINARY into the ledger's columns alone")]
     Copy,
 }
 
 /// Writes rows of `range`; returns how long it took.
 pub(crate) async fn write(
     database: &Database,
-    corpus: &Arc<Corpus>,
+    corpus: &Corpus,
     range: Range<usize>,
-    way: Way,
+    write: LedgerWrite,
 ) -> Result<Duration> {
-    database
-        .client
-        .batch_execute(CREATE)
-        .await
-        .context("the reference table cannot be made")?;
-    let rows = match way {
-        // As many as the worker takes entries at once.
-        Way::Unnest => default_settings()?.worker.batch_entries_max,
-        Way::Copy => COPY_ROWS,
+    let created = database.client.batch_execute(CREATE).await;
+    created.context("cannot create the reference table")?;
+    let columns = format!("SELECT {COLUMNS} FROM bench_ledger");
+    let columns = database.client.prepare(&columns).await?;
+    let types = columns
+        .columns()
+        .iter()
+        .map(|column| column.type_().clone());
+    let types: Vec<Type> = types.collect();
+    let rows = match write {
+        // As many as a batch of the worker has entries.
+        LedgerWrite::Unnest => default_settings()?.worker.batch_entries_max,
+        LedgerWrite::Copy => COPY_ROWS,
     };
-    let part = range.len().div_ceil(CONNECTIONS);
+    let positions: Vec<usize> = range.collect();
     let started = Instant::now();
-    let writing = (0..CONNECTIONS).map(|index| {
-        let start = range.start + index * part;
-        let range = start..range.end.min(start + part);
-        let corpus = Arc::clone(corpus);
-        async move {
-            let client = postgres::connect(&database.url).await?;
-            let mut start = range.start;
-            while start < range.end {
-                let end = range.end.min(start + rows);
-                let batch = Batch::of(&corpus, start..end);
-                match way {
-                    Way::Unnest => batch.insert(&client).await?,
-                    Way::Copy => batch.copy(&client).await?,
-                }
-                start = end;
+    let parts = positions.chunks(positions.len().div_ceil(CONNECTIONS));
+    let writing = parts.map(async |positions| {
+        let client = connect(&database.url).await?;
+        for positions in positions.chunks(rows) {
+            let deliveries = positions.iter().map(|at| corpus.delivery(*at));
+            let deliveries: Vec<DeliveryRef<'_>> = deliveries.collect();
+            match write {
+                LedgerWrite::Unnest => insert(&client, &deliveries).await,
+                LedgerWrite::Copy => copy(&client, &deliveries, &types).await,
             }
-            anyhow::Ok(())
+            .context("PostgreSQL did not accept the rows")?;
         }
+        anyhow::Ok(())
     });
     futures_util::future::try_join_all(writing).await?;
     Ok(started.elapsed())
-}
-
-/// Rows as columns.
-struct Batch<'a> {
-    ids: Vec<&'a str>,
-    types: Vec<&'a str>,
-    bodies: Vec<&'a [u8]>,
-    digests: Vec<[u8; 32]>,
-    signatures: Vec<&'a str>,
-    now: SystemTime,
 }
 
 const ENDPOINT: &str = "default";
@@ -96,89 +87,61 @@ const LANE: &str = "default";
 const STATUS: &str = "processed";
 const TRACEPARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00";
 
-impl<'a> Batch<'a> {
-    fn of(corpus: &'a Corpus, range: Range<usize>) -> Self {
-        let deliveries: Vec<_> = range.map(|at| corpus.delivery(at)).collect();
-        Self {
-            ids: deliveries.iter().map(|d| d.event_id).collect(),
-            types: deliveries.iter().map(|d| d.event_name).collect(),
-            bodies: deliveries.iter().map(|d| d.body).collect(),
-            digests: deliveries.iter().map(|d| body_sha256(d.body)).collect(),
-            signatures: deliveries.iter().map(|d| d.signature_hex).collect(),
-            now: SystemTime::now(),
-        }
-    }
+/// In the select list, as in the product: there PostgreSQL unnests arrays row by row.
+async fn insert(client: &Client, rows: &[DeliveryRef<'_>]) -> Result<(), Error> {
+    let sql = format!(
+        "INSERT INTO bench_ledger ({COLUMNS}) \
+         SELECT id, type, $6, $7, $8, body, digest, signature, $9, $9, $9, $10 \
+         FROM (SELECT unnest($1::text[]) AS id, unnest($2::text[]) AS type, \
+         unnest($3::bytea[]) AS body, unnest($4::bytea[]) AS digest, \
+         unnest($5::text[]) AS signature) AS i ON CONFLICT DO NOTHING"
+    );
+    let statement = client.prepare(&sql).await?;
+    let bodies: Vec<&[u8]> = rows.iter().map(|row| row.body).collect();
+    let digests: Vec<[u8; 32]> = rows.iter().map(|row| body_sha256(row.body)).collect();
+    let digests: Vec<&[u8]> = digests.iter().map(<[u8; 32]>::as_slice).collect();
+    client
+        .execute(
+            &statement,
+            &[
+                &rows.iter().map(|row| row.event_id).collect::<Vec<_>>(),
+                &rows.iter().map(|row| row.event_name).collect::<Vec<_>>(),
+                &bodies,
+                &digests,
+                &rows.iter().map(|row| row.signature_hex).collect::<Vec<_>>(),
+                &ENDPOINT,
+                &LANE,
+                &STATUS,
+                &SystemTime::now(),
+                &TRACEPARENT,
+            ],
+        )
+        .await?;
+    Ok(())
+}
 
-    /// In the select list, as the product has it: there PostgreSQL unnests arrays row by row.
-    async fn insert(&self, client: &tokio_postgres::Client) -> Result<()> {
-        let sql = format!(
-            "INSERT INTO bench_ledger ({COLUMNS}) \
-             SELECT id, type, $6, $7, $8, body, digest, signature, $9, $9, $9, $10 \
-             FROM (SELECT unnest($1::text[]) AS id, unnest($2::text[]) AS type, \
-             unnest($3::bytea[]) AS body, unnest($4::bytea[]) AS digest, \
-             unnest($5::text[]) AS signature) AS i ON CONFLICT DO NOTHING"
-        );
-        let digests: Vec<&[u8]> = self.digests.iter().map(<[u8; 32]>::as_slice).collect();
-        let statement = client.prepare(&sql).await?;
-        let inserted = client
-            .execute(
-                &statement,
-                &[
-                    &self.ids,
-                    &self.types,
-                    &self.bodies,
-                    &digests,
-                    &self.signatures,
-                    &ENDPOINT,
-                    &LANE,
-                    &STATUS,
-                    &self.now,
-                    &TRACEPARENT,
-                ],
-            )
-            .await;
-        inserted.context("PostgreSQL did not take the rows")?;
-        Ok(())
-    }
-
-    async fn copy(&self, client: &tokio_postgres::Client) -> Result<()> {
-        const TYPES: [Type; 12] = [
-            Type::TEXT,
-            Type::TEXT,
-            Type::TEXT,
-            Type::TEXT,
-            Type::TEXT,
-            Type::BYTEA,
-            Type::BYTEA,
-            Type::TEXT,
-            Type::TIMESTAMPTZ,
-            Type::TIMESTAMPTZ,
-            Type::TIMESTAMPTZ,
-            Type::TEXT,
+async fn copy(client: &Client, rows: &[DeliveryRef<'_>], types: &[Type]) -> Result<(), Error> {
+    let sql = format!("COPY bench_ledger ({COLUMNS}) FROM STDIN BINARY");
+    let mut writer = pin!(BinaryCopyInWriter::new(client.copy_in(&sql).await?, types));
+    let now = SystemTime::now();
+    for row in rows {
+        let digest = body_sha256(row.body);
+        let values: [&(dyn ToSql + Sync); 12] = [
+            &row.event_id,
+            &row.event_name,
+            &ENDPOINT,
+            &LANE,
+            &STATUS,
+            &row.body,
+            &digest.as_slice(),
+            &row.signature_hex,
+            &now,
+            &now,
+            &now,
+            &TRACEPARENT,
         ];
-        let sql = format!("COPY bench_ledger ({COLUMNS}) FROM STDIN BINARY");
-        let sink = client.copy_in(&sql).await?;
-        let mut writer = pin!(BinaryCopyInWriter::new(sink, &TYPES));
-        for at in 0..self.ids.len() {
-            writer
-                .as_mut()
-                .write(&[
-                    &self.ids[at],
-                    &self.types[at],
-                    &ENDPOINT,
-                    &LANE,
-                    &STATUS,
-                    &self.bodies[at],
-                    &self.digests[at].as_slice(),
-                    &self.signatures[at],
-                    &self.now,
-                    &self.now,
-                    &self.now,
-                    &TRACEPARENT,
-                ])
-                .await?;
-        }
-        writer.finish().await?;
-        Ok(())
+        writer.as_mut().write(&values).await?;
     }
+    writer.finish().await?;
+    Ok(())
 }

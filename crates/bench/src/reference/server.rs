@@ -23,72 +23,51 @@ use harkara_runtime::clock;
 use harkara_settings::IngressSettings;
 
 use crate::arguments::ReferenceServer;
-use crate::child::{Program, program};
+use crate::bench::SECRET;
 use crate::product::default_settings;
+use crate::program::{self, Program, line_of};
 
-/// The variable that gives the reference server its secret.
-const SECRET: &str = "HARKARA_BENCH_SECRET";
-
-/// What a reference server writes before its address.
+/// Precedes the address in the output of a reference server.
 const READY: &str = "ready ";
 
-/// As the ingress is measured.
+/// As many as the measured ingress has.
 const THREADS: usize = 1;
 
-/// As the ingress has it.
+/// The same as of the ingress.
 const CLOSE_WAIT: Duration = Duration::from_secs(1);
 
 /// Starts a reference server; returns it once it listens.
-pub(crate) async fn start(kind: ReferenceServer, secret: &Secret) -> Result<(Program, SocketAddr)> {
-    let name = kind
-        .to_possible_value()
-        .context("every reference server can be asked for")?;
-    let mut command = program(std::env::current_exe()?);
-    command
-        .args(["serve", name.get_name()])
-        .env(SECRET, secret.expose());
-    let mut started = Program::start(name.get_name(), &mut command)?;
-    let address = started
-        .wait_for(|line| line.strip_prefix(READY)?.parse().ok())
-        .await?;
+pub(crate) async fn start(kind: ReferenceServer) -> Result<(Program, SocketAddr)> {
+    let value = kind.to_possible_value().context("no hidden kinds")?;
+    let mut command = program::command(std::env::current_exe()?);
+    command.args(["serve", value.get_name()]);
+    let mut started = Program::start(value.get_name(), &mut command)?;
+    let address = |line: &str| line.strip_prefix(READY)?.parse().ok();
+    let address = started.wait_for(async |log| line_of(log, address)).await?;
     Ok((started, address))
 }
 
-/// Is a reference server until told to stop.
+/// Runs a reference server until it is stopped.
 pub(crate) fn serve(kind: ReferenceServer) -> Result<ExitCode> {
     let settings = default_settings()?.ingress;
-    let secret =
-        Secret::new(std::env::var(SECRET).with_context(|| format!("{SECRET} is not set"))?);
-    let secrets = EndpointSecrets::new(&[secret])?;
-    actix_web::rt::System::new().block_on(async move {
-        match kind {
-            ReferenceServer::Noop => {
-                run(&settings, |config| {
-                    config.route(PATH_DEFAULT, web::post().to(read));
-                })
-                .await
-            }
-            ReferenceServer::Collector => {
-                run(&settings, |config| {
-                    for path in ["/v1/traces", "/v1/metrics"] {
-                        config.route(path, web::post().to(take_telemetry));
-                    }
-                })
-                .await
-            }
-            ReferenceServer::Verify => {
-                run(&settings, move |config| {
-                    config
-                        .app_data(web::Data::new(Verifier {
-                            endpoint: EndpointName::default_name(),
-                            secrets: secrets.clone(),
-                        }))
-                        .route(PATH_DEFAULT, web::post().to(read_and_verify));
-                })
-                .await
-            }
+    let verifier = web::Data::new(Verifier {
+        endpoint: EndpointName::default_name(),
+        secrets: EndpointSecrets::new(&[Secret::new(SECRET)])?,
+    });
+    let routes = move |config: &mut web::ServiceConfig| match kind {
+        ReferenceServer::Noop => {
+            config.route(PATH_DEFAULT, web::post().to(read));
         }
-    })?;
+        ReferenceServer::Verify => {
+            config.app_data(verifier.clone());
+            config.route(PATH_DEFAULT, web::post().to(read_and_verify));
+        }
+        ReferenceServer::Collector => {
+            config.route("/v1/traces", web::post().to(take_telemetry));
+            config.route("/v1/metrics", web::post().to(take_telemetry));
+        }
+    };
+    actix_web::rt::System::new().block_on(run(&settings, routes))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -116,7 +95,7 @@ async fn read(_body: web::Bytes) -> HttpResponse {
     accepted()
 }
 
-/// An empty answer is a whole one in protobuf.
+/// An empty answer is complete in protobuf.
 async fn take_telemetry(mut body: web::Payload) -> HttpResponse {
     while body.next().await.is_some_and(|chunk| chunk.is_ok()) {}
     HttpResponse::Ok()

@@ -1,20 +1,20 @@
-//! A figure that is to be reached.
+//! Goals.
 
 use serde::Serialize;
 
-/// A figure that is to be reached.
+/// A figure with a bound.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Goal {
     pub(crate) what: String,
     pub(crate) bound: Bound,
-    /// `None` where it was not measured.
+    /// `None` if it was not measured.
     pub(crate) figure: Option<f64>,
     pub(crate) reached: Option<bool>,
-    /// Wished for rather than asked for.
+    /// An aim rather than a requirement.
     pub(crate) aim: bool,
 }
 
-/// What a figure must be.
+/// The bound of a figure.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Bound {
@@ -47,7 +47,7 @@ impl Goal {
         }
     }
 
-    /// Only wished for.
+    /// Only an aim.
     pub(crate) fn aim(mut self) -> Self {
         self.aim = true;
         self
@@ -59,7 +59,7 @@ mod tests {
     use super::{at_least, at_most};
 
     #[test]
-    fn a_goal_is_reached_at_its_bound_and_open_where_nothing_was_measured() {
+    fn a_goal_is_reached_at_its_bound_and_open_if_nothing_was_measured() {
         assert_eq!(at_least(0.6, "", Some(0.6)).reached, Some(true));
         assert_eq!(at_least(0.6, "", Some(0.59)).reached, Some(false));
         assert_eq!(at_most(24.0, "", Some(24.1)).reached, Some(false));

@@ -1,12 +1,11 @@
-//! What the benchmark ran on.
+//! The machine and the servers.
 
-use std::fmt::{self, Write};
 use std::fs;
 use std::path::Path;
 
 use anyhow::Result;
-use procfs_core::process::MountInfos;
-use procfs_core::{CpuInfo, FromRead as _, Meminfo};
+use procfs::process::MountInfos;
+use procfs::{CpuInfo, Current as _, FromRead as _, Meminfo};
 use serde::Serialize;
 
 use super::table::figure;
@@ -14,7 +13,7 @@ use crate::bench::Bench;
 use crate::figures::mebibytes;
 use crate::peer::node_version;
 
-/// What the benchmark ran on.
+/// The machine and the servers that the benchmark ran on.
 #[derive(Serialize)]
 pub(crate) struct Machine {
     cpu: String,
@@ -54,7 +53,7 @@ const REDIS_SETTINGS: [&str; 4] = [
 ];
 
 impl Machine {
-    pub(crate) async fn look(bench: &Bench) -> Result<Self> {
+    pub(crate) async fn inspect(bench: &Bench) -> Result<Self> {
         let mut postgres_settings = Vec::new();
         for name in POSTGRES_SETTINGS {
             let value = bench.postgres.setting(name).await?;
@@ -65,19 +64,15 @@ impl Machine {
             let value = bench.redis.setting(name).await?;
             redis_settings.push(format!("{name}={value}"));
         }
-        let mut binaries = Vec::new();
-        for (name, bytes) in bench.product.sizes()? {
-            binaries.push(format!("{name} {:.1} MiB", mebibytes(bytes)));
-        }
-        let memory = Meminfo::from_file("/proc/meminfo")?;
+        let size = |(name, bytes)| format!("{name} {:.1} MiB", mebibytes(bytes));
+        let binaries: Vec<String> = bench.product.sizes()?.into_iter().map(size).collect();
+        let memory = mebibytes(Meminfo::current()?.mem_total);
+        let cpus = CpuInfo::current()?;
         let mounts = MountInfos::from_file("/proc/self/mountinfo")?;
         Ok(Self {
-            cpu: CpuInfo::from_file("/proc/cpuinfo")?
-                .model_name(0)
-                .unwrap_or_default()
-                .to_owned(),
+            cpu: cpus.model_name(0).unwrap_or_default().to_owned(),
             cores: std::thread::available_parallelism()?.get(),
-            memory: format!("{} MiB", figure(mebibytes(memory.mem_total))),
+            memory: format!("{} MiB", figure(memory)),
             kernel: fs::read_to_string("/proc/sys/kernel/osrelease")?
                 .trim()
                 .to_owned(),
@@ -85,30 +80,37 @@ impl Machine {
             redis_settings: redis_settings.join(" "),
             postgres: bench.postgres.setting("server_version").await?,
             postgres_settings: postgres_settings.join(" "),
-            node: node_version().await,
+            node: node_version(),
             filesystem: filesystem_of(&bench.redis.setting("dir").await?, &mounts),
             binaries: binaries.join(", "),
         })
     }
 
-    /// One line for each.
-    pub(crate) fn tell(&self, text: &mut String) -> fmt::Result {
-        for (name, value) in [
-            ("CPU", format!("{} × {}", self.cores, self.cpu)),
-            ("memory", self.memory.clone()),
-            ("kernel", format!("Linux {}", self.kernel)),
-            ("filesystem", self.filesystem.clone()),
-            ("Redis", format!("{} ({})", self.redis, self.redis_settings)),
-            (
-                "PostgreSQL",
-                format!("{} ({})", self.postgres, self.postgres_settings),
-            ),
-            ("Node.js", self.node.clone()),
-            ("binaries", self.binaries.clone()),
-        ] {
-            writeln!(text, "{name:<11} {value}")?;
-        }
-        Ok(())
+    /// One line for each property.
+    pub(crate) fn lines(&self) -> String {
+        let Self {
+            cores,
+            cpu,
+            memory,
+            kernel,
+            filesystem,
+            redis,
+            redis_settings,
+            postgres,
+            postgres_settings,
+            node,
+            binaries,
+        } = self;
+        format!(
+            "CPU         {cores} × {cpu}\n\
+             memory      {memory}\n\
+             kernel      Linux {kernel}\n\
+             filesystem  {filesystem}\n\
+             Redis       {redis} ({redis_settings})\n\
+             PostgreSQL  {postgres} ({postgres_settings})\n\
+             Node.js     {node}\n\
+             binaries    {binaries}\n"
+        )
     }
 }
 
@@ -124,8 +126,8 @@ fn filesystem_of(folder: &str, mounts: &MountInfos) -> String {
 
 #[cfg(test)]
 mod tests {
-    use procfs_core::FromRead as _;
-    use procfs_core::process::MountInfos;
+    use procfs::FromRead as _;
+    use procfs::process::MountInfos;
 
     use super::filesystem_of;
 

@@ -1,19 +1,22 @@
 //! Tables for a terminal.
 
-use std::fmt::{self, Write};
+use comfy_table::{CellAlignment, presets};
 
 use super::goal::{Bound, Goal};
-use crate::audit::Audit;
+use crate::audit::RunAudit;
 use crate::figures::{Other, Role};
-use crate::rounds::Row;
+use crate::results::VariantResult;
 
-/// A column behind the variants' names; left out of a table in which no row fills it.
+/// The space before a column.
+const GAP: u16 = 2;
+
+/// A column after the variants' names; left out of a table in which no row fills it.
 struct Column {
     name: &'static str,
-    figure: fn(&Row) -> Option<f64>,
+    figure: fn(&VariantResult) -> Option<f64>,
 }
 
-const fn column(name: &'static str, figure: fn(&Row) -> Option<f64>) -> Column {
+const fn column(name: &'static str, figure: fn(&VariantResult) -> Option<f64>) -> Column {
     Column { name, figure }
 }
 
@@ -38,48 +41,33 @@ const COLUMNS: [Column; 26] = [
         let of_receivers = measured.filter(|(role, _)| **role != Role::Generator);
         above_zero(of_receivers.map(|(_, us)| us).sum())
     }),
-    column("ms/s ingr", |row| {
-        row.median.other(Other::IdleIngressCpuMsPerS)
-    }),
-    column("ms/s redis", |row| {
-        row.median.other(Other::IdleRedisCpuMsPerS)
-    }),
-    column("ms/s work", |row| {
-        row.median.other(Other::IdleWorkerCpuMsPerS)
-    }),
-    column("ms/s pg", |row| {
-        row.median.other(Other::IdlePostgresCpuMsPerS)
-    }),
-    column("start ms ingr", |row| {
-        row.median.other(Other::IngressStartMs)
-    }),
-    column("start ms work", |row| {
-        row.median.other(Other::WorkerStartMs)
-    }),
+    column("ms/s ingr", |row| other(row, Other::IdleIngressCpuMsPerS)),
+    column("ms/s redis", |row| other(row, Other::IdleRedisCpuMsPerS)),
+    column("ms/s work", |row| other(row, Other::IdleWorkerCpuMsPerS)),
+    column("ms/s pg", |row| other(row, Other::IdlePostgresCpuMsPerS)),
+    column("start ms ingr", |row| other(row, Other::IngressStartMs)),
+    column("start ms work", |row| other(row, Other::WorkerStartMs)),
     column("MiB ingr", |row| resident(row, Role::Ingress)),
     column("MiB work", |row| resident(row, Role::Worker)),
     column("B redis", |row| row.median.redis_bytes_per_event),
     column("B WAL", |row| row.median.wal_bytes_per_event),
 ];
 
-/// Rows of one stage after another.
-pub(crate) fn rows(rows: &[Row], text: &mut String) -> fmt::Result {
-    for stage in rows.chunk_by(|a, b| a.stage == b.stage) {
-        let Some(first) = stage.first() else { continue };
-        let of = match first.runs.len() {
-            1 => "one run".to_owned(),
-            n => format!("median of {n}"),
-        };
-        writeln!(text, "\n{} ({of})", first.stage)?;
-        align(&lines(stage), text)?;
-    }
-    Ok(())
+/// The rows of a stage.
+pub(crate) fn stage(rows: &[VariantResult]) -> String {
+    let Some(first) = rows.first() else {
+        return String::new();
+    };
+    let of = match first.runs.len() {
+        1 => "one run".to_owned(),
+        n => format!("median of {n}"),
+    };
+    format!("{} ({of})\n{}", first.stage, aligned(lines(rows)))
 }
 
-/// What is to be reached and what was.
-pub(crate) fn goals(goals: &[Goal], text: &mut String) -> fmt::Result {
-    let mut lines = vec![["goal", "figure", "bound", ""].map(str::to_owned).to_vec()];
-    lines.extend(goals.iter().map(|goal| {
+/// The goals, and whether they were reached.
+pub(crate) fn goals(goals: &[Goal]) -> String {
+    let line = |goal: &Goal| {
         let bound = match goal.bound {
             Bound::AtLeast(least) => format!("≥ {}", figure(least)),
             Bound::AtMost(most) => format!("≤ {}", figure(most)),
@@ -90,47 +78,38 @@ pub(crate) fn goals(goals: &[Goal], text: &mut String) -> fmt::Result {
             (Some(false), true) => "not reached (an aim)",
             (Some(false), false) => "NOT REACHED",
         };
-        vec![
-            goal.what.clone(),
-            optional(goal.figure),
-            bound,
-            reached.to_owned(),
-        ]
-    }));
-    writeln!(text)?;
-    align(&lines, text)
+        let figure = optional(goal.figure);
+        [goal.what.clone(), figure, bound, reached.to_owned()]
+    };
+    let header = ["goal", "figure", "bound", ""].map(str::to_owned);
+    aligned([header].into_iter().chain(goals.iter().map(line)))
 }
 
-/// One line where all is well; else what is not.
-pub(crate) fn audits(audits: &[Audit], text: &mut String) -> fmt::Result {
+/// One line if all is well; else the faults too.
+pub(crate) fn audits(audits: &[RunAudit]) -> String {
     if audits.is_empty() {
-        return writeln!(
-            text,
-            "\nNo run was to store anything, so there was nothing to audit."
-        );
+        return "No run was to store anything, so there was nothing to audit.\n".to_owned();
     }
-    let stored: usize = audits.iter().map(|audit| audit.stored).sum();
-    let accepted: usize = audits.iter().map(|audit| audit.accepted).sum();
-    write!(
-        text,
-        "\nAudit of {} runs: {accepted} accepted, {stored} stored. ",
-        audits.len()
-    )?;
-    let faults: Vec<_> = audits
-        .iter()
-        .flat_map(|audit| audit.faults.iter().map(|fault| (&audit.run, fault)))
-        .collect();
-    if faults.is_empty() {
-        return writeln!(text, "Clean: accepted = stored, nothing twice.");
+    let (runs, mut accepted, mut stored) = (audits.len(), 0, 0);
+    let mut faults = String::new();
+    for audit in audits {
+        accepted += audit.accepted;
+        stored += audit.stored;
+        let lines = audit
+            .faults
+            .iter()
+            .map(|fault| format!("  {}: {fault}\n", audit.run));
+        faults.extend(lines);
     }
-    writeln!(text, "FAILED:")?;
-    for (run, fault) in faults {
-        writeln!(text, "  {run}: {fault}")?;
-    }
-    Ok(())
+    let verdict = if faults.is_empty() {
+        "Clean: accepted = stored, nothing twice."
+    } else {
+        "FAILED:"
+    };
+    format!("Audit of {runs} runs: {accepted} accepted, {stored} stored. {verdict}\n{faults}")
 }
 
-fn lines(rows: &[Row]) -> Vec<Vec<String>> {
+fn lines(rows: &[VariantResult]) -> Vec<Vec<String>> {
     let mut lines = vec![vec![String::new()]];
     lines.extend(rows.iter().map(|row| vec![row.variant.clone()]));
     for Column { name, figure } in &COLUMNS {
@@ -145,21 +124,25 @@ fn lines(rows: &[Row]) -> Vec<Vec<String>> {
     lines
 }
 
+fn other(row: &VariantResult, other: Other) -> Option<f64> {
+    row.median.other(other)
+}
+
 fn above_zero(figure: f64) -> Option<f64> {
     (figure > 0.0).then_some(figure)
 }
 
-/// Of the runs the most, so that no median hides one; `None` for zero.
-fn most(row: &Row, other: Other) -> Option<f64> {
+/// The maximum of the runs, so that no median hides one; `None` for zero.
+fn most(row: &VariantResult, other: Other) -> Option<f64> {
     let figures = row.runs.iter().filter_map(|run| run.other(other));
     figures.reduce(f64::max).and_then(above_zero)
 }
 
-fn cpu(row: &Row, role: Role) -> Option<f64> {
+fn cpu(row: &VariantResult, role: Role) -> Option<f64> {
     row.median.cpu_us_per_event.get(&role).copied()
 }
 
-fn resident(row: &Row, role: Role) -> Option<f64> {
+fn resident(row: &VariantResult, role: Role) -> Option<f64> {
     row.median.resident_mib.get(&role).copied()
 }
 
@@ -167,7 +150,7 @@ fn optional(value: Option<f64>) -> String {
     value.map(figure).unwrap_or_default()
 }
 
-/// Three digits that count, thousands apart.
+/// Three significant digits, with thousands separated.
 pub(crate) fn figure(value: f64) -> String {
     let size = value.abs();
     if size >= 1000.0 {
@@ -184,55 +167,37 @@ pub(crate) fn figure(value: f64) -> String {
 
 fn thousands(value: f64) -> String {
     let digits = format!("{:.0}", value.abs());
-    let mut text = String::new();
-    for (index, digit) in digits.char_indices() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    if value < 0.0 {
-        format!("-{text}")
-    } else {
-        text
-    }
+    let groups = digits.as_bytes().rchunks(3).rev();
+    let groups: Vec<_> = groups.map(String::from_utf8_lossy).collect();
+    let sign = if value < 0.0 { "-" } else { "" };
+    format!("{sign}{}", groups.join(","))
 }
 
-/// The first column to the left, the others to the right.
-pub(crate) fn align(lines: &[Vec<String>], text: &mut String) -> fmt::Result {
-    let columns = lines.iter().map(Vec::len).max().unwrap_or_default();
-    let width = |column: usize| {
-        let cells = lines.iter().filter_map(|line| line.get(column));
-        cells
-            .map(|cell| cell.chars().count())
-            .max()
-            .unwrap_or_default()
-    };
-    let widths: Vec<usize> = (0..columns).map(width).collect();
-    for line in lines {
-        let mut row = String::new();
-        for (column, (cell, width)) in line.iter().zip(&widths).enumerate() {
-            match column {
-                0 => write!(row, "  {cell:<width$}")?,
-                _ => write!(row, "  {cell:>width$}")?,
-            }
+/// Lines with the first column aligned to the left, the others to the right.
+pub(crate) fn aligned(lines: impl IntoIterator<Item: Into<comfy_table::Row>>) -> String {
+    let mut table = comfy_table::Table::new();
+    table.load_style(presets::NOTHING).add_rows(lines);
+    for (at, column) in table.column_iter_mut().enumerate() {
+        column.set_padding((GAP, 0));
+        if at > 0 {
+            column.set_cell_alignment(CellAlignment::Right);
         }
-        writeln!(text, "{}", row.trim_end())?;
     }
-    Ok(())
+    let lines = table.lines().map(|line| format!("{}\n", line.trim_end()));
+    lines.collect()
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
 
-    use super::{align, figure, lines};
+    use super::{aligned, figure, lines};
     use crate::arguments::Part;
     use crate::figures::{Figures, Other};
-    use crate::rounds::Row;
+    use crate::results::{Stage, VariantResult};
 
     #[test]
-    fn figures_show_what_counts_of_them() {
+    fn figures_show_three_significant_digits() {
         for (value, text) in [
             (1_234_567.8, "1,234,568"),
             (999.6, "1000"),
@@ -252,8 +217,11 @@ mod tests {
             others: BTreeMap::from([(Other::Unsent, unsent)]),
             ..Figures::default()
         };
-        let row = |runs: &[Figures]| Row::new(Part::Ingress, "stage", "one", runs.to_vec());
-        let lines_of = |unsent: [f64; 3]| lines(&[row(&unsent.map(run))]);
+        let stage = Stage(Part::Ingress, "stage", 3);
+        let lines_of = |unsent: [f64; 3]| {
+            let runs = unsent.map(run).to_vec();
+            lines(&[VariantResult::new(stage, "one", runs)])
+        };
         assert_eq!(lines_of([0.0; 3])[0], ["", "rate/s", "from", "to"]);
         // One run of three counts, whatever the median is.
         let with_unsent = lines_of([0.0, 7.0, 0.0]);
@@ -263,9 +231,7 @@ mod tests {
 
     #[test]
     fn columns_are_aligned() {
-        let lines = [["a", "1"], ["bcd", "22"]].map(|line| line.map(str::to_owned).to_vec());
-        let mut text = String::new();
-        align(&lines, &mut text).unwrap();
-        assert_eq!(text, "  a     1\n  bcd  22\n");
+        let lines = [["a", "1"], ["bcd", "22"], ["ef", ""]];
+        assert_eq!(aligned(lines), "  a     1\n  bcd  22\n  ef\n");
     }
 }

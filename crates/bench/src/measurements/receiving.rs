@@ -1,4 +1,4 @@
-//! Deliveries sent to what receives them, and measured; rates of the open model.
+//! Sends deliveries to a receiver and measures it; rates of the open model.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -6,23 +6,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use harkara_load::{Corpus, FixedBitSet, LoadReport, Mix};
+use harkara_load::{Corpus, FixedBitSet, LoadReport};
 
 use crate::bench::Bench;
 use crate::figures::{Figures, Latency, Other, Role, count, milliseconds, rate, whole};
-use crate::generator::{self, Model};
+use crate::generator::{self, Model, Traffic};
 use crate::process::Pid;
 use crate::report::table;
-use crate::rounds::Row;
-use crate::watch::Watch;
+use crate::results::VariantResult;
+use crate::usage::{THIS_PROCESS, Usage};
 
-/// Deliveries of one run at most; they take memory. A run that uses them up ends early.
+/// Most deliveries of one run; they take memory. A run that uses them up ends early.
 const DELIVERIES_MAX: usize = 600_000;
 
 /// A rate that no server here exceeds.
 const RATE_MAX: usize = 110_000;
 
-/// A rate counts as reached from this part of it on.
+/// A rate counts as reached from this share of it on.
 pub(crate) const REACHED: f64 = 0.98;
 
 /// A rate of the open model as a variant.
@@ -36,22 +36,16 @@ impl fmt::Display for AtRate {
 }
 
 impl AtRate {
-    /// The row, where its rate was reached and all that was due was sent. The latency of others is
+    /// The row, if its rate was reached and everything that was due was sent. Otherwise its latency is
     /// that of a lower rate.
-    pub(crate) fn reached(self, row: &Row) -> Option<&Row> {
+    pub(crate) fn reached(self, row: &VariantResult) -> Option<&VariantResult> {
         let all_sent = |run: &Figures| run.other(Other::Unsent) == Some(0.0);
         let reached = row.median.rate_per_s >= REACHED * self.0 && row.runs.iter().all(all_sent);
         reached.then_some(row)
     }
 }
 
-/// What is sent to, and whose cost it is.
-pub(crate) struct Receiver {
-    pub(crate) address: SocketAddr,
-    pub(crate) processes: Vec<(Role, Pid)>,
-}
-
-/// What came of a run in which every delivery that was sent was accepted.
+/// A run in which every delivery that was sent was accepted.
 pub(crate) struct Received {
     pub(crate) figures: Figures,
     corpus: Arc<Corpus>,
@@ -60,7 +54,7 @@ pub(crate) struct Received {
 }
 
 impl Received {
-    /// How many deliveries were accepted, those of the warm-up included.
+    /// How many deliveries were accepted, including those of the warm-up.
     pub(crate) fn n_accepted(&self) -> usize {
         self.warm_up.count_ones(..) + self.measured.count_ones(..)
     }
@@ -72,46 +66,46 @@ impl Received {
     }
 }
 
-/// Warms a receiver up and measures it. Errs where it refused a delivery or did not answer one.
-pub(crate) async fn received(
+/// Warms a receiver up and measures it with its processes. Errs if it refused a delivery or did not answer one.
+pub(crate) async fn receive(
     bench: &Bench,
-    receiver: Receiver,
-    mix: Mix,
-    model: Model,
-    duration: Duration,
+    address: SocketAddr,
+    processes: &[(Role, Pid)],
+    traffic: Traffic,
 ) -> Result<Received> {
+    let Traffic {
+        mix,
+        model,
+        duration,
+    } = traffic;
     let per_s = match model {
         Model::Closed => RATE_MAX,
         Model::Open { rate_per_s, .. } => whole(rate_per_s),
     };
     let wanted = |time: Duration| whole(count(per_s) * time.as_secs_f64()) + 1;
-    let warm_up = bench.extent.warm_up;
+    let warm_up = bench.scale.warm_up;
     let n_warm_up = wanted(warm_up);
     let n_all = (n_warm_up + wanted(duration)).min(DELIVERIES_MAX);
     let corpus = bench.corpus(mix, n_all);
-    let Receiver { address, processes } = receiver;
     // The warm-up is at the same rate: connections and buffers are then as they will be.
     let warm = generator::send(address, &corpus, 0..n_warm_up, model, warm_up).await?;
     ensure_all_accepted(&warm)?;
-    let watch = Watch::begin(&processes, true)?;
+    let processes = [&[THIS_PROCESS], processes].concat();
+    let usage = Usage::begin(&bench.postgres, &processes).await?;
     let sent = generator::send(address, &corpus, n_warm_up..n_all, model, duration).await?;
     let accepted = sent.accepted.count_ones(..);
-    let mut figures = Figures {
-        events: count(accepted),
-        rate_per_s: rate(accepted, sent.elapsed),
-        latency: Latency::of(&sent.latency),
-        ..Figures::default()
-    };
-    watch.end(accepted, &mut figures)?;
+    let mut figures = usage.end(accepted, rate(accepted, sent.elapsed)).await?;
     ensure_all_accepted(&sent)?;
-    let others = &mut figures.others;
+    figures.latency = Latency::of(&sent.latency);
     if sent.exhausted {
-        others.insert(Other::EndedEarly, 1.0);
+        figures.others.insert(Other::EndedEarly, 1.0);
     }
     if let Model::Open { .. } = model {
-        others.insert(Other::Unsent, count(sent.unsent));
-        let late = sent.started_late.value_at_quantile(0.99);
-        others.insert(Other::GeneratorLateP99Ms, milliseconds(late));
+        let late = milliseconds(sent.started_late.value_at_quantile(0.99));
+        figures.others.extend([
+            (Other::Unsent, count(sent.unsent)),
+            (Other::GeneratorLateP99Ms, late),
+        ]);
     }
     Ok(Received {
         figures,
@@ -141,15 +135,16 @@ mod tests {
     use super::AtRate;
     use crate::arguments::Part;
     use crate::figures::{Figures, Other};
-    use crate::rounds::Row;
+    use crate::results::{Stage, VariantResult};
 
-    fn row(rate_per_s: f64, unsent: [f64; 2]) -> Row {
+    fn row(rate_per_s: f64, unsent: [f64; 2]) -> VariantResult {
         let run = |unsent| Figures {
             rate_per_s,
             others: BTreeMap::from([(Other::Unsent, unsent)]),
             ..Figures::default()
         };
-        Row::new(Part::Ingress, "stage", "variant", unsent.map(run).to_vec())
+        let stage = Stage(Part::Ingress, "stage", 2);
+        VariantResult::new(stage, "variant", unsent.map(run).to_vec())
     }
 
     #[test]
