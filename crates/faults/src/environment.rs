@@ -9,7 +9,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use harkara_testkit::{
     Binaries, Link, PostgresPlan, PostgresServer, Proxy, RedisServer, Sentinels,
 };
@@ -22,8 +22,8 @@ use crate::load::Load;
 use crate::process::Process;
 use crate::scale::Scale;
 
-use builder::ProcessBuilder;
 pub(crate) use builder::SECRET;
+use builder::{ProcessBuilder, urls};
 use clock::{Clock, Clocks};
 use small_disk::SmallDisk;
 pub(crate) use stores::RECLAIMED;
@@ -60,7 +60,7 @@ pub(crate) struct Environment {
     /// Draws moments and victims.
     pub(crate) random: StdRng,
     pub(crate) seed: u64,
-    builder: ProcessBuilder,
+    pub(crate) builder: ProcessBuilder,
 }
 
 /// What differs from one fault to another.
@@ -138,8 +138,15 @@ impl Environment {
         let postgres_links = Links::to_port(postgres.port).await;
         let mut variables = clock_of(|clocks| &clocks.product);
         variables.extend(sentinels.iter().flat_map(sentinel_settings));
-        let links = (&redis_links, &postgres_links);
-        let mut builder = ProcessBuilder::new(binaries, folder, scale, variables, links);
+        let mut builder = ProcessBuilder {
+            binaries: binaries.clone(),
+            folder: folder.to_owned(),
+            scale,
+            variables,
+            ingress_urls: urls(&redis_links.ingress, &postgres_links.ingress),
+            worker_urls: urls(&redis_links.workers, &postgres_links.workers),
+            n_started: 0,
+        };
         let (mut ingress, address) = builder.ingress();
         ingress.start()?;
         let mut environment = Self {
@@ -174,18 +181,18 @@ impl Environment {
         Ok(())
     }
 
-    /// Delivers while `fault` happens, which takes `lasts` and repairs what it breaks, and audits.
-    pub(crate) async fn under_load(
-        &mut self,
-        lasts: Duration,
-        fault: impl AsyncFnOnce(&mut Self) -> Result<()>,
-    ) -> Result<Finding> {
+    /// Delivers for as long as a fault that lasts this long needs, and returns at the moment to inject it.
+    pub(crate) async fn load(&mut self, fault_lasts: Duration) -> Result<Load> {
         let Scale { before, after, .. } = self.scale;
-        let load = Load::start(self, before + lasts + after)?;
+        let load = Load::start(self, before + fault_lasts + after)?;
         self.first_delivery().await?;
         let moment = self.random.random_range(0.5..1.0);
         sleep(before.mul_f64(moment)).await;
-        fault(self).await.context("cannot inject the fault")?;
+        Ok(load)
+    }
+
+    /// Audits a load, once the fault has ended and is repaired.
+    pub(crate) async fn audit(&mut self, load: Load) -> Result<Finding> {
         let ended = SystemTime::now();
         let verdict = load.verdict().await?;
         self.ingress.check_running()?;
@@ -220,10 +227,6 @@ impl Environment {
         new.ready().await?;
         self.front.turn_to(address);
         std::mem::replace(&mut self.ingress, new).stop().await
-    }
-
-    pub(crate) fn binaries(&self) -> &Binaries {
-        self.builder.binaries()
     }
 }
 

@@ -20,9 +20,9 @@ const RECOVERY_MAX: Duration = Duration::from_mins(1);
 /// The measurements of one fault.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Finding {
-    verdict: Verdict,
+    pub(crate) verdict: Verdict,
     /// From the end of the fault until everything received by then was processed.
-    recovered_after: Option<Duration>,
+    pub(crate) recovered_after: Option<Duration>,
     /// Broken promises of this fault alone.
     broken: Vec<String>,
 }
@@ -57,44 +57,38 @@ impl Finding {
     }
 
     /// Adds a requirement of this fault, with the problem to report if it does not hold.
-    pub(crate) fn require(&mut self, holds: bool, problem: impl Into<String>) {
+    pub(crate) fn require(mut self, holds: bool, problem: impl Into<String>) -> Self {
         if !holds {
             self.broken.push(problem.into());
         }
+        self
     }
 
     /// Requires that some deliveries reached these levels of durability; otherwise the fault had no effect.
-    pub(crate) fn require_levels(&mut self, levels: &[&str]) {
-        for level in levels {
-            let n = self.verdict.audit.with_durability(level);
-            self.require(n > 0, format!("no delivery was {level}"));
-        }
+    pub(crate) fn require_levels(self, levels: &[&str]) -> Self {
+        levels.iter().fold(self, |finding, level| {
+            let n = finding.verdict.audit.with_durability(level);
+            finding.require(n > 0, format!("no delivery was {level}"))
+        })
     }
 
-    pub(crate) fn verdict(&self) -> &Verdict {
-        &self.verdict
-    }
-
-    pub(crate) fn recovered_after(&self) -> Option<Duration> {
-        self.recovered_after
+    /// Requires that there was a backlog while PostgreSQL was unavailable; otherwise the fault had no effect.
+    pub(crate) fn require_backlog(self, n_entries: usize) -> Self {
+        self.require(n_entries > 0, "no delivery had to wait for PostgreSQL")
     }
 
     /// Every broken promise.
     pub(crate) fn broken(&self, answers: Answers) -> Vec<String> {
         let Verdict { audit, .. } = &self.verdict;
-        let mut problems = self.broken.clone();
-        let mut require = |holds: bool, problem: String| {
-            if !holds {
-                problems.push(problem);
-            }
-        };
+        let mut judged = self.clone();
         if answers == Answers::AcceptedAndLost {
-            require(audit.lost > 0, "the audit found no loss".to_owned());
+            judged = judged.require(audit.lost > 0, "the audit found no loss");
         } else {
-            require(audit.lost == 0, format!("{} accepted and lost", audit.lost));
             let faults = [self.verdict.faults.as_slice(), &audit.faults].concat();
-            let faults = faults.join("; ");
-            require(self.verdict.passed, format!("the audit failed: {faults}"));
+            let faults = format!("the audit failed: {}", faults.join("; "));
+            judged = judged
+                .require(audit.lost == 0, format!("{} accepted and lost", audit.lost))
+                .require(self.verdict.passed, faults);
         }
         for (n, problem) in [
             (audit.doubled, "took effect twice"),
@@ -110,43 +104,35 @@ impl Finding {
                 "not sent, because the generator was too slow",
             ),
         ] {
-            require(n == 0, format!("{n} {problem}"));
+            judged = judged.require(n == 0, format!("{n} {problem}"));
         }
-        self.check_answers(answers, &mut require);
-        if let Some(after) = self.recovered_after {
-            let is_soon = after <= RECOVERY_MAX;
-            require(is_soon, format!("recovery took {after:.1?}"));
-        }
-        problems
+        judged = judged.require_answers(answers);
+        let recovery = self.recovered_after.unwrap_or_default();
+        let problem = format!("recovery took {recovery:.1?}");
+        judged.require(recovery <= RECOVERY_MAX, problem).broken
     }
 
-    fn check_answers(&self, answers: Answers, require: &mut impl FnMut(bool, String)) {
-        let Verdict {
-            refused,
-            unanswered,
-            ..
-        } = &self.verdict;
-        for (status, n) in refused {
+    fn require_answers(mut self, answers: Answers) -> Self {
+        let verdict = self.verdict.clone();
+        for (status, n) in &verdict.refused {
             let allowed = status == "401" || status == "503" && answers == Answers::AcceptedOr503;
-            require(allowed, format!("{n} were answered {status}"));
+            self = self.require(allowed, format!("{n} were answered {status}"));
         }
         if answers == Answers::AcceptedOrNone {
             // A delivery to a process that is gone waits for its successor.
-            let silence_ms = self.verdict.longest_refusal_ms;
-            let is_short = silence_ms <= SILENCE_MS_MAX;
-            require(
-                is_short,
-                format!("nothing was accepted for {silence_ms:.0} ms"),
-            );
-            return;
+            let silence_ms = verdict.longest_refusal_ms;
+            let problem = format!("nothing was accepted for {silence_ms:.0} ms");
+            return self.require(silence_ms <= SILENCE_MS_MAX, problem);
         }
-        require(*unanswered == 0, format!("{unanswered} had no answer"));
+        let n = verdict.unanswered;
+        self = self.require(n == 0, format!("{n} had no answer"));
         for (answer, took_ms) in [
-            ("an answer of 200", self.verdict.latency_ms.max),
-            ("an answer other than 200", self.verdict.slowest_refusal_ms),
+            ("an answer of 200", verdict.latency_ms.max),
+            ("an answer other than 200", verdict.slowest_refusal_ms),
         ] {
-            let in_time = took_ms <= ANSWER_MS_MAX;
-            require(in_time, format!("{answer} took {took_ms:.0} ms"));
+            let problem = format!("{answer} took {took_ms:.0} ms");
+            self = self.require(took_ms <= ANSWER_MS_MAX, problem);
         }
+        self
     }
 }

@@ -8,8 +8,7 @@ use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 use tokio::process::{Child, Command};
 
-use crate::environment::Environment;
-use crate::environment::SECRET;
+use crate::environment::{Environment, SECRET};
 
 /// Shares of the deliveries, in percent, that are sent twice, late, and with a wrong signature.
 const DUPLICATES_PERCENT: u32 = 3;
@@ -83,7 +82,7 @@ impl Load {
         let scale = environment.scale;
         let url = format!("http://{}/webhooks/razorpay", environment.front.address());
         let milliseconds = |duration: Duration| format!("{}ms", duration.as_millis());
-        let harkara = environment.binaries().harkara();
+        let harkara = environment.builder.binaries.harkara();
         let child = Command::new(&harkara)
             .args(["load", "--json", "--url", &url, "--secret", SECRET])
             .args(["--seed", &environment.seed.to_string()])

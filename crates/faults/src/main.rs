@@ -32,9 +32,6 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use faults::{FAULTS, Fault};
 
-/// A promise was broken, or a fault could not be run.
-const EXIT_FAILED: u8 = 1;
-
 /// The exit code of a usage error.
 const EXIT_USAGE: u8 = 2;
 
@@ -85,13 +82,11 @@ fn main() -> ExitCode {
         }
     };
     match run(&arguments, &selected) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::from(EXIT_FAILED),
-        Err(error) => {
-            complain(format_args!("{error:#}"));
-            ExitCode::from(EXIT_FAILED)
-        }
+        Ok(true) => return ExitCode::SUCCESS,
+        Ok(false) => {}
+        Err(error) => complain(format_args!("{error:#}")),
     }
+    ExitCode::FAILURE
 }
 
 /// The faults with these names, in the order of the table; all if there are no names.

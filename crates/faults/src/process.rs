@@ -1,7 +1,7 @@
 //! A process of the product, started as an operator would, that can be killed, paused and started again.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -25,34 +25,15 @@ const CHECK_EVERY: Duration = Duration::from_millis(20);
 
 /// An ingress or a worker. Its settings and its log stay the same over all of its starts.
 pub(crate) struct Process {
-    name: String,
-    program: PathBuf,
-    environment: Vec<(String, String)>,
-    admin: SocketAddr,
-    log: PathBuf,
-    running: Option<harkara_launcher::Process>,
+    pub(crate) name: String,
+    pub(crate) program: PathBuf,
+    pub(crate) environment: Vec<(String, String)>,
+    pub(crate) admin: SocketAddr,
+    pub(crate) log: PathBuf,
+    pub(crate) running: Option<harkara_launcher::Process>,
 }
 
 impl Process {
-    /// A process that is not yet started, with its log in a folder.
-    pub(crate) fn new(
-        name: String,
-        program: PathBuf,
-        environment: Vec<(String, String)>,
-        admin: SocketAddr,
-        folder: &Path,
-    ) -> Self {
-        let log = folder.join(format!("{name}.log"));
-        Self {
-            name,
-            program,
-            environment,
-            admin,
-            log,
-            running: None,
-        }
-    }
-
     /// Starts it, without waiting until it is ready.
     pub(crate) fn start(&mut self) -> Result<()> {
         let mut command = Command::new(&self.program);
@@ -84,20 +65,17 @@ impl Process {
 
     /// Fails if it has ended by itself.
     pub(crate) fn check_running(&mut self) -> Result<()> {
-        let mut running = self.running.as_mut();
-        let is_running = running.as_mut().is_some_and(|process| process.is_running());
-        let (name, log) = (&self.name, &self.log);
-        ensure!(is_running, "{name} has ended{}", log_tail(log));
+        let running = self.running.as_mut();
+        let is_running = running.is_some_and(harkara_launcher::Process::is_running);
+        ensure!(is_running, "{} has ended{}", self.name, log_tail(&self.log));
         Ok(())
     }
 
     /// Kills it with `SIGKILL`.
     pub(crate) fn kill(&mut self) -> Result<()> {
-        let mut process = self
-            .running
-            .take()
-            .context("only what runs can be killed")?;
-        process
+        let running = self.running.take();
+        running
+            .context("only what runs can be killed")?
             .kill()
             .with_context(|| format!("cannot kill {}", self.name))
     }
@@ -105,10 +83,8 @@ impl Process {
     /// Asks it to stop, as Kubernetes does, and waits for it.
     pub(crate) async fn stop(&mut self) -> Result<()> {
         self.signal(Signal::TERM)?;
-        let mut process = self
-            .running
-            .take()
-            .context("only what runs can be stopped")?;
+        let running = self.running.take();
+        let mut process = running.context("only what runs can be stopped")?;
         let (name, deadline) = (&self.name, Instant::now() + STOP_BOUND);
         loop {
             match process.exit_status()? {
@@ -120,14 +96,13 @@ impl Process {
         }
     }
 
-    /// Pauses it with `SIGSTOP`, until [`Self::unpause`].
-    pub(crate) fn pause(&self) -> Result<()> {
-        self.signal(Signal::STOP)
-    }
-
-    /// Undoes [`Self::pause`].
-    pub(crate) fn unpause(&self) -> Result<()> {
-        self.signal(Signal::CONT)
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, signal: Signal) -> Result<()> {
+        let process = self.running.as_ref();
+        process
+            .with_context(|| format!("{} does not run", self.name))?
+            .signal(signal)
+            .with_context(|| format!("cannot signal {}", self.name))
     }
 
     /// The value of a counter at `/metrics`, summed over its labels if the name has none.
@@ -143,13 +118,5 @@ impl Process {
             rest.rsplit(' ').next()?.parse::<f64>().ok()
         });
         Ok(values.sum())
-    }
-
-    fn signal(&self, signal: Signal) -> Result<()> {
-        let process = self.running.as_ref();
-        process
-            .with_context(|| format!("{} does not run", self.name))?
-            .signal(signal)
-            .with_context(|| format!("cannot signal {}", self.name))
     }
 }

@@ -67,8 +67,8 @@ impl Round {
 
 impl Row {
     fn cells(&self) -> [String; 10] {
-        let verdict = self.finding.verdict();
-        let recovered = self.finding.recovered_after();
+        let verdict = &self.finding.verdict;
+        let recovered = self.finding.recovered_after;
         [
             self.fault.to_owned(),
             self.what.to_owned(),
@@ -85,7 +85,7 @@ impl Row {
 
     /// Answers other than 200 to correctly signed deliveries.
     fn other_answers(&self) -> String {
-        let verdict = self.finding.verdict();
+        let verdict = &self.finding.verdict;
         let refused = verdict.refused.iter();
         let mut others: Vec<String> = refused
             .filter(|(status, _)| *status != "401")

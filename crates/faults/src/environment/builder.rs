@@ -1,11 +1,11 @@
 //! Builds the product's processes, each with settings that lead over its links.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use harkara_testkit::{Binaries, Proxy, free_port};
 
-use super::{Links, local};
+use super::local;
 use crate::process::Process;
 use crate::scale::Scale;
 
@@ -18,45 +18,20 @@ const RECLAIM_EVERY_MS: &str = "500";
 /// Settings without their prefix.
 type Settings = Vec<(&'static str, String)>;
 
-pub(super) struct ProcessBuilder {
-    binaries: Binaries,
-    folder: PathBuf,
-    scale: Scale,
+pub(crate) struct ProcessBuilder {
+    pub(crate) binaries: Binaries,
+    pub(super) folder: PathBuf,
+    pub(super) scale: Scale,
     /// Variables of every process.
-    variables: Vec<(String, String)>,
-    ingress_urls: Settings,
-    worker_urls: Settings,
-    n_ingresses: usize,
-    n_workers: usize,
+    pub(super) variables: Vec<(String, String)>,
+    pub(super) ingress_urls: Settings,
+    pub(super) worker_urls: Settings,
+    pub(super) n_started: usize,
 }
 
 impl ProcessBuilder {
-    pub(super) fn new(
-        binaries: &Binaries,
-        folder: &Path,
-        scale: Scale,
-        variables: Vec<(String, String)>,
-        (redis, postgres): (&Links, &Links),
-    ) -> Self {
-        Self {
-            binaries: binaries.clone(),
-            folder: folder.to_owned(),
-            scale,
-            variables,
-            ingress_urls: urls(&redis.ingress, &postgres.ingress),
-            worker_urls: urls(&redis.workers, &postgres.workers),
-            n_ingresses: 0,
-            n_workers: 0,
-        }
-    }
-
-    pub(super) fn binaries(&self) -> &Binaries {
-        &self.binaries
-    }
-
     /// An ingress that is not yet started, and its public address.
     pub(super) fn ingress(&mut self) -> (Process, SocketAddr) {
-        self.n_ingresses += 1;
         let (bind, admin) = (local(free_port()), local(free_port()));
         let mut settings = self.ingress_urls.clone();
         settings.extend([
@@ -64,14 +39,14 @@ impl ProcessBuilder {
             ("INGRESS__ADMIN_BIND", admin.to_string()),
             ("ENDPOINTS__DEFAULT__SECRETS", SECRET.to_owned()),
         ]);
-        let name = format!("ingress-{}", self.n_ingresses);
-        let process = self.build(name, self.binaries.ingress(), settings, admin);
-        (process, bind)
+        (
+            self.build("ingress", self.binaries.ingress(), settings, admin),
+            bind,
+        )
     }
 
     /// A worker that is not yet started.
     pub(super) fn worker(&mut self) -> Process {
-        self.n_workers += 1;
         let admin = local(free_port());
         let claim_idle_ms = self.scale.claim_idle.as_millis();
         let mut settings = self.worker_urls.clone();
@@ -80,27 +55,35 @@ impl ProcessBuilder {
             ("WORKER__CLAIM_IDLE_MS", claim_idle_ms.to_string()),
             ("WORKER__RECLAIM_EVERY_MS", RECLAIM_EVERY_MS.to_owned()),
         ]);
-        let name = format!("worker-{}", self.n_workers);
-        self.build(name, self.binaries.worker(), settings, admin)
+        self.build("worker", self.binaries.worker(), settings, admin)
     }
 
     fn build(
-        &self,
-        name: String,
+        &mut self,
+        kind: &str,
         program: PathBuf,
         settings: Settings,
         admin: SocketAddr,
     ) -> Process {
+        self.n_started += 1;
+        let name = format!("{kind}-{}", self.n_started);
         let settings = settings.into_iter();
-        let variables = settings
-            .map(|(name, value)| (format!("HARKARA__{name}"), value))
-            .chain(self.variables.iter().cloned())
-            .collect();
-        Process::new(name, program, variables, admin, &self.folder)
+        Process {
+            log: self.folder.join(format!("{name}.log")),
+            name,
+            program,
+            environment: settings
+                .map(|(name, value)| (format!("HARKARA__{name}"), value))
+                .chain(self.variables.iter().cloned())
+                .collect(),
+            admin,
+            running: None,
+        }
     }
 }
 
-fn urls(redis: &Proxy, postgres: &Proxy) -> Settings {
+/// Settings that lead over these links.
+pub(super) fn urls(redis: &Proxy, postgres: &Proxy) -> Settings {
     let postgres = postgres.address();
     vec![
         ("REDIS__URL", format!("redis://{}", redis.address())),

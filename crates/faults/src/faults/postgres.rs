@@ -12,72 +12,55 @@ const RESTARTS: u32 = 3;
 /// PostgreSQL crashes and recovers: deliveries accumulate in the streams, and no attempt is counted.
 pub(super) async fn killed(environment: &mut Environment) -> Result<Finding> {
     let outage = environment.scale.outage;
-    environment
-        .under_load(outage, async |environment| {
-            environment.postgres.stop(PostgresStop::Kill).await;
-            sleep(outage).await;
-            environment.postgres.resume().await;
-            Ok(())
-        })
-        .await
+    let load = environment.load(outage).await?;
+    environment.postgres.stop(PostgresStop::Kill).await;
+    sleep(outage).await;
+    environment.postgres.resume().await;
+    environment.audit(load).await
 }
 
 /// An operator restarts PostgreSQL: every session ends, and workers reconnect.
 pub(super) async fn restarted(environment: &mut Environment) -> Result<Finding> {
     let lasts = environment.scale.fault;
-    environment
-        .under_load(lasts, async |environment| {
-            for _ in 0..RESTARTS {
-                environment.postgres.stop(PostgresStop::Fast).await;
-                environment.postgres.resume().await;
-                sleep(lasts / RESTARTS).await;
-            }
-            Ok(())
-        })
-        .await
+    let load = environment.load(lasts).await?;
+    for _ in 0..RESTARTS {
+        environment.postgres.stop(PostgresStop::Fast).await;
+        environment.postgres.resume().await;
+        sleep(lasts / RESTARTS).await;
+    }
+    environment.audit(load).await
 }
 
 /// PostgreSQL turns read-only, as a former primary does: workers keep their claims and wait.
 pub(super) async fn read_only(environment: &mut Environment) -> Result<Finding> {
     let lasts = environment.scale.fault;
-    let mut backlog = 0;
-    let mut finding = environment
-        .under_load(lasts, async |environment| {
-            let configure = |environment: &Environment, settings| {
-                let postgres = &environment.postgres;
-                postgres.write_file("postgresql.auto.conf", settings);
-                postgres.reload();
-            };
-            configure(environment, "default_transaction_read_only = on\n");
-            sleep(lasts).await;
-            backlog = environment.backlog().await?;
-            configure(environment, "");
-            Ok(())
-        })
-        .await?;
-    finding.require(backlog > 0, "no delivery had to wait for PostgreSQL");
-    Ok(finding)
+    let load = environment.load(lasts).await?;
+    let configure = |environment: &Environment, settings| {
+        let postgres = &environment.postgres;
+        postgres.write_file("postgresql.auto.conf", settings);
+        postgres.reload();
+    };
+    configure(environment, "default_transaction_read_only = on\n");
+    sleep(lasts).await;
+    let backlog = environment.backlog().await?;
+    configure(environment, "");
+    let finding = environment.audit(load).await?;
+    Ok(finding.require_backlog(backlog))
 }
 
 /// PostgreSQL has no room for its tables or its log: deliveries accumulate in the streams until it has.
 pub(super) async fn disk_full(environment: &mut Environment) -> Result<Finding> {
     let lasts = environment.scale.fault;
-    let mut finding = environment
-        .under_load(lasts, async |environment| {
-            let disk = environment
-                .disk
-                .as_ref()
-                .context("there is no small disk")?;
-            disk.fill()?;
-            sleep(lasts).await;
-            disk.clear()?;
-            // A server that could not write its log has ended, and its operator starts it again.
-            environment.postgres.resume_if_ended().await;
-            Ok(())
-        })
-        .await?;
+    let load = environment.load(lasts).await?;
+    let disk = environment.disk.as_ref();
+    let disk = disk.context("there is no small disk")?;
+    disk.fill()?;
+    sleep(lasts).await;
+    disk.clear()?;
+    // A server that could not write its log has ended, and its operator starts it again.
+    environment.postgres.resume_if_ended().await;
+    let finding = environment.audit(load).await?;
     let log = environment.postgres.log();
     let was_full = log.contains("No space left on device");
-    finding.require(was_full, "PostgreSQL never ran out of disk");
-    Ok(finding)
+    Ok(finding.require(was_full, "PostgreSQL never ran out of disk"))
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::Result;
 use harkara_testkit::{Link, PostgresStop};
 use rand::RngExt;
+use rustix::process::Signal;
 use tokio::time::{Instant, sleep};
 
 use crate::environment::{Environment, RECLAIMED};
@@ -36,114 +37,93 @@ const CONSUMER_LEFT_BOUND: Duration = Duration::from_secs(10);
 /// The ingress is killed with requests in progress: every delivery that it answered is durable.
 pub(super) async fn ingress_killed(environment: &mut Environment) -> Result<Finding> {
     let lasts = environment.scale.fault;
-    let mut finding = environment
-        .under_load(lasts, async |environment| {
-            for _ in 0..INGRESS_KILLS {
-                environment.ingress.kill()?;
-                environment.ingress.start()?;
-                sleep(lasts / INGRESS_KILLS).await;
-            }
-            environment.ready().await
-        })
-        .await?;
-    let unanswered = finding.verdict().unanswered;
-    finding.require(unanswered > 0, "no request was in progress");
-    Ok(finding)
+    let load = environment.load(lasts).await?;
+    for _ in 0..INGRESS_KILLS {
+        environment.ingress.kill()?;
+        environment.ingress.start()?;
+        sleep(lasts / INGRESS_KILLS).await;
+    }
+    environment.ready().await?;
+    let finding = environment.audit(load).await?;
+    let unanswered = finding.verdict.unanswered;
+    Ok(finding.require(unanswered > 0, "no request was in progress"))
 }
 
 /// Workers are killed at any instruction: their entries are reclaimed, and take effect once.
 pub(super) async fn worker_killed(environment: &mut Environment) -> Result<Finding> {
     let lasts = environment.scale.fault;
-    let mut finding = environment
-        .under_load(lasts, async |environment| {
-            let until = Instant::now() + lasts;
-            while Instant::now() < until {
-                pause(environment, LIFETIME_MS).await;
-                kill_a_worker(environment)?;
-                environment.add_worker()?;
-            }
-            environment.ready().await
-        })
-        .await?;
+    let load = environment.load(lasts).await?;
+    let until = Instant::now() + lasts;
+    while Instant::now() < until {
+        pause(environment, LIFETIME_MS).await;
+        kill_a_worker(environment)?;
+        environment.add_worker()?;
+    }
+    environment.ready().await?;
+    let finding = environment.audit(load).await?;
     let reclaimed = environment.worker_counter(RECLAIMED).await?;
-    finding.require(reclaimed > 0.0, "no entry was reclaimed");
-    Ok(finding)
+    Ok(finding.require(reclaimed > 0.0, "no entry was reclaimed"))
 }
 
 /// A worker with claims is paused until they expire: another reclaims its entries, and its own late commits change
 /// nothing.
 pub(super) async fn worker_paused(environment: &mut Environment) -> Result<Finding> {
     let lasts = 3 * environment.scale.claim_idle;
-    let mut reclaimed = 0.0;
-    let mut finding = environment
-        .under_load(lasts + CLAIM_TIME, async |environment| {
-            environment.postgres_links.workers.set(Link::BlackHoled);
-            sleep(CLAIM_TIME).await;
-            environment.workers[0].pause()?;
-            environment.postgres_links.workers.set(Link::Open);
-            sleep(lasts).await;
-            reclaimed = environment.workers[1].counter(RECLAIMED).await?;
-            environment.workers[0].unpause()
-        })
-        .await?;
-    finding.require(reclaimed > 0.0, "no entry was reclaimed");
-    Ok(finding)
+    let load = environment.load(lasts + CLAIM_TIME).await?;
+    environment.postgres_links.workers.set(Link::BlackHoled);
+    sleep(CLAIM_TIME).await;
+    environment.workers[0].signal(Signal::STOP)?;
+    environment.postgres_links.workers.set(Link::Open);
+    sleep(lasts).await;
+    let reclaimed = environment.workers[1].counter(RECLAIMED).await?;
+    environment.workers[0].signal(Signal::CONT)?;
+    let finding = environment.audit(load).await?;
+    Ok(finding.require(reclaimed > 0.0, "no entry was reclaimed"))
 }
 
 /// Every process is replaced: the new one starts first, then the old one is stopped.
 pub(super) async fn rolling_restart(environment: &mut Environment) -> Result<Finding> {
-    let lasts = environment.scale.fault;
-    let mut finding = environment
-        .under_load(lasts, async |environment| {
-            for _ in 0..environment.workers.len() {
-                environment.add_worker()?;
-                environment.ready().await?;
-                environment.workers.remove(0).stop().await?;
-            }
-            environment.replace_ingress().await
-        })
-        .await?;
-    require_no_abandoned_consumer(environment, &mut finding).await?;
-    Ok(finding)
+    let load = environment.load(environment.scale.fault).await?;
+    for _ in 0..environment.workers.len() {
+        environment.add_worker()?;
+        environment.ready().await?;
+        environment.workers.remove(0).stop().await?;
+    }
+    environment.replace_ingress().await?;
+    let finding = environment.audit(load).await?;
+    require_no_abandoned_consumer(environment, finding).await
 }
 
 /// Workers are scaled from one to six and back.
 pub(super) async fn scaling(environment: &mut Environment) -> Result<Finding> {
     let lasts = environment.scale.fault;
     scale_down(environment).await?;
-    let mut n_consumers = 0;
-    let mut finding = environment
-        .under_load(lasts, async |environment| {
-            while environment.workers.len() < WORKERS_MAX {
-                environment.add_worker()?;
-            }
-            environment.ready().await?;
-            sleep(lasts / 2).await;
-            n_consumers = environment.consumers().await?.len();
-            scale_down(environment).await
-        })
-        .await?;
-    finding.require(
+    let load = environment.load(lasts).await?;
+    while environment.workers.len() < WORKERS_MAX {
+        environment.add_worker()?;
+    }
+    environment.ready().await?;
+    sleep(lasts / 2).await;
+    let n_consumers = environment.consumers().await?.len();
+    scale_down(environment).await?;
+    let finding = environment.audit(load).await?.require(
         n_consumers >= WORKERS_MAX,
         format!("only {n_consumers} of {WORKERS_MAX} workers took part"),
     );
-    require_no_abandoned_consumer(environment, &mut finding).await?;
-    Ok(finding)
+    require_no_abandoned_consumer(environment, finding).await
 }
 
 /// Any process is killed at any time, and started again a little later.
 pub(super) async fn random_kills(environment: &mut Environment) -> Result<Finding> {
     let lasts = environment.scale.kills;
-    environment
-        .under_load(lasts, async |environment| {
-            let until = Instant::now() + lasts;
-            while Instant::now() < until {
-                kill_and_start_any(environment).await?;
-                pause(environment, CALM_MS).await;
-            }
-            environment.ready().await
-        })
-        .await
+    let load = environment.load(lasts).await?;
+    let until = Instant::now() + lasts;
+    while Instant::now() < until {
+        kill_and_start_any(environment).await?;
+        pause(environment, CALM_MS).await;
+    }
+    environment.ready().await?;
+    environment.audit(load).await
 }
 
 async fn kill_and_start_any(environment: &mut Environment) -> Result<()> {
@@ -192,17 +172,15 @@ async fn scale_down(environment: &mut Environment) -> Result<()> {
 /// Requires that no more consumers remain than workers run.
 async fn require_no_abandoned_consumer(
     environment: &Environment,
-    finding: &mut Finding,
-) -> Result<()> {
+    finding: Finding,
+) -> Result<Finding> {
     let deadline = Instant::now() + CONSUMER_LEFT_BOUND;
+    let n_workers = environment.workers.len();
     let mut consumers = environment.consumers().await?;
-    while consumers.len() > environment.workers.len() && Instant::now() < deadline {
+    while consumers.len() > n_workers && Instant::now() < deadline {
         sleep(CHECK_EVERY).await;
         consumers = environment.consumers().await?;
     }
-    finding.require(
-        consumers.len() <= environment.workers.len(),
-        format!("consumers are left behind: {consumers:?}"),
-    );
-    Ok(())
+    let problem = format!("consumers are left behind: {consumers:?}");
+    Ok(finding.require(consumers.len() <= n_workers, problem))
 }

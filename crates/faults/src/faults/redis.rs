@@ -40,92 +40,77 @@ const REPLICATED: &str = "harkara_ingress_durable_total{level=\"replicated\"}";
 /// Redis comes back with its append-only file: deliveries go to the inbox until then.
 pub(super) async fn killed(environment: &mut Environment) -> Result<Finding> {
     let outage = environment.scale.outage;
-    let mut finding = environment
-        .under_load(outage, async |environment| {
-            environment.redis.kill();
-            sleep(outage).await;
-            environment.redis.resume().await;
-            Ok(())
-        })
-        .await?;
-    finding.require_levels(&["stored", "fsynced"]);
-    Ok(finding)
+    let load = environment.load(outage).await?;
+    environment.redis.kill();
+    sleep(outage).await;
+    environment.redis.resume().await;
+    let finding = environment.audit(load).await?;
+    Ok(finding.require_levels(&["stored", "fsynced"]))
 }
 
 /// The product asks Sentinel where the primary is and connects to it by itself. Deliveries go to the inbox until
 /// enough replicas confirm them again; the killed server, started again, is one of these.
 pub(super) async fn fails_over(environment: &mut Environment) -> Result<Finding> {
-    let lasts = environment.scale.fault;
-    let mut finding = environment
-        .under_load(FAILOVER_LASTS, async |environment| {
-            let sentinels = environment.sentinels.as_ref();
-            let sentinels = sentinels.context("there are no sentinels")?;
-            let (redis, ingress) = (&mut environment.redis, &environment.ingress);
-            redis.kill();
-            sentinels.failed_over(redis, PROMOTED_BOUND).await;
-            sleep(lasts).await;
-            let before = ingress.counter(REPLICATED).await?;
-            redis.resume().await;
-            wait_until("the former primary follows", FOLLOWS_BOUND, async || {
-                sentinels.n_following().await == REPLICAS
-            })
-            .await;
-            wait_until("the new primary takes deliveries", USED_BOUND, async || {
-                sleep(CHECK_EVERY).await;
-                matches!(ingress.counter(REPLICATED).await, Ok(now) if now > before)
-            })
-            .await;
-            Ok(())
-        })
-        .await?;
-    finding.require_levels(&["stored", "replicated"]);
-    Ok(finding)
+    let load = environment.load(FAILOVER_LASTS).await?;
+    let sentinels = environment.sentinels.as_ref();
+    let sentinels = sentinels.context("there are no sentinels")?;
+    let (redis, ingress) = (&mut environment.redis, &environment.ingress);
+    redis.kill();
+    sentinels.failed_over(redis, PROMOTED_BOUND).await;
+    sleep(environment.scale.fault).await;
+    let before = ingress.counter(REPLICATED).await?;
+    redis.resume().await;
+    wait_until("the former primary follows", FOLLOWS_BOUND, async || {
+        sentinels.n_following().await == REPLICAS
+    })
+    .await;
+    wait_until("the new primary takes deliveries", USED_BOUND, async || {
+        sleep(CHECK_EVERY).await;
+        matches!(ingress.counter(REPLICATED).await, Ok(now) if now > before)
+    })
+    .await;
+    let finding = environment.audit(load).await?;
+    Ok(finding.require_levels(&["stored", "replicated"]))
 }
 
 /// Redis comes back empty: streams and groups are created again, and everything later is processed. Data that no
 /// store has cannot be restored, so the backlog is empty when it happens.
 pub(super) async fn loses_data(environment: &mut Environment) -> Result<Finding> {
-    let lasts = environment.scale.fault;
-    let mut finding = environment
-        .under_load(lasts, async |environment| {
-            environment.front.set(Link::BlackHoled);
-            let drained = &*environment;
-            wait_until("the backlog is processed", DRAINED_BOUND, async || {
-                matches!(drained.backlog().await, Ok(0))
-            })
-            .await;
-            environment.redis.kill();
-            environment.redis.lose_data();
-            environment.redis.resume().await;
-            environment.front.set(Link::Open);
-            Ok(())
-        })
-        .await?;
+    let load = environment.load(environment.scale.fault).await?;
+    environment.front.set(Link::BlackHoled);
+    let drained = &*environment;
+    wait_until("the backlog is processed", DRAINED_BOUND, async || {
+        matches!(drained.backlog().await, Ok(0))
+    })
+    .await;
+    restart_empty(environment).await;
+    environment.front.set(Link::Open);
+    let finding = environment.audit(load).await?;
     let counter = "harkara_worker_groups_recreated_total";
     let recreated = environment.worker_counter(counter).await?;
-    finding.require(recreated > 0.0, "no group was created again");
-    Ok(finding)
+    Ok(finding.require(recreated > 0.0, "no group was created again"))
 }
 
 /// Redis comes back empty before any worker claimed its backlog, which only Redis had. That loss is not promised
 /// away; the fault shows that the audit finds one.
 pub(super) async fn loses_backlog(environment: &mut Environment) -> Result<Finding> {
-    let lasts = environment.scale.fault;
     environment.scale.settle = LOSS_SETTLE;
-    environment
-        .under_load(lasts, async |environment| {
-            let n_workers = environment.workers.len();
-            for mut worker in environment.workers.drain(..) {
-                worker.kill()?;
-            }
-            sleep(BACKLOG_TIME).await;
-            environment.redis.kill();
-            environment.redis.lose_data();
-            environment.redis.resume().await;
-            for _ in 0..n_workers {
-                environment.add_worker()?;
-            }
-            environment.ready().await
-        })
-        .await
+    let load = environment.load(environment.scale.fault).await?;
+    let n_workers = environment.workers.len();
+    for mut worker in environment.workers.drain(..) {
+        worker.kill()?;
+    }
+    sleep(BACKLOG_TIME).await;
+    restart_empty(environment).await;
+    for _ in 0..n_workers {
+        environment.add_worker()?;
+    }
+    environment.ready().await?;
+    environment.audit(load).await
+}
+
+async fn restart_empty(environment: &mut Environment) {
+    environment.redis.kill();
+    environment.redis.lose_data();
+    environment.redis.resume().await;
 }
