@@ -1,28 +1,34 @@
 //! A receiver of OTLP, made of the protocol's own generated server.
 
-mod metrics;
+mod exports;
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use actix_web::http::StatusCode;
-use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
-use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_server::MetricsServiceServer;
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::IntoResponse;
+use axum::routing::post;
+use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_server::{
+    MetricsService, MetricsServiceServer,
+};
+use opentelemetry_proto::tonic::collector::metrics::v1::{
+    ExportMetricsServiceRequest, ExportMetricsServiceResponse,
+};
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
     TraceService, TraceServiceServer,
 };
 use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTraceServiceRequest, ExportTraceServiceResponse,
 };
-use opentelemetry_proto::tonic::common::v1::KeyValue;
-use opentelemetry_proto::tonic::common::v1::any_value::Value;
-use opentelemetry_proto::tonic::trace::v1::status::StatusCode as SpanStatus;
 use prost::Message;
-use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
-use tonic::metadata::MetadataMap;
+use tonic::service::Routes;
 use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Identity, Server, ServerTlsConfig};
 use tonic::{Request, Response, Status};
@@ -30,35 +36,11 @@ use tonic::{Request, Response, Status};
 use crate::certificates::Certificate;
 use crate::wait::wait_until;
 
-pub use metrics::CollectedMetrics;
+use exports::Export;
+pub use exports::{CollectedMetrics, CollectedSpan};
 
 /// How long spans may take to arrive.
 const ARRIVAL_MAX: Duration = Duration::from_secs(20);
-
-/// A span as it was received.
-#[derive(Clone, Debug)]
-pub struct CollectedSpan {
-    /// Its trace, in hex.
-    pub trace_id: String,
-    /// Its id, in hex.
-    pub span_id: String,
-    /// The span above, in hex; empty for the first of a trace.
-    pub parent_span_id: String,
-    /// Its name.
-    pub name: String,
-    /// Internal 1, server 2, client 3, producer 4, consumer 5.
-    pub kind: i32,
-    /// When it began and ended, in nanoseconds since 1970.
-    pub times: (u64, u64),
-    /// Its attributes.
-    pub attributes: BTreeMap<String, String>,
-    /// Trace and span of each link, in hex.
-    pub links: Vec<(String, String)>,
-    /// Whether its status is an error.
-    pub failed: bool,
-    /// The attributes of the process.
-    pub resource: BTreeMap<String, String>,
-}
 
 /// How a collector reacts to an export.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,68 +78,59 @@ struct Kept {
 
 impl Collector {
     /// A collector that speaks gRPC.
-    pub async fn grpc() -> Self {
-        Self::serve_grpc(Server::builder(), "http").await
+    #[must_use]
+    pub fn grpc() -> Self {
+        Self::serve(Server::builder(), "http", "grpc")
     }
 
     /// A collector that speaks gRPC over TLS. If `authorities` are given, clients need a certificate of theirs.
-    pub async fn grpc_over_tls(certificate: &Certificate, authorities: Option<&str>) -> Self {
+    #[must_use]
+    pub fn grpc_over_tls(certificate: &Certificate, authorities: Option<&str>) -> Self {
         let identity = Identity::from_pem(&certificate.pem, &certificate.key_pem);
         let tls = ServerTlsConfig::new().identity(identity);
         let tls = match authorities {
             Some(pem) => tls.client_ca_root(tonic::transport::Certificate::from_pem(pem)),
             None => tls,
         };
-        let server = Server::builder()
-            .tls_config(tls)
-            .expect("the certificate is sound");
-        Self::serve_grpc(server, "https").await
-    }
-
-    async fn serve_grpc(mut server: Server, scheme: &'static str) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let address = listener.local_addr().expect("it is bound");
-        let shared = Shared::new();
-        let router = server
-            .add_service(TraceServiceServer::new(shared.clone()))
-            .add_service(MetricsServiceServer::new(shared.clone()));
-        let task = tokio::spawn(async move {
-            let ended = router
-                .serve_with_incoming(TcpIncoming::from(listener))
-                .await;
-            ended.expect("the collector serves");
-        });
-        Self {
-            address,
-            scheme,
-            protocol: "grpc",
-            shared,
-            task,
-        }
+        let server = Server::builder().tls_config(tls);
+        Self::serve(server.expect("the certificate is sound"), "https", "grpc")
     }
 
     /// A collector that speaks HTTP with protobuf.
     #[must_use]
     pub fn http() -> Self {
-        let shared = Shared::new();
-        let data = web::Data::new(shared.clone());
-        let server = HttpServer::new(move || {
-            App::new()
-                .app_data(data.clone())
-                .route("/v1/traces", web::post().to(export_over_http))
-                .route("/v1/metrics", web::post().to(metrics::export_over_http))
-        })
-        .workers(1)
-        .disable_signals()
-        .bind("127.0.0.1:0")
-        .expect("a free port");
-        let address = server.addrs()[0];
-        let server = server.run();
-        let task = tokio::spawn(async move { server.await.expect("the collector serves") });
+        let server = Server::builder().accept_http1(true);
+        Self::serve(server, "http", "http/protobuf")
+    }
+
+    fn serve(mut server: Server, scheme: &'static str, protocol: &'static str) -> Self {
+        let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let incoming = TcpIncoming::bind(any_port).expect("a free port");
+        let address = incoming.local_addr().expect("it is bound");
+        let shared = Shared(Arc::new(Mutex::new(Kept {
+            spans: Vec::new(),
+            metrics: Vec::new(),
+            headers: Vec::new(),
+            reaction: Reaction::Take,
+        })));
+        let http = Router::new()
+            .route("/v1/traces", post(over_http::<ExportTraceServiceRequest>))
+            .route(
+                "/v1/metrics",
+                post(over_http::<ExportMetricsServiceRequest>),
+            )
+            .with_state(shared.clone());
+        let routes = Routes::from(http)
+            .add_service(TraceServiceServer::new(shared.clone()))
+            .add_service(MetricsServiceServer::new(shared.clone()));
+        let task = tokio::spawn(async move {
+            let served = server.add_routes(routes).serve_with_incoming(incoming);
+            served.await.expect("the collector serves");
+        });
         Self {
             address,
-            scheme: "http",
-            protocol: "http/protobuf",
+            scheme,
+            protocol,
             shared,
             task,
         }
@@ -221,77 +194,34 @@ impl Drop for Collector {
 }
 
 impl Shared {
-    fn new() -> Self {
-        Self(Arc::new(Mutex::new(Kept {
-            spans: Vec::new(),
-            metrics: Vec::new(),
-            headers: Vec::new(),
-            reaction: Reaction::Take,
-        })))
-    }
-
     fn with<T>(&self, work: impl FnOnce(&mut Kept) -> T) -> T {
         work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Reacts to a request. Returns whether it is accepted.
-    async fn reacts(&self, headers: BTreeMap<String, String>) -> bool {
+    /// Reacts to an export; `None` if it is refused.
+    async fn receive<E: Export>(&self, export: E, headers: &HeaderMap) -> Option<E::Answer> {
+        let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
+        let headers = headers.iter();
+        let headers = headers.map(|(name, value)| (name.to_string(), text(value.as_bytes())));
+        let headers = headers.collect();
         let reaction = self.with(|kept| {
             kept.headers.push(headers);
             kept.reaction
         });
-        match reaction {
-            Reaction::Take | Reaction::RejectPart => true,
-            Reaction::After(pause) => {
-                tokio::time::sleep(pause).await;
-                true
-            }
-            Reaction::Refuse => false,
+        if let Reaction::After(pause) = reaction {
+            tokio::time::sleep(pause).await;
         }
+        (reaction != Reaction::Refuse).then(|| self.with(|kept| export.keep(kept)))
     }
 
-    /// Returns whether the spans are accepted.
-    async fn take(
+    async fn over_grpc<E: Export>(
         &self,
-        request: ExportTraceServiceRequest,
-        headers: BTreeMap<String, String>,
-    ) -> bool {
-        if !self.reacts(headers).await {
-            return false;
-        }
-        let spans = request.resource_spans.into_iter().flat_map(|of_resource| {
-            let resource = of_resource.resource.unwrap_or_default();
-            let resource = texts(resource.attributes);
-            let scopes = of_resource.scope_spans.into_iter();
-            scopes
-                .flat_map(|of_scope| of_scope.spans)
-                .map(move |span| CollectedSpan {
-                    trace_id: const_hex::encode(&span.trace_id),
-                    span_id: const_hex::encode(&span.span_id),
-                    parent_span_id: const_hex::encode(&span.parent_span_id),
-                    name: span.name,
-                    kind: span.kind,
-                    times: (span.start_time_unix_nano, span.end_time_unix_nano),
-                    attributes: texts(span.attributes),
-                    links: span
-                        .links
-                        .iter()
-                        .map(|link| {
-                            (
-                                const_hex::encode(&link.trace_id),
-                                const_hex::encode(&link.span_id),
-                            )
-                        })
-                        .collect(),
-                    failed: span
-                        .status
-                        .is_some_and(|status| status.code() == SpanStatus::Error),
-                    resource: resource.clone(),
-                })
-        });
-        let spans: Vec<_> = spans.collect();
-        self.with(|kept| kept.spans.extend(spans));
-        true
+        request: Request<E>,
+    ) -> Result<Response<E::Answer>, Status> {
+        let headers = request.metadata().clone().into_headers();
+        let answer = self.receive(request.into_inner(), &headers).await;
+        let answer = answer.ok_or_else(|| Status::invalid_argument("refused"))?;
+        Ok(Response::new(answer))
     }
 }
 
@@ -301,59 +231,27 @@ impl TraceService for Shared {
         &self,
         request: Request<ExportTraceServiceRequest>,
     ) -> Result<Response<ExportTraceServiceResponse>, Status> {
-        let headers = headers_of(request.metadata());
-        if self.take(request.into_inner(), headers).await {
-            Ok(Response::new(ExportTraceServiceResponse::default()))
-        } else {
-            Err(Status::invalid_argument("refused"))
-        }
+        self.over_grpc(request).await
     }
 }
 
-async fn export_over_http(
-    request: HttpRequest,
-    body: web::Bytes,
-    shared: web::Data<Shared>,
-) -> HttpResponse {
-    let headers = texts_of(request.headers().iter().map(|(n, v)| (n, v.as_bytes())));
-    let Ok(spans) = ExportTraceServiceRequest::decode(body) else {
-        return HttpResponse::new(StatusCode::BAD_REQUEST);
-    };
-    if shared.take(spans, headers).await {
-        HttpResponse::Ok()
-            .content_type("application/x-protobuf")
-            .body(ExportTraceServiceResponse::default().encode_to_vec())
-    } else {
-        HttpResponse::new(StatusCode::BAD_REQUEST)
+#[tonic::async_trait]
+impl MetricsService for Shared {
+    async fn export(
+        &self,
+        request: Request<ExportMetricsServiceRequest>,
+    ) -> Result<Response<ExportMetricsServiceResponse>, Status> {
+        self.over_grpc(request).await
     }
 }
 
-fn headers_of(metadata: &MetadataMap) -> BTreeMap<String, String> {
-    let headers = metadata.clone().into_headers();
-    texts_of(headers.iter().map(|(n, v)| (n, v.as_bytes())))
-}
-
-fn texts_of<'a, N: ToString>(
-    headers: impl Iterator<Item = (N, &'a [u8])>,
-) -> BTreeMap<String, String> {
-    let text = |value| String::from_utf8_lossy(value).into_owned();
-    headers
-        .map(|(name, value)| (name.to_string(), text(value)))
-        .collect()
-}
-
-fn texts(attributes: Vec<KeyValue>) -> BTreeMap<String, String> {
-    attributes
-        .into_iter()
-        .map(|attribute| {
-            let value = attribute.value.and_then(|value| value.value);
-            let text = match value {
-                Some(Value::StringValue(text)) => text,
-                Some(Value::IntValue(number)) => number.to_string(),
-                Some(Value::BoolValue(value)) => value.to_string(),
-                other => format!("{other:?}"),
-            };
-            (attribute.key, text)
-        })
-        .collect()
+async fn over_http<E: Export>(
+    State(shared): State<Shared>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<impl IntoResponse, StatusCode> {
+    let export = E::decode(body).map_err(|_| StatusCode::BAD_REQUEST)?;
+    let answer = shared.receive(export, &headers).await;
+    let answer = answer.ok_or(StatusCode::BAD_REQUEST)?.encode_to_vec();
+    Ok(([(CONTENT_TYPE, "application/x-protobuf")], answer))
 }

@@ -39,7 +39,7 @@ async fn spans_arrive(collector: &Collector, variables: Pairs<'_>) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn spans_arrive_over_grpc() {
-    spans_arrive(&Collector::grpc().await, &[(PROTOCOL, "grpc")]).await;
+    spans_arrive(&Collector::grpc(), &[(PROTOCOL, "grpc")]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -51,7 +51,7 @@ async fn spans_arrive_over_http() {
 async fn spans_arrive_over_tls_with_a_client_certificate() {
     let authority = Authority::new("telemetry");
     let server = authority.issue(&["localhost"]);
-    let collector = Collector::grpc_over_tls(&server, Some(&authority.pem())).await;
+    let collector = Collector::grpc_over_tls(&server, Some(&authority.pem()));
     let (_folder, [authority, certificate, key]) = client_files(&authority);
     let variables = [
         (PROTOCOL, "grpc"),
@@ -65,7 +65,7 @@ async fn spans_arrive_over_tls_with_a_client_certificate() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_untrusted_collector_gets_nothing() {
     let certificate = Authority::new("somebody").issue(&["localhost"]);
-    let collector = Collector::grpc_over_tls(&certificate, None).await;
+    let collector = Collector::grpc_over_tls(&certificate, None);
     let exporter = start(&[(ENDPOINT, &collector.endpoint()), (PROTOCOL, "grpc")]).unwrap();
     exporter.tracer().record(span("secret", SpanIds::root()));
     until_counted(&exporter, "failed", 1).await;

@@ -74,7 +74,7 @@ async fn metrics_arrive(collector: &Collector, variables: Pairs<'_>) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn metrics_arrive_over_grpc_again_and_again() {
-    metrics_arrive(&Collector::grpc().await, &[]).await;
+    metrics_arrive(&Collector::grpc(), &[]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -86,7 +86,7 @@ async fn metrics_arrive_over_http_again_and_again() {
 async fn metrics_arrive_over_tls_with_a_client_certificate() {
     let authority = Authority::new("telemetry");
     let server = authority.issue(&["localhost"]);
-    let collector = Collector::grpc_over_tls(&server, Some(&authority.pem())).await;
+    let collector = Collector::grpc_over_tls(&server, Some(&authority.pem()));
     let (_folder, [authority, certificate, key]) = client_files(&authority);
     let variables = [
         ("OTEL_EXPORTER_OTLP_METRICS_CERTIFICATE", &*authority),
@@ -126,7 +126,7 @@ async fn nothing_is_exported_if_variables_turn_it_off() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refused_export_is_counted_and_the_next_holds_its_values() {
-    for collector in [Collector::http(), Collector::grpc().await] {
+    for collector in [Collector::http(), Collector::grpc()] {
         collector.set(Reaction::Refuse);
         let (exporter, metrics, _) = export(&[
             (ENDPOINT, &collector.endpoint()),
@@ -142,7 +142,7 @@ async fn a_refused_export_is_counted_and_the_next_holds_its_values() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_partly_rejected_export_counts_as_failed() {
-    for collector in [Collector::http(), Collector::grpc().await] {
+    for collector in [Collector::http(), Collector::grpc()] {
         collector.set(Reaction::RejectPart);
         let (exporter, metrics, _) = export(&[
             (ENDPOINT, &collector.endpoint()),
@@ -198,7 +198,7 @@ async fn the_end_does_not_wait_long_for_a_slow_collector() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn host_and_port_are_an_endpoint_over_grpc() {
-    let collector = Collector::grpc().await;
+    let collector = Collector::grpc();
     let endpoint = collector.endpoint().replace("http://", "");
     let (exporter, metrics, _) = export(&[
         (ENDPOINT, &endpoint),

@@ -46,7 +46,7 @@ fn counted(export: &CollectedMetrics, name: &str, label: (&str, &str)) -> Option
 
 #[tokio::test]
 async fn a_collector_gets_every_metric_of_both_binaries_as_they_are_scraped() {
-    for collector in [Collector::grpc().await, Collector::http()] {
+    for collector in [Collector::grpc(), Collector::http()] {
         let (endpoint, protocol) = (collector.endpoint(), collector.protocol());
         let deployment = Deployment::start(&[
             ("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint),

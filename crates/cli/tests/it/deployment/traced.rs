@@ -7,7 +7,7 @@ use crate::harkara::{Harkara, POSTGRES_URL};
 
 #[tokio::test]
 async fn a_delivery_through_the_real_binaries_is_one_connected_trace() {
-    for collector in [Collector::grpc().await, Collector::http()] {
+    for collector in [Collector::grpc(), Collector::http()] {
         let (endpoint, protocol) = (collector.endpoint(), collector.protocol());
         let deployment = Deployment::start(&[
             ("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint),
