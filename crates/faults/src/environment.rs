@@ -155,7 +155,7 @@ impl Environment {
             postgres,
             disk,
             clocks,
-            front: Proxy::to(address).await,
+            front: Proxy::to_port(address.port()).await,
             redis_links,
             postgres_links,
             ingress,
@@ -225,7 +225,7 @@ impl Environment {
         let (mut new, address) = self.builder.ingress();
         new.start()?;
         new.ready().await?;
-        self.front.turn_to(address);
+        self.front.turn_to_port(address.port());
         std::mem::replace(&mut self.ingress, new).stop().await
     }
 }

@@ -20,21 +20,18 @@ impl Binaries {
     pub fn find() -> io::Result<Self> {
         let folder = match std::env::var_os(FOLDER) {
             Some(folder) => PathBuf::from(folder),
-            None => std::env::current_exe()?
-                .parent()
-                .map(Path::to_owned)
-                .ok_or_else(|| io::Error::other("the running program is in no folder"))?,
+            None => {
+                let own = std::env::current_exe()?;
+                own.parent().expect("a program is in a folder").to_owned()
+            }
         };
         let binaries = Self(folder);
         for path in [binaries.harkara(), binaries.ingress(), binaries.worker()] {
             if !path.is_file() {
-                return Err(io::Error::new(
-                    io::ErrorKind::NotFound,
-                    format!(
-                        "there is no {}; `cargo dev bench` and `cargo dev faults` build it, and {FOLDER} names its folder",
-                        path.display()
-                    ),
-                ));
+                return Err(io::Error::other(format!(
+                    "there is no {}; `cargo dev bench` and `cargo dev faults` build it, and {FOLDER} names its folder",
+                    path.display()
+                )));
             }
         }
         Ok(binaries)
@@ -74,9 +71,8 @@ impl Binaries {
             return Ok(());
         }
         let stderr = String::from_utf8_lossy(&output.stderr);
-        Err(io::Error::other(format!(
-            "harkara migrate failed: {stderr}"
-        )))
+        let problem = format!("harkara migrate failed: {stderr}");
+        Err(io::Error::other(problem))
     }
 }
 
@@ -92,6 +88,7 @@ pub fn binaries_beside(own: &str) -> PathBuf {
     if std::env::var_os("NEXTEST").is_some() {
         return folder.to_owned();
     }
+    let target = folder.parent().expect("a profile's folder is in another");
     let profile = match folder.file_name().and_then(|name| name.to_str()) {
         Some("debug") => "test",
         Some(other) => other,
@@ -101,21 +98,15 @@ pub fn binaries_beside(own: &str) -> PathBuf {
     command
         .args(["test", "--workspace", "--no-run", "--quiet"])
         .args(["--profile", profile, "--target-dir"])
-        .arg(
-            folder
-                .parent()
-                .expect("a profile's folder is in the target folder"),
-        )
+        .arg(target)
         .stdin(Stdio::null())
         .stdout(Stdio::null());
     for (name, _) in std::env::vars_os() {
         let name = name.to_string_lossy();
         // Build scripts that watch these, as that of ring does, would otherwise run again, and what depends
         // on them be built again while other tests run it.
-        let is_of_package = name.starts_with("CARGO_PKG_")
-            || name.starts_with("CARGO_MANIFEST_")
-            || name == "OUT_DIR";
-        if is_of_package {
+        let of_package = ["CARGO_PKG_", "CARGO_MANIFEST_", "OUT_DIR"];
+        if of_package.iter().any(|prefix| name.starts_with(prefix)) {
             command.env_remove(&*name);
         }
     }

@@ -7,6 +7,7 @@ use harkara_core::secret::Secret;
 use harkara_storage::{Pool, PoolSettings, migrations};
 use tokio_postgres::types::{FromSqlOwned, ToSql};
 use tokio_postgres::{Client, NoTls};
+use url::Url;
 
 use crate::servers::postgres_url;
 
@@ -42,19 +43,14 @@ impl TestDatabase {
         let since_epoch = SystemTime::now()
             .duration_since(SystemTime::UNIX_EPOCH)
             .unwrap_or_default();
-        let name = format!(
-            "test_{}_{}_{}",
-            std::process::id(),
-            since_epoch.as_nanos(),
-            NEXT.fetch_add(1, Ordering::Relaxed)
-        );
+        let (id, nanos) = (std::process::id(), since_epoch.as_nanos());
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("test_{id}_{nanos}_{number}");
         server
             .batch_execute(&format!("CREATE DATABASE {name} {options}"))
             .await
             .expect("CREATE DATABASE");
-        let url = url_of(&name);
-        let client = connect(&url).await;
-        Self { url, client }
+        Self::at(url_of(&name)).await
     }
 
     /// An existing database, inspected over a plain connection.
@@ -146,40 +142,23 @@ impl TestDatabase {
 
 /// Creates the template once for a server; tests in other processes wait for it.
 async fn ensure_template(server: &Client) {
-    let lock = |function: &str| format!("SELECT {function}({TEMPLATE_LOCK})");
-    server
-        .batch_execute(&lock("pg_advisory_lock"))
-        .await
-        .expect("the template lock");
-    let exists = server
-        .query_opt(
-            "SELECT 1 FROM pg_database WHERE datname = $1 AND datistemplate",
-            &[&TEMPLATE],
-        )
-        .await
-        .expect("pg_database");
-    if exists.is_none() {
-        server
-            .batch_execute(&format!("DROP DATABASE IF EXISTS {TEMPLATE}"))
-            .await
-            .expect("DROP DATABASE");
-        server
-            .batch_execute(&format!("CREATE DATABASE {TEMPLATE}"))
-            .await
-            .expect("CREATE DATABASE");
+    let run = async |sql: String| {
+        let done = server.batch_execute(&sql).await;
+        done.unwrap_or_else(|e| panic!("{sql}: {e:?}"));
+    };
+    run(format!("SELECT pg_advisory_lock({TEMPLATE_LOCK})")).await;
+    let sql = "SELECT 1 FROM pg_database WHERE datname = $1 AND datistemplate";
+    let exists = server.query_opt(sql, &[&TEMPLATE]).await;
+    if exists.expect("pg_database").is_none() {
+        run(format!("DROP DATABASE IF EXISTS {TEMPLATE}")).await;
+        run(format!("CREATE DATABASE {TEMPLATE}")).await;
         migrations::migrate(&Secret::new(url_of(TEMPLATE)), None)
             .await
             .expect("the migrations run");
         // Only now is it whole.
-        server
-            .batch_execute(&format!("ALTER DATABASE {TEMPLATE} IS_TEMPLATE true"))
-            .await
-            .expect("ALTER DATABASE");
+        run(format!("ALTER DATABASE {TEMPLATE} IS_TEMPLATE true")).await;
     }
-    server
-        .batch_execute(&lock("pg_advisory_unlock"))
-        .await
-        .expect("the template unlock");
+    run(format!("SELECT pg_advisory_unlock({TEMPLATE_LOCK})")).await;
 }
 
 async fn connect(url: &str) -> Client {
@@ -197,17 +176,7 @@ async fn connect(url: &str) -> Client {
 
 /// The URL of another database on the test server.
 fn url_of(database: &str) -> String {
-    let server = postgres_url();
-    let (base, parameters) = server
-        .split_once('?')
-        .map_or((server.as_str(), ""), |(base, p)| (base, p));
-    let (base, _) = base
-        .rsplit_once('/')
-        .expect("the test PostgreSQL URL names a database");
-    let parameters = if parameters.is_empty() {
-        String::new()
-    } else {
-        format!("?{parameters}")
-    };
-    format!("{base}/{database}{parameters}")
+    let mut url = Url::parse(&postgres_url()).expect("the test PostgreSQL has a URL");
+    url.set_path(database);
+    url.into()
 }

@@ -37,7 +37,8 @@ pub struct PostgresServer {
 pub struct PostgresPlan<'a> {
     /// Settings, each `name=value`.
     pub arguments: &'a [&'a str],
-    /// Files (name, content) that are in its data folder first.
+    /// Files (name, content) that are in its data folder first, where settings that name files look for them,
+    /// readable by the server alone. A `pg_hba.conf` among them decides who may connect.
     pub files: &'a [(&'a str, &'a str)],
     /// Variables that its processes get besides ours.
     pub environment: &'a [(String, String)],
@@ -50,8 +51,6 @@ pub struct PostgresPlan<'a> {
 pub enum PostgresStop {
     /// Sessions are closed, transactions rolled back, a checkpoint written.
     Fast,
-    /// Everything is dropped, as in a crash; the next start recovers from the log.
-    Immediate,
     /// SIGKILL of the main process. Sessions notice by themselves that it has gone.
     Kill,
 }
@@ -59,21 +58,14 @@ pub enum PostgresStop {
 impl PostgresServer {
     /// Starts a server on a free port with these settings, each `name=value`.
     pub async fn start(arguments: &[&str]) -> Self {
-        Self::start_with_files(arguments, &[]).await
-    }
-
-    /// The same, with files (name, content) in its data folder first, where settings that name files
-    /// look for them, readable by the server alone. A `pg_hba.conf` among them decides who may connect.
-    pub async fn start_with_files(arguments: &[&str], files: &[(&str, &str)]) -> Self {
         Self::start_with(&PostgresPlan {
             arguments,
-            files,
             ..PostgresPlan::default()
         })
         .await
     }
 
-    /// The same, with more than arguments and files.
+    /// The same, with more than settings.
     pub async fn start_with(plan: &PostgresPlan<'_>) -> Self {
         let port = free_port();
         let parent = plan.parent.map_or_else(std::env::temp_dir, Path::to_owned);
@@ -127,7 +119,10 @@ impl PostgresServer {
 
     /// Ends the server and waits until it has.
     pub async fn stop(&mut self, how: PostgresStop) {
-        self.signal(how.signal());
+        self.signal(match how {
+            PostgresStop::Fast => Signal::INT,
+            PostgresStop::Kill => Signal::KILL,
+        });
         let mut process = self.process.take().expect("the server runs");
         wait_until("PostgreSQL has ended", STOP_BOUND, async || {
             !process.is_running()
@@ -180,16 +175,6 @@ impl PostgresServer {
     fn signal(&self, signal: Signal) {
         let process = self.process.as_ref().expect("the server runs");
         process.signal(signal).expect("a child takes signals");
-    }
-}
-
-impl PostgresStop {
-    fn signal(self) -> Signal {
-        match self {
-            Self::Fast => Signal::INT,
-            Self::Immediate => Signal::QUIT,
-            Self::Kill => Signal::KILL,
-        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! A link between two processes that can be cut, silenced and slowed.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -39,32 +39,25 @@ pub enum Link {
 
 #[derive(Clone, Copy)]
 struct Route {
-    target: SocketAddr,
+    /// On this machine.
+    port: u16,
     link: Link,
 }
 
 impl Proxy {
-    /// A proxy on a free local port.
-    pub async fn to(target: SocketAddr) -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", 0))
-            .await
-            .expect("a port is free");
+    /// A proxy to a port of this machine, on another port.
+    pub async fn to_port(port: u16) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await;
+        let listener = listener.expect("a port is free");
         let address = listener.local_addr().expect("it is bound");
-        let (route, seen) = watch::channel(Route {
-            target,
-            link: Link::Open,
-        });
+        let link = Link::Open;
+        let (route, seen) = watch::channel(Route { port, link });
         let accepting = tokio::spawn(accept(listener, seen)).abort_handle();
         Self {
             address,
             route,
             accepting,
         }
-    }
-
-    /// A proxy to a port of this machine.
-    pub async fn to_port(port: u16) -> Self {
-        Self::to(local(port)).await
     }
 
     /// Where it listens.
@@ -80,12 +73,7 @@ impl Proxy {
 
     /// Directs new connections to another port of this machine; existing ones stay.
     pub fn turn_to_port(&self, port: u16) {
-        self.turn_to(local(port));
-    }
-
-    /// Directs new connections to another address; existing ones stay.
-    pub fn turn_to(&self, target: SocketAddr) {
-        self.route.send_modify(|route| route.target = target);
+        self.route.send_modify(|route| route.port = port);
     }
 }
 
@@ -93,10 +81,6 @@ impl Drop for Proxy {
     fn drop(&mut self) {
         self.accepting.abort();
     }
-}
-
-fn local(port: u16) -> SocketAddr {
-    SocketAddr::from(([127, 0, 0, 1], port))
 }
 
 async fn accept(listener: TcpListener, route: watch::Receiver<Route>) {
@@ -120,11 +104,11 @@ async fn pass_on(client: TcpStream, route: watch::Receiver<Route>) {
 }
 
 async fn both_ways(client: TcpStream, mut route: watch::Receiver<Route>) {
-    let target = match route.wait_for(|route| route.link != Link::BlackHoled).await {
-        Ok(now) => now.target,
+    let port = match route.wait_for(|route| route.link != Link::BlackHoled).await {
+        Ok(now) => now.port,
         Err(_) => return,
     };
-    let Ok(server) = TcpStream::connect(target).await else {
+    let Ok(server) = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await else {
         return;
     };
     for stream in [&client, &server] {
@@ -176,20 +160,16 @@ async fn write(
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, Instant};
-
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::net::{TcpListener, TcpStream};
     use tokio::time::timeout;
 
-    use super::{Link, Proxy};
+    use super::*;
 
     const BOUND: Duration = Duration::from_secs(10);
 
-    /// Sends back what it gets.
-    async fn echo() -> std::net::SocketAddr {
+    /// The port of a server that sends back what it gets.
+    async fn echo() -> u16 {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
+        let port = listener.local_addr().unwrap().port();
         tokio::spawn(async move {
             while let Ok((mut stream, _)) = listener.accept().await {
                 tokio::spawn(async move {
@@ -198,33 +178,37 @@ mod tests {
                 });
             }
         });
-        address
+        port
     }
 
-    async fn heard(stream: &mut TcpStream) -> std::io::Result<u8> {
+    async fn connect(proxy: &Proxy) -> TcpStream {
+        TcpStream::connect(proxy.address()).await.unwrap()
+    }
+
+    /// Whether an echo comes back; an error means that the connection has ended.
+    async fn echoes(stream: &mut TcpStream) -> std::io::Result<bool> {
         stream.write_all(b"x").await?;
-        stream.read_u8().await
+        let answer = timeout(BOUND, stream.read_u8()).await.unwrap()?;
+        Ok(answer == b'x')
     }
 
     #[tokio::test]
     async fn a_cut_ends_connections_and_refuses_new_ones_until_it_is_mended() {
-        let proxy = Proxy::to(echo().await).await;
-        let mut stream = TcpStream::connect(proxy.address()).await.unwrap();
-        assert_eq!(heard(&mut stream).await.unwrap(), b'x');
+        let proxy = Proxy::to_port(echo().await).await;
+        let mut stream = connect(&proxy).await;
+        assert!(echoes(&mut stream).await.unwrap());
         proxy.set(Link::Cut);
         assert!(timeout(BOUND, stream.read_u8()).await.unwrap().is_err());
-        let mut new = TcpStream::connect(proxy.address()).await.unwrap();
-        assert!(timeout(BOUND, heard(&mut new)).await.unwrap().is_err());
+        assert!(echoes(&mut connect(&proxy).await).await.is_err());
         proxy.set(Link::Open);
-        let mut again = TcpStream::connect(proxy.address()).await.unwrap();
-        assert_eq!(heard(&mut again).await.unwrap(), b'x');
+        assert!(echoes(&mut connect(&proxy).await).await.unwrap());
     }
 
     #[tokio::test]
     async fn a_black_hole_is_silent_and_gives_everything_back() {
-        let proxy = Proxy::to(echo().await).await;
-        let mut stream = TcpStream::connect(proxy.address()).await.unwrap();
-        assert_eq!(heard(&mut stream).await.unwrap(), b'x');
+        let proxy = Proxy::to_port(echo().await).await;
+        let mut stream = connect(&proxy).await;
+        assert!(echoes(&mut stream).await.unwrap());
         proxy.set(Link::BlackHoled);
         stream.write_all(b"y").await.unwrap();
         let silence = Duration::from_millis(100);
@@ -235,26 +219,22 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_slow_link_takes_its_time_in_each_direction() {
-        let proxy = Proxy::to(echo().await).await;
+    async fn a_slow_link_delays_each_direction() {
+        let proxy = Proxy::to_port(echo().await).await;
         let by = Duration::from_millis(40);
         proxy.set(Link::Slow(by));
-        let mut stream = TcpStream::connect(proxy.address()).await.unwrap();
         let started = Instant::now();
-        assert_eq!(heard(&mut stream).await.unwrap(), b'x');
+        assert!(echoes(&mut connect(&proxy).await).await.unwrap());
         assert!(started.elapsed() >= 2 * by);
     }
 
     #[tokio::test]
     async fn new_connections_go_where_the_proxy_was_turned_to() {
         let nowhere = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = nowhere.local_addr().unwrap();
+        let proxy = Proxy::to_port(nowhere.local_addr().unwrap().port()).await;
         drop(nowhere);
-        let proxy = Proxy::to(address).await;
-        let mut lost = TcpStream::connect(proxy.address()).await.unwrap();
-        assert!(timeout(BOUND, heard(&mut lost)).await.unwrap().is_err());
-        proxy.turn_to(echo().await);
-        let mut found = TcpStream::connect(proxy.address()).await.unwrap();
-        assert_eq!(heard(&mut found).await.unwrap(), b'x');
+        assert!(echoes(&mut connect(&proxy).await).await.is_err());
+        proxy.turn_to_port(echo().await);
+        assert!(echoes(&mut connect(&proxy).await).await.unwrap());
     }
 }

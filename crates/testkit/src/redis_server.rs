@@ -10,7 +10,7 @@ use redis::{Client, TlsCertificates};
 use rustix::process::Signal;
 
 use crate::certificates::Certificate;
-use crate::{free_port, servers, wait_until};
+use crate::{Folder, free_port, servers, wait_until};
 
 const START_BOUND: Duration = Duration::from_secs(20);
 
@@ -23,6 +23,7 @@ pub struct RedisServer {
     /// In PEM form; there is one where it speaks TLS and nothing else.
     authority: Option<String>,
     process: Option<Process>,
+    folder: Folder,
 }
 
 impl RedisServer {
@@ -56,9 +57,8 @@ impl RedisServer {
             ("--tls-key-file", "tls.key", &certificate.key_pem),
             ("--tls-ca-cert-file", "ca.crt", &certificate.authority_pem),
         ] {
-            let path = server.redis.folder.join(name);
-            fs::write(&path, content).expect("a file can be written");
-            let path = path.display().to_string();
+            server.folder.write(name, content);
+            let path = server.folder.file(name);
             server.redis.arguments.extend([argument.to_owned(), path]);
         }
         server.redis.tls = true;
@@ -68,15 +68,12 @@ impl RedisServer {
     }
 
     fn prepare(program: &str, arguments: &[&str]) -> Self {
-        let port = free_port();
-        let name = format!("harkara-redis-{}-{port}", std::process::id());
-        let folder = std::env::temp_dir().join(name);
-        fs::create_dir_all(&folder).expect("a folder can be created");
+        let (port, folder) = (free_port(), Folder::new());
         Self {
             port,
             redis: Redis {
                 program: PathBuf::from(program),
-                folder,
+                folder: folder.path().to_owned(),
                 port,
                 tls: false,
                 arguments: arguments.iter().map(|&a| a.to_owned()).collect(),
@@ -84,6 +81,7 @@ impl RedisServer {
             environment: Vec::new(),
             authority: None,
             process: None,
+            folder,
         }
     }
 
@@ -101,12 +99,9 @@ impl RedisServer {
 
     /// Deletes the data of a stopped server, so that it starts empty.
     pub fn lose_data(&self) {
-        assert!(
-            self.process.is_none(),
-            "only a stopped server loses its data"
-        );
-        fs::remove_dir_all(&self.redis.folder).expect("the folder is ours");
-        fs::create_dir_all(&self.redis.folder).expect("the folder is ours");
+        assert!(self.process.is_none(), "the server runs");
+        fs::remove_dir_all(self.folder.path()).expect("the folder is ours");
+        fs::create_dir_all(self.folder.path()).expect("the folder is ours");
     }
 
     /// Kills the server with `SIGKILL`.
@@ -163,12 +158,5 @@ impl RedisServer {
             .exec_async(&mut connection)
             .await
             .expect("the test Redis server answers");
-    }
-}
-
-impl Drop for RedisServer {
-    fn drop(&mut self) {
-        self.process = None;
-        fs::remove_dir_all(&self.redis.folder).ok();
     }
 }

@@ -71,12 +71,9 @@ impl Sentinels {
     /// Their hosts and ports, separated by commas.
     #[must_use]
     pub fn addresses(&self) -> String {
-        let address = |sentinel: &Sentinel| format!("127.0.0.1:{}", sentinel.port);
-        self.sentinels
-            .iter()
-            .map(address)
-            .collect::<Vec<_>>()
-            .join(",")
+        let sentinels = self.sentinels.iter();
+        let addresses = sentinels.map(|sentinel| format!("127.0.0.1:{}", sentinel.port));
+        addresses.collect::<Vec<_>>().join(",")
     }
 
     /// Promotes a replica; the present primary becomes its replica.
@@ -134,12 +131,8 @@ impl Sentinels {
 }
 
 async fn n_following(redis: &mut MultiplexedConnection) -> usize {
-    let mut info = cmd("INFO");
-    let replication: String = info
-        .arg("replication")
-        .query_async(redis)
-        .await
-        .unwrap_or_default();
+    let info = cmd("INFO").arg("replication").query_async(redis).await;
+    let replication: String = info.unwrap_or_default();
     replication.matches("state=online").count()
 }
 

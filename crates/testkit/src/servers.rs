@@ -1,43 +1,29 @@
-//! The addresses of the test servers, and the programs that tests start.
+//! The addresses of the test servers, and the programs that tests start, which `cargo dev test` puts into variables.
 
 use std::path::PathBuf;
 
-/// The variable that names the test PostgreSQL.
-const POSTGRES: &str = "HARKARA_TEST_POSTGRES_URL";
-
-/// The variable that names the folder of PostgreSQL's programs.
-const POSTGRES_PROGRAMS: &str = "HARKARA_TEST_POSTGRES_PROGRAMS";
-
-/// The variable that names the test Redis.
-const REDIS: &str = "HARKARA_TEST_REDIS_URL";
-
-/// The variable that names the program of a Redis whose `WAITAOF` can be trusted.
-const REDIS_WITH_WAITAOF: &str = "HARKARA_TEST_REDIS_WITH_WAITAOF";
-
-/// The variable that names the program `promtool`.
-const PROMTOOL: &str = "HARKARA_TEST_PROMTOOL";
-
-/// The program `promtool`, which checks rules and what is scraped.
+/// The program `promtool`, which checks rules and scraped metrics.
 #[must_use]
 pub fn promtool() -> PathBuf {
-    PathBuf::from(variable(PROMTOOL))
+    variable("HARKARA_TEST_PROMTOOL").into()
 }
 
 pub(crate) fn postgres_url() -> String {
-    variable(POSTGRES)
+    variable("HARKARA_TEST_POSTGRES_URL")
 }
 
 pub(crate) fn redis_url() -> String {
-    variable(REDIS)
+    variable("HARKARA_TEST_REDIS_URL")
 }
 
+/// The program of a Redis whose `WAITAOF` can be trusted.
 pub(crate) fn redis_with_waitaof() -> String {
-    variable(REDIS_WITH_WAITAOF)
+    variable("HARKARA_TEST_REDIS_WITH_WAITAOF")
 }
 
 /// The folder of PostgreSQL's programs.
 pub(crate) fn postgres_programs() -> PathBuf {
-    PathBuf::from(variable(POSTGRES_PROGRAMS))
+    variable("HARKARA_TEST_POSTGRES_PROGRAMS").into()
 }
 
 fn variable(variable: &str) -> String {

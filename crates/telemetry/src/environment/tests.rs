@@ -5,6 +5,8 @@ use crate::sampling::Sampling;
 
 type Pairs<'a> = &'a [(&'a str, &'a str)];
 
+const ENDPOINT: (&str, &str) = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318/");
+
 fn lookup(variables: Pairs<'_>) -> impl Fn(&str) -> Option<String> {
     |name| {
         let found = variables.iter().find(|(set, _)| *set == name);
@@ -20,21 +22,21 @@ fn metrics(variables: Pairs<'_>) -> Result<Option<MetricsEnvironment>, InvalidVa
     MetricsEnvironment::read(&lookup(variables))
 }
 
+/// The environment of traces with these variables, and an endpoint unless they name it.
 fn with(variables: Pairs<'_>) -> TraceEnvironment {
-    let endpoint = [("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318/")];
-    read(&[&endpoint, variables].concat()).unwrap().unwrap()
+    read(&[variables, &[ENDPOINT]].concat()).unwrap().unwrap()
 }
 
 #[test]
 fn nothing_is_exported_without_an_endpoint() {
-    let endpoint = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4317");
-    assert_eq!(read(&[]), Ok(None));
-    assert_eq!(read(&[("OTEL_EXPORTER_OTLP_ENDPOINT", " ")]), Ok(None));
-    assert_eq!(read(&[endpoint, ("OTEL_SDK_DISABLED", "True")]), Ok(None));
-    assert_eq!(
-        read(&[endpoint, ("OTEL_TRACES_EXPORTER", "none")]),
-        Ok(None)
-    );
+    for variables in [
+        &[][..],
+        &[("OTEL_EXPORTER_OTLP_ENDPOINT", " ")],
+        &[ENDPOINT, ("OTEL_SDK_DISABLED", "True")],
+        &[ENDPOINT, ("OTEL_TRACES_EXPORTER", "none")],
+    ] {
+        assert_eq!(read(variables), Ok(None), "{variables:?}");
+    }
 }
 
 #[test]
@@ -84,98 +86,87 @@ fn variables_of_a_signal_take_precedence_over_those_of_all() {
 #[test]
 fn the_port_of_grpc_means_grpc_unless_the_protocol_is_set() {
     let endpoint = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4317");
-    let by_port = read(&[endpoint]).unwrap().unwrap();
+    let by_port = with(&[endpoint]);
     assert_eq!(by_port.target.protocol, Protocol::Grpc);
     assert_eq!(by_port.target.endpoint, "http://collector:4317");
-    let http = ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf");
-    let by_variable = read(&[endpoint, http]).unwrap().unwrap();
+    let by_variable = with(&[endpoint, ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")]);
     assert_eq!(by_variable.target.protocol, Protocol::Http);
 }
 
 #[test]
 fn samplers_are_those_of_the_standard() {
-    let of = |sampler, argument| {
-        with(&[
+    for (sampler, argument, expected) in [
+        ("always_on", "0.5", Sampling::of_all(1.0)),
+        ("traceidratio", "0.5", Sampling::of_all(0.5)),
+        (
+            "parentbased_traceidratio",
+            "0.25",
+            Sampling::by_parent(0.25),
+        ),
+        ("parentbased_always_off", "", Sampling::by_parent(0.0)),
+    ] {
+        let read = with(&[
             ("OTEL_TRACES_SAMPLER", sampler),
             ("OTEL_TRACES_SAMPLER_ARG", argument),
-        ])
-        .sampling
-    };
-    assert_eq!(of("always_on", "0.5"), Sampling::of_all(1.0));
-    assert_eq!(of("traceidratio", "0.5"), Sampling::of_all(0.5));
-    assert_eq!(
-        of("parentbased_traceidratio", "0.25"),
-        Sampling::by_parent(0.25)
-    );
-    assert_eq!(of("parentbased_always_off", ""), Sampling::by_parent(0.0));
+        ]);
+        assert_eq!(read.sampling, expected, "{sampler}");
+    }
 }
 
 #[test]
 fn an_invalid_variable_is_reported_with_what_was_expected() {
-    let endpoint = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318");
+    let ratio = ("OTEL_TRACES_SAMPLER", "traceidratio");
     for (name, value) in [
         ("OTEL_TRACES_EXPORTER", "zipkin"),
         ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json"),
         ("OTEL_TRACES_SAMPLER", "sometimes"),
+        ("OTEL_TRACES_SAMPLER_ARG", "2"),
         ("OTEL_BSP_MAX_QUEUE_SIZE", "0"),
         ("OTEL_BSP_SCHEDULE_DELAY", "1s"),
         ("OTEL_EXPORTER_OTLP_TIMEOUT", "-1"),
     ] {
-        let error = read(&[endpoint, (name, value)]).unwrap_err().to_string();
-        assert!(
-            error.starts_with(&format!("{name} is {value:?}; expected ")),
-            "{error}"
-        );
+        let error = read(&[ENDPOINT, (name, value), ratio]).unwrap_err();
+        let error = error.to_string();
+        let expected = format!("{name} is {value:?}; expected ");
+        assert!(error.starts_with(&expected), "{error}");
     }
-    let ratio = [
-        endpoint,
-        ("OTEL_TRACES_SAMPLER", "traceidratio"),
-        ("OTEL_TRACES_SAMPLER_ARG", "2"),
-    ];
-    let error = read(&ratio).unwrap_err().to_string();
-    assert!(error.contains("from 0 to 1"), "{error}");
 }
 
 #[test]
 fn metrics_have_their_own_endpoint_and_switch() {
-    let all = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318");
-    let common = metrics(&[all]).unwrap().unwrap();
+    let common = metrics(&[ENDPOINT]).unwrap().unwrap();
     assert_eq!(common.target.endpoint, "http://collector:4318/v1/metrics");
     assert_eq!(common.every, Duration::from_mins(1));
     let own = ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "http://metrics:9/in");
-    let separate = metrics(&[all, own, ("OTEL_METRIC_EXPORT_INTERVAL", "250")]);
+    let separate = metrics(&[ENDPOINT, own, ("OTEL_METRIC_EXPORT_INTERVAL", "250")]);
     let separate = separate.unwrap().unwrap();
     assert_eq!(separate.target.endpoint, "http://metrics:9/in");
     assert_eq!(separate.every, Duration::from_millis(250));
     // Each signal is exported without the other.
-    assert_eq!(metrics(&[all, ("OTEL_METRICS_EXPORTER", "none")]), Ok(None));
-    let without_traces = metrics(&[all, ("OTEL_TRACES_EXPORTER", "none")]);
+    let off = ("OTEL_METRICS_EXPORTER", "none");
+    assert_eq!(metrics(&[ENDPOINT, off]), Ok(None));
+    let without_traces = metrics(&[ENDPOINT, ("OTEL_TRACES_EXPORTER", "none")]);
     assert!(without_traces.unwrap().is_some());
     assert_eq!(read(&[own]), Ok(None));
     assert_eq!(metrics(&[]), Ok(None));
-    assert!(metrics(&[all, ("OTEL_METRIC_EXPORT_INTERVAL", "0")]).is_err());
-    assert!(metrics(&[all, ("OTEL_METRICS_EXPORTER", "prometheus")]).is_err());
+    for invalid in [
+        ("OTEL_METRIC_EXPORT_INTERVAL", "0"),
+        ("OTEL_METRICS_EXPORTER", "prometheus"),
+    ] {
+        assert!(metrics(&[ENDPOINT, invalid]).is_err());
+    }
 }
 
 #[test]
 fn headers_are_pairs_with_encoded_values() {
-    let read = metrics(&[
-        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318"),
-        (
-            "OTEL_EXPORTER_OTLP_HEADERS",
-            "Authorization=Basic%20cGF5bWVudHM%3D, x-team = payments,nothing",
-        ),
-    ]);
-    let headers = read.unwrap().unwrap().target.headers;
-    let headers: Vec<_> = headers
-        .iter()
-        .map(|(n, v)| (n.as_str(), v.expose()))
-        .collect();
-    assert_eq!(
-        headers,
-        [
-            ("authorization", "Basic cGF5bWVudHM="),
-            ("x-team", "payments")
-        ]
-    );
+    let encoded = "Authorization=Basic%20cGF5bWVudHM%3D, x-team = payments,nothing";
+    let headers = with(&[("OTEL_EXPORTER_OTLP_HEADERS", encoded)])
+        .target
+        .headers;
+    let headers = headers.iter().map(|(n, v)| (n.as_str(), v.expose()));
+    let decoded = [
+        ("authorization", "Basic cGF5bWVudHM="),
+        ("x-team", "payments"),
+    ];
+    assert!(headers.eq(decoded));
 }

@@ -6,12 +6,10 @@ use harkara_telemetry::SpanIds;
 use harkara_testkit::{Authority, CollectedSpan, Collector};
 
 use crate::failures::until_counted;
-use crate::{ENDPOINT, INSTANCE, PROTOCOL, Pairs, SERVICE, client_files, span, start};
+use crate::{ENDPOINT, INSTANCE, Pairs, SERVICE, over_tls, span, start, start_to};
 
 async fn spans_arrive(collector: &Collector, variables: Pairs<'_>) {
-    let endpoint = collector.endpoint();
-    let variables = [&[(ENDPOINT, endpoint.as_str())], variables].concat();
-    let exporter = start(&variables).unwrap();
+    let exporter = start_to(collector, variables);
     let (first, other) = (SpanIds::root(), SpanIds::root());
     let child = span("child", first.child());
     let tracer = exporter.tracer();
@@ -38,35 +36,18 @@ async fn spans_arrive(collector: &Collector, variables: Pairs<'_>) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn spans_arrive_over_grpc() {
-    spans_arrive(&Collector::grpc(), &[(PROTOCOL, "grpc")]).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn spans_arrive_over_http() {
-    spans_arrive(&Collector::http(), &[]).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn spans_arrive_over_tls_with_a_client_certificate() {
-    let authority = Authority::new("telemetry");
-    let server = authority.issue(&["localhost"]);
-    let collector = Collector::grpc_over_tls(&server, Some(&authority.pem()));
-    let (_folder, [authority, certificate, key]) = client_files(&authority);
-    let variables = [
-        (PROTOCOL, "grpc"),
-        ("OTEL_EXPORTER_OTLP_CERTIFICATE", &*authority),
-        ("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", &*certificate),
-        ("OTEL_EXPORTER_OTLP_CLIENT_KEY", &*key),
-    ];
-    spans_arrive(&collector, &variables).await;
+async fn spans_arrive_over_both_protocols_and_tls_with_a_client_certificate() {
+    for collector in [Collector::grpc(), Collector::http()] {
+        spans_arrive(&collector, &[]).await;
+    }
+    over_tls("OTEL_EXPORTER_OTLP", spans_arrive).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_untrusted_collector_gets_nothing() {
     let certificate = Authority::new("somebody").issue(&["localhost"]);
     let collector = Collector::grpc_over_tls(&certificate, None);
-    let exporter = start(&[(ENDPOINT, &collector.endpoint()), (PROTOCOL, "grpc")]).unwrap();
+    let exporter = start_to(&collector, &[]);
     exporter.tracer().record(span("secret", SpanIds::root()));
     until_counted(&exporter, "failed", 1).await;
     assert!(collector.spans().is_empty());

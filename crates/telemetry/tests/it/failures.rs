@@ -3,7 +3,7 @@
 use harkara_telemetry::{SpanIds, TraceExporter};
 use harkara_testkit::{Collector, Reaction, free_port};
 
-use crate::{ENDPOINT, LONG, counted, span, start, until};
+use crate::{ENDPOINT, LONG, counted, span, start, start_to, until};
 
 pub(crate) async fn until_counted(exporter: &TraceExporter, outcome: &str, at_least: u64) {
     let what = format!("{at_least} spans are {outcome}");
@@ -38,7 +38,7 @@ async fn an_unavailable_collector_costs_its_spans() {
 async fn refused_spans_are_counted_and_later_ones_are_taken() {
     let collector = Collector::http();
     collector.set(Reaction::Refuse);
-    let exporter = start(&[(ENDPOINT, &collector.endpoint())]).unwrap();
+    let exporter = start_to(&collector, &[]);
     record(&exporter, "refused", 1);
     until_counted(&exporter, "failed", 1).await;
     collector.set(Reaction::Take);
@@ -53,13 +53,12 @@ async fn refused_spans_are_counted_and_later_ones_are_taken() {
 async fn spans_beyond_the_queue_of_a_slow_collector_are_dropped_and_counted() {
     let collector = Collector::http();
     collector.set(Reaction::After(LONG));
-    let exporter = start(&[
-        (ENDPOINT, &collector.endpoint()),
+    let variables = [
         ("OTEL_BSP_MAX_QUEUE_SIZE", "4"),
         ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "2"),
         ("OTEL_EXPORTER_OTLP_TIMEOUT", "60000"),
-    ])
-    .unwrap();
+    ];
+    let exporter = start_to(&collector, &variables);
     record(&exporter, "many", 100);
     let dropped = counted(&exporter, "dropped");
     assert!((90..=96).contains(&dropped), "{dropped}");
@@ -70,11 +69,7 @@ async fn spans_beyond_the_queue_of_a_slow_collector_are_dropped_and_counted() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_last_spans_are_sent_before_the_end() {
     let collector = Collector::http();
-    let exporter = start(&[
-        (ENDPOINT, &collector.endpoint()),
-        ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "3"),
-    ])
-    .unwrap();
+    let exporter = start_to(&collector, &[("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "3")]);
     record(&exporter, "last", 10);
     exporter.finish();
     assert_eq!(collector.spans().len(), 10);

@@ -10,7 +10,7 @@ mod observability;
 use std::time::{Duration, Instant};
 
 use harkara_telemetry::{Limits, Span, SpanIds, SpanKind, StartError, Timeline, TraceExporter};
-use harkara_testkit::{Authority, Folder, wait_until};
+use harkara_testkit::{Authority, Collector, Folder, wait_until};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
 
@@ -47,26 +47,38 @@ fn start(variables: Pairs<'_>) -> Result<TraceExporter, StartError> {
     TraceExporter::start(&variables, LIMITS, SERVICE, INSTANCE)
 }
 
+/// Exports spans to a collector.
+fn start_to(collector: &Collector, variables: Pairs<'_>) -> TraceExporter {
+    let endpoint = collector.endpoint();
+    let own = [(ENDPOINT, &*endpoint), (PROTOCOL, collector.protocol())];
+    start(&[&own, variables].concat()).unwrap()
+}
+
 fn span(name: &'static str, ids: SpanIds) -> Span {
     let line = Timeline::from_now();
     let until = Instant::now() + Duration::from_millis(5);
     Span::new(name, SpanKind::Server, ids, &line, (line.origin(), until))
 }
 
-/// Files of an authority and of a client certificate with its key.
-fn client_files(authority: &Authority) -> (Folder, [String; 3]) {
-    let folder = Folder::new();
-    let own = authority.issue(&["harkara"]);
-    let files = [
-        ("ca.pem", authority.pem()),
-        ("own.pem", own.pem),
-        ("own.key", own.key_pem),
+/// Checks a collector over TLS that asks for client certificates; `prefix` begins the names of their variables.
+async fn over_tls(prefix: &str, check: impl AsyncFn(&Collector, Pairs<'_>)) {
+    let (authority, folder) = (Authority::new("telemetry"), Folder::new());
+    let (server, own) = (
+        authority.issue(&["localhost"]),
+        authority.issue(&["harkara"]),
+    );
+    let variables = [
+        ("CERTIFICATE", authority.pem()),
+        ("CLIENT_CERTIFICATE", own.pem),
+        ("CLIENT_KEY", own.key_pem),
     ];
-    let paths = files.map(|(name, text)| {
-        folder.write(name, &text);
-        folder.path().join(name).to_str().unwrap().to_owned()
+    let variables = variables.map(|(name, pem)| {
+        folder.write(name, &pem);
+        (format!("{prefix}_{name}"), folder.file(name))
     });
-    (folder, paths)
+    let variables = variables.each_ref().map(|(name, file)| (&**name, &**file));
+    let collector = Collector::grpc_over_tls(&server, Some(&authority.pem()));
+    check(&collector, &variables).await;
 }
 
 /// How many spans had this outcome.

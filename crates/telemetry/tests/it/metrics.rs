@@ -4,13 +4,13 @@ use std::time::{Duration, Instant};
 
 use harkara_telemetry::catalogue::WORKER_BATCHES;
 use harkara_telemetry::{Metrics, MetricsExporter};
-use harkara_testkit::{Authority, Collector, Reaction, free_port};
+use harkara_testkit::{Collector, Reaction, free_port};
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 use opentelemetry_proto::tonic::metrics::v1::number_data_point::Value;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::registry::Registry;
 
-use crate::{ENDPOINT, INSTANCE, PROTOCOL, Pairs, SERVICE, client_files, lookup, scraped, until};
+use crate::{ENDPOINT, INSTANCE, PROTOCOL, Pairs, SERVICE, lookup, over_tls, scraped, until};
 
 const INTERVAL: &str = "OTEL_METRIC_EXPORT_INTERVAL";
 
@@ -29,6 +29,13 @@ fn export(variables: Pairs<'_>) -> (MetricsExporter, Metrics, Counter) {
     (exporter, metrics, counter)
 }
 
+/// Exports it to a collector.
+fn export_to(collector: &Collector, variables: Pairs<'_>) -> (MetricsExporter, Metrics, Counter) {
+    let endpoint = collector.endpoint();
+    let own = [(ENDPOINT, &*endpoint), (PROTOCOL, collector.protocol())];
+    export(&[variables, &own].concat())
+}
+
 fn exports(metrics: &Metrics, outcome: &str) -> u64 {
     let series = format!("harkara_telemetry_metric_exports_total{{outcome=\"{outcome}\"}}");
     scraped(metrics.registry(), &series)
@@ -43,7 +50,7 @@ fn last_value(collector: &Collector) -> Option<f64> {
     let last = collector.metrics().pop()?;
     let metrics = last.metrics.iter();
     let mut counter = metrics.filter(|metric| metric.name == WORKER_BATCHES.name);
-    let Some(Data::Sum(sum)) = counter.next_back()?.data.clone() else {
+    let Some(Data::Sum(sum)) = &counter.next_back()?.data else {
         panic!("{last:?}");
     };
     match sum.data_points[0].value {
@@ -53,13 +60,8 @@ fn last_value(collector: &Collector) -> Option<f64> {
 }
 
 async fn metrics_arrive(collector: &Collector, variables: Pairs<'_>) {
-    let endpoint = collector.endpoint();
-    let own = [
-        (ENDPOINT, endpoint.as_str()),
-        (PROTOCOL, collector.protocol()),
-        ("OTEL_EXPORTER_OTLP_HEADERS", "x-tenant=a%20b"),
-    ];
-    let (exporter, metrics, counter) = export(&[&own, variables].concat());
+    let headers = [("OTEL_EXPORTER_OTLP_HEADERS", "x-tenant=a%20b")];
+    let (exporter, metrics, counter) = export_to(collector, &[&headers, variables].concat());
     until("3", || last_value(collector) == Some(3.0)).await;
     counter.inc();
     until("4", || last_value(collector) == Some(4.0)).await;
@@ -73,40 +75,19 @@ async fn metrics_arrive(collector: &Collector, variables: Pairs<'_>) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn metrics_arrive_over_grpc_again_and_again() {
-    metrics_arrive(&Collector::grpc(), &[]).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn metrics_arrive_over_http_again_and_again() {
-    metrics_arrive(&Collector::http(), &[]).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn metrics_arrive_over_tls_with_a_client_certificate() {
-    let authority = Authority::new("telemetry");
-    let server = authority.issue(&["localhost"]);
-    let collector = Collector::grpc_over_tls(&server, Some(&authority.pem()));
-    let (_folder, [authority, certificate, key]) = client_files(&authority);
-    let variables = [
-        ("OTEL_EXPORTER_OTLP_METRICS_CERTIFICATE", &*authority),
-        (
-            "OTEL_EXPORTER_OTLP_METRICS_CLIENT_CERTIFICATE",
-            &*certificate,
-        ),
-        ("OTEL_EXPORTER_OTLP_METRICS_CLIENT_KEY", &*key),
-    ];
-    metrics_arrive(&collector, &variables).await;
+async fn metrics_arrive_again_and_again_over_both_protocols_and_tls_with_a_client_certificate() {
+    for collector in [Collector::grpc(), Collector::http()] {
+        metrics_arrive(&collector, &[]).await;
+    }
+    over_tls("OTEL_EXPORTER_OTLP_METRICS", metrics_arrive).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn metrics_go_to_their_own_endpoint() {
     let (of_traces, of_metrics) = (Collector::http(), Collector::http());
     let endpoint = format!("{}/v1/metrics", of_metrics.endpoint());
-    let (exporter, metrics, _) = export(&[
-        (ENDPOINT, &of_traces.endpoint()),
-        ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", &endpoint),
-    ]);
+    let own = ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", &*endpoint);
+    let (exporter, metrics, _) = export_to(&of_traces, &[own]);
     until_counted(&metrics, "exported").await;
     exporter.finish();
     assert_eq!(last_value(&of_metrics), Some(3.0));
@@ -116,9 +97,7 @@ async fn metrics_go_to_their_own_endpoint() {
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_exported_if_variables_turn_it_off() {
     let collector = Collector::http();
-    let endpoint = collector.endpoint();
-    let (exporter, metrics, _) =
-        export(&[(ENDPOINT, &endpoint), ("OTEL_METRICS_EXPORTER", "none")]);
+    let (exporter, metrics, _) = export_to(&collector, &[("OTEL_METRICS_EXPORTER", "none")]);
     exporter.finish();
     assert!(collector.metrics().is_empty());
     assert_eq!(exports(&metrics, "failed"), 0);
@@ -128,10 +107,7 @@ async fn nothing_is_exported_if_variables_turn_it_off() {
 async fn a_refused_export_is_counted_and_the_next_holds_its_values() {
     for collector in [Collector::http(), Collector::grpc()] {
         collector.set(Reaction::Refuse);
-        let (exporter, metrics, _) = export(&[
-            (ENDPOINT, &collector.endpoint()),
-            (PROTOCOL, collector.protocol()),
-        ]);
+        let (exporter, metrics, _) = export_to(&collector, &[]);
         until_counted(&metrics, "failed").await;
         collector.set(Reaction::Take);
         until_counted(&metrics, "exported").await;
@@ -144,10 +120,7 @@ async fn a_refused_export_is_counted_and_the_next_holds_its_values() {
 async fn a_partly_rejected_export_counts_as_failed() {
     for collector in [Collector::http(), Collector::grpc()] {
         collector.set(Reaction::RejectPart);
-        let (exporter, metrics, _) = export(&[
-            (ENDPOINT, &collector.endpoint()),
-            (PROTOCOL, collector.protocol()),
-        ]);
+        let (exporter, metrics, _) = export_to(&collector, &[]);
         until_counted(&metrics, "failed").await;
         exporter.finish();
         assert_eq!(exports(&metrics, "exported"), 0);
@@ -159,15 +132,15 @@ async fn exports_to_an_unavailable_or_slow_collector_count_as_failed() {
     let unavailable = format!("http://127.0.0.1:{}", free_port());
     let slow = Collector::http();
     slow.set(Reaction::After(Duration::from_mins(10)));
-    for variables in [
-        [(ENDPOINT, &*unavailable), (PROTOCOL, "grpc")],
-        [(ENDPOINT, &*unavailable), (PROTOCOL, "http/protobuf")],
-        [
-            (ENDPOINT, &*slow.endpoint()),
+    for (endpoint, variable) in [
+        (&unavailable, (PROTOCOL, "grpc")),
+        (&unavailable, (PROTOCOL, "http/protobuf")),
+        (
+            &slow.endpoint(),
             ("OTEL_EXPORTER_OTLP_METRICS_TIMEOUT", "50"),
-        ],
+        ),
     ] {
-        let (exporter, metrics, _) = export(&variables);
+        let (exporter, metrics, _) = export(&[(ENDPOINT, endpoint), variable]);
         until_counted(&metrics, "failed").await;
         exporter.finish();
     }
@@ -176,7 +149,7 @@ async fn exports_to_an_unavailable_or_slow_collector_count_as_failed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn metrics_are_sent_a_last_time_before_the_end() {
     let collector = Collector::http();
-    let (exporter, _, counter) = export(&[(ENDPOINT, &collector.endpoint()), (INTERVAL, LONG_MS)]);
+    let (exporter, _, counter) = export_to(&collector, &[(INTERVAL, LONG_MS)]);
     counter.inc_by(10);
     exporter.finish();
     assert_eq!(last_value(&collector), Some(13.0));
@@ -186,10 +159,7 @@ async fn metrics_are_sent_a_last_time_before_the_end() {
 async fn the_end_does_not_wait_long_for_a_slow_collector() {
     let collector = Collector::http();
     collector.set(Reaction::After(Duration::from_mins(10)));
-    let (exporter, _, _) = export(&[
-        (ENDPOINT, &collector.endpoint()),
-        ("OTEL_EXPORTER_OTLP_TIMEOUT", LONG_MS),
-    ]);
+    let (exporter, _, _) = export_to(&collector, &[("OTEL_EXPORTER_OTLP_TIMEOUT", LONG_MS)]);
     let began = Instant::now();
     exporter.finish();
     let took = began.elapsed();
@@ -200,11 +170,8 @@ async fn the_end_does_not_wait_long_for_a_slow_collector() {
 async fn host_and_port_are_an_endpoint_over_grpc() {
     let collector = Collector::grpc();
     let endpoint = collector.endpoint().replace("http://", "");
-    let (exporter, metrics, _) = export(&[
-        (ENDPOINT, &endpoint),
-        (PROTOCOL, "grpc"),
-        ("OTEL_EXPORTER_OTLP_INSECURE", "true"),
-    ]);
+    let insecure = ("OTEL_EXPORTER_OTLP_INSECURE", "true");
+    let (exporter, metrics, _) = export_to(&collector, &[(ENDPOINT, &endpoint), insecure]);
     until_counted(&metrics, "exported").await;
     exporter.finish();
 }

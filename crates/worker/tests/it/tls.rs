@@ -3,7 +3,8 @@
 use harkara_storage::migrations::migrate;
 use harkara_telemetry::Tracer;
 use harkara_testkit::{
-    Authority, Certificate, Folder, PostgresServer, RedisServer, TestDatabase, redis_database,
+    Authority, Certificate, Folder, PostgresPlan, PostgresServer, RedisServer, TestDatabase,
+    redis_database,
 };
 
 use crate::pipeline::{Pipeline, settings, until};
@@ -20,21 +21,22 @@ const MUTUAL: &str = "hostssl all harkara 127.0.0.1/32 trust clientcert=verify-c
 const NOBODY: &str = "postgres://harkara@127.0.0.1:1/harkara";
 
 async fn postgres_with(certificate: &Certificate, clients: &str) -> PostgresServer {
-    PostgresServer::start_with_files(
-        &[
+    PostgresServer::start_with(&PostgresPlan {
+        arguments: &[
             "ssl=on",
             "ssl_cert_file=tls.crt",
             "ssl_key_file=tls.key",
             "ssl_ca_file=ca.crt",
             "fsync=off",
         ],
-        &[
+        files: &[
             ("tls.crt", &certificate.pem),
             ("tls.key", &certificate.key_pem),
             ("ca.crt", &certificate.authority_pem),
             ("pg_hba.conf", clients),
         ],
-    )
+        ..PostgresPlan::default()
+    })
     .await
 }
 

@@ -1,3 +1,0 @@
-//! The servers that other tests rely on.
-
-mod postgres_server;
