@@ -2,12 +2,12 @@
 
 use std::ffi::OsString;
 
-use anyhow::{Result, anyhow, bail, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use pico_args::Arguments;
 
 use crate::help;
 
-/// A parsed command line.
+/// A parsed command line. With `install`, missing servers may be installed.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Request {
     /// Print this text.
@@ -18,12 +18,24 @@ pub(crate) enum Request {
     Down,
     /// Show what is running.
     Status,
-    /// Run the tests.
-    Test(TestOptions),
-    /// Run the benchmark.
-    Bench(BenchOptions),
-    /// Run the fault suite.
-    Faults(FaultsOptions),
+    /// Run the tests with these arguments for the test runner.
+    Test {
+        install: bool,
+        runner: Vec<OsString>,
+    },
+    /// Start the servers of the tests, print their addresses, and wait.
+    TestServers { install: bool },
+    /// Measure a part, one of [`PARTS`], with these arguments for `harkara-bench`.
+    Bench {
+        part: &'static str,
+        install: bool,
+        arguments: Vec<OsString>,
+    },
+    /// Run the fault suite with these arguments for `harkara-faults`.
+    Faults {
+        install: bool,
+        arguments: Vec<OsString>,
+    },
 }
 
 /// The options of `up`.
@@ -35,37 +47,6 @@ pub(crate) struct UpOptions {
     pub(crate) fresh: bool,
     /// Whether missing servers may be installed.
     pub(crate) install: bool,
-}
-
-/// The options of `test`.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct TestOptions {
-    /// Whether missing servers may be installed.
-    pub(crate) install: bool,
-    /// Start the servers, print their addresses, and wait.
-    pub(crate) servers_only: bool,
-    /// Arguments for the test runner.
-    pub(crate) runner: Vec<OsString>,
-}
-
-/// The options of `bench`.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct BenchOptions {
-    /// What to measure: one of [`PARTS`].
-    pub(crate) part: &'static str,
-    /// Whether missing servers may be installed.
-    pub(crate) install: bool,
-    /// Arguments for `harkara-bench`.
-    pub(crate) arguments: Vec<OsString>,
-}
-
-/// The options of `faults`.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct FaultsOptions {
-    /// Whether missing servers may be installed.
-    pub(crate) install: bool,
-    /// Arguments for `harkara-faults`.
-    pub(crate) arguments: Vec<OsString>,
 }
 
 /// The part that stands for all others but [`INSTRUCTIONS`].
@@ -114,48 +95,47 @@ pub(crate) fn parse(mut words: Vec<OsString>) -> Result<Request> {
             fresh: arguments.contains("--fresh"),
             install: may_install(&mut arguments),
         }),
-        "test" => Request::Test(TestOptions {
-            install: may_install(&mut arguments),
-            servers_only: arguments.contains("--servers-only"),
-            runner: rest.drain(..).skip(1).collect(),
-        }),
+        "test" => {
+            let install = may_install(&mut arguments);
+            let runner: Vec<OsString> = rest.drain(..).skip(1).collect();
+            if arguments.contains("--servers-only") {
+                ensure!(
+                    runner.is_empty(),
+                    "`--servers-only` runs no tests, so it takes no arguments for the test runner"
+                );
+                Request::TestServers { install }
+            } else {
+                Request::Test { install, runner }
+            }
+        }
         "bench" => {
-            return Ok(Request::Bench(BenchOptions {
+            return Ok(Request::Bench {
                 install: may_install(&mut arguments),
                 part: part(arguments.subcommand()?.as_deref().unwrap_or(ALL))?,
                 arguments: [arguments.finish(), rest].concat(),
-            }));
+            });
         }
         "faults" => {
-            return Ok(Request::Faults(FaultsOptions {
+            return Ok(Request::Faults {
                 install: may_install(&mut arguments),
                 arguments: [arguments.finish(), rest].concat(),
-            }));
+            });
         }
         "down" => Request::Down,
         _ => Request::Status,
     };
     if let Some(unknown) = arguments.finish().into_iter().chain(rest).next() {
-        bail!(
-            "`cargo dev {command}` has no argument `{}`",
-            unknown.display()
-        );
-    }
-    if let Request::Test(options) = &request {
-        ensure!(
-            !options.servers_only || options.runner.is_empty(),
-            "`--servers-only` runs no tests, so it takes no arguments for the test runner"
-        );
+        let unknown = unknown.display();
+        bail!("`cargo dev {command}` has no argument `{unknown}`");
     }
     Ok(request)
 }
 
 fn part(name: &str) -> Result<&'static str> {
-    PARTS.into_iter().find(|part| *part == name).ok_or_else(|| {
-        anyhow!(
-            "`cargo dev bench` has no part `{name}`, only {}",
-            PARTS.join(", ")
-        )
+    let found = PARTS.into_iter().find(|part| *part == name);
+    found.with_context(|| {
+        let parts = PARTS.join(", ");
+        format!("`cargo dev bench` has no part `{name}`, only {parts}")
     })
 }
 
@@ -168,11 +148,11 @@ mod tests {
     }
 
     fn bench(part: &'static str, install: bool, arguments: &str) -> Request {
-        Request::Bench(BenchOptions {
+        Request::Bench {
             part,
             install,
             arguments: words(arguments),
-        })
+        }
     }
 
     #[test]
@@ -182,15 +162,14 @@ mod tests {
             fresh: true,
             install: false,
         });
-        let test = Request::Test(TestOptions {
+        let test = Request::Test {
             install: false,
-            servers_only: false,
             runner: words("--package harkara-core --no-install"),
-        });
-        let faults = Request::Faults(FaultsOptions {
+        };
+        let faults = Request::Faults {
             install: false,
             arguments: words("--short redis-killed"),
-        });
+        };
         for (line, expected) in [
             ("", Request::Help(help::OVERVIEW)),
             ("down", Request::Down),
@@ -199,6 +178,10 @@ mod tests {
             (
                 "test --no-install -- --package harkara-core --no-install",
                 test,
+            ),
+            (
+                "test --servers-only",
+                Request::TestServers { install: true },
             ),
             ("faults --short --no-install redis-killed", faults),
             ("bench", bench(ALL, true, "")),

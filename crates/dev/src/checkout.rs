@@ -3,11 +3,8 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 
 use anyhow::{Context as _, Result};
-
-use crate::task::cargo;
 
 /// The checkout and its folder `.dev`, which holds everything that `cargo dev up` creates.
 pub(crate) struct Checkout {
@@ -42,25 +39,12 @@ impl Checkout {
         create_passable(&self.dev()?.join("run"))
     }
 
-    /// The folder of the binaries that cargo builds, wherever the developer's settings put it: `debug`, `release`,
-    /// or the name of another profile.
+    /// The folder of the binaries that cargo builds, beside that of this program: `debug`, `release`, or the name of
+    /// another profile.
     pub(crate) fn binaries(&self, folder: &str) -> Result<PathBuf> {
-        let output = cargo(self)
-            .args([
-                "metadata",
-                "--no-deps",
-                "--offline",
-                "--format-version",
-                "1",
-            ])
-            .stdin(Stdio::null())
-            .stderr(Stdio::null())
-            .output()
-            .context("cannot run cargo metadata")?;
-        let metadata = String::from_utf8_lossy(&output.stdout);
-        let target =
-            target_directory(&metadata).map_or_else(|| self.root.join("target"), PathBuf::from);
-        Ok(target.join(folder))
+        let own = std::env::current_exe().context("cannot find this program")?;
+        let target = own.ancestors().nth(2);
+        Ok(target.unwrap_or(&self.root).join(folder))
     }
 
     /// A path as the developer would type it: relative to the checkout if inside.
@@ -78,24 +62,4 @@ pub(crate) fn create_passable(folder: &Path) -> Result<PathBuf> {
             .with_context(|| format!("cannot create {}", folder.display()))?;
     }
     Ok(folder.to_owned())
-}
-
-/// The value of `"target_directory"` in the JSON of `cargo metadata`.
-fn target_directory(metadata: &str) -> Option<String> {
-    let (_, after) = metadata.split_once("\"target_directory\":\"")?;
-    let (value, _) = after.split_once('"')?;
-    Some(value.replace("\\\\", "\\"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::target_directory;
-
-    #[test]
-    fn target_directory_is_found_in_metadata() {
-        let metadata = r#"{"packages":[],"target_directory":"/tmp/elsewhere","version":1}"#;
-        let found = target_directory(metadata);
-        assert_eq!(found.as_deref(), Some("/tmp/elsewhere"));
-        assert_eq!(target_directory("{}"), None);
-    }
 }

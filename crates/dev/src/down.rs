@@ -6,7 +6,6 @@
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::Path;
-use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
@@ -56,7 +55,7 @@ impl Claim {
 }
 
 /// Stops what is running, if anything is.
-pub(crate) fn run() -> Result<ExitCode> {
+pub(crate) fn run() -> Result<()> {
     let run = Checkout::find()?.run()?;
     let (_claim, had_foreground) = match Claim::take(&run)? {
         Claim::Held(owner) => (stop_foreground(owner, &run)?, true),
@@ -68,11 +67,11 @@ pub(crate) fn run() -> Result<ExitCode> {
     } else {
         "nothing was running"
     });
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 /// Prints one line for each process of `cargo dev up`, running or not.
-pub(crate) fn status() -> Result<ExitCode> {
+pub(crate) fn status() -> Result<()> {
     let run = Checkout::find()?.run()?;
     let recorded = Recorded::read_all(&run);
     match Claim::take(&run)? {
@@ -93,7 +92,7 @@ pub(crate) fn status() -> Result<ExitCode> {
         let (name, id) = (process.kind.name(), process.id);
         report::say(format!("  {name:<9} {state:<8} process {id}"));
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 /// Asks an `up` in another terminal to stop, waits until it has, and takes its place.

@@ -21,6 +21,13 @@ pub(crate) struct Programs {
     pub(crate) postgres: Vec<PostgresPrograms>,
 }
 
+impl Programs {
+    /// The folder of the preferred PostgreSQL.
+    pub(crate) fn postgres_folder(&self) -> &Path {
+        &self.postgres[0].folder
+    }
+}
+
 /// A server that may be missing.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Server {
@@ -55,17 +62,12 @@ pub(crate) fn find_or_install(allowed: bool, logs: &Path) -> Result<Programs> {
 fn find() -> Result<Result<Programs, Vec<Server>>> {
     let (redis, postgres) = (programs::find_redis()?, programs::find_postgres());
     let mut missing = Vec::new();
-    if postgres.is_empty() {
-        missing.push(Server::Postgres);
-    }
-    match redis {
-        Some(redis) if missing.is_empty() => Ok(Ok(Programs { redis, postgres })),
-        Some(_) => Ok(Err(missing)),
-        None => {
-            missing.insert(0, Server::Redis);
-            Ok(Err(missing))
-        }
-    }
+    missing.extend(redis.is_none().then_some(Server::Redis));
+    missing.extend(postgres.is_empty().then_some(Server::Postgres));
+    let found = redis.filter(|_| missing.is_empty());
+    Ok(found
+        .map(|redis| Programs { redis, postgres })
+        .ok_or(missing))
 }
 
 /// A package manager that we can call.

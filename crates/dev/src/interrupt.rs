@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Error, Result};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 /// Time between two checks of a condition.
@@ -24,8 +24,6 @@ impl fmt::Display for Interrupted {
         f.write_str("interrupted")
     }
 }
-
-impl std::error::Error for Interrupted {}
 
 /// Handles SIGINT, SIGTERM and SIGHUP for the rest of the process.
 pub(crate) fn listen() -> Result<()> {
@@ -47,7 +45,7 @@ pub(crate) fn requested() -> bool {
 /// Fails if the developer asked to stop.
 pub(crate) fn check() -> Result<()> {
     if requested() {
-        return Err(Interrupted.into());
+        return Err(Error::msg(Interrupted));
     }
     Ok(())
 }

@@ -77,6 +77,7 @@ use std::process::ExitCode;
 
 use arguments::Request;
 use interrupt::Interrupted;
+use task::Ended;
 
 /// The exit code of a usage error.
 const EXIT_USAGE: u8 = 2;
@@ -94,20 +95,29 @@ fn main() -> ExitCode {
     let outcome = interrupt::listen().and_then(|()| match request {
         Request::Help(text) => {
             report::say(text);
-            Ok(ExitCode::SUCCESS)
+            Ok(())
         }
         Request::Up(options) => up::run(&options),
         Request::Down => down::run(),
         Request::Status => down::status(),
-        Request::Test(options) => test::run(&options),
-        Request::Bench(options) => bench::run(&options),
-        Request::Faults(options) => faults::run(&options),
+        Request::Test { install, runner } => test::run(install, &runner),
+        Request::TestServers { install } => test::run_servers(install),
+        Request::Bench {
+            part,
+            install,
+            arguments,
+        } => bench::run(part, install, &arguments),
+        Request::Faults { install, arguments } => faults::run(install, &arguments),
     });
-    outcome.unwrap_or_else(|error| {
-        if error.is::<Interrupted>() {
-            return ExitCode::from(EXIT_INTERRUPTED);
-        }
-        report::complain(&format!("{error:#}"));
-        ExitCode::FAILURE
-    })
+    let Err(error) = outcome else {
+        return ExitCode::SUCCESS;
+    };
+    if error.is::<Interrupted>() {
+        return ExitCode::from(EXIT_INTERRUPTED);
+    }
+    if let Some(ended) = error.downcast_ref::<Ended>() {
+        return ended.exit_code();
+    }
+    report::complain(&format!("{error:#}"));
+    ExitCode::FAILURE
 }

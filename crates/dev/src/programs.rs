@@ -1,7 +1,6 @@
 //! Finds installed programs: on the path, and in the versioned folders of the distributions, newest first.
 
 use std::cmp::Reverse;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -78,7 +77,10 @@ fn redis_servers() -> impl Iterator<Item = PathBuf> {
 
 /// Every installed PostgreSQL: the path's first, then the newest first.
 pub(crate) fn find_postgres() -> Vec<PostgresPrograms> {
-    let mut versioned: Vec<PathBuf> = POSTGRES_FOLDERS.into_iter().flat_map(expand).collect();
+    let matching = POSTGRES_FOLDERS
+        .into_iter()
+        .filter_map(|it| glob::glob(it).ok());
+    let mut versioned: Vec<PathBuf> = matching.flatten().flatten().collect();
     versioned.sort_by_key(|folder| Reverse(numbers(&folder.to_string_lossy()).last()));
     let programs = |folder: PathBuf| {
         file(&folder, "initdb")?;
@@ -129,22 +131,6 @@ fn path_folders() -> impl Iterator<Item = PathBuf> {
 
 fn file(folder: &Path, name: &str) -> Option<PathBuf> {
     Some(folder.join(name)).filter(|path| path.is_file())
-}
-
-/// The folders that match a pattern with one `*`.
-fn expand(pattern: &str) -> Vec<PathBuf> {
-    let (before, after) = pattern.split_once('*').unwrap_or((pattern, ""));
-    let (parent, prefix) = before.rsplit_once('/').unwrap_or(("", before));
-    let after = after.trim_start_matches('/');
-    let Ok(entries) = fs::read_dir(parent) else {
-        return Vec::new();
-    };
-    entries
-        .flatten()
-        .filter(|entry| entry.file_name().to_string_lossy().starts_with(prefix))
-        .map(|entry| entry.path().join(after))
-        .filter(|folder| folder.is_dir())
-        .collect()
 }
 
 /// The version that a program prints; one without a minor version is (18, 0).

@@ -104,7 +104,7 @@ impl Sandbox {
         let data = folder.join("redis");
         servers::start_redis(&mut services, &programs.redis, &data, redis_port, settings)?;
         let postgres = Postgres {
-            programs: programs.postgres[0].folder.clone(),
+            programs: programs.postgres_folder().to_owned(),
             home: folder.join("postgres"),
             account: self.account,
             port: free_port()?,

@@ -1,11 +1,12 @@
 //! Commands that run to their end: cargo, a test runner, `harkara`. They end with us.
 
+use std::fmt;
 use std::fs::File;
 use std::path::Path;
 use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Error, Result, bail};
 use harkara_launcher::log_tail;
 
 use crate::checkout::Checkout;
@@ -13,6 +14,24 @@ use crate::{interrupt, process_tree};
 
 /// How long a command may take to end when asked to, before it is killed.
 const PATIENCE: Duration = Duration::from_secs(15);
+
+/// A command failed, and has said why. Its exit code is ours.
+#[derive(Debug)]
+pub(crate) struct Ended(ExitStatus);
+
+impl Ended {
+    /// The command's exit code; 1 if a signal ended it.
+    pub(crate) fn exit_code(&self) -> ExitCode {
+        let code = self.0.code().and_then(|code| u8::try_from(code).ok());
+        code.map_or(ExitCode::FAILURE, ExitCode::from)
+    }
+}
+
+impl fmt::Display for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
 
 /// A running command, ended when dropped.
 #[must_use = "the command is ended when this is dropped"]
@@ -32,6 +51,15 @@ impl Task {
         let child =
             child.with_context(|| format!("cannot run {}", command.get_program().display()))?;
         Ok(Self { child })
+    }
+
+    /// Waits for its end, however long that takes. Fails with [`Ended`] if it fails.
+    pub(crate) fn succeed(&mut self) -> Result<()> {
+        let status = self.wait()?;
+        if status.success() {
+            return Ok(());
+        }
+        Err(Error::msg(Ended(status)))
     }
 
     /// Waits for its end, however long that takes.
@@ -78,12 +106,6 @@ pub(crate) fn succeeds_logged(command: &mut Command, log: &Path) -> Result<bool>
     let errors = output.try_clone().with_context(writing)?;
     let status = Task::start(command.stdout(output).stderr(errors))?.wait()?;
     Ok(status.success())
-}
-
-/// A command's own exit code; 1 if a signal ended it.
-pub(crate) fn exit_code(status: ExitStatus) -> ExitCode {
-    let code = status.code().and_then(|code| u8::try_from(code).ok());
-    code.map_or(ExitCode::FAILURE, ExitCode::from)
 }
 
 /// Cargo in the checkout, without the variables that `cargo run` gave to this process.

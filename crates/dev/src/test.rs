@@ -1,56 +1,56 @@
 //! `cargo dev test`: every test against private servers, ending with the runner's summary.
 
 use std::ffi::OsString;
-use std::process::{Command, ExitCode};
+use std::process::Command;
 
 use anyhow::Result;
 
-use crate::arguments::TestOptions;
 use crate::checkout::Checkout;
 use crate::fetched::PROMTOOL;
 use crate::newer_redis::NEWER_REDIS;
 use crate::report::Step;
 use crate::sandbox::{self, PrivateServers, Sandbox};
-use crate::task::{Task, cargo, exit_code, without_settings};
+use crate::task::{Task, cargo, without_settings};
 use crate::{install, programs, report};
 
-/// Runs the command.
-pub(crate) fn run(options: &TestOptions) -> Result<ExitCode> {
+/// Runs the tests.
+pub(crate) fn run(install: bool, runner: &[OsString]) -> Result<()> {
     let checkout = Checkout::find()?;
     let sandbox = Sandbox::create(&sandbox::TESTS)?;
-    if options.servers_only {
-        return keep(start_servers(&checkout, options, &sandbox)?);
-    }
     let is_nextest = programs::has_nextest();
     // Building takes longest, so it starts first. Arguments for the runner may ask for another build.
-    let build = if options.runner.is_empty() {
-        Some(Task::start(
-            tests(&checkout, is_nextest, false).arg("--no-run"),
-        )?)
+    let mut build = if runner.is_empty() {
+        let mut build = tests(&checkout, is_nextest, false);
+        Some(Task::start(build.arg("--no-run"))?)
     } else {
         None
     };
-    let servers = start_servers(&checkout, options, &sandbox)?;
-    if let Some(mut build) = build {
-        let status = build.wait()?;
-        if !status.success() {
-            return Ok(exit_code(status));
-        }
+    let servers = start_servers(&checkout, install, &sandbox)?;
+    if let Some(build) = &mut build {
+        build.succeed()?;
         // Nextest skips examples in the documentation. They run first, so that the summary of the tests comes
         // last.
         if is_nextest {
             let mut examples = cargo(&checkout);
             examples.args(["test", "--workspace", "--doc", "--quiet"]);
-            let status = Task::start(servers.given_to(&mut examples))?.wait()?;
-            if !status.success() {
-                return Ok(exit_code(status));
-            }
+            Task::start(servers.given_to(&mut examples))?.succeed()?;
         }
     }
-    let mut tests = tests(&checkout, is_nextest, names_packages(&options.runner));
-    tests.args(&options.runner);
-    let status = Task::start_interactive(servers.given_to(&mut tests))?.wait()?;
-    Ok(exit_code(status))
+    let mut tests = tests(&checkout, is_nextest, names_packages(runner));
+    tests.args(runner);
+    Task::start_interactive(servers.given_to(&mut tests))?.succeed()
+}
+
+/// Runs the servers alone until Ctrl-C.
+pub(crate) fn run_servers(install: bool) -> Result<()> {
+    let sandbox = Sandbox::create(&sandbox::TESTS)?;
+    let mut servers = start_servers(&Checkout::find()?, install, &sandbox)?;
+    report::say("\nIn another terminal:\n");
+    for (name, value) in &servers.variables {
+        report::say(format!("export {name}={}", value.display()));
+    }
+    report::say("\nTheir data is temporary; Ctrl-C stops them.");
+    servers.running.services.watch()
 }
 
 /// The test runner: cargo-nextest if installed, else cargo's own.
@@ -89,43 +89,34 @@ impl Servers {
     }
 }
 
-fn start_servers(checkout: &Checkout, options: &TestOptions, sandbox: &Sandbox) -> Result<Servers> {
-    let programs = install::find_or_install(options.install, &checkout.logs()?)?;
-    let redis_with_waitaof = NEWER_REDIS.find_or_fetch(options.install, checkout)?;
-    let promtool = PROMTOOL.find_or_fetch(options.install, checkout)?;
+fn start_servers(checkout: &Checkout, may_install: bool, sandbox: &Sandbox) -> Result<Servers> {
+    let programs = install::find_or_install(may_install, &checkout.logs()?)?;
+    let redis_with_waitaof = NEWER_REDIS.find_or_fetch(may_install, checkout)?;
+    let promtool = PROMTOOL.find_or_fetch(may_install, checkout)?;
     let step = Step::start();
     let running = sandbox.start(&programs)?;
     step.done("Redis and PostgreSQL for the tests are ready");
-    let mut variables = vec![
-        ("HARKARA_TEST_REDIS_URL", running.redis_url.clone().into()),
-        (
-            "HARKARA_TEST_POSTGRES_URL",
-            running.postgres_url.clone().into(),
-        ),
+    let (redis, postgres) = (&running.redis_url, &running.postgres_url);
+    let variables = [
+        ("HARKARA_TEST_REDIS_URL", Some(redis.into())),
+        ("HARKARA_TEST_POSTGRES_URL", Some(postgres.into())),
         // Seldom on the path.
         (
             "HARKARA_TEST_POSTGRES_PROGRAMS",
-            programs.postgres[0].folder.clone().into(),
+            Some(programs.postgres_folder().into()),
         ),
+        (
+            "HARKARA_TEST_REDIS_WITH_WAITAOF",
+            redis_with_waitaof.map(OsString::from),
+        ),
+        ("HARKARA_TEST_PROMTOOL", promtool.map(OsString::from)),
     ];
-    for (name, program) in [
-        ("HARKARA_TEST_REDIS_WITH_WAITAOF", redis_with_waitaof),
-        ("HARKARA_TEST_PROMTOOL", promtool),
-    ] {
-        variables.extend(program.map(|program| (name, program.into())));
-    }
-    Ok(Servers { running, variables })
-}
-
-/// Keeps the servers until Ctrl-C.
-fn keep(mut servers: Servers) -> Result<ExitCode> {
-    report::say("\nIn another terminal:\n");
-    for (name, value) in &servers.variables {
-        report::say(format!("export {name}={}", value.display()));
-    }
-    report::say("\nTheir data is temporary; Ctrl-C stops them.");
-    servers.running.services.watch()?;
-    Ok(ExitCode::SUCCESS)
+    let variables = variables.into_iter();
+    let variables = variables.filter_map(|(name, value)| Some((name, value?)));
+    Ok(Servers {
+        variables: variables.collect(),
+        running,
+    })
 }
 
 #[cfg(test)]

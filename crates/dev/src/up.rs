@@ -1,7 +1,6 @@
 //! `cargo dev up`: from a clone to processed example events.
 
 use std::path::Path;
-use std::process::ExitCode;
 
 use anyhow::{Result, bail, ensure};
 
@@ -22,7 +21,7 @@ const MONITORING: &str = "SELECT event_type, COUNT(*) AS total, \
     FROM webhook_events WHERE created_at >= NOW() - INTERVAL '1 hour' GROUP BY event_type";
 
 /// Runs the command.
-pub(crate) fn run(options: &UpOptions) -> Result<ExitCode> {
+pub(crate) fn run(options: &UpOptions) -> Result<()> {
     let whole = Step::start();
     let checkout = Checkout::find()?;
     let run = checkout.run()?;
@@ -66,14 +65,14 @@ pub(crate) fn run(options: &UpOptions) -> Result<ExitCode> {
     if options.detach {
         down::mark_detached(&run)?;
         services.leave_running();
-        return Ok(ExitCode::SUCCESS);
+        return Ok(());
     }
     services.watch()?;
     report::say("\nstopping");
     let step = Step::start();
     drop(services);
     step.done("everything is stopped; the data is kept for the next `cargo dev up`");
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 /// Takes the right to run here.
