@@ -4,13 +4,11 @@ use std::borrow::Cow;
 use std::time::{Instant, SystemTime};
 
 use harkara_core::trace::TraceContext;
-use opentelemetry::trace::{
-    Link, SpanContext, SpanId, SpanKind, Status, TraceFlags, TraceId, TraceState,
-};
+use opentelemetry::trace::{Link, SpanContext, SpanId, SpanKind, Status, TraceFlags};
 use opentelemetry::{InstrumentationScope, KeyValue, Value};
 use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
 
-use crate::span_ids::SpanIds;
+use crate::span_ids::{SpanIds, span_context};
 
 /// Maps instants to wall-clock times. The wall clock is read once, so that setting it makes no span end before
 /// it began.
@@ -61,9 +59,7 @@ impl Span {
         let parent = ids.parent;
         Self(SpanData {
             span_context: ids.span_context(),
-            parent_span_id: parent.map_or(SpanId::INVALID, |parent| {
-                SpanId::from_bytes(parent.span_id.to_be_bytes())
-            }),
+            parent_span_id: parent.map_or(SpanId::INVALID, |parent| parent.span_id.into()),
             parent_span_is_remote: parent.is_some_and(|parent| parent.is_remote),
             span_kind: kind,
             name: name.into(),
@@ -74,7 +70,9 @@ impl Span {
             events: SpanEvents::default(),
             links: SpanLinks::default(),
             status: Status::Unset,
-            instrumentation_scope: scope(),
+            instrumentation_scope: InstrumentationScope::builder("harkara")
+                .with_version(env!("CARGO_PKG_VERSION"))
+                .build(),
         })
     }
 
@@ -87,11 +85,10 @@ impl Span {
 
     /// Adds an attribute if there is a value.
     #[must_use]
-    pub fn with_some(self, name: &'static str, value: Option<impl Into<Value>>) -> Self {
-        match value {
-            Some(value) => self.with(name, value),
-            None => self,
-        }
+    pub fn with_some(mut self, name: &'static str, value: Option<impl Into<Value>>) -> Self {
+        let attribute = value.map(|value| KeyValue::new(name, value));
+        self.0.attributes.extend(attribute);
+        self
     }
 
     /// Marks the span as failed. `error` is one of a few codes, `message` is for operators.
@@ -104,34 +101,22 @@ impl Span {
 
     /// Adds a link to a span of this process.
     #[must_use]
-    pub fn linked(mut self, to: SpanIds) -> Self {
-        self.link(to.span_context());
-        self
+    pub fn linked(self, to: SpanIds) -> Self {
+        self.with_link(to.span_context())
     }
 
     /// Adds a link to the span of another process, if the context holds one.
     #[must_use]
-    pub fn linked_to(mut self, context: &TraceContext) -> Self {
-        if let Some(ids) = context.ids() {
-            self.link(SpanContext::new(
-                TraceId::from_bytes(ids.trace_id.to_be_bytes()),
-                SpanId::from_bytes(ids.span_id.to_be_bytes()),
-                TraceFlags::new(u8::from(ids.is_sampled)),
-                true,
-                TraceState::NONE,
-            ));
-        }
+    pub fn linked_to(self, context: &TraceContext) -> Self {
+        let Some(ids) = context.ids() else {
+            return self;
+        };
+        let flags = TraceFlags::new(u8::from(ids.is_sampled));
+        self.with_link(span_context(ids.trace_id, ids.span_id, flags, true))
+    }
+
+    fn with_link(mut self, to: SpanContext) -> Self {
+        self.0.links.links.push(Link::with_context(to));
         self
     }
-
-    fn link(&mut self, to: SpanContext) {
-        self.0.links.links.push(Link::with_context(to));
-    }
-}
-
-/// The instrumentation that wrote the spans.
-fn scope() -> InstrumentationScope {
-    InstrumentationScope::builder("harkara")
-        .with_version(env!("CARGO_PKG_VERSION"))
-        .build()
 }

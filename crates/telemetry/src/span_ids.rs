@@ -65,14 +65,19 @@ impl SpanIds {
     }
 
     pub(crate) fn span_context(self) -> SpanContext {
-        SpanContext::new(
-            TraceId::from_bytes(self.trace_id.to_be_bytes()),
-            SpanId::from_bytes(self.span_id.to_be_bytes()),
-            TraceFlags::SAMPLED,
-            false,
-            TraceState::NONE,
-        )
+        span_context(self.trace_id, self.span_id, TraceFlags::SAMPLED, false)
     }
+}
+
+/// A context as the SDK represents it.
+pub(crate) fn span_context(
+    trace_id: u128,
+    span_id: u64,
+    flags: TraceFlags,
+    is_remote: bool,
+) -> SpanContext {
+    let (trace_id, span_id) = (TraceId::from(trace_id), SpanId::from(span_id));
+    SpanContext::new(trace_id, span_id, flags, is_remote, TraceState::NONE)
 }
 
 /// A new id. The standard reserves zero for "invalid".

@@ -18,13 +18,9 @@ impl Binaries {
     ///
     /// If one of the three is missing; it says which, and what to do.
     pub fn find() -> io::Result<Self> {
-        let folder = match std::env::var_os(FOLDER) {
-            Some(folder) => PathBuf::from(folder),
-            None => {
-                let own = std::env::current_exe()?;
-                own.parent().expect("a program is in a folder").to_owned()
-            }
-        };
+        let own = std::env::current_exe()?;
+        let beside = own.parent().expect("a program is in a folder");
+        let folder = std::env::var_os(FOLDER).map_or_else(|| beside.to_owned(), PathBuf::from);
         let binaries = Self(folder);
         for path in [binaries.harkara(), binaries.ingress(), binaries.worker()] {
             if !path.is_file() {

@@ -124,8 +124,8 @@ impl Collector {
             .add_service(TraceServiceServer::new(shared.clone()))
             .add_service(MetricsServiceServer::new(shared.clone()));
         let task = tokio::spawn(async move {
-            let served = server.add_routes(routes).serve_with_incoming(incoming);
-            served.await.expect("the collector serves");
+            let ended = server.add_routes(routes).serve_with_incoming(incoming);
+            ended.await.expect("the collector serves");
         });
         Self {
             address,

@@ -168,52 +168,38 @@ mod tests {
         });
         let accepted = answers.get_or_create_owned(&[("answer", "accepted")]);
         let at = UNIX_EPOCH + Duration::from_nanos(1_764_000_000_000_000_007);
-        accepted.observe(
-            0.25,
-            Some([("trace_id", "0aff"), ("span_id", "01")]),
-            Some(at),
-        );
+        let trace = [("trace_id", "0aff"), ("span_id", "01")];
+        accepted.observe(0.25, Some(trace), Some(at));
         for seconds in [0.75, 1.0, 5.25] {
             accepted.observe(seconds, None, None);
         }
         let mut registry = Registry::default();
         INGRESS_ANSWER_SECONDS.register(&mut registry, answers);
         let exported = export(&registry);
-        let [
-            Metric {
-                unit,
-                data: Some(Data::Histogram(histogram)),
-                ..
-            },
-        ] = exported.as_slice()
-        else {
+        assert_eq!((exported.len(), &*exported[0].unit), (1, "s"));
+        let Some(Data::Histogram(histogram)) = &exported[0].data else {
             panic!("{exported:?}");
         };
-        assert_eq!(unit, "s");
-        let [point] = histogram.data_points.as_slice() else {
-            panic!("{histogram:?}");
-        };
+        assert_eq!(histogram.data_points.len(), 1);
+        let point = &histogram.data_points[0];
         assert_eq!(point.bucket_counts, [1, 2, 1]);
         assert_eq!(point.explicit_bounds, [0.5, 1.0]);
         assert_eq!((point.count, point.sum), (4, Some(7.25)));
         assert_eq!((point.start_time_unix_nano, point.time_unix_nano), (1, 2));
-        let [exemplar] = point.exemplars.as_slice() else {
-            panic!("{point:?}");
+        let expected = Exemplar {
+            trace_id: vec![10, 255],
+            span_id: vec![1],
+            value: Some(ExemplarValue::AsDouble(0.25)),
+            time_unix_nano: 1_764_000_000_000_000_007,
+            filtered_attributes: Vec::new(),
         };
-        assert_eq!(
-            (&*exemplar.trace_id, &*exemplar.span_id),
-            (&[10, 255][..], &[1][..])
-        );
-        assert_eq!(exemplar.value, Some(ExemplarValue::AsDouble(0.25)));
-        assert_eq!(exemplar.time_unix_nano, 1_764_000_000_000_000_007);
+        assert_eq!(point.exemplars, [expected]);
     }
 
     #[test]
     fn counters_keep_their_names_and_are_monotonic_and_gauges_are_not() {
-        let (bytes, entries) = (
-            Counter::<u64>::default(),
-            Family::<Labels, Gauge>::default(),
-        );
+        let bytes = Counter::<u64>::default();
+        let entries = Family::<Labels, Gauge>::default();
         bytes.inc_by(9);
         entries.get_or_create(&[("lane", "a\"b\nc")]).set(5);
         let mut registry = Registry::default();
@@ -227,14 +213,11 @@ mod tests {
         assert_eq!(bytes.name, "harkara_ingress_accepted_bytes_total");
         assert_eq!(bytes.description, INGRESS_ACCEPTED_BYTES.help);
         assert_eq!(bytes.unit, "By");
-        let Some(Data::Sum(sum)) = &bytes.data else {
-            panic!("{bytes:?}");
+        let (Some(Data::Sum(sum)), Some(Data::Gauge(gauge))) = (&bytes.data, &entries.data) else {
+            panic!("{exported:?}");
         };
         assert!(sum.is_monotonic);
         assert_eq!(sum.data_points[0].value, Some(Number::AsDouble(9.0)));
-        let Some(Data::Gauge(gauge)) = &entries.data else {
-            panic!("{entries:?}");
-        };
         let label = scraped::LabelPair {
             name: "lane".into(),
             value: "a\"b\nc".into(),

@@ -1,4 +1,4 @@
-//! What operators load: it is sound, belongs together, and names nothing that is not there.
+//! The files that operators load are sound, consistent, and name nothing that does not exist.
 
 mod collector;
 mod dashboards;

@@ -21,8 +21,8 @@ fn dashboards() -> Vec<(String, Value)> {
     files(DASHBOARDS).into_iter().map(parse).collect()
 }
 
-/// What the panels of a dashboard ask for, with Grafana's variables filled in.
-fn questions(dashboard: &Value) -> Vec<String> {
+/// The queries of a dashboard's panels, with Grafana's variables filled in.
+fn queries(dashboard: &Value) -> Vec<String> {
     let targets = items(&dashboard["panels"])
         .iter()
         .flat_map(|panel| items(&panel["targets"]));
@@ -37,45 +37,38 @@ fn questions(dashboard: &Value) -> Vec<String> {
 }
 
 #[test]
-fn dashboards_and_their_panels_are_told_apart() {
+fn dashboards_and_their_panels_are_distinct_and_described() {
     let (mut ids, mut titles) = (HashSet::new(), HashSet::new());
     for (file, dashboard) in dashboards() {
         assert!(ids.insert(text(&dashboard, "uid").to_owned()), "{file}");
-        assert!(
-            titles.insert(text(&dashboard, "title").to_owned()),
-            "{file}"
-        );
+        let title = text(&dashboard, "title");
+        assert!(titles.insert(title.to_owned()), "{file}");
         let (mut of_panels, mut named) = (HashSet::new(), HashSet::new());
         for panel in items(&dashboard["panels"]) {
             let title = text(panel, "title");
-            assert!(
-                of_panels.insert(panel["id"].as_u64().unwrap()),
-                "{file}: {title}"
-            );
-            assert!(named.insert(title), "{file}: {title} is there twice");
+            let place = format!("{file}: {title}");
+            assert!(of_panels.insert(panel["id"].as_u64().unwrap()), "{place}");
+            assert!(named.insert(title), "{place} is there twice");
             if panel["type"] == "row" {
                 continue;
             }
-            assert!(!text(panel, "description").is_empty(), "{file}: {title}");
-            assert_eq!(
-                panel["datasource"]["uid"], "${datasource}",
-                "{file}: {title}"
-            );
+            assert!(!text(panel, "description").is_empty(), "{place}");
+            assert_eq!(panel["datasource"]["uid"], "${datasource}", "{place}");
             if panel["type"] != "table" {
                 let unit = text(&panel["fieldConfig"]["defaults"], "unit");
-                assert!(!unit.is_empty(), "{file}: {title}");
+                assert!(!unit.is_empty(), "{place}");
             }
         }
     }
 }
 
 #[test]
-fn prometheus_understands_what_dashboards_ask() {
+fn prometheus_understands_the_queries_of_dashboards() {
     let mut rules = String::from("groups: [{name: dashboards, rules: [");
     for (number, (_, dashboard)) in dashboards().iter().enumerate() {
-        for (panel, question) in questions(dashboard).into_iter().enumerate() {
-            let question = Value::String(question);
-            write!(rules, "{{record: 'q{number}:{panel}', expr: {question}}},").unwrap();
+        for (panel, query) in queries(dashboard).into_iter().enumerate() {
+            let query = Value::String(query);
+            write!(rules, "{{record: 'q{number}:{panel}', expr: {query}}},").unwrap();
         }
     }
     rules.push_str("]}]\n");
@@ -86,17 +79,12 @@ fn prometheus_understands_what_dashboards_ask() {
 
 #[test]
 fn every_metric_is_on_a_dashboard() {
-    let asked: HashSet<&str> = dashboards()
-        .iter()
-        .flat_map(|(_, dashboard)| questions(dashboard))
-        .flat_map(|question| {
-            let words = names::words(&question);
-            words.filter_map(metric_of).collect::<Vec<_>>()
-        })
-        .map(|metric| metric.name)
-        .collect();
+    let mut shown = HashSet::new();
+    for query in dashboards().iter().flat_map(|(_, it)| queries(it)) {
+        shown.extend(names::words(&query).filter_map(metric_of).map(|it| it.name));
+    }
     for metric in catalogue::all() {
-        assert!(asked.contains(metric.name), "{}", metric.name);
+        assert!(shown.contains(metric.name), "{}", metric.name);
     }
 }
 

@@ -7,7 +7,7 @@ use harkara_telemetry::catalogue::{self, Kind, Metric, Values};
 use super::rules::rules;
 use super::{DASHBOARDS, RULES, files, read};
 
-/// What Prometheus adds to what a process tells.
+/// Labels that Prometheus adds.
 const ADDED_LABELS: [&str; 3] = ["job", "instance", "le"];
 
 /// The words of a text that may be names of series.
@@ -32,11 +32,12 @@ pub(super) fn metric_of(series: &str) -> Option<&'static Metric> {
 
 /// Everything that operators load or read.
 fn pages() -> Vec<(String, String)> {
-    let mut files: Vec<String> = ["deploy", "docs"].into_iter().flat_map(files).collect();
-    files.push("README.md".to_owned());
-    let mut pages: Vec<_> = files.into_iter().map(|file| (read(&file), file)).collect();
-    pages.retain(|(_, file)| !file.ends_with("svg"));
-    pages
+    let files = ["deploy", "docs"].into_iter().flat_map(files);
+    files
+        .chain(["README.md".to_owned()])
+        .filter(|file| !file.ends_with("svg"))
+        .map(|file| (read(&file), file))
+        .collect()
 }
 
 #[test]
@@ -57,13 +58,13 @@ fn every_metric_that_is_named_is_in_the_catalogue() {
 }
 
 #[test]
-fn every_recorded_series_is_asked_for_and_what_is_asked_for_is_recorded() {
+fn every_recorded_series_is_used_and_every_used_one_is_recorded() {
     let rules = rules();
     let recorded: HashSet<&str> = rules
         .iter()
         .filter_map(|rule| rule["record"].as_str())
         .collect();
-    let mut asked = HashSet::new();
+    let mut used = HashSet::new();
     let mut files = files(DASHBOARDS);
     files.push(RULES.to_owned());
     for file in files {
@@ -72,12 +73,12 @@ fn every_recorded_series_is_asked_for_and_what_is_asked_for_is_recorded() {
         for series in lines.flat_map(|line| line.split(|char| !is_part(char))) {
             if series.starts_with("harkara:") {
                 assert!(recorded.contains(series), "{file} names {series}");
-                asked.insert(series.to_owned());
+                used.insert(series.to_owned());
             }
         }
     }
     for series in recorded {
-        assert!(asked.contains(series), "nothing asks for {series}");
+        assert!(used.contains(series), "nothing uses {series}");
     }
 }
 

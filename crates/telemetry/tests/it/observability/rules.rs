@@ -33,13 +33,13 @@ pub(super) fn assert_sound(check: [&str; 2], file: &Path) {
         .stdin(Stdio::null())
         .output()
         .unwrap();
-    let told = [output.stdout, output.stderr].concat();
-    let told = String::from_utf8_lossy(&told);
-    assert!(output.status.success(), "{check:?}: {told}");
+    let problems = [output.stdout, output.stderr].concat();
+    let problems = String::from_utf8_lossy(&problems);
+    assert!(output.status.success(), "{check:?}: {problems}");
 }
 
 #[test]
-fn prometheus_takes_the_rules_and_the_example_of_a_configuration() {
+fn prometheus_accepts_the_rules_and_the_example_configuration() {
     assert_sound(["check", "rules"], &path(RULES));
     assert_sound(["check", "config"], &path(SCRAPE));
 }
@@ -83,7 +83,7 @@ fn every_recorded_series_is_tested() {
 }
 
 #[test]
-fn every_alert_tells_how_bad_it_is_and_what_it_means() {
+fn every_alert_has_a_severity_and_a_meaning() {
     for alert in alerts() {
         let name = text(&alert, "alert");
         assert!(name.starts_with("Harkara"), "{name}");
