@@ -49,7 +49,7 @@ impl Addresses {
     /// The addresses of the settings; `setting` reads the environment.
     pub(crate) fn from_settings(setting: impl Fn(&str) -> Option<String>) -> Result<Self> {
         use Format::{Address, PostgresUrl, RedisUrl};
-        let listener = |(name, key, format, default_port): (_, _, Format, u16)| {
+        let listener = |name, key, format: Format, default_port| {
             let mut address = match setting(key).filter(|value| !value.is_empty()) {
                 None => SocketAddr::from((Ipv4Addr::LOCALHOST, default_port)),
                 Some(value) => format.parse(key, &value, default_port)?,
@@ -65,27 +65,15 @@ impl Addresses {
                 format,
             })
         };
+        let (ingress, worker) = ("HARKARA__INGRESS__BIND", "HARKARA__WORKER__ADMIN_BIND");
+        let ingress_admin = "HARKARA__INGRESS__ADMIN_BIND";
+        let (redis, postgres) = ("HARKARA__REDIS__URL", "HARKARA__POSTGRES__URL");
         Ok(Self {
-            ingress: listener(("the ingress", "HARKARA__INGRESS__BIND", Address, 8080))?,
-            ingress_admin: listener((
-                "the ingress's admin port",
-                "HARKARA__INGRESS__ADMIN_BIND",
-                Address,
-                9080,
-            ))?,
-            worker_admin: listener((
-                "the worker's admin port",
-                "HARKARA__WORKER__ADMIN_BIND",
-                Address,
-                9081,
-            ))?,
-            redis: listener(("the private Redis", "HARKARA__REDIS__URL", RedisUrl, 16379))?,
-            postgres: listener((
-                "the private PostgreSQL",
-                "HARKARA__POSTGRES__URL",
-                PostgresUrl,
-                15432,
-            ))?,
+            ingress: listener("the ingress", ingress, Address, 8080)?,
+            ingress_admin: listener("the ingress's admin port", ingress_admin, Address, 9080)?,
+            worker_admin: listener("the worker's admin port", worker, Address, 9081)?,
+            redis: listener("the private Redis", redis, RedisUrl, 16379)?,
+            postgres: listener("the private PostgreSQL", postgres, PostgresUrl, 15432)?,
         })
     }
 
@@ -158,87 +146,82 @@ impl Format {
             "{setting} points at `{host}`, but `cargo dev up` starts a private server on this machine; unset \
              {setting}, or use it to choose the port: {example}"
         );
-        let port = port.unwrap_or(implied);
-        Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
+        Ok((Ipv4Addr::LOCALHOST, port.unwrap_or(implied)).into())
     }
 }
 
 /// Host and port of `scheme://user:password@host:port/path?query`.
 fn host_and_port<'a>(url: &'a str, schemes: &[&str]) -> Option<(&'a str, Option<u16>)> {
     let (scheme, rest) = url.split_once("://")?;
-    if !schemes.contains(&scheme) {
-        return None;
-    }
     let authority = rest.split(['/', '?']).next()?;
-    let (_, address) = authority.rsplit_once('@').unwrap_or(("", authority));
-    match address.split_once(':') {
-        Some((host, port)) => Some((host, Some(port.parse().ok()?))),
-        None => Some((address, None)),
-    }
+    let address = authority.rsplit('@').next()?;
+    let (host, port) = match address.split_once(':') {
+        Some((host, port)) => (host, Some(port.parse().ok()?)),
+        None => (address, None),
+    };
+    schemes.contains(&scheme).then_some((host, port))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn with(name: &'static str, value: &'static str) -> Result<Addresses> {
+    fn with(name: &str, value: &str) -> Result<Addresses> {
         Addresses::from_settings(|asked| (asked == name).then(|| value.to_owned()))
-    }
-
-    fn error(name: &'static str, value: &'static str) -> String {
-        with(name, value).expect_err("a bad setting").to_string()
     }
 
     #[test]
     fn without_settings_the_development_ports_are_used() {
         let addresses = Addresses::from_settings(|_| None).expect("the defaults are valid");
-        let ports = addresses.all().map(|listener| listener.address.port());
-        assert_eq!(ports, [8080, 9080, 16379, 9081, 15432]);
-        assert_eq!(addresses.redis.value(), "redis://127.0.0.1:16379");
+        let values = addresses.all().map(Listener::value);
         assert_eq!(
-            addresses.postgres.value(),
-            "postgres://harkara@127.0.0.1:15432/harkara"
+            values,
+            [
+                "127.0.0.1:8080",
+                "127.0.0.1:9080",
+                "redis://127.0.0.1:16379",
+                "127.0.0.1:9081",
+                "postgres://harkara@127.0.0.1:15432/harkara"
+            ]
         );
     }
 
     #[test]
-    fn port_is_taken_from_a_url() {
-        let schemes = ["redis", "postgres"];
-        for (url, expected) in [
-            ("redis://127.0.0.1:7000/3", Some(("127.0.0.1", Some(7000)))),
-            (
-                "redis://user:p@ss:word@localhost:7000",
-                Some(("localhost", Some(7000))),
-            ),
-            (
-                "postgres://harkara@db/harkara?sslmode=off",
-                Some(("db", None)),
-            ),
-            ("rediss://127.0.0.1:7000", None),
-            ("redis://127.0.0.1:seven", None),
-            ("127.0.0.1:7000", None),
+    fn port_is_taken_from_a_url_of_this_machine() {
+        for (setting, url, port) in [
+            ("REDIS", "redis://127.0.0.1:7000/3", 7000),
+            ("REDIS", "redis://user:p@ss:word@localhost:7000", 7000),
+            ("POSTGRES", "postgres://localhost/harkara?sslmode=off", 5432),
         ] {
-            assert_eq!(host_and_port(url, &schemes), expected, "{url}");
+            let addresses = with(&format!("HARKARA__{setting}__URL"), url).expect(url);
+            let changed = addresses.all().into_iter();
+            let mut changed = changed.filter(|listener| listener.setting.contains(setting));
+            assert_eq!(changed.next().expect(url).address.port(), port, "{url}");
         }
     }
 
     #[test]
-    fn url_of_another_machine_is_refused_without_its_password() {
-        let url = "postgres://harkara:topsecret@db.example:5432/harkara";
-        let error = error("HARKARA__POSTGRES__URL", url);
-        assert!(
-            error.contains("db.example") && !error.contains("topsecret"),
-            "{error}"
-        );
-    }
-
-    #[test]
-    fn bad_address_is_named_with_its_setting() {
-        let error = error("HARKARA__INGRESS__BIND", "8080");
-        assert!(
-            error.contains("HARKARA__INGRESS__BIND is `8080`"),
-            "{error}"
-        );
+    fn a_bad_value_is_refused_with_its_setting_and_without_its_password() {
+        let unusable = "HARKARA__REDIS__URL is not a URL that";
+        for (setting, value, problem) in [
+            (
+                "HARKARA__INGRESS__BIND",
+                "8080",
+                "HARKARA__INGRESS__BIND is `8080`",
+            ),
+            (
+                "HARKARA__POSTGRES__URL",
+                "postgres://harkara:topsecret@db.example:5432/harkara",
+                "HARKARA__POSTGRES__URL points at `db.example`",
+            ),
+            ("HARKARA__REDIS__URL", "rediss://127.0.0.1:7000", unusable),
+            ("HARKARA__REDIS__URL", "redis://127.0.0.1:seven", unusable),
+            ("HARKARA__REDIS__URL", "127.0.0.1:7000", unusable),
+        ] {
+            let error = with(setting, value).expect_err(value).to_string();
+            assert!(error.contains(problem), "{error}");
+            assert!(!error.contains("topsecret"), "{error}");
+        }
     }
 
     #[test]

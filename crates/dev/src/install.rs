@@ -94,17 +94,14 @@ impl Manager {
         programs::is_on_path("brew").then_some(Self::Brew)
     }
 
-    fn package(self, server: Server) -> &'static str {
-        match (self, server) {
+    fn packages(self, missing: &[Server]) -> Vec<&'static str> {
+        let package = |server: &Server| match (self, server) {
             (Self::Brew, Server::Redis) => "redis",
             (Self::Brew, Server::Postgres) => "postgresql@17",
             (_, Server::Redis) => "redis-server",
             (_, Server::Postgres) => "postgresql",
-        }
-    }
-
-    fn packages(self, missing: &[Server]) -> Vec<&'static str> {
-        missing.iter().map(|&server| self.package(server)).collect()
+        };
+        missing.iter().map(package).collect()
     }
 
     /// The command that a person would type.
@@ -117,18 +114,13 @@ impl Manager {
         format!("{command} {}", self.packages(missing).join(" "))
     }
 
-    /// The command with these arguments, without questions.
-    fn command(self, arguments: &[&str]) -> Command {
-        let words: &[&str] = match self {
-            Self::AptAsRoot => &["apt-get"],
-            Self::AptWithSudo => &["sudo", "env", "DEBIAN_FRONTEND=noninteractive", "apt-get"],
-            Self::Brew => &["brew"],
-        };
-        let mut command = Command::new(words[0]);
+    /// A command with the rights to install, which asks no questions.
+    fn command(self, words: &[&str]) -> Command {
+        let mut command = Command::new("env");
         command
-            .env("DEBIAN_FRONTEND", "noninteractive")
-            .args(&words[1..])
-            .args(arguments);
+            .args((self == Self::AptWithSudo).then_some("sudo"))
+            .args(["env", "DEBIAN_FRONTEND=noninteractive"])
+            .args(words);
         command
     }
 }
@@ -162,17 +154,18 @@ fn install(manager: Manager, missing: &[Server], log: &Path) -> Result<()> {
     ));
     let step = Step::start();
     let is_apt = manager != Manager::Brew;
-    let mut arguments = vec!["install"];
+    let mut words = vec!["brew", "install"];
     if is_apt {
         // An old list of packages names versions that no longer exist. If it cannot be updated, the installation
         // itself reports the problem.
-        let mut update = manager.command(&["-o", DPKG_LOCK_WAIT, "update"]);
-        succeeds_logged(&mut update, log)?;
-        arguments.extend(["-y", "--no-install-recommends", "-o", DPKG_LOCK_WAIT]);
+        let apt_get = ["apt-get", "-o", DPKG_LOCK_WAIT];
+        let update = [&apt_get[..], &["update"]].concat();
+        succeeds_logged(&mut manager.command(&update), log)?;
+        words = [&apt_get[..], &["install", "-y", "--no-install-recommends"]].concat();
     }
-    arguments.extend(manager.packages(missing));
+    words.extend(manager.packages(missing));
     ensure!(
-        succeeds_logged(&mut manager.command(&arguments), log)?,
+        succeeds_logged(&mut manager.command(&words), log)?,
         "`{typed}` failed{}",
         log_tail(log)
     );
@@ -196,12 +189,8 @@ fn stop_services(manager: Manager, installed: &[Server], log: &Path) -> Result<(
         } else {
             continue;
         };
-        let mut command = match manager {
-            Manager::AptWithSudo => Command::new("sudo"),
-            Manager::AptAsRoot | Manager::Brew => Command::new("env"),
-        };
         // A service that is not running cannot be stopped, and need not be: our ports are our own.
-        succeeds_logged(command.args(words), log)?;
+        succeeds_logged(&mut manager.command(words), log)?;
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, LazyLock};
 use std::thread;
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 /// Time between two checks of a condition.
 const CHECK_EVERY: Duration = Duration::from_millis(20);
 
-static REQUESTED: OnceLock<Arc<AtomicBool>> = OnceLock::new();
+static REQUESTED: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
 
 /// The developer asked to stop: everything is stopped, and there is nothing to report.
 #[derive(Debug)]
@@ -27,24 +27,16 @@ impl fmt::Display for Interrupted {
 
 /// Handles SIGINT, SIGTERM and SIGHUP for the rest of the process.
 pub(crate) fn listen() -> Result<()> {
-    let flag = REQUESTED.get_or_init(Arc::default);
     for signal in [SIGINT, SIGTERM, SIGHUP] {
-        signal_hook::flag::register(signal, Arc::clone(flag))
+        signal_hook::flag::register(signal, Arc::clone(&REQUESTED))
             .context("cannot install signal handlers")?;
     }
     Ok(())
 }
 
-/// Whether one of the signals has arrived.
-pub(crate) fn requested() -> bool {
-    REQUESTED
-        .get()
-        .is_some_and(|flag| flag.load(Ordering::Relaxed))
-}
-
 /// Fails if the developer asked to stop.
 pub(crate) fn check() -> Result<()> {
-    if requested() {
+    if REQUESTED.load(Ordering::Relaxed) {
         return Err(Error::msg(Interrupted));
     }
     Ok(())

@@ -29,17 +29,16 @@ pub(crate) fn stop(child: &mut Child, patience: Duration) {
 /// All processes below these.
 fn descendants(roots: &[u32]) -> Vec<u32> {
     let parents = parents();
-    let mut found: Vec<u32> = Vec::new();
-    let mut pending = roots.to_vec();
-    while let Some(parent) = pending.pop() {
-        for (&id, _) in parents.iter().filter(|&(_, &its)| its == parent) {
-            if !found.contains(&id) && !roots.contains(&id) {
-                found.push(id);
-                pending.push(id);
-            }
-        }
+    let mut found = roots.to_vec();
+    let mut at = 0;
+    while let Some(&parent) = found.get(at) {
+        let children = parents.iter().filter(|&(_, &its)| its == parent);
+        let new = children.filter(|(id, _)| !found.contains(id));
+        let new: Vec<u32> = new.map(|(&id, _)| id).collect();
+        found.extend(new);
+        at += 1;
     }
-    found
+    found.split_off(roots.len())
 }
 
 /// The parent of every process on the machine.
@@ -122,18 +121,13 @@ mod tests {
         wait_until(|| descendants(&[child.id()]).len() == 2);
         let below = descendants(&[child.id()]);
         stop(&mut child, Duration::from_secs(2));
-        wait_until(|| {
-            let all = parents();
-            !below
-                .iter()
-                .any(|id| all.contains_key(id) && !is_zombie(*id))
-        });
+        wait_until(|| below.iter().all(|&id| has_ended(id)));
     }
 
-    fn is_zombie(id: u32) -> bool {
-        std::fs::read_to_string(format!("/proc/{id}/stat")).is_ok_and(|stat| {
-            stat.rsplit_once(')')
-                .is_some_and(|(_, rest)| rest.trim_start().starts_with('Z'))
-        })
+    fn has_ended(id: u32) -> bool {
+        let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+        // A zombie waits for whoever inherited it.
+        stat.rsplit_once(')')
+            .is_none_or(|(_, rest)| rest.starts_with(" Z"))
     }
 }

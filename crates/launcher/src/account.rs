@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::LaunchError;
-use crate::error::Attempt as _;
+use crate::error::cannot;
 
 /// The accounts to use, in order of preference.
 const CANDIDATES: [&str; 2] = ["postgres", "nobody"];
@@ -25,7 +25,8 @@ impl Account {
         if !rustix::process::geteuid().is_root() {
             return Ok(None);
         }
-        let passwd = fs::read_to_string("/etc/passwd").attempt(|| "read /etc/passwd".to_owned())?;
+        let passwd =
+            fs::read_to_string("/etc/passwd").map_err(cannot("read /etc/passwd".to_owned()))?;
         let account = CANDIDATES
             .into_iter()
             .find_map(|name| parse_passwd(&passwd, name));
@@ -50,7 +51,7 @@ impl Account {
     /// Gives it a file or folder.
     pub fn own(self, path: &Path) -> Result<(), LaunchError> {
         std::os::unix::fs::chown(path, Some(self.uid), Some(self.gid))
-            .attempt(|| format!("change the owner of {}", path.display()))
+            .map_err(cannot(format!("change the owner of {}", path.display())))
     }
 
     /// Whether it may enter a folder and all those above it.

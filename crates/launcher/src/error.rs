@@ -58,25 +58,16 @@ impl fmt::Display for LaunchError {
 
 impl Error for LaunchError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match self {
-            Self::System { source, .. } => Some(source),
-            Self::ProgramFailed { .. } | Self::NoAccount | Self::NoFreePort => None,
-        }
+        let Self::System { source, .. } = self else {
+            return None;
+        };
+        Some(source)
     }
 }
 
 /// Adds the attempted operation to an error of the system.
-pub(crate) trait Attempt<T> {
-    fn attempt(self, action: impl FnOnce() -> String) -> Result<T, LaunchError>;
-}
-
-impl<T> Attempt<T> for io::Result<T> {
-    fn attempt(self, action: impl FnOnce() -> String) -> Result<T, LaunchError> {
-        self.map_err(|source| LaunchError::System {
-            action: action(),
-            source,
-        })
-    }
+pub(crate) fn cannot(action: String) -> impl FnOnce(io::Error) -> LaunchError {
+    |source| LaunchError::System { action, source }
 }
 
 /// The last lines of a log under its name, indented, to append to an error message.

@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::error::Attempt as _;
+use crate::error::cannot;
 use crate::{Account, LaunchError};
 
 /// The role and its database.
@@ -38,7 +38,7 @@ impl Postgres {
     /// Creates the home, private to the account.
     pub fn create_home(&self) -> Result<(), LaunchError> {
         let home = &self.home;
-        fs::create_dir_all(home).attempt(|| format!("create {}", home.display()))?;
+        fs::create_dir_all(home).map_err(cannot(format!("create {}", home.display())))?;
         self.give(home, 0o700)
     }
 
@@ -49,7 +49,7 @@ impl Postgres {
         let unfinished = self.home.join("data.unfinished");
         if unfinished.exists() {
             fs::remove_dir_all(&unfinished)
-                .attempt(|| format!("remove {}", unfinished.display()))?;
+                .map_err(cannot(format!("remove {}", unfinished.display())))?;
         }
         let mut initdb = self.program("initdb");
         initdb.arg("--pgdata").arg(&unfinished).args([
@@ -70,7 +70,7 @@ impl Postgres {
             format!("create role {NAME} login createdb\ncreate database {NAME} owner {NAME}\n");
         run(single, &statements)?;
         let data = self.data();
-        fs::rename(&unfinished, &data).attempt(|| format!("create {}", data.display()))
+        fs::rename(&unfinished, &data).map_err(cannot(format!("create {}", data.display())))
     }
 
     /// Replaces or adds a file in the data folder, readable by the server alone.
@@ -135,13 +135,13 @@ impl Postgres {
     }
 
     fn write(&self, path: &Path, content: &str) -> Result<(), LaunchError> {
-        fs::write(path, content).attempt(|| format!("write {}", path.display()))?;
+        fs::write(path, content).map_err(cannot(format!("write {}", path.display())))?;
         self.give(path, 0o600)
     }
 
     fn give(&self, path: &Path, mode: u32) -> Result<(), LaunchError> {
         fs::set_permissions(path, fs::Permissions::from_mode(mode))
-            .attempt(|| format!("set the permissions of {}", path.display()))?;
+            .map_err(cannot(format!("set the permissions of {}", path.display())))?;
         self.account.map_or(Ok(()), |account| account.own(path))
     }
 }
@@ -155,18 +155,18 @@ fn says_ready(status: &str, id: u32) -> bool {
 /// Runs a program with this input.
 fn run(mut command: Command, input: &str) -> Result<(), LaunchError> {
     let program = command.get_program().display().to_string();
-    let running = || format!("run {program}");
+    let running = || cannot(format!("run {program}"));
     let mut child = command
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
-        .attempt(running)?;
+        .map_err(running())?;
     if let Some(mut stdin) = child.stdin.take() {
         // A program that ended early does not read; its status says so.
         stdin.write_all(input.as_bytes()).ok();
     }
-    let output = child.wait_with_output().attempt(running)?;
+    let output = child.wait_with_output().map_err(running())?;
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
     // In single-user mode a statement that failed does not change the exit status.
     if output.status.success() && !stderr.contains("ERROR:") {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::LaunchError;
-use crate::error::Attempt as _;
+use crate::error::cannot;
 
 /// How long a killed process may take to disappear.
 const KILL_PATIENCE: Duration = Duration::from_secs(5);
@@ -25,16 +25,12 @@ pub struct Process(Child);
 impl Process {
     /// Starts a command that appends its output to `log`.
     pub fn start(command: &mut Command, log: &Path) -> Result<Self, LaunchError> {
-        let writing = || format!("write {}", log.display());
-        let stdout = File::options()
-            .create(true)
-            .append(true)
-            .open(log)
-            .attempt(writing)?;
-        let stderr = stdout.try_clone().attempt(writing)?;
+        let file = File::options().create(true).append(true).open(log);
+        let both = file.and_then(|stdout| Ok((stdout.try_clone()?, stdout)));
+        let (stderr, stdout) = both.map_err(cannot(format!("write {}", log.display())))?;
         let child = command.stdout(stdout).stderr(stderr).spawn();
         child
-            .attempt(|| format!("run {}", command.get_program().display()))
+            .map_err(cannot(format!("run {}", command.get_program().display())))
             .map(Self)
     }
 

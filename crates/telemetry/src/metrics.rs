@@ -13,7 +13,6 @@ use opentelemetry_proto::tonic::metrics::v1::{ResourceMetrics, ScopeMetrics};
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::transform::common::tonic::ResourceAttributesWithSchema;
 use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
 use tokio::time::error::Elapsed;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
@@ -42,13 +41,12 @@ impl Metrics {
     /// The metrics of a complete registry, and those of their own export.
     #[must_use]
     pub fn of(mut registry: Registry) -> Self {
-        let by_outcome = Family::<[(&'static str, &'static str); 1], Counter>::default();
-        TELEMETRY_METRIC_EXPORTS.register(&mut registry, by_outcome.clone());
-        let of = |outcome| by_outcome.get_or_create_owned(&[("outcome", outcome)]);
+        let [exported, failed] =
+            TELEMETRY_METRIC_EXPORTS.per_value(&mut registry, Counter::default);
         Self {
-            exported: of("exported"),
-            failed: of("failed"),
             registry: Arc::new(registry),
+            exported,
+            failed,
         }
     }
 

@@ -16,8 +16,9 @@ const GRPC_PORT: &str = ":4317";
 /// default).
 const ANSWER: Duration = Duration::from_secs(10);
 
-/// What is exported.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What is exported, as variables name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::Display)]
+#[strum(serialize_all = "UPPERCASE")]
 pub(crate) enum Signal {
     Traces,
     Metrics,
@@ -46,13 +47,6 @@ pub(crate) struct Target {
 }
 
 impl Signal {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Traces => "TRACES",
-            Self::Metrics => "METRICS",
-        }
-    }
-
     /// The path that the standard appends to the common endpoint over HTTP.
     fn path(self) -> &'static str {
         match self {
@@ -62,7 +56,7 @@ impl Signal {
     }
 
     fn is_exported(self, set: Variables<'_>) -> Result<bool, InvalidVariable> {
-        let name = format!("OTEL_{}_EXPORTER", self.name());
+        let name = format!("OTEL_{self}_EXPORTER");
         match set(&name).as_deref() {
             None | Some("otlp") => Ok(true),
             Some("none") => Ok(false),
@@ -72,7 +66,7 @@ impl Signal {
 
     /// The name of this signal's variable if that is set, else of the variable for all signals.
     fn variable(self, set: Variables<'_>, name: &str) -> String {
-        let own = format!("OTEL_EXPORTER_OTLP_{}_{name}", self.name());
+        let own = format!("OTEL_EXPORTER_OTLP_{self}_{name}");
         if set(&own).is_some() {
             own
         } else {
