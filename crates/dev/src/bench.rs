@@ -33,7 +33,7 @@ pub(crate) fn run(part: &str, install: bool, arguments: &[OsString]) -> Result<(
     if part == INSTRUCTIONS {
         return count_instructions(&checkout, arguments);
     }
-    let sandbox = Sandbox::create(&sandbox::BENCHMARK)?;
+    let sandbox = Sandbox::create(sandbox::BENCHMARK)?;
     // Building takes longest, so it starts first.
     let building = Step::start();
     let mut build = Task::start(cargo_build(&checkout, &PACKAGES).arg("--release"))?;

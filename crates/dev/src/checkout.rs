@@ -1,6 +1,7 @@
 //! Paths in this checkout.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -62,4 +63,14 @@ pub(crate) fn create_passable(folder: &Path) -> Result<PathBuf> {
             .with_context(|| format!("cannot create {}", folder.display()))?;
     }
     Ok(folder.to_owned())
+}
+
+/// Removes a folder, or a link to one, if it exists.
+pub(crate) fn remove(folder: &Path) -> Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot remove {}", folder.display()))
+        }
+        _ => Ok(()),
+    }
 }

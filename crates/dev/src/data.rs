@@ -92,22 +92,9 @@ fn matching<'a>(found: &'a [PostgresPrograms], data: &Path) -> Result<&'a Postgr
 /// Deletes the data of earlier runs.
 pub(crate) fn remove(checkout: &Checkout) -> Result<()> {
     let dev = checkout.dev()?;
-    for folder in [
-        dev.join("redis"),
-        dev.join("postgres"),
-        outside(&checkout.root),
-    ] {
-        let Ok(metadata) = fs::symlink_metadata(&folder) else {
-            continue;
-        };
-        let removed = if metadata.is_symlink() {
-            fs::remove_file(&folder)
-        } else {
-            fs::remove_dir_all(&folder)
-        };
-        removed.with_context(|| format!("cannot remove {}", folder.display()))?;
-    }
-    Ok(())
+    checkout::remove(&dev.join("redis"))?;
+    checkout::remove(&dev.join("postgres"))?;
+    checkout::remove(&outside(&checkout.root))
 }
 
 #[cfg(test)]

@@ -106,12 +106,12 @@ impl Fetched {
             .download(&source, &work, log)
             .and_then(|packages| unpack(&packages, &unpacked, log))
             .and_then(|()| (self.finish)(&unpacked))
-            .and_then(|()| remove(folder))
+            .and_then(|()| checkout::remove(folder))
             .and_then(|()| {
                 fs::rename(&unpacked, folder)
                     .with_context(|| format!("cannot create {}", folder.display()))
             });
-        remove(&work)?;
+        checkout::remove(&work)?;
         fetched
     }
 
@@ -179,13 +179,4 @@ fn unpack(packages: &[PathBuf], folder: &Path, log: &Path) -> Result<()> {
         run_logged(command.arg("--extract").arg(package).arg(folder), log)?;
     }
     Ok(())
-}
-
-fn remove(folder: &Path) -> Result<()> {
-    match fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("cannot remove {}", folder.display()))
-        }
-        _ => Ok(()),
-    }
 }

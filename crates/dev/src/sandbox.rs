@@ -11,7 +11,7 @@ use harkara_launcher::{Account, Postgres, free_port};
 use crate::install::Programs;
 use crate::interrupt::Interrupted;
 use crate::report;
-use crate::servers::{self, Settings};
+use crate::servers;
 use crate::services::{Recorded, Services};
 
 /// A free port may be taken by somebody else before the server has it; then another is tried.
@@ -19,27 +19,49 @@ const START_ATTEMPTS: u32 = 3;
 /// The file in the folder that its process holds locked as long as it lives.
 const LOCK: &str = "lock";
 
-/// What a sandbox is for, which decides its place and its servers' settings.
+/// The benchmark, whose quick form is a test, reads when each transaction was committed.
+const COMMIT_TIMES: &str = "track_commit_timestamp=on";
+
+/// What a sandbox is for, which decides its place and what its servers have beyond the settings of production.
 pub(crate) struct Profile {
     /// The name of its folders, followed by the process id of the run.
     name: &'static str,
-    settings: Settings,
     /// Whether written data must reach a disk.
     needs_disk: bool,
+    /// Arguments of Redis.
+    redis: &'static [&'static str],
+    /// Settings of PostgreSQL.
+    postgres: &'static [&'static str],
 }
 
-/// For tests: fast servers for many at the same time.
-pub(crate) const TESTS: Profile = Profile {
+/// For tests, which throw the data away, so that nothing waits for the disk. Many connect at the same time, and
+/// each takes a logical Redis database of its own.
+pub(crate) const TESTS: &Profile = &Profile {
     name: "harkara-test-",
-    settings: servers::TESTS,
     needs_disk: false,
+    redis: &["--databases", "4096"],
+    postgres: &[
+        COMMIT_TIMES,
+        "fsync=off",
+        "synchronous_commit=off",
+        "full_page_writes=off",
+        "max_connections=300",
+    ],
 };
 
-/// For the benchmark: durable servers, as in production.
-pub(crate) const BENCHMARK: Profile = Profile {
+/// For the benchmark: durable as in production, with room enough that no eviction, checkpoint or rewrite of the
+/// append-only file in the middle of a run distorts its figure.
+pub(crate) const BENCHMARK: &Profile = &Profile {
     name: "harkara-bench-",
-    settings: servers::MEASUREMENTS,
     needs_disk: true,
+    redis: &["--auto-aof-rewrite-percentage", "0"],
+    postgres: &[
+        COMMIT_TIMES,
+        "shared_buffers=1GB",
+        "max_wal_size=8GB",
+        "checkpoint_timeout=30min",
+        "max_connections=100",
+    ],
 };
 
 /// The folder of one run; removed when dropped.
@@ -47,7 +69,7 @@ pub(crate) const BENCHMARK: Profile = Profile {
 pub(crate) struct Sandbox {
     folder: PathBuf,
     account: Option<Account>,
-    settings: Settings,
+    profile: &'static Profile,
     _lock: File,
 }
 
@@ -63,7 +85,7 @@ pub(crate) struct PrivateServers {
 
 impl Sandbox {
     /// Creates a folder, after removing those that killed runs have left.
-    pub(crate) fn create(profile: &Profile) -> Result<Self> {
+    pub(crate) fn create(profile: &'static Profile) -> Result<Self> {
         let account = Account::for_postgres()?;
         let parent = parent(profile, account);
         sweep(&parent, profile);
@@ -79,7 +101,7 @@ impl Sandbox {
         Ok(Self {
             folder,
             account,
-            settings: profile.settings,
+            profile,
             _lock: lock,
         })
     }
@@ -98,17 +120,23 @@ impl Sandbox {
     }
 
     fn start_once(&self, programs: &Programs) -> Result<PrivateServers> {
-        let (folder, settings) = (&self.folder, self.settings);
+        let (folder, profile) = (&self.folder, self.profile);
         let mut services = Services::new(folder, folder, false);
         let redis_port = free_port()?;
         let data = folder.join("redis");
-        servers::start_redis(&mut services, &programs.redis, &data, redis_port, settings)?;
+        servers::start_redis(
+            &mut services,
+            &programs.redis,
+            &data,
+            redis_port,
+            profile.redis,
+        )?;
         let postgres = Postgres {
             programs: programs.postgres_folder().to_owned(),
             home: folder.join("postgres"),
             account: self.account,
             port: free_port()?,
-            settings: servers::owned(settings.postgres),
+            settings: servers::owned(profile.postgres),
         };
         postgres.create_home()?;
         servers::start_postgres(&mut services, &postgres)?;

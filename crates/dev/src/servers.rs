@@ -17,57 +17,14 @@ const READY_WITHIN: Duration = Duration::from_mins(1);
 /// made up. The superuser cannot connect at all, so no local user gets more through this server than rows.
 const PG_HBA: &str = "host all harkara 127.0.0.1/32 trust\n";
 
-/// The benchmark, whose quick form is a test, reads when each transaction was committed.
-const COMMIT_TIMES: &str = "track_commit_timestamp=on";
-
-/// What servers have beyond the defaults, which are those of production.
-#[derive(Clone, Copy)]
-pub(crate) struct Settings {
-    /// Arguments of Redis.
-    pub(crate) redis: &'static [&'static str],
-    /// Settings of PostgreSQL.
-    pub(crate) postgres: &'static [&'static str],
-}
-
-/// For `cargo dev up`.
-pub(crate) const PRODUCTION: Settings = Settings {
-    redis: &[],
-    postgres: &[],
-};
-
-/// For tests, which throw the data away, so that nothing waits for the disk. Many connect at the same time, and
-/// each takes a logical Redis database of its own.
-pub(crate) const TESTS: Settings = Settings {
-    redis: &["--databases", "4096"],
-    postgres: &[
-        COMMIT_TIMES,
-        "fsync=off",
-        "synchronous_commit=off",
-        "full_page_writes=off",
-        "max_connections=300",
-    ],
-};
-
-/// For measurements: durable as in production, with room enough that no eviction, checkpoint or rewrite of the
-/// append-only file in the middle of a run distorts its figure.
-pub(crate) const MEASUREMENTS: Settings = Settings {
-    redis: &["--auto-aof-rewrite-percentage", "0"],
-    postgres: &[
-        COMMIT_TIMES,
-        "shared_buffers=1GB",
-        "max_wal_size=8GB",
-        "checkpoint_timeout=30min",
-        "max_connections=100",
-    ],
-};
-
-/// Starts Redis with its data in a folder, and waits until it is ready.
+/// Starts Redis with its data in a folder, durable as in production unless the arguments say otherwise, and waits until
+/// it is ready.
 pub(crate) fn start_redis(
     services: &mut Services,
     program: &Path,
     folder: &Path,
     port: u16,
-    settings: Settings,
+    arguments: &[&str],
 ) -> Result<()> {
     fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
     let durable = [
@@ -81,7 +38,7 @@ pub(crate) fn start_redis(
         folder: folder.to_owned(),
         port,
         tls: false,
-        arguments: owned(durable.iter().chain(settings.redis)),
+        arguments: owned(durable.iter().chain(arguments)),
     };
     services.start(Kind::Redis, redis.command())?;
     services.wait_until(Kind::Redis, READY_WITHIN, |_| redis.is_ready())

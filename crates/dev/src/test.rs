@@ -16,7 +16,7 @@ use crate::{install, programs, report};
 /// Runs the tests.
 pub(crate) fn run(install: bool, runner: &[OsString]) -> Result<()> {
     let checkout = Checkout::find()?;
-    let sandbox = Sandbox::create(&sandbox::TESTS)?;
+    let sandbox = Sandbox::create(sandbox::TESTS)?;
     let is_nextest = programs::has_nextest();
     // Building takes longest, so it starts first. Arguments for the runner may ask for another build.
     let mut build = if runner.is_empty() {
@@ -43,7 +43,7 @@ pub(crate) fn run(install: bool, runner: &[OsString]) -> Result<()> {
 
 /// Runs the servers alone until Ctrl-C.
 pub(crate) fn run_servers(install: bool) -> Result<()> {
-    let sandbox = Sandbox::create(&sandbox::TESTS)?;
+    let sandbox = Sandbox::create(sandbox::TESTS)?;
     let mut servers = start_servers(&Checkout::find()?, install, &sandbox)?;
     report::say("\nIn another terminal:\n");
     for (name, value) in &servers.variables {

@@ -98,13 +98,7 @@ fn start_servers(
     let step = Step::start();
     let folder = checkout.dev()?.join("redis");
     let port = addresses.redis.address.port();
-    servers::start_redis(
-        services,
-        &programs.redis,
-        &folder,
-        port,
-        servers::PRODUCTION,
-    )?;
+    servers::start_redis(services, &programs.redis, &folder, port, &[])?;
     step.done(format!("Redis is ready on 127.0.0.1:{port}"));
 
     let step = Step::start();
