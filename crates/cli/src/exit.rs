@@ -15,6 +15,16 @@ pub(crate) enum Ending {
     NotAllDone,
 }
 
+impl Ending {
+    pub(crate) fn of(is_done: bool) -> Self {
+        if is_done {
+            Self::Done
+        } else {
+            Self::NotAllDone
+        }
+    }
+}
+
 /// A combination of arguments and settings that cannot work. The text says what to change.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
@@ -34,8 +44,7 @@ pub(crate) fn code(result: anyhow::Result<Ending>) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let remedy = error.downcast_ref().and_then(OperationError::remedy);
-    let remedy = remedy.map(|remedy| format!("; {remedy}"));
-    let remedy = remedy.unwrap_or_default();
+    let remedy = remedy.map_or_else(String::new, |remedy| format!("; {remedy}"));
     eprintln!("harkara: {}{remedy}", with_causes(&*error));
     if error.is::<UsageError>() {
         ExitCode::from(USAGE_ERROR)

@@ -21,16 +21,23 @@ pub(crate) fn json(value: &impl Serialize) -> io::Result<()> {
     writeln!(out)
 }
 
+/// Writes a report: as JSON, or as `write_text` does.
+pub(crate) fn report<T: Serialize>(
+    is_json: bool,
+    report: &T,
+    write_text: impl FnOnce(&T) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    if is_json {
+        return Ok(json(report)?);
+    }
+    write_text(report)
+}
+
 /// Writes bytes to standard output, and nothing else.
 pub(crate) fn bytes(bytes: &[u8]) -> io::Result<()> {
     let mut out = io::stdout().lock();
     out.write_all(bytes)?;
     out.flush()
-}
-
-/// Writes a line to standard error.
-pub(crate) fn note(text: impl AsRef<str>) {
-    eprintln!("{}", text.as_ref());
 }
 
 /// RFC 3339 in UTC, to the microsecond, which is the precision of PostgreSQL.

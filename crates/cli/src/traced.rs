@@ -2,19 +2,18 @@
 
 use std::time::{Duration, Instant};
 
-use harkara_core::trace::TraceContext;
 use harkara_settings::{instance, variable};
 use harkara_simulator::delivery::Signed;
-use harkara_simulator::send::{Answer, Destination, SendError};
+use harkara_simulator::send::{Answer, Destination, SendError, Sender};
 use harkara_telemetry::{Limits, Span, SpanIds, SpanKind, StartError, Timeline, TraceExporter};
 
-/// The limits of a service do not suit a command: whoever calls one with a collector wants all of its trace.
+/// No limits, unlike those of a service: whoever calls a command with a collector wants all of its trace.
 const LIMITS: Limits = Limits {
     ordinary_per_s_max: u32::MAX,
     slow: Duration::MAX,
 };
 
-/// A call of a command, traced where the standard `OTEL_*` variables say where to.
+/// A call of a command, traced if the standard `OTEL_*` variables name a collector.
 pub(crate) struct Call {
     name: &'static str,
     exporter: TraceExporter,
@@ -37,7 +36,7 @@ impl Call {
         })
     }
 
-    /// Sends what is known of the call to the collector, for up to three seconds.
+    /// Exports the trace of the call, for up to three seconds.
     pub(crate) fn end(self, is_done: bool) {
         if self.is_kept {
             let times = (self.line.origin(), Instant::now());
@@ -53,31 +52,29 @@ impl Call {
         self.exporter.finish();
     }
 
-    /// Puts a delivery below this call: its ids, and the context to send with it. `None` where no trace
-    /// is kept.
-    pub(crate) fn delivery(&self) -> Option<(SpanIds, TraceContext)> {
-        self.is_kept.then(|| {
-            let ids = self.ids.child();
-            (ids, ids.trace_context(true, ""))
-        })
-    }
-
-    /// A delivery has been answered, or will not be.
-    pub(crate) fn answered(
+    /// Sends a delivery; its trace is part of this call's.
+    pub(crate) async fn send(
         &self,
-        ids: SpanIds,
-        since: Instant,
+        sender: &Sender,
         destination: &Destination,
         delivery: &Signed,
-        result: &Result<Answer, SendError>,
-    ) {
+    ) -> Result<Answer, SendError> {
+        if !self.is_kept {
+            return sender.send(destination, delivery).await;
+        }
+        let (ids, since) = (self.ids.child(), Instant::now());
+        let delivery = Signed {
+            traceparent: Some(ids.trace_context(true, "").traceparent),
+            ..delivery.clone()
+        };
+        let result = sender.send(destination, &delivery).await;
         let times = (since, Instant::now());
         let span = Span::new("POST", SpanKind::Client, ids, &self.line, times)
             .with("http.request.method", "POST")
             .with("url.full", destination.url().to_owned())
-            .with("harkara.event.id", delivery.event_id.clone())
-            .with("harkara.event.type", delivery.name.clone());
-        let span = match result {
+            .with("harkara.event.id", delivery.event_id)
+            .with("harkara.event.type", delivery.name);
+        let span = match &result {
             Ok(answer) => {
                 let span = span.with("http.response.status_code", i64::from(answer.status));
                 if answer.status >= 400 {
@@ -89,5 +86,6 @@ impl Call {
             Err(_) => span.failed("no_answer", "nobody answered"),
         };
         self.exporter.tracer().record(span);
+        result
     }
 }

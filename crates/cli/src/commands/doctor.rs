@@ -56,16 +56,12 @@ pub(crate) async fn run(
         workers: options.workers,
     };
     let report = examine(settings.as_ref(), processes).await;
-    if options.json {
-        output::json(&report)?;
-    } else {
-        write_table(&report)?;
-    }
-    Ok(match report.status {
-        Status::Ok => Ending::Done,
-        Status::Warning if !options.strict => Ending::Done,
-        Status::Warning | Status::Problem => Ending::NotAllDone,
-    })
+    output::report(options.json, &report, write_table)?;
+    Ok(Ending::of(match report.status {
+        Status::Ok => true,
+        Status::Warning => !options.strict,
+        Status::Problem => false,
+    }))
 }
 
 fn write_table(report: &Report) -> anyhow::Result<()> {

@@ -119,13 +119,9 @@ fn print(settings: &Settings, report: &Report, options: &LagOptions) -> anyhow::
     }
     let unavailable = unavailable(settings, report);
     for dependency in &unavailable {
-        output::note(format!("harkara: {dependency}; {}", dependency.remedy()));
+        eprintln!("harkara: {dependency}; {}", dependency.remedy());
     }
-    Ok(if unavailable.is_empty() {
-        Ending::Done
-    } else {
-        Ending::NotAllDone
-    })
+    Ok(Ending::of(unavailable.is_empty()))
 }
 
 fn table(backlog: &Backlog) -> Table {

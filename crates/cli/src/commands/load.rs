@@ -29,7 +29,7 @@ use humantime::parse_duration;
 use tokio::signal::ctrl_c;
 
 use crate::arguments::{now, secret};
-use crate::commands::receiver::{SigningSecret, url_of};
+use crate::commands::receiver::{signing_secret, url_of};
 use crate::exit::{Ending, UsageError};
 use crate::output;
 use harkara_operations::database;
@@ -158,7 +158,13 @@ Examples:
 /// Sends, verifies, and prints the verdict.
 pub(crate) async fn run(settings: &Settings, options: &LoadOptions) -> anyhow::Result<Ending> {
     let (urls, targets) = targets(settings, options).await?;
-    let secret = signing_secret(settings, options, &targets)?;
+    let is_loopback = |target: &LoadTarget| target.address.ip().is_loopback();
+    let secret = signing_secret(
+        settings,
+        &EndpointName::default_name(),
+        options.secret.as_ref(),
+        targets.iter().all(is_loopback),
+    )?;
     let seed = options.seed.unwrap_or_else(|| rand::random::<u32>().into());
     let plan = LoadPlan::new(&options.pace()?, &options.injected(), seed)
         .map_err(|error| UsageError(format!("{error}; give a lower --rate or --duration")))?;
@@ -170,13 +176,11 @@ pub(crate) async fn run(settings: &Settings, options: &LoadOptions) -> anyhow::R
     if let Some(pool) = &pool
         && let Err(error) = pool.ping().await
     {
-        output::note(format!(
-            "PostgreSQL is unavailable ({error}); it will be compared later."
-        ));
+        eprintln!("PostgreSQL is unavailable ({error}); it will be compared later.");
     }
 
     let progress = Progress::new(plan.requests.len());
-    progress.preparing();
+    progress.line("building and signing the deliveries");
     let began = now();
     let corpus = Arc::new(Corpus::prepare_run(
         &options.mix,
@@ -194,16 +198,10 @@ pub(crate) async fn run(settings: &Settings, options: &LoadOptions) -> anyhow::R
     };
     progress.end();
     let verdict = Verdict::new(seed, options, &delivered, audit);
-    if options.json {
-        output::json(&verdict)?;
-    } else {
-        page::print(&verdict, &urls)?;
-    }
-    Ok(if verdict.passed {
-        Ending::Done
-    } else {
-        Ending::NotAllDone
-    })
+    output::report(options.json, &verdict, |verdict| {
+        Ok(page::print(verdict, &urls)?)
+    })?;
+    Ok(Ending::of(verdict.passed))
 }
 
 /// The URLs of the options, else that of the settings, and what they resolve to.
@@ -222,17 +220,6 @@ async fn targets(
         targets.push(target.map_err(|error| UsageError(with_causes(&error)))?);
     }
     Ok((urls, targets))
-}
-
-fn signing_secret(
-    settings: &Settings,
-    options: &LoadOptions,
-    targets: &[LoadTarget],
-) -> Result<Secret, UsageError> {
-    let is_loopback = |target: &LoadTarget| target.address.ip().is_loopback();
-    let is_this_machine = targets.iter().all(is_loopback);
-    let (endpoint, given) = (EndpointName::default_name(), options.secret.as_ref());
-    Ok(SigningSecret::find(settings, &endpoint, given, is_this_machine)?.secret)
 }
 
 /// Verifies what was sent; Ctrl-C ends the wait for the workers.

@@ -31,42 +31,28 @@ pub(super) fn url_of(bind: SocketAddr, endpoint: &EndpointName) -> Result<String
     Ok(format!("http://{address}/webhooks/razorpay{path}"))
 }
 
-/// What deliveries are signed with.
-pub(super) struct SigningSecret {
-    pub(super) secret: Secret,
-    /// None was given or is configured, and the receiver is on this machine.
-    pub(super) is_of_development: bool,
-}
-
-impl SigningSecret {
-    /// The given secret, else the endpoint's newest in the settings, else that of development.
-    pub(super) fn find(
-        settings: &Settings,
-        endpoint: &EndpointName,
-        given: Option<&Secret>,
-        is_this_machine: bool,
-    ) -> Result<Self, UsageError> {
-        let configured = || settings.endpoints.get(endpoint)?.secrets.first();
-        if let Some(secret) = given.or_else(configured) {
-            return Ok(Self {
-                secret: secret.clone(),
-                is_of_development: false,
-            });
-        }
-        let is_default = *endpoint == EndpointName::default_name();
-        if settings.endpoints.is_empty() && is_default && is_this_machine {
-            return Ok(Self {
-                secret: Secret::new(DEVELOPMENT_SECRET),
-                is_of_development: true,
-            });
-        }
-        Err(UsageError(format!(
-            "no secret of the endpoint {:?} is known here; give --secret, or set endpoints.{endpoint}.secrets \
-             (HARKARA__ENDPOINTS__{}__SECRETS)",
-            endpoint.as_str(),
-            endpoint.as_str().to_uppercase()
-        )))
+/// The secret to sign with: the given one, else the endpoint's newest in the settings, else, for this machine
+/// and settings without any endpoint, that of development.
+pub(super) fn signing_secret(
+    settings: &Settings,
+    endpoint: &EndpointName,
+    given: Option<&Secret>,
+    is_this_machine: bool,
+) -> Result<Secret, UsageError> {
+    let configured = || settings.endpoints.get(endpoint)?.secrets.first();
+    if let Some(secret) = given.or_else(configured) {
+        return Ok(secret.clone());
     }
+    let is_default = *endpoint == EndpointName::default_name();
+    if settings.endpoints.is_empty() && is_default && is_this_machine {
+        return Ok(Secret::new(DEVELOPMENT_SECRET));
+    }
+    Err(UsageError(format!(
+        "no secret of the endpoint {:?} is known here; give --secret, or set endpoints.{endpoint}.secrets \
+         (HARKARA__ENDPOINTS__{}__SECRETS)",
+        endpoint.as_str(),
+        endpoint.as_str().to_uppercase()
+    )))
 }
 
 #[cfg(test)]

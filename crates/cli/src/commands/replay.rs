@@ -86,15 +86,11 @@ pub(crate) async fn run(settings: &Settings, options: &ReplayOptions) -> anyhow:
         confirm(report.replayable, options.yes)?;
         report = replay::replay(&pool, &selection, report, actor).await?;
     }
-    if options.json {
-        output::json(&report)?;
-    } else {
-        write_lines(&report)?;
-    }
+    output::report(options.json, &report, write_lines)?;
     Ok(Ending::Done)
 }
 
-fn write_lines(report: &ReplayReport) -> io::Result<()> {
+fn write_lines(report: &ReplayReport) -> anyhow::Result<()> {
     if report.dry_run {
         let events = counted(report.replayable, "event");
         output::line(format!("{events} would be replayed"))?;

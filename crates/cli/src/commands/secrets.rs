@@ -40,11 +40,7 @@ Examples:
 pub(crate) async fn run(settings: &Settings, options: &SecretsOptions) -> anyhow::Result<Ending> {
     let pool = database::open(&settings.postgres).await?;
     let report = secrets(&pool, settings, options.days, now()).await?;
-    if options.json {
-        output::json(&report)?;
-    } else {
-        write_table(&report)?;
-    }
+    output::report(options.json, &report, write_table)?;
     Ok(Ending::Done)
 }
 

@@ -19,7 +19,7 @@ use harkara_simulator::plan::{Options, plan};
 use harkara_simulator::send::Destination;
 
 use crate::arguments::secret;
-use crate::commands::receiver::{SigningSecret, url_of};
+use crate::commands::receiver::{signing_secret, url_of};
 use crate::exit::{Ending, UsageError};
 use crate::output;
 use crate::traced::Call;
@@ -110,10 +110,7 @@ pub(crate) async fn run(
         None => url_of(settings.ingress.bind, &options.endpoint)?,
     };
     let destination = Destination::parse(&url).map_err(|error| UsageError(error.to_string()))?;
-    let SigningSecret {
-        secret,
-        is_of_development,
-    } = SigningSecret::find(
+    let secret = signing_secret(
         settings,
         &options.endpoint,
         options.secret.as_ref(),
@@ -137,8 +134,8 @@ pub(crate) async fn run(
     let now_seconds = clock::now().millis() / 1000;
     let deliveries = plan(&plan_options, &secret, seed, now_seconds)
         .map_err(|error| UsageError(format!("{error}; give a lower --count")))?;
-    if is_of_development && !options.json {
-        output::note("No secret is configured; signing with the development secret.");
+    if options.secret.is_none() && settings.endpoints.is_empty() && !options.json {
+        eprintln!("No secret is configured; signing with the development secret.");
     }
 
     let expected = if options.bad_signature {

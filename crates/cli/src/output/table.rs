@@ -2,7 +2,8 @@
 
 use std::io;
 
-use comfy_table::{CellAlignment, presets};
+use comfy_table::presets::NOTHING;
+use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, LineStyle};
 
 use super::line;
 
@@ -12,12 +13,16 @@ const EMPTY: &str = "–";
 /// The space after a column.
 const GAP: u16 = 2;
 
+/// Fills the line between two rows until the lines below rows are added. No cell has control characters.
+const SEPARATOR: char = '\0';
+
 /// Rows under a header.
 #[derive(Debug)]
 pub(crate) struct Table {
     columns: &'static [&'static str],
     right_aligned: &'static [usize],
     rows: Vec<Row>,
+    characters_max: Option<u16>,
 }
 
 #[derive(Debug)]
@@ -33,6 +38,15 @@ impl Table {
             columns,
             right_aligned,
             rows: Vec::new(),
+            characters_max: None,
+        }
+    }
+
+    /// Wraps the words of the last column so that no line is longer.
+    pub(crate) fn within(self, characters_max: u16) -> Self {
+        Self {
+            characters_max: Some(characters_max),
+            ..self
         }
     }
 
@@ -46,13 +60,6 @@ impl Table {
             cells: cells.into(),
             below: None,
         });
-    }
-
-    /// Adds a line to the last cell of the last row.
-    pub(crate) fn continued(&mut self, text: &str) {
-        if let Some(cell) = self.rows.last_mut().and_then(|row| row.cells.last_mut()) {
-            *cell = format!("{cell}\n{}", visible(text));
-        }
     }
 
     /// Adds an indented line below the last row.
@@ -69,22 +76,35 @@ impl Table {
 
     fn lines(&self) -> Vec<String> {
         let mut table = comfy_table::Table::new();
+        let separator = LineStyle::none().fill(SEPARATOR);
         table
-            .load_style(presets::NOTHING)
-            .set_header(self.columns.iter());
-        table.add_rows(self.rows.iter().map(|row| &row.cells));
+            .load_style(NOTHING.row_separator(separator))
+            .set_header(self.columns.iter())
+            .add_rows(self.rows.iter().map(|row| &row.cells));
+        if let Some(characters_max) = self.characters_max {
+            table
+                .set_content_arrangement(ContentArrangement::Dynamic)
+                .set_width(characters_max + GAP);
+        }
+        let last = self.columns.len() - 1;
         for (at, column) in table.column_iter_mut().enumerate() {
             column.set_padding((0, GAP));
+            if at < last {
+                column.set_constraint(ColumnConstraint::ContentWidth);
+            }
             if self.right_aligned.contains(&at) {
                 column.set_cell_alignment(CellAlignment::Right);
             }
         }
-        let mut aligned = table.lines().map(|line| line.trim_end().to_owned());
-        let mut lines: Vec<String> = aligned.by_ref().take(1).collect();
-        for row in &self.rows {
-            let n_lines = row.cells.iter().map(|cell| cell.lines().count()).max();
-            lines.extend(aligned.by_ref().take(n_lines.unwrap_or(1)));
-            lines.extend(row.below.iter().map(|text| format!("    {text}")));
+        let mut lines = Vec::new();
+        let mut rows = self.rows.iter();
+        for line in table.lines().chain([SEPARATOR.to_string()]) {
+            if line.starts_with(SEPARATOR) {
+                let below = rows.next().and_then(|row| row.below.as_ref());
+                lines.extend(below.map(|text| format!("    {text}")));
+            } else {
+                lines.push(line.trim_end().to_owned());
+            }
         }
         lines
     }
@@ -110,24 +130,34 @@ mod tests {
     use super::{Table, shortened};
 
     #[test]
-    fn columns_are_aligned() {
-        let mut table = Table::new(&["NAME", "MS"], &[1]);
-        table.row(["a".to_owned(), "7".to_owned()]);
-        table.row(["longer".to_owned(), "1200".to_owned()]);
-        table.continued("13");
+    fn columns_are_aligned_and_the_last_is_wrapped() {
+        let mut table = Table::new(&["NAME", "MS", "ROWS"], &[1]).within(40);
+        let mut row = |name: &str, ms: &str, rows: &str| {
+            table.row([name, ms, rows].map(str::to_owned));
+        };
+        row("a", "7", "");
+        row(
+            "longer",
+            "1200",
+            "orders(paid) refunds transactions(captured)",
+        );
         table.below("and why");
-        table.row([String::new(), String::new()]);
-        let lines = table.lines();
+        table.row(["", "", "x"].map(str::to_owned));
         assert_eq!(
-            lines,
+            table.lines(),
             [
-                "NAME      MS",
-                "a          7",
-                "longer  1200",
-                "          13",
+                "NAME      MS  ROWS",
+                "a          7  –",
+                "longer  1200  orders(paid) refunds",
+                "              transactions(captured)",
                 "    and why",
-                "–          –"
+                "–          –  x"
             ]
+        );
+        let whole = table.within(57).lines();
+        assert_eq!(
+            whole[2],
+            "longer  1200  orders(paid) refunds transactions(captured)"
         );
     }
 

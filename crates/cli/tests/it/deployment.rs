@@ -20,7 +20,7 @@ use harkara_testkit::{
     Folder, TestDatabase, ask_admin, binaries_beside, free_port, is_ready, redis_database,
     wait_until,
 };
-use tokio::process::{Child, Command};
+use tokio::process::Child;
 
 use crate::harkara::{Harkara, POSTGRES_URL, REDIS_URL, SECRETS};
 
@@ -40,7 +40,7 @@ struct Deployment {
     worker_admin: SocketAddr,
     database: TestDatabase,
     redis_url: String,
-    environment: Vec<(String, String)>,
+    harkara: Harkara,
     logs: Folder,
     children: Vec<Child>,
 }
@@ -75,13 +75,12 @@ impl Deployment {
             (SECRETS, SECRET),
         ];
         let all = settings.iter().chain(variables);
+        let with = |harkara: Harkara, (name, value): &(&str, &str)| harkara.with(name, value);
         Self {
             ingress,
             ingress_admin,
             worker_admin,
-            environment: all
-                .map(|&(name, value)| (name.to_owned(), value.to_owned()))
-                .collect(),
+            harkara: all.fold(Harkara::default(), with),
             database,
             redis_url,
             logs: Folder::new(),
@@ -92,15 +91,9 @@ impl Deployment {
     /// Starts one of the binaries; it ends with the child.
     fn spawn(&self, binary: &str) -> Child {
         let folder = binaries_beside(env!("CARGO_BIN_EXE_harkara"));
-        Command::new(folder.join(binary))
-            .env_clear()
-            .envs(self.environment.iter().cloned())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(File::create(self.logs.path().join(binary)).unwrap())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap()
+        let log = File::create(self.logs.path().join(binary)).unwrap();
+        let mut command = self.harkara.command(folder.join(binary));
+        command.stdout(Stdio::null()).stderr(log).spawn().unwrap()
     }
 
     /// Starts one of the binaries, and waits until it is ready.
@@ -121,10 +114,7 @@ impl Deployment {
 
     /// A command line with the same environment.
     fn harkara(&self) -> Harkara {
-        let variables = self.environment.iter();
-        variables.fold(Harkara::default(), |harkara, (name, value)| {
-            harkara.with(name, value)
-        })
+        self.harkara.clone()
     }
 
     /// Where the ingress takes deliveries of the endpoint `default`.

@@ -1,6 +1,7 @@
 //! Runs the binary.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
@@ -19,7 +20,7 @@ pub(crate) const POSTGRES_URL: &str = "HARKARA__POSTGRES__URL";
 pub(crate) const REDIS_URL: &str = "HARKARA__REDIS__URL";
 
 /// The binary with an environment that holds nothing but its settings.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Harkara {
     environment: BTreeMap<String, String>,
 }
@@ -50,16 +51,20 @@ impl Harkara {
 
     /// Starts the binary, so that something can be done to it while it runs.
     pub(crate) fn spawn(&self, arguments: &str) -> Child {
-        Command::new(env!("CARGO_BIN_EXE_harkara"))
+        self.command(env!("CARGO_BIN_EXE_harkara"))
             .args(shlex::split(arguments).unwrap())
-            .env_clear()
-            .envs(&self.environment)
-            .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
-            .kill_on_drop(true)
             .spawn()
             .unwrap()
+    }
+
+    /// A command that runs a binary with the same environment, until it is dropped.
+    pub(crate) fn command(&self, binary: impl AsRef<OsStr>) -> Command {
+        let mut command = Command::new(binary);
+        command.env_clear().envs(&self.environment);
+        command.stdin(Stdio::null()).kill_on_drop(true);
+        command
     }
 
     /// The standard output of a successful run.

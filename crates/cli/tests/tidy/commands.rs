@@ -27,12 +27,8 @@ fn problems(page: &Page) -> Vec<String> {
             problems.extend(run(Command::new("bash").args(["-n", "-c", &block])).err());
             lines.extend(block.lines().map(str::to_owned));
         } else {
-            lines.extend(
-                block
-                    .lines()
-                    .filter_map(|line| line.strip_prefix("$ "))
-                    .map(str::to_owned),
-            );
+            let prompted = block.lines().filter_map(|line| line.strip_prefix("$ "));
+            lines.extend(prompted.map(str::to_owned));
         }
     }
     for line in lines {
@@ -78,11 +74,8 @@ fn understand_dev(command: &str, arguments: &[&str]) -> Result<(), String> {
     let mut before = "";
     for argument in arguments.iter().take_while(|argument| **argument != "--") {
         let in_help = crate::regex(&format!(r"(^|[^\w-]){argument}($|[^\w-])")).is_match(&help);
-        let is_fault = || {
-            faults
-                .iter()
-                .any(|(_, text)| text.contains(&format!("name: \"{argument}\"")))
-        };
+        let name = format!("name: \"{argument}\"");
+        let is_fault = || faults.iter().any(|(_, text)| text.contains(&name));
         let is_value = before.starts_with("--") || *argument == PLACEHOLDER;
         if !in_help && !is_value && !is_fault() {
             return Err(format!("`cargo dev {command}` does not know {argument}"));
@@ -97,14 +90,11 @@ fn run(command: &mut Command) -> Result<String, String> {
         .env_remove("HARKARA_CONFIG")
         .output()
         .map_err(|error| format!("{command:?}: {error}"))?;
-    let (output, error) = (
-        String::from_utf8_lossy(&ran.stdout),
-        String::from_utf8_lossy(&ran.stderr),
-    );
+    let text = |output: &[u8]| String::from_utf8_lossy(output).into_owned();
     if ran.status.success() {
-        Ok(output.into_owned())
+        Ok(text(&ran.stdout))
     } else {
-        Err(error.into_owned())
+        Err(text(&ran.stderr))
     }
 }
 

@@ -27,18 +27,12 @@ fn problems(page: &str, manifests: &[(String, String)]) -> Vec<String> {
         .collect();
     let actual: BTreeSet<Row> = manifests.iter().map(dependencies).collect();
     let differing = table.symmetric_difference(&actual);
-    differing
-        .map(|row| {
-            format!(
-                "only in {}: {row:?}",
-                if table.contains(row) {
-                    "the table"
-                } else {
-                    "Cargo.toml"
-                }
-            )
-        })
-        .collect()
+    let problem = |row| {
+        let in_table = table.contains(row);
+        let place = if in_table { "the table" } else { "Cargo.toml" };
+        format!("only in {place}: {row:?}")
+    };
+    differing.map(problem).collect()
 }
 
 fn dependencies((path, text): &(String, String)) -> Row {

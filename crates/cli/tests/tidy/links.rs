@@ -10,16 +10,9 @@ fn links_resolve() {
 }
 
 fn problems(pages: &[Page]) -> Vec<String> {
-    let mut anchors = HashMap::new();
-    for page in pages {
-        anchors.insert(
-            page.path.as_str(),
-            page.headings
-                .iter()
-                .map(|it| anchor(it))
-                .collect::<Vec<_>>(),
-        );
-    }
+    let of_page = |page: &Page| page.headings.iter().map(|it| anchor(it)).collect();
+    let anchors = pages.iter().map(|page| (page.path.as_str(), of_page(page)));
+    let anchors: HashMap<&str, Vec<String>> = anchors.collect();
     let is_broken = |page: &Page, link: &str| {
         let (file, heading) = link.split_once('#').unwrap_or((link, ""));
         let from = crate::root().join(&page.path);

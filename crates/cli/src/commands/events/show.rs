@@ -43,14 +43,15 @@ pub(super) async fn run(settings: &Settings, options: &ShowOptions) -> anyhow::R
         return Ok(Ending::Done);
     }
     let details = events::show(&pool, settings, id).await?;
-    if options.json {
-        output::json(&details)?;
-    } else {
-        for (name, value) in fields(&details) {
-            output::line(format!("{name:<16}{}", visible(&value)))?;
-        }
-    }
+    output::report(options.json, &details, write_fields)?;
     Ok(Ending::Done)
+}
+
+fn write_fields(details: &EventDetails) -> anyhow::Result<()> {
+    for (name, value) in fields(details) {
+        output::line(format!("{name:<16}{}", visible(&value)))?;
+    }
+    Ok(())
 }
 
 /// The lines of an event: a name, and a value.
@@ -102,13 +103,19 @@ fn delivered_again(row: &EventRow) -> String {
 fn verdict(check: SignatureCheck) -> String {
     match check {
         SignatureCheck::Verifies {
-            secret_position: 0,
-            secrets,
-        } => format!("verifies under secret 1 of {secrets}, the newest"),
-        SignatureCheck::Verifies {
             secret_position,
             secrets,
-        } => format!("verifies under secret {} of {secrets}", secret_position + 1),
+        } => {
+            let newest = if secret_position == 0 {
+                ", the newest"
+            } else {
+                ""
+            };
+            format!(
+                "verifies under secret {} of {secrets}{newest}",
+                secret_position + 1
+            )
+        }
         SignatureCheck::DoesNotVerify { secrets } => {
             format!(
                 "verifies under none of the {secrets} configured secrets: its secret was removed"

@@ -1,20 +1,18 @@
-//! Tells on a terminal how far a load is; elsewhere only what it begins with.
+//! Shows the progress of a load on a terminal; elsewhere only its beginning.
 
 use std::io::{self, IsTerminal, Write};
 
 use harkara_load::LoadPlan;
 use harkara_operations::verification::Progress as Step;
 
-use crate::output;
-
-/// A line on standard error that is written over again.
+/// A line on standard error that is replaced each time.
 pub(super) struct Progress {
     is_terminal: bool,
     planned: usize,
 }
 
-/// Takes the cursor to the beginning of its line and empties the line.
-const ANEW: &str = "\r\x1b[2K";
+/// Moves the cursor to the beginning of its line and clears the line.
+const CLEAR: &str = "\r\x1b[2K";
 
 impl Progress {
     pub(super) fn new(planned: usize) -> Self {
@@ -24,17 +22,13 @@ impl Progress {
         }
     }
 
-    pub(super) fn preparing(&self) {
-        self.line("building and signing the deliveries");
-    }
-
-    /// Tells that the first delivery goes out now: programs that break something under load wait for it.
+    /// Says that the first delivery goes out now: programs that break something under load wait for it.
     pub(super) fn begin(&self, seed: u64, plan: &LoadPlan) {
         self.end();
-        output::note(format!(
+        eprintln!(
             "Sending {} requests of {} deliveries; --seed {seed} sends the like again.",
             self.planned, plan.deliveries
-        ));
+        );
     }
 
     pub(super) fn sending(&self, sent: &harkara_load::LoadProgress) {
@@ -59,10 +53,10 @@ impl Progress {
         self.line("");
     }
 
-    fn line(&self, text: &str) {
+    pub(super) fn line(&self, text: &str) {
         if self.is_terminal {
             // Nobody is worse off without it.
-            drop(write!(io::stderr(), "{ANEW}{text}"));
+            drop(write!(io::stderr(), "{CLEAR}{text}"));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The verdict: what was sent, what became of it, and whether that is as promised.
+//! The verdict: what was sent, its outcomes, and whether every promise was kept.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use super::LoadOptions;
 /// The answer to a bad signature.
 const UNAUTHORIZED: u16 = 401;
 
-/// What came of a load.
+/// The result of a load.
 #[derive(Debug, Serialize)]
 pub(super) struct Verdict {
     pub(super) seed: u64,
@@ -36,9 +36,9 @@ pub(super) struct Verdict {
     pub(super) longest_refusal_ms: u64,
     /// The longest time to an answer other than 2xx for a valid delivery.
     pub(super) slowest_refusal_ms: u64,
-    /// `null` where the database was not to be asked, or could not be.
+    /// `null` if the database was not compared, or could not be.
     pub(super) audit: Option<Verification>,
-    /// What else is not as it must be, each a sentence.
+    /// Other broken promises, each a sentence.
     pub(super) faults: Vec<String>,
     pub(super) passed: bool,
 }
@@ -60,14 +60,10 @@ impl Verdict {
     ) -> Self {
         let sent = || delivered.outcomes.iter().filter(|outcome| outcome.sent);
         let mut faults = faults_of_answers(delivered);
-        let audit = match audit {
-            None => None,
-            Some(Ok(audit)) => Some(audit),
-            Some(Err(error)) => {
-                faults.push(format!("the database could not be asked: {}", error.full()));
-                None
-            }
-        };
+        let audit = audit.transpose().unwrap_or_else(|error| {
+            faults.push(format!("the database could not be asked: {}", error.full()));
+            None
+        });
         Self {
             seed,
             rate_per_s: options.rate,
@@ -95,22 +91,23 @@ impl Verdict {
     }
 }
 
-/// Statuses that tell of trouble and not of the delivery: Razorpay would send it again.
-fn tells_of_trouble(status: u16) -> bool {
+/// Whether a status reports trouble of the receiver rather than of the delivery: Razorpay would send it again.
+fn is_temporary(status: u16) -> bool {
     matches!(status, 408 | 429 | 500..)
 }
 
 fn faults_of_answers(delivered: &Delivered) -> Vec<String> {
     let mut faults = Vec::new();
-    for (&status, &n) in &delivered.refused {
+    let refused = delivered.refused.iter();
+    for (&status, &n) in refused.filter(|(status, _)| !is_temporary(**status)) {
         let n_valid = delivered.refused_valid.get(&status).copied().unwrap_or(0);
         let n_bad = n - n_valid;
-        if n_bad > 0 && status != UNAUTHORIZED && !tells_of_trouble(status) {
+        if n_bad > 0 && status != UNAUTHORIZED {
             faults.push(format!(
                 "{n_bad} badly signed requests were answered {status} and not 401"
             ));
         }
-        if n_valid > 0 && !tells_of_trouble(status) {
+        if n_valid > 0 {
             faults.push(match status {
                 UNAUTHORIZED => format!(
                     "{n_valid} rightly signed requests were refused with 401; does the ingress have this secret?"
@@ -120,13 +117,10 @@ fn faults_of_answers(delivered: &Delivered) -> Vec<String> {
             });
         }
     }
-    let taken = delivered
-        .outcomes
-        .iter()
-        .filter(|outcome| outcome.bad && outcome.accepted);
-    match taken.count() {
-        0 => {}
-        n => faults.push(format!("{n} badly signed deliveries were accepted")),
+    let accepted = delivered.outcomes.iter().filter(|outcome| outcome.accepted);
+    let n_bad = accepted.filter(|outcome| outcome.bad).count();
+    if n_bad > 0 {
+        faults.push(format!("{n_bad} badly signed deliveries were accepted"));
     }
     if delivered.accepted == 0 {
         faults.push("nothing was accepted, so nothing is proven".to_owned());

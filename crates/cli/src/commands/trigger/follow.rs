@@ -1,7 +1,5 @@
 //! Waits until sent events are processed, and shows what each did.
 
-mod rows;
-
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
@@ -13,7 +11,7 @@ use harkara_storage::ledger;
 use harkara_storage::{Pool, StorageError};
 use serde::Serialize;
 
-use super::report::LINES_MAX;
+use super::report::{LINES_MAX, NAME_CHARACTERS, median_and_max};
 use crate::exit::Ending;
 use crate::output::{self, Table};
 
@@ -30,7 +28,14 @@ const SILENT_MAX: Duration = Duration::from_secs(5);
 const QUERIED_MAX: usize = 500;
 
 /// Longest line, so that it does not wrap on a usual terminal.
-const LINE_CHARACTERS: usize = 120;
+const LINE_CHARACTERS: u16 = 120;
+
+/// Longest error below a row, which is indented by four.
+const ERROR_CHARACTERS: usize = 116;
+
+/// Tables whose rows are shown last: after the subject of an event come other entities that it changes, then the
+/// present state of an entity whose table is a history.
+const LAST_TABLES: [&str; 3] = ["payment_orders", "payment_transactions", "entity_snapshots"];
 
 /// An event that was sent, and its ledger row as last seen.
 struct Followed<'a> {
@@ -55,12 +60,7 @@ pub(super) async fn follow(
     } else {
         write_table(&events)?;
     }
-    let all = events.iter().all(Followed::is_processed);
-    Ok(if all {
-        Ending::Done
-    } else {
-        Ending::NotAllDone
-    })
+    Ok(Ending::of(events.iter().all(Followed::is_processed)))
 }
 
 fn distinct(deliveries: &[Signed]) -> Vec<Followed<'_>> {
@@ -89,11 +89,11 @@ async fn wait(pool: &Pool, events: &mut [Followed<'_>]) -> Result<(), StorageErr
         }
         if !is_explained && began.elapsed() >= SILENT_MAX {
             is_explained = true;
-            output::note(format!(
+            eprintln!(
                 "Waiting for {n_open} of {} events, for at most {} s; is the worker running?",
                 events.len(),
                 WAIT_MAX.as_secs()
-            ));
+            );
         }
         tokio::time::sleep(POLL_EVERY).await;
     }
@@ -108,14 +108,8 @@ async fn refresh(pool: &Pool, events: &mut [Followed<'_>]) -> Result<(), Storage
     for chunk in open.chunks_mut(QUERIED_MAX) {
         // Where another body held the id before, as after the same --seed, ours stands under the second.
         let ids = chunk.iter().flat_map(|event| {
-            [
-                event.event_id.as_str().to_owned(),
-                event
-                    .event_id
-                    .contested(&event.body_sha256)
-                    .as_str()
-                    .to_owned(),
-            ]
+            let contested = event.event_id.contested(&event.body_sha256);
+            [&event.event_id, &contested].map(|id| id.as_str().to_owned())
         });
         let ids: Vec<String> = ids.collect();
         let found = ledger::find(pool, &ids).await?.into_iter();
@@ -130,21 +124,12 @@ async fn refresh(pool: &Pool, events: &mut [Followed<'_>]) -> Result<(), Storage
 
 async fn add_changes(pool: &Pool, events: &mut [Followed<'_>]) -> Result<(), StorageError> {
     for chunk in events.chunks_mut(QUERIED_MAX) {
-        let ids: Vec<String> = chunk
-            .iter()
-            .filter_map(|event| Some(event.stored.as_ref()?.row.razorpay_event_id.clone()))
-            .collect();
-        let mut changes: HashMap<String, Vec<Change>> = HashMap::new();
-        for change in ledger::changes(pool, &ids).await? {
-            changes
-                .entry(change.razorpay_event_id.clone())
-                .or_default()
-                .push(change);
-        }
+        let ids: Vec<String> = chunk.iter().filter_map(Followed::stored_id).collect();
+        let changes = ledger::changes(pool, &ids).await?;
         for event in chunk {
-            let stored = event.stored.as_ref();
-            let of_event = stored.and_then(|e| changes.remove(&e.row.razorpay_event_id));
-            event.changes = of_event.unwrap_or_default();
+            let id = event.stored_id();
+            let is_of_event = |change: &&Change| Some(&change.razorpay_event_id) == id.as_ref();
+            event.changes = changes.iter().filter(is_of_event).cloned().collect();
         }
     }
     Ok(())
@@ -169,6 +154,12 @@ impl Followed<'_> {
             self.status(),
             Some(EventStatus::Processed | EventStatus::Failed)
         )
+    }
+
+    /// The id under which it is stored.
+    fn stored_id(&self) -> Option<String> {
+        let event = self.stored.as_ref()?;
+        Some(event.row.razorpay_event_id.clone())
     }
 
     fn commit_ms(&self) -> Option<i64> {
@@ -202,21 +193,18 @@ fn write_table(events: &[Followed<'_>]) -> anyhow::Result<()> {
         table(&shown).print()?;
         output::line("")?;
     }
-    let mut times: Vec<i64> = events.iter().filter_map(Followed::commit_ms).collect();
-    times.sort_unstable();
-    let times = match (times.get(times.len() / 2), times.last()) {
-        (Some(median), Some(slowest)) => {
-            format!("; from receipt to commit {median} ms in the median, {slowest} ms at most")
-        }
-        _ => String::new(),
-    };
+    let times = events.iter().filter_map(Followed::commit_ms).collect();
+    let times = median_and_max(times).map(|(median, slowest)| {
+        format!("; from receipt to commit {median} ms in the median, {slowest} ms at most")
+    });
+    let times = times.unwrap_or_default();
     let n_processed = events.iter().filter(|event| event.is_processed()).count();
     output::line(format!(
         "{n_processed} of {} processed{times}",
         events.len()
     ))?;
     if n_processed < events.len() {
-        output::note(
+        eprintln!(
             "harkara: not all events were processed; `harkara events --status failed` lists dead letters, and \
              events that are not stored wait for a worker: see its /readyz",
         );
@@ -225,40 +213,63 @@ fn write_table(events: &[Followed<'_>]) -> anyhow::Result<()> {
 }
 
 fn table(events: &[&Followed<'_>]) -> Table {
-    const COLUMNS: &[&str] = &["EVENT", "LANE", "STATUS", "MS", "ROWS CHANGED"];
-    let mut table = Table::new(COLUMNS, &[3]);
-    let cells: Vec<[String; 4]> = events.iter().map(|event| fixed_cells(event)).collect();
-    let widest = |at: usize| {
-        cells
-            .iter()
-            .map(|cells| cells[at].chars().count())
-            .max()
-            .unwrap_or_default()
-    };
-    let taken: usize = (0..4).map(|at| widest(at).max(COLUMNS[at].len()) + 2).sum();
-    for (event, [name, lane, status, ms]) in events.iter().zip(cells) {
-        let mut rows =
-            rows::lines(&event.changes, LINE_CHARACTERS.saturating_sub(taken)).into_iter();
-        table.row([name, lane, status, ms, rows.next().unwrap_or_default()]);
-        rows.for_each(|row| table.continued(&row));
-        let error = event
-            .stored
-            .as_ref()
-            .and_then(|event| event.row.error.as_deref());
-        if let Some(error) = error {
-            table.below(&output::shortened(error, LINE_CHARACTERS - 4));
+    let columns = &["EVENT", "LANE", "STATUS", "MS", "ROWS CHANGED"];
+    let mut table = Table::new(columns, &[3]).within(LINE_CHARACTERS);
+    for event in events {
+        let row = event.stored.as_ref().map(|event| &event.row);
+        let ms = event.commit_ms().map(|ms| ms.to_string());
+        table.row([
+            output::shortened(event.name, NAME_CHARACTERS),
+            row.map(|row| row.lane.clone()).unwrap_or_default(),
+            event.status_text().to_owned(),
+            ms.unwrap_or_default(),
+            changed_rows(&event.changes),
+        ]);
+        if let Some(error) = row.and_then(|row| row.error.as_deref()) {
+            table.below(&output::shortened(error, ERROR_CHARACTERS));
         }
     }
     table
 }
 
-fn fixed_cells(event: &Followed<'_>) -> [String; 4] {
-    let lane = event.stored.as_ref().map(|event| event.row.lane.clone());
-    let ms = event.commit_ms().map(|ms| ms.to_string());
-    [
-        output::shortened(event.name, 40),
-        lane.unwrap_or_default(),
-        event.status_text().to_owned(),
-        ms.unwrap_or_default(),
-    ]
+/// `payment_orders(paid) payment_transactions(captured)`.
+fn changed_rows(changes: &[Change]) -> String {
+    let mut changes: Vec<&Change> = changes.iter().collect();
+    changes.sort_by_key(|change| {
+        LAST_TABLES
+            .iter()
+            .position(|table| *table == change.table_name)
+            .map_or(0, |at| at + 1)
+    });
+    let rows = changes.iter().map(|change| match &change.to_status {
+        Some(status) => format!("{}({status})", change.table_name),
+        None => change.table_name.clone(),
+    });
+    rows.collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Change, changed_rows};
+
+    #[test]
+    fn the_subject_of_the_event_comes_first() {
+        let change = |table: &str, status: Option<&str>| Change {
+            razorpay_event_id: "e".to_owned(),
+            table_name: table.to_owned(),
+            entity_id: "x".to_owned(),
+            from_status: None,
+            to_status: status.map(str::to_owned),
+        };
+        let changes = [
+            change("entity_snapshots", None),
+            change("payment_transactions", Some("captured")),
+            change("payment_orders", Some("paid")),
+            change("invoice_events", Some("paid")),
+        ];
+        assert_eq!(
+            changed_rows(&changes),
+            "invoice_events(paid) payment_orders(paid) payment_transactions(captured) entity_snapshots"
+        );
+    }
 }

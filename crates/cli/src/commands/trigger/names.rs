@@ -7,7 +7,7 @@ use crate::exit::UsageError;
 /// Stands for one of each typed event.
 const ALL: &str = "all";
 
-/// How alike two names must be, from 0 to 1, to be taken for a slip of the pen.
+/// Similarity of two names, from 0 to 1, from which one counts as a misspelling of the other.
 const ALIKE_MIN: f64 = 0.75;
 
 /// Most names that are offered in place of one.
@@ -45,20 +45,13 @@ fn unknown(name: &str) -> String {
 /// contain this name, and those of the family of this name.
 fn near(name: &str) -> Vec<&'static str> {
     let name = name.to_lowercase();
-    let mut scored: Vec<(f64, &'static str)> = catalogue::EVENTS
-        .iter()
-        .map(|known| {
-            (
-                strsim::normalized_damerau_levenshtein(&name, known.name),
-                known.name,
-                known.family,
-            )
-        })
-        .filter(|(alike, known, family)| {
-            *alike >= ALIKE_MIN || *family == name || known.contains(&name)
-        })
-        .map(|(alike, known, _)| (alike, known))
-        .collect();
+    let events = catalogue::EVENTS.iter();
+    let scored = events.filter_map(|spec| {
+        let alike = strsim::normalized_damerau_levenshtein(&name, spec.name);
+        let is_near = alike >= ALIKE_MIN || spec.family == name || spec.name.contains(&name);
+        is_near.then_some((alike, spec.name))
+    });
+    let mut scored: Vec<(f64, &str)> = scored.collect();
     scored.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
     scored.truncate(OFFERED_MAX);
     scored.into_iter().map(|(_, known)| known).collect()

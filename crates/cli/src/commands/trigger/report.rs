@@ -15,6 +15,9 @@ use crate::output::{self, Table};
 /// Most deliveries or events with a line each.
 pub(super) const LINES_MAX: usize = 60;
 
+/// Longest event name in a table.
+pub(super) const NAME_CHARACTERS: usize = 40;
+
 /// Prints each answer, unless there are too many to read.
 pub(super) fn lines(deliveries: &[Signed], sent: &Sent) -> io::Result<()> {
     if deliveries.len() > LINES_MAX {
@@ -31,7 +34,7 @@ pub(super) fn lines(deliveries: &[Signed], sent: &Sent) -> io::Result<()> {
             None => ("not sent".to_owned(), String::new()),
         };
         table.row([
-            output::shortened(&delivery.name, 40),
+            output::shortened(&delivery.name, NAME_CHARACTERS),
             delivery.event_id.clone(),
             answer,
             ms,
@@ -43,21 +46,17 @@ pub(super) fn lines(deliveries: &[Signed], sent: &Sent) -> io::Result<()> {
 /// Prints how many deliveries were sent, and the answers by status.
 pub(super) fn summary(url: &str, deliveries: &[Signed], sent: &Sent) -> io::Result<()> {
     let n_sent = sent.results.iter().flatten().count();
-    let events: BTreeSet<&str> = deliveries
-        .iter()
-        .map(|delivery| delivery.event_id.as_str())
-        .collect();
+    let events = deliveries.iter().map(|delivery| &delivery.event_id);
+    let events: BTreeSet<&String> = events.collect();
     let mut by_status: BTreeMap<u16, usize> = BTreeMap::new();
-    let mut latencies: Vec<Duration> = Vec::new();
     for answer in sent.answers() {
         *by_status.entry(answer.status).or_default() += 1;
-        latencies.push(answer.latency);
     }
-    latencies.sort_unstable();
-    let mut outcomes: Vec<String> = by_status
+    let latencies: Vec<Duration> = sent.answers().map(|answer| answer.latency).collect();
+    let by_status = by_status
         .iter()
-        .map(|(status, n)| format!("{n} × {status}"))
-        .collect();
+        .map(|(status, n)| format!("{n} × {status}"));
+    let mut outcomes: Vec<String> = by_status.collect();
     let n_unanswered = n_sent - latencies.len();
     if n_unanswered > 0 {
         outcomes.push(format!("{n_unanswered} without an answer"));
@@ -65,16 +64,11 @@ pub(super) fn summary(url: &str, deliveries: &[Signed], sent: &Sent) -> io::Resu
     if n_sent < deliveries.len() {
         outcomes.push(format!("{} not sent", deliveries.len() - n_sent));
     }
-    let latency = match (latencies.get(latencies.len() / 2), latencies.last()) {
-        (Some(median), Some(slowest)) => {
-            format!(
-                "; median {:.1} ms, slowest {:.1} ms",
-                millis(*median),
-                millis(*slowest)
-            )
-        }
-        _ => String::new(),
-    };
+    let latency = median_and_max(latencies).map(|(median, slowest)| {
+        let (median, slowest) = (millis(median), millis(slowest));
+        format!("; median {median:.1} ms, slowest {slowest:.1} ms")
+    });
+    let latency = latency.unwrap_or_default();
     let deliveries = counted(deliveries.len() as u64, "delivery");
     output::line(format!(
         "{deliveries} of {} to {url}",
@@ -85,6 +79,12 @@ pub(super) fn summary(url: &str, deliveries: &[Signed], sent: &Sent) -> io::Resu
         outcomes.join(", "),
         sent.took.as_secs_f64()
     ))
+}
+
+/// The median and the largest of some values; `None` of none.
+pub(super) fn median_and_max<T: Copy + Ord>(mut values: Vec<T>) -> Option<(T, T)> {
+    values.sort_unstable();
+    Some((*values.get(values.len() / 2)?, *values.last()?))
 }
 
 #[derive(Serialize)]

@@ -1,24 +1,26 @@
-//! Sends a plan, several deliveries at a time, and keeps every answer.
+//! Sends a plan, several deliveries at a time.
 
+use std::cell::Cell;
+use std::future::ready;
 use std::time::{Duration, Instant};
 
 use anyhow::bail;
+use futures_util::{StreamExt, stream};
 use harkara_core::causes::with_causes;
 use harkara_simulator::delivery::Signed;
 use harkara_simulator::send::{Answer, Destination, SendError, Sender};
-use tokio::task::JoinSet;
 
 use super::{REFUSED, TAKEN};
 use crate::exit::Ending;
 use crate::traced::Call;
 
-/// Most deliveries that wait for their answers at once.
+/// Most deliveries that wait for their answers at the same time.
 const IN_FLIGHT_MAX: usize = 16;
 
-/// After so many deliveries without an answer the rest is not sent.
+/// After this many deliveries without an answer the rest is not sent.
 const NO_ANSWERS_MAX: usize = 32;
 
-/// What came back for each delivery of a plan.
+/// The results of a plan.
 #[derive(Debug)]
 pub(super) struct Sent {
     /// In the order of the plan; `None` for a delivery that was not sent because sending had stopped.
@@ -36,39 +38,18 @@ pub(super) async fn send_all(
     let began = Instant::now();
     let sender = Sender::new();
     let mut results: Vec<_> = deliveries.iter().map(|_| None).collect();
-    let mut waiting = deliveries.iter().enumerate();
-    let mut in_flight = JoinSet::new();
-    let mut without_answer = 0;
-    loop {
-        while in_flight.len() < IN_FLIGHT_MAX && without_answer < NO_ANSWERS_MAX {
-            let Some((at, delivery)) = waiting.next() else {
-                break;
-            };
-            let (sender, destination) = (sender.clone(), destination.clone());
-            let mut delivery = delivery.clone();
-            let place = call.delivery().map(|(place, context)| {
-                delivery.traceparent = Some(context.traceparent);
-                place
-            });
-            in_flight.spawn(async move {
-                let since = Instant::now();
-                let result = sender.send(&destination, &delivery).await;
-                (at, place, since, result)
-            });
-        }
-        let Some(ended) = in_flight.join_next().await else {
-            break;
-        };
-        let (at, place, since, result) = ended.expect("sending neither panics nor is it aborted");
-        if let Some(place) = place {
-            call.answered(place, since, destination, &deliveries[at], &result);
-        }
-        match &result {
-            Ok(_) => {}
+    let unanswered = Cell::new(0);
+    let mut answers = stream::iter(deliveries.iter().enumerate())
+        .take_while(|_| ready(unanswered.get() < NO_ANSWERS_MAX))
+        .map(async |(at, delivery)| (at, call.send(&sender, destination, delivery).await))
+        .buffer_unordered(IN_FLIGHT_MAX);
+    while let Some((at, result)) = answers.next().await {
+        unanswered.set(match &result {
+            Ok(_) => unanswered.get(),
             // It refuses the connection: the next attempt would only say so again.
-            Err(SendError::Unreachable { .. }) => without_answer = NO_ANSWERS_MAX,
-            Err(_) => without_answer += 1,
-        }
+            Err(SendError::Unreachable { .. }) => NO_ANSWERS_MAX,
+            Err(_) => unanswered.get() + 1,
+        });
         results[at] = Some(result);
     }
     Sent {
@@ -78,21 +59,21 @@ pub(super) async fn send_all(
 }
 
 impl Sent {
-    /// The answers that came.
+    /// The answers.
     pub(super) fn answers(&self) -> impl Iterator<Item = Answer> {
         self.results
             .iter()
             .filter_map(|result| result.as_ref()?.as_ref().ok().copied())
     }
 
-    /// Done where every delivery was answered with `expected`; else an error with the remedy.
+    /// Done if every delivery was answered with `expected`; else an error with the remedy.
     pub(super) fn check(&self, expected: u16) -> anyhow::Result<Ending> {
-        if let Some(error) = self
+        let mut errors = self
             .results
             .iter()
             .flatten()
-            .find_map(|result| result.as_ref().err())
-        {
+            .filter_map(|r| r.as_ref().err());
+        if let Some(error) = errors.next() {
             bail!("{}; {}", with_causes(error), remedy(error));
         }
         let unexpected: Vec<u16> = self
@@ -146,26 +127,22 @@ fn meaning(status: u16) -> String {
 mod tests {
     use super::{Answer, Duration, Ending, Sent};
 
-    fn answered(statuses: &[u16]) -> Sent {
-        let latency = Duration::from_millis(1);
-        let results = statuses
-            .iter()
-            .map(|&status| Some(Ok(Answer { status, latency })))
-            .collect();
-        Sent {
-            results,
-            took: latency,
-        }
-    }
-
     #[test]
     fn one_unexpected_answer_is_a_failure_that_says_what_to_do() {
-        assert_eq!(answered(&[200, 200]).check(200).unwrap(), Ending::Done);
-        assert_eq!(answered(&[401]).check(401).unwrap(), Ending::Done);
-        let error = answered(&[200, 401, 200])
-            .check(200)
-            .unwrap_err()
-            .to_string();
+        let took = Duration::ZERO;
+        let check = |statuses: &[u16], expected| {
+            let results = statuses.iter().map(|&status| {
+                Some(Ok(Answer {
+                    status,
+                    latency: took,
+                }))
+            });
+            let results = results.collect();
+            Sent { results, took }.check(expected)
+        };
+        assert_eq!(check(&[200, 200], 200).unwrap(), Ending::Done);
+        assert_eq!(check(&[401], 401).unwrap(), Ending::Done);
+        let error = check(&[200, 401, 200], 200).unwrap_err().to_string();
         assert!(error.starts_with("1 of 3 answers"), "{error}");
         assert!(error.contains("--secret"), "{error}");
     }

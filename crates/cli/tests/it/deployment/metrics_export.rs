@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use harkara_telemetry::catalogue::{self, of_ingress, of_worker};
 use harkara_testkit::{CollectedMetrics, Collector, free_port, wait_until};
-use opentelemetry_proto::tonic::metrics::v1::Metric;
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 use opentelemetry_proto::tonic::metrics::v1::number_data_point::Value;
+use opentelemetry_proto::tonic::metrics::v1::{Metric, NumberDataPoint};
 
 use super::{BOUND, Deployment, metrics};
 
@@ -24,24 +24,24 @@ fn find<'a>(export: &'a CollectedMetrics, name: &str) -> &'a Metric {
     export.metrics.iter().find(|of| of.name == name).unwrap()
 }
 
-/// The value of a counter with these attributes.
-fn counted(export: &CollectedMetrics, name: &str, label: (&str, &str)) -> Option<f64> {
-    let Some(Data::Sum(sum)) = &find(export, name).data else {
-        panic!("{name} is no counter: {export:?}");
+/// Whether an export of the ingress counts one accepted delivery.
+fn counts_delivery(export: &CollectedMetrics) -> bool {
+    let deliveries = find(export, "harkara_ingress_deliveries_total");
+    let Some(Data::Sum(sum)) = &deliveries.data else {
+        panic!("no counter: {deliveries:?}");
     };
     assert!(sum.is_monotonic);
-    let point = sum.data_points.iter().find(|point| {
-        let of = |(key, value): (&str, &str)| {
-            let mut attributes = point.attributes.iter();
-            attributes.any(|a| a.key == key && format!("{:?}", a.value).contains(value))
-        };
-        of(label)
-    })?;
-    assert!(point.start_time_unix_nano < point.time_unix_nano);
-    match point.value {
-        Some(Value::AsDouble(value)) => Some(value),
-        ref other => panic!("{name}: {other:?}"),
-    }
+    let is_accepted = |point: &&NumberDataPoint| {
+        let mut outcome = point.attributes.iter().filter(|a| a.key == "outcome");
+        outcome.any(|a| format!("{:?}", a.value).contains("accepted"))
+    };
+    sum.data_points
+        .iter()
+        .find(is_accepted)
+        .is_some_and(|point| {
+            assert!(point.start_time_unix_nano < point.time_unix_nano);
+            point.value == Some(Value::AsDouble(1.0))
+        })
 }
 
 #[tokio::test]
@@ -58,7 +58,6 @@ async fn a_collector_gets_every_metric_of_both_binaries_as_they_are_scraped() {
         let harkara = deployment.harkara();
         harkara.stdout("trigger payment.captured --follow").await;
 
-        let accepted = ("outcome", "accepted");
         for (service, metrics) in [
             ("harkara-ingress", names(of_ingress())),
             ("harkara-worker", names(of_worker())),
@@ -75,8 +74,7 @@ async fn a_collector_gets_every_metric_of_both_binaries_as_they_are_scraped() {
             .await;
         }
         wait_until("the delivery is exported", BOUND, async || {
-            let export = last(&collector, "harkara-ingress").unwrap();
-            counted(&export, "harkara_ingress_deliveries_total", accepted) == Some(1.0)
+            counts_delivery(&last(&collector, "harkara-ingress").unwrap())
         })
         .await;
         let scraped = metrics(deployment.ingress_admin).await;

@@ -9,12 +9,8 @@ use harkara_testkit::{promtool, wait_until};
 
 use super::{BOUND, Deployment, metrics};
 
-/// A sample of a scrape.
-struct Sample<'a> {
-    name: &'a str,
-    /// Names and values, as they are written.
-    labels: Vec<(&'a str, &'a str)>,
-}
+/// The name of a sample and its labels, as they are written.
+type Sample<'a> = (&'a str, Vec<(&'a str, &'a str)>);
 
 fn samples(text: &str) -> Vec<Sample<'_>> {
     let lines = text.lines().filter(|line| !line.starts_with('#'));
@@ -22,13 +18,9 @@ fn samples(text: &str) -> Vec<Sample<'_>> {
         let (series, _) = str::rsplit_once(line, ' ').unwrap();
         let (name, labels) = series.split_once('{').unwrap_or((series, "}"));
         let labels = labels.trim_end_matches('}').split(',');
-        Sample {
-            name,
-            labels: labels
-                .filter_map(|label| label.split_once('='))
-                .map(|(name, value)| (name, value.trim_matches('"')))
-                .collect(),
-        }
+        let labels = labels.filter_map(|label| label.split_once('='));
+        let unquoted = labels.map(|(name, value)| (name, value.trim_matches('"')));
+        (name, unquoted.collect())
     };
     lines.map(sample).collect()
 }
@@ -66,17 +58,16 @@ fn compare<'a>(scrape: &str, catalogue: impl Iterator<Item = &'a Metric>) {
         let help = format!("# HELP {} {}", metric.name, metric.help);
         let is_help = |line: &str| line.trim_end_matches('.') == help;
         assert!(scrape.lines().any(is_help), "{help}");
-        let of_metric = samples.iter().filter(|sample| {
-            let rest = sample.name.strip_prefix(metric.name);
-            rest.is_some_and(|rest| ["", "_bucket", "_sum", "_count"].contains(&rest))
-        });
+        let expected: BTreeSet<&str> = metric.labels.iter().map(|label| label.name).collect();
         let mut n_samples = 0;
-        for sample in of_metric {
+        for (name, labels) in &samples {
+            let rest = name.strip_prefix(metric.name);
+            if !rest.is_some_and(|rest| ["", "_bucket", "_sum", "_count"].contains(&rest)) {
+                continue;
+            }
             n_samples += 1;
-            let labels = sample.labels.iter().filter(|(name, _)| *name != "le");
-            let labels: Vec<_> = labels.collect();
-            let names: BTreeSet<&str> = labels.iter().map(|(name, _)| *name).collect();
-            let expected: BTreeSet<&str> = metric.labels.iter().map(|label| label.name).collect();
+            let labels = labels.iter().filter(|(name, _)| *name != "le");
+            let names: BTreeSet<&str> = labels.clone().map(|(name, _)| *name).collect();
             assert_eq!(names, expected, "{}", metric.name);
             for (name, value) in labels {
                 let label = metric.labels.iter().find(|label| label.name == *name);
