@@ -1,31 +1,17 @@
 //! Snapshots of the entities in events, one type for each kind with a table of its own.
 
 mod account;
-mod dispute;
 mod downtime;
 mod fields;
+mod flat;
 mod generic;
-mod invoice;
-mod notification;
-mod order;
-mod payment;
-mod payment_link;
-mod refund;
 mod validation;
 
 pub use account::Account;
-pub use dispute::Dispute;
 pub use downtime::{Downtime, Instrument};
+pub use flat::{Dispute, Invoice, Notification, Order, Payment, PaymentLink, Refund};
 pub use generic::GenericEntity;
-pub use invoice::Invoice;
-pub use notification::Notification;
-pub use order::Order;
-pub use payment::Payment;
-pub use payment_link::PaymentLink;
-pub use refund::Refund;
 pub use validation::Validation;
-
-use std::fmt;
 
 use serde_json::value::RawValue;
 
@@ -33,7 +19,6 @@ use crate::event::{ContentError, Head};
 use crate::precedence::{Precedence, standing_of, standing_of_dispute};
 use crate::text::Text;
 use crate::time::EventTime;
-use compact_str::ToCompactString;
 
 /// A snapshot of one entity.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,69 +69,54 @@ impl Entity {
     /// The payload key of this kind of entity.
     #[must_use]
     pub fn kind(&self) -> &str {
+        self.summary().0
+    }
+
+    /// The kind, the id and the status.
+    fn summary(&self) -> (&str, &str, Option<&Text>) {
         match self {
-            Self::Payment(_) => Payment::KIND,
-            Self::Order(_) => Order::KIND,
-            Self::Refund(_) => Refund::KIND,
-            Self::Dispute(_) => Dispute::KIND,
-            Self::Downtime(_) => Downtime::KIND,
-            Self::Invoice(_) => Invoice::KIND,
-            Self::Validation(_) => Validation::KIND,
-            Self::Account(_) => Account::KIND,
-            Self::PaymentLink(_) => PaymentLink::KIND,
-            Self::Notification(_) => Notification::KIND,
-            Self::Generic(entity) => &entity.kind,
+            Self::Payment(e) => (Payment::KIND, e.id.as_str(), Some(&e.status)),
+            Self::Order(e) => (Order::KIND, e.id.as_str(), Some(&e.status)),
+            Self::Refund(e) => (Refund::KIND, e.id.as_str(), Some(&e.status)),
+            Self::Dispute(e) => (Dispute::KIND, e.id.as_str(), Some(&e.status)),
+            Self::Downtime(e) => (Downtime::KIND, e.id.as_str(), Some(&e.status)),
+            Self::Invoice(e) => (Invoice::KIND, e.id.as_str(), Some(&e.status)),
+            Self::Validation(e) => (Validation::KIND, e.id.as_str(), Some(&e.status)),
+            Self::Account(e) => (Account::KIND, e.id.as_str(), e.status.as_ref()),
+            Self::PaymentLink(e) => (PaymentLink::KIND, e.id.as_str(), Some(&e.status)),
+            Self::Notification(e) => (Notification::KIND, e.id.as_str(), Some(&e.status)),
+            Self::Generic(e) => (&e.kind, &e.id, e.status.as_ref()),
         }
     }
 
     /// The state of an entity that has no merged table of its own.
     pub(crate) fn state(&self) -> Option<GenericEntity> {
-        let of = |id: &dyn fmt::Display, status: Option<&Text>| GenericEntity {
-            kind: self.kind().into(),
-            id: id.to_compact_string(),
-            status: status.cloned(),
-            amount: None,
-            currency: None,
-            created_at: None,
-        };
-        Some(match self {
+        let (amount, currency) = match self {
             Self::Payment(_) | Self::Order(_) | Self::Refund(_) | Self::Dispute(_) => return None,
-            Self::Generic(e) => e.clone(),
-            Self::Downtime(e) => of(&e.id, Some(&e.status)),
-            Self::Account(e) => of(&e.id, e.status.as_ref()),
-            Self::Notification(e) => of(&e.id, Some(&e.status)),
-            Self::Invoice(e) => GenericEntity {
-                amount: e.amount,
-                currency: e.currency.clone(),
-                ..of(&e.id, Some(&e.status))
-            },
-            Self::Validation(e) => GenericEntity {
-                amount: e.amount,
-                currency: e.currency.clone(),
-                ..of(&e.id, Some(&e.status))
-            },
-            Self::PaymentLink(e) => GenericEntity {
-                amount: e.amount,
-                currency: e.currency.clone(),
-                ..of(&e.id, Some(&e.status))
-            },
+            Self::Generic(e) => return Some(e.clone()),
+            Self::Downtime(_) | Self::Account(_) | Self::Notification(_) => (None, None),
+            Self::Invoice(e) => (e.amount, e.currency.clone()),
+            Self::Validation(e) => (e.amount, e.currency.clone()),
+            Self::PaymentLink(e) => (e.amount, e.currency.clone()),
+        };
+        let (kind, id, status) = self.summary();
+        Some(GenericEntity {
+            kind: kind.into(),
+            id: id.into(),
+            status: status.cloned(),
+            amount,
+            currency,
+            created_at: None,
         })
     }
 
     /// The precedence of this snapshot in an event.
     pub(crate) fn precedence(&self, at: Option<EventTime>, is_primary: bool) -> Precedence {
-        let standing = match self {
-            Self::Payment(e) => standing_of(Payment::KIND, Some(&e.status)),
-            Self::Order(e) => standing_of(Order::KIND, Some(&e.status)),
-            Self::Refund(e) => standing_of(Refund::KIND, Some(&e.status)),
-            Self::Dispute(e) => standing_of_dispute(e.phase.as_deref(), &e.status),
-            Self::Downtime(e) => standing_of(Downtime::KIND, Some(&e.status)),
-            Self::Invoice(e) => standing_of(Invoice::KIND, Some(&e.status)),
-            Self::Validation(e) => standing_of(Validation::KIND, Some(&e.status)),
-            Self::Account(e) => standing_of(Account::KIND, e.status.as_deref()),
-            Self::PaymentLink(e) => standing_of(PaymentLink::KIND, Some(&e.status)),
-            Self::Notification(e) => standing_of(Notification::KIND, Some(&e.status)),
-            Self::Generic(e) => standing_of(&e.kind, e.status.as_deref()),
+        let (kind, _, status) = self.summary();
+        let standing = if let Self::Dispute(e) = self {
+            standing_of_dispute(e.phase.as_deref(), &e.status)
+        } else {
+            standing_of(kind, status.map(Text::as_str))
         };
         Precedence::new(standing, at, is_primary)
     }

@@ -17,7 +17,7 @@ macro_rules! entity {
         $name:ident = $kind:literal {
             $($(#[$field_doc:meta])* $field:ident $([$key:literal])?: $type:ty,)*
         }
-        also { $($also:ident),* }
+        $(also { $($also:ident),* })?
         latest { $($time:ident),* }
     ) => {
         $(#[$doc])*
@@ -39,7 +39,7 @@ macro_rules! entity {
                 #[serde(default)]
                 struct Raw<'a> {
                     $(#[serde(borrow $(, rename = $key)?)] $field: crate::event::Scalar<'a>,)*
-                    $(#[serde(borrow)] $also: crate::event::Scalar<'a>,)*
+                    $($(#[serde(borrow)] $also: crate::event::Scalar<'a>,)*)?
                 }
 
                 let at = crate::entity::fields::Place(Self::KIND);

@@ -1,26 +1,22 @@
 //! The `payload` of an envelope: entities by key, each in an object of its own.
 
 use std::collections::BTreeMap;
-use std::fmt;
+use std::marker::PhantomData;
 
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess};
 use serde_json::value::RawValue;
 
-use super::scalar::{Scalar, ScalarVisitor};
+use super::scalar::{FromValue, Scalar, ValueVisitor};
 use crate::text::JsonText;
 
 /// The values by key. They are read in one pass with the envelope; only entities are left for a second.
 #[derive(Debug, Default)]
-pub(super) struct Payload<'a>(BTreeMap<JsonText<'a>, Value<'a, Contained<'a>>>);
+pub(super) struct Payload<'a>(BTreeMap<JsonText<'a>, Value<'a>>);
 
-/// `{"entity": {…}}`, or an object without an entity.
 #[derive(Debug)]
-struct Contained<'a>(Option<&'a RawValue>);
-
-/// An object, or anything else.
-#[derive(Debug)]
-enum Value<'a, T> {
-    Object(T),
+enum Value<'a> {
+    /// `{"entity": {…}}`, or an object without an entity.
+    Object(Option<&'a RawValue>),
     Scalar(Scalar<'a>),
 }
 
@@ -32,7 +28,7 @@ impl<'a> Payload<'a> {
     /// The entities, in order of their keys.
     pub(super) fn entities(&self) -> impl Iterator<Item = (&str, &'a RawValue)> {
         self.0.iter().filter_map(|(key, value)| match value {
-            Value::Object(Contained(entity)) => Some((key.0.as_ref(), (*entity)?)),
+            Value::Object(entity) => Some((key.0.as_ref(), (*entity)?)),
             Value::Scalar(_) => None,
         })
     }
@@ -46,12 +42,14 @@ impl<'a> Payload<'a> {
     }
 }
 
-/// A type that is read from the fields of an object.
-trait FromObject<'de>: Sized {
-    fn from_object<A: MapAccess<'de>>(fields: A) -> Result<Self, A::Error>;
+impl<'a> From<Scalar<'a>> for Payload<'a> {
+    /// A payload that is no object has no entities.
+    fn from(_: Scalar<'a>) -> Self {
+        Self::default()
+    }
 }
 
-impl<'de> FromObject<'de> for Payload<'de> {
+impl<'de> FromValue<'de> for Payload<'de> {
     /// The last value of a repeated key counts.
     fn from_object<A: MapAccess<'de>>(mut fields: A) -> Result<Self, A::Error> {
         let mut values = BTreeMap::new();
@@ -62,7 +60,13 @@ impl<'de> FromObject<'de> for Payload<'de> {
     }
 }
 
-impl<'de> FromObject<'de> for Contained<'de> {
+impl<'a> From<Scalar<'a>> for Value<'a> {
+    fn from(scalar: Scalar<'a>) -> Self {
+        Self::Scalar(scalar)
+    }
+}
+
+impl<'de> FromValue<'de> for Value<'de> {
     /// A repeated `entity` is ambiguous and read as none.
     fn from_object<A: MapAccess<'de>>(mut fields: A) -> Result<Self, A::Error> {
         let (mut entity, mut found) = (None, 0);
@@ -74,67 +78,18 @@ impl<'de> FromObject<'de> for Contained<'de> {
                 let IgnoredAny = fields.next_value()?;
             }
         }
-        Ok(Self(entity.filter(|_| found == 1)))
+        Ok(Self::Object(entity.filter(|_| found == 1)))
     }
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for Payload<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match Value::deserialize(deserializer)? {
-            Value::Object(payload) => Ok(payload),
-            Value::Scalar(_) => Ok(Self::default()),
-        }
+        deserializer.deserialize_any(ValueVisitor(PhantomData))
     }
 }
 
-impl<'de, T: FromObject<'de>> Deserialize<'de> for Value<'de, T> {
+impl<'de: 'a, 'a> Deserialize<'de> for Value<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(ValueVisitor(std::marker::PhantomData))
-    }
-}
-
-struct ValueVisitor<T>(std::marker::PhantomData<fn() -> T>);
-
-impl<'de, T: FromObject<'de>> Visitor<'de> for ValueVisitor<T> {
-    type Value = Value<'de, T>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        ScalarVisitor.expecting(f)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, fields: A) -> Result<Self::Value, A::Error> {
-        T::from_object(fields).map(Value::Object)
-    }
-
-    fn visit_unit<E: serde::de::Error>(self) -> Result<Self::Value, E> {
-        ScalarVisitor.visit_unit().map(Value::Scalar)
-    }
-
-    fn visit_bool<E: serde::de::Error>(self, value: bool) -> Result<Self::Value, E> {
-        ScalarVisitor.visit_bool(value).map(Value::Scalar)
-    }
-
-    fn visit_i64<E: serde::de::Error>(self, value: i64) -> Result<Self::Value, E> {
-        ScalarVisitor.visit_i64(value).map(Value::Scalar)
-    }
-
-    fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<Self::Value, E> {
-        ScalarVisitor.visit_u64(value).map(Value::Scalar)
-    }
-
-    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Self::Value, E> {
-        ScalarVisitor.visit_f64(value).map(Value::Scalar)
-    }
-
-    fn visit_borrowed_str<E: serde::de::Error>(self, value: &'de str) -> Result<Self::Value, E> {
-        ScalarVisitor.visit_borrowed_str(value).map(Value::Scalar)
-    }
-
-    fn visit_str<E: serde::de::Error>(self, value: &str) -> Result<Self::Value, E> {
-        ScalarVisitor.visit_str(value).map(Value::Scalar)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, values: A) -> Result<Self::Value, A::Error> {
-        ScalarVisitor.visit_seq(values).map(Value::Scalar)
+        deserializer.deserialize_any(ValueVisitor(PhantomData))
     }
 }

@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::marker::PhantomData;
 
 use compact_str::ToCompactString;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -126,61 +127,73 @@ macro_rules! raw_fields {
 }
 pub(crate) use raw_fields;
 
-impl<'de: 'a, 'a> Deserialize<'de> for Scalar<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(ScalarVisitor)
+/// A type that is read from any JSON value: from an object by its fields, from all others as a [`Scalar`].
+pub(super) trait FromValue<'de>: Sized + From<Scalar<'de>> {
+    fn from_object<A: MapAccess<'de>>(fields: A) -> Result<Self, A::Error>;
+}
+
+impl<'de> FromValue<'de> for Scalar<'de> {
+    fn from_object<A: MapAccess<'de>>(mut fields: A) -> Result<Self, A::Error> {
+        while fields.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Self::Compound)
     }
 }
 
-pub(super) struct ScalarVisitor;
+impl<'de: 'a, 'a> Deserialize<'de> for Scalar<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ValueVisitor(PhantomData))
+    }
+}
 
-impl<'de> Visitor<'de> for ScalarVisitor {
-    type Value = Scalar<'de>;
+pub(super) struct ValueVisitor<T>(pub(super) PhantomData<fn() -> T>);
+
+impl<'de, T: FromValue<'de>> Visitor<'de> for ValueVisitor<T> {
+    type Value = T;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("any JSON value")
     }
 
-    fn visit_unit<E>(self) -> Result<Self::Value, E> {
-        Ok(Scalar::Null)
+    fn visit_unit<E>(self) -> Result<T, E> {
+        Ok(Scalar::Null.into())
     }
 
-    fn visit_bool<E>(self, value: bool) -> Result<Self::Value, E> {
-        Ok(Scalar::Bool(value))
+    fn visit_bool<E>(self, value: bool) -> Result<T, E> {
+        Ok(Scalar::Bool(value).into())
     }
 
-    fn visit_i64<E>(self, value: i64) -> Result<Self::Value, E> {
-        Ok(Scalar::Integer(value))
+    fn visit_i64<E>(self, value: i64) -> Result<T, E> {
+        Ok(Scalar::Integer(value).into())
     }
 
     #[expect(
         clippy::cast_precision_loss,
         reason = "a number beyond 64 bits is only known to be too large"
     )]
-    fn visit_u64<E>(self, value: u64) -> Result<Self::Value, E> {
-        Ok(i64::try_from(value).map_or(Scalar::Float(value as f64), Scalar::Integer))
+    fn visit_u64<E>(self, value: u64) -> Result<T, E> {
+        let value = i64::try_from(value).map_or(Scalar::Float(value as f64), Scalar::Integer);
+        Ok(value.into())
     }
 
-    fn visit_f64<E>(self, value: f64) -> Result<Self::Value, E> {
-        Ok(Scalar::Float(value))
+    fn visit_f64<E>(self, value: f64) -> Result<T, E> {
+        Ok(Scalar::Float(value).into())
     }
 
-    fn visit_borrowed_str<E>(self, value: &'de str) -> Result<Self::Value, E> {
-        Ok(Scalar::Text(Cow::Borrowed(value)))
+    fn visit_borrowed_str<E>(self, value: &'de str) -> Result<T, E> {
+        Ok(Scalar::Text(Cow::Borrowed(value)).into())
     }
 
-    fn visit_str<E>(self, value: &str) -> Result<Self::Value, E> {
-        Ok(Scalar::Text(Cow::Owned(value.to_owned())))
+    fn visit_str<E>(self, value: &str) -> Result<T, E> {
+        Ok(Scalar::Text(Cow::Owned(value.to_owned())).into())
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-        while seq.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Scalar::Compound)
+    fn visit_seq<A: SeqAccess<'de>>(self, mut values: A) -> Result<T, A::Error> {
+        while values.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Scalar::Compound.into())
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(Scalar::Compound)
+    fn visit_map<A: MapAccess<'de>>(self, fields: A) -> Result<T, A::Error> {
+        T::from_object(fields)
     }
 }
 
@@ -207,28 +220,27 @@ mod tests {
 
     #[test]
     fn an_amount_that_is_no_whole_number_is_refused_with_its_type() {
-        assert_eq!(scalar("1.5").minor_units(), Err("a fraction"));
-        assert_eq!(scalar("\"ten\"").minor_units(), Err("text"));
-        assert_eq!(scalar("[]").minor_units(), Err("an array or object"));
-        assert_eq!(
-            scalar("18446744073709551615").minor_units(),
-            Err("a fraction")
-        );
-        assert_eq!(scalar("null").minor_units(), Ok(None));
+        for (value, expected) in [
+            ("1.5", Err("a fraction")),
+            ("\"ten\"", Err("text")),
+            ("[]", Err("an array or object")),
+            ("18446744073709551615", Err("a fraction")),
+            ("null", Ok(None)),
+        ] {
+            assert_eq!(scalar(value).minor_units(), expected, "{value}");
+        }
     }
 
     #[test]
     fn text_never_contains_nul_and_is_never_empty() {
-        assert_eq!(
-            scalar(r#""a\u0000b""#).text().as_deref(),
-            Some("a\u{fffd}b")
-        );
-        assert_eq!(scalar(r#""""#).text(), None);
-        assert_eq!(scalar("7").text().as_deref(), Some("7"));
-        assert_eq!(scalar("5.0").text().as_deref(), Some("5"));
-        assert_eq!(
-            scalar("18446744073709551615").text().as_deref(),
-            Some("18446744073709552000")
-        );
+        for (value, expected) in [
+            (r#""a\u0000b""#, Some("a\u{fffd}b")),
+            (r#""""#, None),
+            ("7", Some("7")),
+            ("5.0", Some("5")),
+            ("18446744073709551615", Some("18446744073709552000")),
+        ] {
+            assert_eq!(scalar(value).text().as_deref(), expected, "{value}");
+        }
     }
 }

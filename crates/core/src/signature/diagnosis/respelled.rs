@@ -11,13 +11,19 @@ const TEXT_BYTES_MAX: usize = 4 * super::BODY_BYTES_MAX;
 #[derive(Clone, Copy)]
 struct Spelling {
     space: Space,
-    /// `/` as `\/`.
-    escapes_slashes: bool,
-    /// Non-ASCII characters as `\uXXXX`.
-    escapes_unicode: bool,
-    /// `<`, `>` and `&` as `\u003c` and so on.
-    escapes_html: bool,
+    escapes: Escapes,
 }
+
+/// Whether a character is escaped that need not be: `/` as `\/`, any other as `\uXXXX`.
+type Escapes = fn(char) -> bool;
+
+const ESCAPES: [Escapes; 5] = [
+    |_| false,
+    |c| c == '/',
+    |c| !c.is_ascii(),
+    |c| c == '/' || !c.is_ascii(),
+    |c| matches!(c, '<' | '>' | '&'),
+];
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Space {
@@ -43,23 +49,8 @@ fn spellings() -> impl Iterator<Item = Spelling> {
         Space::Indented(2),
         Space::Indented(4),
     ];
-    let escapes = [
-        (false, false, false),
-        (true, false, false),
-        (false, true, false),
-        (true, true, false),
-        (false, false, true),
-    ];
-    spaces.into_iter().flat_map(move |space| {
-        escapes.map(
-            |(escapes_slashes, escapes_unicode, escapes_html)| Spelling {
-                space,
-                escapes_slashes,
-                escapes_unicode,
-                escapes_html,
-            },
-        )
-    })
+    let with_escapes = |space| ESCAPES.map(|escapes| Spelling { space, escapes });
+    spaces.into_iter().flat_map(with_escapes)
 }
 
 /// The JSON `text` in another spelling; `None` if that becomes too long.
@@ -71,7 +62,7 @@ fn written(text: &str, spelling: Spelling) -> Option<String> {
         let length = match first {
             '"' => {
                 let length = string_length(rest)?;
-                write_string(&mut out, &rest[..length], spelling)?;
+                write_string(&mut out, &rest[..length], spelling.escapes)?;
                 length
             }
             '{' | '[' => {
@@ -92,18 +83,15 @@ fn written(text: &str, spelling: Spelling) -> Option<String> {
                 out.push(first);
                 1
             }
-            ',' => {
+            ',' | ':' => {
                 out.push(first);
-                if spelling.space == Space::Spaced {
+                if spelling.space == Space::Spaced
+                    || (first == ':' && spelling.space != Space::Compact)
+                {
                     out.push(' ');
                 }
-                spelling.space.break_line(&mut out, depth);
-                1
-            }
-            ':' => {
-                out.push(first);
-                if spelling.space != Space::Compact {
-                    out.push(' ');
+                if first == ',' {
+                    spelling.space.break_line(&mut out, depth);
                 }
                 1
             }
@@ -146,21 +134,18 @@ fn string_length(text: &str) -> Option<usize> {
     None
 }
 
-fn write_string(out: &mut String, quoted: &str, spelling: Spelling) -> Option<()> {
+fn write_string(out: &mut String, quoted: &str, escapes: Escapes) -> Option<()> {
     let text: String = serde_json::from_str(quoted).ok()?;
-    let usual = serde_json::to_string(&text).ok()?;
-    for character in usual.chars() {
-        let is_escaped = (!character.is_ascii() && spelling.escapes_unicode)
-            || (matches!(character, '<' | '>' | '&') && spelling.escapes_html);
-        if character == '/' && spelling.escapes_slashes {
+    for character in serde_json::to_string(&text).ok()?.chars() {
+        if !escapes(character) {
+            out.push(character);
+        } else if character == '/' {
             out.push_str("\\/");
-        } else if is_escaped {
+        } else {
             for unit in character.encode_utf16(&mut [0; 2]) {
                 out.push_str("\\u");
                 out.push_str(const_hex::Buffer::<2>::new().format(&unit.to_be_bytes()));
             }
-        } else {
-            out.push(character);
         }
     }
     Some(())
@@ -178,7 +163,7 @@ mod tests {
         for (program, text) in [
             (
                 "JavaScript",
-                "{\"b\":[1.50,{},[]],\"a\":\"x/é<😀\\n\",\"n\":null}",
+                r#"{"b":[1.50,{},[]],"a":"x/é<😀\n","n":null}"#,
             ),
             (
                 "PHP",
@@ -188,10 +173,7 @@ mod tests {
                 "Python",
                 r#"{"b": [1.50, {}, []], "a": "x/\u00e9<\ud83d\ude00\n", "n": null}"#,
             ),
-            (
-                "Go",
-                "{\"b\":[1.50,{},[]],\"a\":\"x/é\\u003c😀\\n\",\"n\":null}",
-            ),
+            ("Go", r#"{"b":[1.50,{},[]],"a":"x/é\u003c😀\n","n":null}"#),
             (
                 "an editor",
                 "{\n  \"b\": [\n    1.50,\n    {},\n    []\n  ],\n  \"a\": \"x/é<😀\\n\",\n  \"n\": null\n}",
