@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, anyhow};
@@ -55,12 +55,12 @@ impl Product {
 
     /// The name and the size in bytes of each binary.
     pub(crate) fn sizes(&self) -> Result<Vec<(String, u64)>> {
-        let size = |path: PathBuf| {
+        let size = |path: &PathBuf| {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
-            Ok((name.into_owned(), fs::metadata(&path)?.len()))
+            Ok((name.into_owned(), fs::metadata(path)?.len()))
         };
         let Self { binaries, .. } = self;
-        [binaries.harkara(), binaries.ingress(), binaries.worker()]
+        [&binaries.harkara, &binaries.ingress, &binaries.worker]
             .map(size)
             .into_iter()
             .collect()
@@ -83,7 +83,7 @@ impl Product {
             AppendFsync::Everysec => Durability::Appended,
             AppendFsync::Always => Durability::Fsynced,
         };
-        let mut command = self.command(self.binaries.ingress(), postgres_url, telemetry);
+        let mut command = self.command(&self.binaries.ingress, postgres_url, telemetry);
         command
             .env("HARKARA__INGRESS__BIND", "127.0.0.1:0")
             .env("HARKARA__INGRESS__ADMIN_BIND", "127.0.0.1:0")
@@ -101,7 +101,7 @@ impl Product {
         committers: usize,
         telemetry: Option<Telemetry>,
     ) -> Result<Running> {
-        let mut command = self.command(self.binaries.worker(), postgres_url, telemetry);
+        let mut command = self.command(&self.binaries.worker, postgres_url, telemetry);
         let committers = committers.to_string();
         command
             .env("HARKARA__WORKER__ADMIN_BIND", "127.0.0.1:0")
@@ -112,7 +112,7 @@ impl Product {
 
     fn command(
         &self,
-        binary: PathBuf,
+        binary: &Path,
         postgres_url: &str,
         telemetry: Option<Telemetry>,
     ) -> Command {

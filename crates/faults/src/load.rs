@@ -82,8 +82,8 @@ impl Load {
         let scale = environment.scale;
         let url = format!("http://{}/webhooks/razorpay", environment.front.address());
         let milliseconds = |duration: Duration| format!("{}ms", duration.as_millis());
-        let harkara = environment.builder.binaries.harkara();
-        let child = Command::new(&harkara)
+        let harkara = &environment.builder.binaries.harkara;
+        let child = Command::new(harkara)
             .args(["load", "--json", "--url", &url, "--secret", SECRET])
             .args(["--seed", &environment.seed.to_string()])
             .args(["--rate", &scale.rate_per_s.to_string()])

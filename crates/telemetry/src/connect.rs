@@ -114,33 +114,30 @@ impl Files {
     pub(crate) fn read(target: &Target) -> Result<Self, ConnectError> {
         let file = |variable| move |source| ConnectError::File { variable, source };
         let authorities = target.authorities.as_deref().map(Certificates::read);
-        let identity = target.identity.as_ref().map(|(certificate, key)| {
-            let certificate = Certificates::read(certificate);
-            let key = PrivateKey::read(key);
-            Ok((
-                certificate.map_err(file("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE"))?,
-                key.map_err(file("OTEL_EXPORTER_OTLP_CLIENT_KEY"))?,
-            ))
-        });
+        let identity = match &target.identity {
+            Some((certificate, key)) => Some((
+                Certificates::read(certificate)
+                    .map_err(file("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE"))?,
+                PrivateKey::read(key).map_err(file("OTEL_EXPORTER_OTLP_CLIENT_KEY"))?,
+            )),
+            None => None,
+        };
         Ok(Self {
             authorities: authorities
                 .transpose()
                 .map_err(file("OTEL_EXPORTER_OTLP_CERTIFICATE"))?,
-            identity: identity.transpose()?,
+            identity,
         })
     }
 
     pub(crate) fn for_grpc(&self) -> ClientTlsConfig {
+        let config = ClientTlsConfig::new();
         let config = match &self.authorities {
-            Some(authorities) => {
-                ClientTlsConfig::new().ca_certificate(Certificate::from_pem(authorities.pem()))
-            }
-            None => ClientTlsConfig::new().with_webpki_roots(),
+            Some(authorities) => config.ca_certificate(Certificate::from_pem(authorities.pem())),
+            None => config.with_webpki_roots(),
         };
         match &self.identity {
-            Some((certificate, key)) => {
-                config.identity(Identity::from_pem(certificate.pem(), key.pem()))
-            }
+            Some((own, key)) => config.identity(Identity::from_pem(own.pem(), key.pem())),
             None => config,
         }
     }

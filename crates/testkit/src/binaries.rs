@@ -7,12 +7,19 @@ use std::process::{Command, Stdio};
 /// Names the folder of the binaries; by default that of the running program.
 const FOLDER: &str = "HARKARA_BINARIES";
 
-/// The folder of the product's binaries.
+/// The paths of the product's binaries.
 #[derive(Clone, Debug)]
-pub struct Binaries(PathBuf);
+pub struct Binaries {
+    /// The `harkara` command.
+    pub harkara: PathBuf,
+    /// The ingress.
+    pub ingress: PathBuf,
+    /// The worker.
+    pub worker: PathBuf,
+}
 
 impl Binaries {
-    /// Finds the folder: the one that `HARKARA_BINARIES` names, else that of the running program.
+    /// Finds them in the folder that `HARKARA_BINARIES` names, else in that of the running program.
     ///
     /// # Errors
     ///
@@ -21,34 +28,21 @@ impl Binaries {
         let own = std::env::current_exe()?;
         let beside = own.parent().expect("a program is in a folder");
         let folder = std::env::var_os(FOLDER).map_or_else(|| beside.to_owned(), PathBuf::from);
-        let binaries = Self(folder);
-        for path in [binaries.harkara(), binaries.ingress(), binaries.worker()] {
-            if !path.is_file() {
-                return Err(io::Error::other(format!(
-                    "there is no {}; `cargo dev bench` and `cargo dev faults` build it, and {FOLDER} names its folder",
-                    path.display()
-                )));
+        let binary = |name: &str| {
+            let path = folder.join(name);
+            if path.is_file() {
+                return Ok(path);
             }
-        }
-        Ok(binaries)
-    }
-
-    /// The `harkara` command.
-    #[must_use]
-    pub fn harkara(&self) -> PathBuf {
-        self.0.join("harkara")
-    }
-
-    /// The ingress.
-    #[must_use]
-    pub fn ingress(&self) -> PathBuf {
-        self.0.join("harkara-ingress")
-    }
-
-    /// The worker.
-    #[must_use]
-    pub fn worker(&self) -> PathBuf {
-        self.0.join("harkara-worker")
+            Err(io::Error::other(format!(
+                "there is no {}; `cargo dev bench` and `cargo dev faults` build it, and {FOLDER} names its folder",
+                path.display()
+            )))
+        };
+        Ok(Self {
+            harkara: binary("harkara")?,
+            ingress: binary("harkara-ingress")?,
+            worker: binary("harkara-worker")?,
+        })
     }
 
     /// Migrates a database.
@@ -57,7 +51,7 @@ impl Binaries {
     ///
     /// If `harkara migrate` cannot be started or fails; with its standard error.
     pub async fn migrate(&self, postgres_url: &str) -> io::Result<()> {
-        let output = tokio::process::Command::new(self.harkara())
+        let output = tokio::process::Command::new(&self.harkara)
             .arg("migrate")
             .env_clear()
             .env("HARKARA__POSTGRES__URL", postgres_url)

@@ -58,8 +58,7 @@ pub enum Reaction {
 /// A collector that keeps the exports it receives, until it is dropped.
 #[derive(Debug)]
 pub struct Collector {
-    address: SocketAddr,
-    scheme: &'static str,
+    endpoint: String,
     protocol: &'static str,
     shared: Shared,
     task: JoinHandle<()>,
@@ -80,7 +79,7 @@ impl Collector {
     /// A collector that speaks gRPC.
     #[must_use]
     pub fn grpc() -> Self {
-        Self::serve(Server::builder(), "http", "grpc")
+        Self::serve(Server::builder(), "http://127.0.0.1", "grpc")
     }
 
     /// A collector that speaks gRPC over TLS. If `authorities` are given, clients need a certificate of theirs.
@@ -93,20 +92,21 @@ impl Collector {
             None => tls,
         };
         let server = Server::builder().tls_config(tls);
-        Self::serve(server.expect("the certificate is sound"), "https", "grpc")
+        let server = server.expect("the certificate is sound");
+        Self::serve(server, "https://localhost", "grpc")
     }
 
     /// A collector that speaks HTTP with protobuf.
     #[must_use]
     pub fn http() -> Self {
         let server = Server::builder().accept_http1(true);
-        Self::serve(server, "http", "http/protobuf")
+        Self::serve(server, "http://127.0.0.1", "http/protobuf")
     }
 
-    fn serve(mut server: Server, scheme: &'static str, protocol: &'static str) -> Self {
+    fn serve(mut server: Server, host: &str, protocol: &'static str) -> Self {
         let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let incoming = TcpIncoming::bind(any_port).expect("a free port");
-        let address = incoming.local_addr().expect("it is bound");
+        let port = incoming.local_addr().expect("it is bound").port();
         let shared = Shared(Arc::new(Mutex::new(Kept {
             spans: Vec::new(),
             metrics: Vec::new(),
@@ -128,8 +128,7 @@ impl Collector {
             ended.await.expect("the collector serves");
         });
         Self {
-            address,
-            scheme,
+            endpoint: format!("{host}:{port}"),
             protocol,
             shared,
             task,
@@ -139,12 +138,7 @@ impl Collector {
     /// For `OTEL_EXPORTER_OTLP_ENDPOINT`.
     #[must_use]
     pub fn endpoint(&self) -> String {
-        let host = if self.scheme == "https" {
-            "localhost"
-        } else {
-            "127.0.0.1"
-        };
-        format!("{}://{host}:{}", self.scheme, self.address.port())
+        self.endpoint.clone()
     }
 
     /// For `OTEL_EXPORTER_OTLP_PROTOCOL`.

@@ -40,7 +40,7 @@ impl ProcessBuilder {
             ("ENDPOINTS__DEFAULT__SECRETS", SECRET.to_owned()),
         ]);
         (
-            self.build("ingress", self.binaries.ingress(), settings, admin),
+            self.build("ingress", self.binaries.ingress.clone(), settings, admin),
             bind,
         )
     }
@@ -55,7 +55,7 @@ impl ProcessBuilder {
             ("WORKER__CLAIM_IDLE_MS", claim_idle_ms.to_string()),
             ("WORKER__RECLAIM_EVERY_MS", RECLAIM_EVERY_MS.to_owned()),
         ]);
-        self.build("worker", self.binaries.worker(), settings, admin)
+        self.build("worker", self.binaries.worker.clone(), settings, admin)
     }
 
     fn build(
