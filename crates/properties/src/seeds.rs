@@ -35,11 +35,7 @@ pub struct Target {
 pub fn targets() -> [Target; 4] {
     let mut made = Bodies::new(SEED, NOW_SECONDS);
     let mut bodies: Vec<Vec<u8>> = EVENTS.iter().map(|known| made.body(known.name)).collect();
-    bodies.extend(
-        edge_cases::ALL
-            .iter()
-            .map(|edge_case| edge_case.body(&mut made)),
-    );
+    bodies.extend(edge_cases::all(&mut made).into_iter().map(|(_, body)| body));
     let lifecycles = made.lifecycles().into_iter().map(|(_, lifecycle)| {
         let bodies: Vec<Vec<u8>> = lifecycle.into_iter().map(|event| event.body).collect();
         bodies.join(&event::BODY_END)

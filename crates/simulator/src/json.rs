@@ -2,15 +2,15 @@
 //!
 //! `serde_json`'s own map sorts its keys, or keeps their order for the whole program.
 
-use std::borrow::Cow;
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde::ser::{Serialize, Serializer};
 use serde_json::value::{RawValue, Value, to_raw_value};
 
 /// A JSON object whose fields keep the order in which they were added.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Object(Vec<(Cow<'static, str>, Box<RawValue>)>);
+pub(crate) struct Object(Vec<(String, Box<RawValue>)>);
 
 /// An object with its fields in the given order; each value is anything serializable, `()` is null.
 macro_rules! object {
@@ -30,8 +30,13 @@ pub(crate) fn encode(value: impl Serialize) -> Box<RawValue> {
 }
 
 impl Object {
+    /// The fields of a struct.
+    pub(crate) fn of(fields: impl Serialize) -> Self {
+        serde_json::from_str(encode(fields).get()).expect("a struct is an object")
+    }
+
     /// Adds a field at the end.
-    pub(crate) fn with(mut self, key: impl Into<Cow<'static, str>>, value: impl Serialize) -> Self {
+    pub(crate) fn with(mut self, key: impl Into<String>, value: impl Serialize) -> Self {
         self.0.push((key.into(), encode(value)));
         self
     }
@@ -43,8 +48,16 @@ impl Object {
     }
 
     /// The names of the fields.
-    pub(crate) fn keys(&self) -> Vec<Cow<'static, str>> {
+    pub(crate) fn keys(&self) -> Vec<String> {
         self.0.iter().map(|(key, _)| key.clone()).collect()
+    }
+
+    /// Fills in a template with these values; see [`fill`].
+    pub(crate) fn fill(&self, template: &str) -> Self {
+        fill(template, |name| {
+            let field = self.0.iter().find(|(key, _)| key == name);
+            field.expect("each value is given").1.clone()
+        })
     }
 }
 
@@ -52,6 +65,54 @@ impl Serialize for Object {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_map(self.0.iter().map(|(key, value)| (key, value)))
     }
+}
+
+impl<'de> Deserialize<'de> for Object {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(FieldsInOrder)
+    }
+}
+
+struct FieldsInOrder;
+
+impl<'de> Visitor<'de> for FieldsInOrder {
+    type Value = Object;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object, A::Error> {
+        let mut fields = Vec::new();
+        while let Some(field) = map.next_entry()? {
+            fields.push(field);
+        }
+        Ok(Object(fields))
+    }
+}
+
+/// Fills in a template: an object in JSON in which each `"$name"` stands for a value, asked for in the
+/// order of the template.
+pub(crate) fn fill(template: &str, mut value: impl FnMut(&str) -> Box<RawValue>) -> Object {
+    let template = minified(template);
+    let mut parts = template.split("\"$");
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (name, rest) = part.split_once('"').expect("the name of a value ends");
+        text.push_str(value(name).get());
+        text.push_str(rest);
+    }
+    serde_json::from_str(&text).expect("a template is an object")
+}
+
+/// JSON without white space between its tokens. There must be no `\"` in it.
+fn minified(json: &str) -> String {
+    let mut in_string = false;
+    let mut keep = |character: char| {
+        in_string ^= character == '"';
+        in_string || !character.is_whitespace()
+    };
+    json.chars().filter(|&character| keep(character)).collect()
 }
 
 /// How a body is written. Razorpay's services do not share one encoder.

@@ -21,29 +21,20 @@ impl Bodies {
     pub fn payment_lifecycle(&mut self) -> Vec<SimulatedEvent> {
         let start = self.now_seconds() - 40 * DAY;
         let mut purchase = Purchase::new(self.random(), start);
-        let mut events = Vec::new();
         purchase.payment.fail(self.random());
-        events.push(self.payment_event("payment.failed", start, &purchase.payment));
+        let mut events = vec![self.payment_event("payment.failed", start, &purchase.payment)];
         let at = start + 10 * MINUTE;
         purchase.payment.authorize();
         events.push(self.payment_event("payment.authorized", at, &purchase.payment));
         purchase.capture();
         events.extend(self.capture_events(at + 2, &purchase.order, &purchase.payment));
 
-        let at = start + DAY;
-        let mut refund = purchase.refund_part(self.random(), at);
-        let payment = purchase.payment;
-        events.push(self.refund_event("created", at, &refund, &payment));
-        refund.process(self.random());
-        events.push(self.refund_event("processed", at + 2 * DAY, &refund, &payment));
-
-        let at = start + 10 * DAY;
-        let mut dispute = SimulatedDispute::of(self.random(), &payment, at);
-        events.push(self.dispute_event("created", at, &dispute, &payment));
-        dispute.contest(self.random(), at + DAY);
-        events.push(self.dispute_event("under_review", at + DAY, &dispute, &payment));
-        dispute.status = "won";
-        events.push(self.dispute_event("won", at + 21 * DAY, &dispute, &payment));
+        let refund = purchase.refund_part(self.random(), start + DAY);
+        let payment = &purchase.payment;
+        let steps = [("created", start + DAY), ("processed", start + 3 * DAY)];
+        events.extend(self.refund_events(refund, payment, &steps));
+        let steps = [("created", 0), ("under_review", 1), ("won", 21)];
+        events.extend(self.dispute_events(start + 10 * DAY, payment, &steps));
         self.simulate_all(&events)
     }
 
@@ -57,18 +48,17 @@ impl Bodies {
         let mut events = self.capture_events(start, &purchase.order, &purchase.payment);
 
         let at = start + DAY;
-        let mut first = purchase.refund_part(self.random(), at);
-        events.push(self.refund_event("created", at, &first, &purchase.payment));
-        first.process(self.random());
-        events.push(self.refund_event("processed", at + HOUR, &first, &purchase.payment));
-
+        let refund = purchase.refund_part(self.random(), at);
+        let steps = [("created", at), ("processed", at + HOUR)];
+        events.extend(self.refund_events(refund, &purchase.payment, &steps));
         let at = start + 2 * DAY;
-        let mut second = purchase.refund_rest(self.random(), at);
-        events.push(self.refund_event("created", at, &second, &purchase.payment));
-        second.slow_down();
-        events.push(self.refund_event("speed_changed", at + HOUR, &second, &purchase.payment));
-        second.process(self.random());
-        events.push(self.refund_event("processed", at + 3 * DAY, &second, &purchase.payment));
+        let refund = purchase.refund_rest(self.random(), at);
+        let steps = [
+            ("created", at),
+            ("speed_changed", at + HOUR),
+            ("processed", at + 3 * DAY),
+        ];
+        events.extend(self.refund_events(refund, &purchase.payment, &steps));
         self.simulate_all(&events)
     }
 
@@ -80,18 +70,14 @@ impl Bodies {
         let purchase = Purchase::captured(self.random(), start);
         let mut events = self.capture_events(start, &purchase.order, &purchase.payment);
 
-        let at = start + 10 * DAY;
-        let payment = purchase.payment;
-        let mut dispute = SimulatedDispute::of(self.random(), &payment, at);
-        events.push(self.dispute_event("created", at, &dispute, &payment));
-        dispute.contest(self.random(), at + DAY);
-        events.push(self.dispute_event("under_review", at + DAY, &dispute, &payment));
-        dispute.status = "open";
-        events.push(self.dispute_event("action_required", at + 2 * DAY, &dispute, &payment));
-        dispute.contest(self.random(), at + 3 * DAY);
-        events.push(self.dispute_event("under_review", at + 3 * DAY, &dispute, &payment));
-        dispute.lose();
-        events.push(self.dispute_event("lost", at + 20 * DAY, &dispute, &payment));
+        let steps = [
+            ("created", 0),
+            ("under_review", 1),
+            ("action_required", 2),
+            ("under_review", 3),
+            ("lost", 20),
+        ];
+        events.extend(self.dispute_events(start + 10 * DAY, &purchase.payment, &steps));
         self.simulate_all(&events)
     }
 
@@ -176,7 +162,7 @@ impl Bodies {
             "under_review",
             "activated_kyc_pending",
         ] {
-            account.activation_status = Some(status);
+            account.activation_status = Some(status.to_owned());
             account.updated_at = at;
             let envelope = Envelope::new(&account.account_id(), &format!("account.{status}"), at);
             events.push(envelope.with("account", account.json()));
@@ -215,25 +201,35 @@ impl Bodies {
         vec![captured, paid.with("order", order)]
     }
 
-    fn refund_event(
-        &self,
-        verb: &str,
-        at: i64,
-        refund: &SimulatedRefund,
+    /// The events of a refund, given by their last parts and times.
+    fn refund_events(
+        &mut self,
+        mut refund: SimulatedRefund,
         payment: &SimulatedPayment,
-    ) -> Envelope {
-        refund.announce(self.envelope(&format!("refund.{verb}"), at), payment)
+        steps: &[(&str, i64)],
+    ) -> Vec<Envelope> {
+        let mut event = |&(verb, at): &(&str, i64)| {
+            refund.proceed(self.random(), verb);
+            refund.announce(self.envelope(&format!("refund.{verb}"), at), payment)
+        };
+        steps.iter().map(&mut event).collect()
     }
 
-    fn dispute_event(
-        &self,
-        verb: &str,
-        at: i64,
-        dispute: &SimulatedDispute,
+    /// The events of a new dispute, given by their last parts and the days since it began.
+    fn dispute_events(
+        &mut self,
+        began: i64,
         payment: &SimulatedPayment,
-    ) -> Envelope {
-        let envelope = self.envelope(&format!("payment.dispute.{verb}"), at);
-        dispute.announce(envelope, payment)
+        steps: &[(&str, i64)],
+    ) -> Vec<Envelope> {
+        let mut dispute = SimulatedDispute::of(self.random(), payment, began);
+        let mut event = |&(verb, days): &(&str, i64)| {
+            let at = began + days * DAY;
+            dispute.proceed(self.random(), verb, at);
+            let envelope = self.envelope(&format!("payment.dispute.{verb}"), at);
+            dispute.announce(envelope, payment)
+        };
+        steps.iter().map(&mut event).collect()
     }
 
     fn simulate_all(&mut self, envelopes: &[Envelope]) -> Vec<SimulatedEvent> {

@@ -1,11 +1,14 @@
 //! Invented people.
 
+use serde::Serialize;
+
 use crate::json::{Object, object};
 use crate::random::Random;
 
 /// Somebody who pays.
-#[derive(Clone)]
+#[derive(Clone, Serialize)]
 pub(crate) struct Customer {
+    #[serde(rename = "customer_id")]
     pub(crate) id: String,
     pub(crate) name: &'static str,
     pub(crate) email: String,

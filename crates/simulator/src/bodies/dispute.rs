@@ -1,12 +1,15 @@
 //! Disputes.
 
+use serde::Serialize;
+
 use super::{Bodies, Envelope, Purchase, SimulatedPayment, verb};
 use crate::json::{Object, object};
 use crate::random::Random;
 
 /// A dispute as it is at one moment.
+#[derive(Serialize)]
 pub(crate) struct SimulatedDispute {
-    pub(crate) status: &'static str,
+    status: &'static str,
     id: String,
     payment_id: String,
     amount: i64,
@@ -46,56 +49,40 @@ impl SimulatedDispute {
         }
     }
 
+    /// Goes on to the status that the event with this last part announces.
+    pub(crate) fn proceed(&mut self, random: &mut Random, verb: &str, at: i64) {
+        match verb {
+            "under_review" => self.contest(random, at),
+            "action_required" => self.status = "open",
+            "won" => self.status = "won",
+            "lost" => (self.status, self.amount_deducted) = ("lost", self.amount),
+            // Only a bank's question in its fraud phase is closed without a winner.
+            "closed" => (self.status, self.phase) = ("closed", "fraud"),
+            _ => {}
+        }
+    }
+
     /// The merchant contests it.
-    pub(crate) fn contest(&mut self, random: &mut Random, at: i64) {
+    fn contest(&mut self, random: &mut Random, at: i64) {
         self.status = "under_review";
         self.documents = Some([random.id("doc_"), random.id("doc_")]);
         self.submitted_at = Some(at);
-    }
-
-    pub(crate) fn lose(&mut self) {
-        self.status = "lost";
-        self.amount_deducted = self.amount;
     }
 
     fn evidence(&self) -> Object {
         let documents = self.documents.as_ref();
         let others = documents
             .map(|ids| [object! { "type": "receipt_signed_by_customer", "document_ids": ids }]);
-        object! {
-            "amount": self.amount,
-            "summary": documents.map(|_| "signed for at the door"),
-            "shipping_proof": documents,
-            "billing_proof": (),
-            "cancellation_proof": (),
-            "customer_communication": (),
-            "proof_of_service": (),
-            "explanation_letter": (),
-            "refund_confirmation": (),
-            "access_activity_log": (),
-            "refund_cancellation_policy": (),
-            "term_and_conditions": (),
-            "others": others,
-            "submitted_at": self.submitted_at,
-        }
+        Object::of(self)
+            .with("summary", documents.map(|_| "signed for at the door"))
+            .with("others", others)
+            .fill(include_str!("dispute/evidence.json"))
     }
 
     /// Announces the dispute. Where action is required, its evidence stands beside the entity, not
     /// within it.
     pub(crate) fn announce(&self, envelope: Envelope, payment: &SimulatedPayment) -> Envelope {
-        let dispute = object! {
-            "id": self.id,
-            "entity": "dispute",
-            "payment_id": self.payment_id,
-            "amount": self.amount,
-            "currency": "INR",
-            "amount_deducted": self.amount_deducted,
-            "reason_code": self.reason_code,
-            "respond_by": self.respond_by,
-            "status": self.status,
-            "phase": self.phase,
-            "created_at": self.created_at,
-        };
+        let dispute = Object::of(self).fill(include_str!("dispute/entity.json"));
         let evidence = self.evidence();
         let value = if verb(envelope.name()) == "action_required" {
             object! { "entity": dispute, "evidence": evidence }
@@ -119,20 +106,9 @@ pub(super) fn envelope(bodies: &mut Bodies, name: &str) -> Envelope {
         _ => random.between(3_600, 3 * 86_400),
     };
     let mut dispute = SimulatedDispute::of(random, &payment, now - age);
-    match verb {
-        "under_review" => dispute.contest(random, now),
-        "action_required" => {
-            dispute.contest(random, now - 1_800);
-            dispute.status = "open";
-        }
-        "won" => {
-            dispute.contest(random, now - 1_800);
-            dispute.status = "won";
-        }
-        "lost" => dispute.lose(),
-        // Only a bank's question in its fraud phase is closed without a winner.
-        "closed" => (dispute.status, dispute.phase) = ("closed", "fraud"),
-        _ => {}
+    if matches!(verb, "action_required" | "won") {
+        dispute.contest(random, now - 1_800);
     }
+    dispute.proceed(random, verb, now);
     dispute.announce(bodies.envelope(name, now), &payment)
 }

@@ -1,7 +1,5 @@
 //! Downtimes of payment methods.
 
-use std::borrow::Cow;
-
 use serde::Serialize;
 
 use super::{Bodies, Envelope, verb};
@@ -21,7 +19,7 @@ pub(crate) struct SimulatedDowntime {
     pub(crate) severity: &'static str,
     instrument: Object,
     /// The keys of `instrument`.
-    instrument_schema: Vec<Cow<'static, str>>,
+    instrument_schema: Vec<String>,
     created_at: i64,
     pub(crate) updated_at: i64,
 }

@@ -1,7 +1,5 @@
 //! The envelope around the entities of an event.
 
-use std::borrow::Cow;
-
 use serde::Serialize;
 
 use crate::json::{Encoder, Object, object};
@@ -42,16 +40,12 @@ impl Envelope {
     }
 
     /// Adds an entity to the payload.
-    pub(crate) fn with(self, key: impl Into<Cow<'static, str>>, entity: impl Serialize) -> Self {
+    pub(crate) fn with(self, key: impl Into<String>, entity: impl Serialize) -> Self {
         self.with_value(key, object! { "entity": entity })
     }
 
     /// Adds a payload value that is not just `{entity}`.
-    pub(crate) fn with_value(
-        mut self,
-        key: impl Into<Cow<'static, str>>,
-        value: impl Serialize,
-    ) -> Self {
+    pub(crate) fn with_value(mut self, key: impl Into<String>, value: impl Serialize) -> Self {
         self.payload = self.payload.with(key, value);
         self
     }

@@ -1,15 +1,18 @@
 //! Invoices.
 
+use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::customer::Customer;
 use super::notes::notes;
 use super::{Bodies, Envelope, SimulatedOrder, SimulatedPayment, verb};
-use crate::json::{Encoder, Object, object};
+use crate::json::{Encoder, Object};
 use crate::random::Random;
 
 /// An invoice with its order, as they are at one moment.
+#[derive(Serialize)]
 pub(crate) struct SimulatedInvoice {
+    #[serde(skip)]
     pub(crate) order: SimulatedOrder,
     id: String,
     expired_at: Option<i64>,
@@ -50,12 +53,9 @@ impl SimulatedInvoice {
 
     /// The customer pays a part of the amount due, or all of it.
     pub(crate) fn pay(&mut self, random: &mut Random, amount: i64, at: i64) -> SimulatedPayment {
-        let mut payment = SimulatedPayment::towards(random, &self.order, amount, at - 3);
+        let mut payment = self.order.pay(random, amount, at - 3);
         payment.invoice_id = Some(self.id.clone());
         payment.description = Some(format!("Invoice #{}", self.id));
-        payment.capture();
-        self.order.attempt();
-        self.order.receive(amount);
         if self.order.amount_due == 0 {
             self.paid_at = Some(at);
         }
@@ -71,47 +71,14 @@ impl SimulatedInvoice {
             (None, None, 0) => "issued",
             (None, None, _) => "partially_paid",
         };
-        let invoice = object! {
-            "id": self.id,
-            "entity": "invoice",
-            "receipt": self.number,
-            "invoice_number": self.number,
-            "customer_id": self.customer_id,
-            "customer_details": self.customer,
-            "order_id": self.order.id,
-            "payment_id": self.payment_id,
-            "status": status,
-            "expire_by": self.issued_at + PAYABLE_SECONDS,
-            "issued_at": self.issued_at,
-            "paid_at": self.paid_at,
-            "cancelled_at": (),
-            "expired_at": self.expired_at,
-            "sms_status": "sent",
-            "email_status": "sent",
-            "date": self.issued_at,
-            "terms": "Payable within 30 days",
-            "partial_payment": true,
-            "gross_amount": self.order.amount - tax,
-            "tax_amount": tax,
-            "taxable_amount": self.order.amount - tax,
-            "amount": self.order.amount,
-            "amount_paid": self.order.amount_paid,
-            "amount_due": self.order.amount_due,
-            "first_payment_min_amount": (),
-            "currency": "INR",
-            "description": "Repair of a pump",
-            "notes": self.notes,
-            "comment": (),
-            "short_url": self.short_url,
-            "view_less": true,
-            "billing_start": (),
-            "billing_end": (),
-            "type": if self.is_link { "link" } else { "invoice" },
-            "group_taxes_discounts": false,
-            "user_id": self.user_id,
-            "created_at": self.issued_at,
-            "idempotency_key": (),
-        };
+        let values = Object::of(self).and(self.order.values());
+        let invoice = values
+            .with("status", status)
+            .with("expire_by", self.issued_at + PAYABLE_SECONDS)
+            .with("tax", tax)
+            .with("net", self.order.amount - tax)
+            .with("type", if self.is_link { "link" } else { "invoice" })
+            .fill(include_str!("invoice/entity.json"));
         if self.is_link {
             invoice.with("currency_symbol", "₹")
         } else {

@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::notes::notes;
-use super::{Bodies, Envelope, Purchase, verb};
+use super::{Bodies, Envelope, Purchase, SimulatedPayment, verb};
 use crate::json::{EMPTY_LIST, Object, object};
 use crate::random::Random;
 
@@ -76,6 +76,23 @@ impl SimulatedOrder {
         } else {
             "attempted"
         };
+    }
+
+    /// The customer pays a part of the amount due, or all of it.
+    pub(crate) fn pay(&mut self, random: &mut Random, amount: i64, at: i64) -> SimulatedPayment {
+        let mut payment = SimulatedPayment::towards(random, self, amount, at);
+        payment.capture();
+        self.attempt();
+        self.receive(amount);
+        payment
+    }
+
+    /// The fields that links and invoices take from their order.
+    pub(crate) fn values(&self) -> Object {
+        object! {
+            "order_id": self.id, "amount": self.amount, "amount_paid": self.amount_paid,
+            "amount_due": self.amount_due,
+        }
     }
 }
 

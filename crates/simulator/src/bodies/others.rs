@@ -1,12 +1,15 @@
 //! The events without tables of their own: enough of each entity to be plausible.
 
-use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::LazyLock;
 
 use harkara_core::catalogue;
+use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use super::notes::notes;
 use super::{Bodies, Envelope, Purchase, SimulatedPayment, verb};
-use crate::json::{EMPTY_LIST, Object, object};
+use crate::json::{EMPTY_LIST, Object, encode, fill, object};
 use crate::random::Random;
 
 pub(super) fn envelope(bodies: &mut Bodies, name: &str) -> Envelope {
@@ -16,7 +19,7 @@ pub(super) fn envelope(bodies: &mut Bodies, name: &str) -> Envelope {
     let mut envelope = bodies.envelope(name, now);
     for key in keys(name) {
         let random = bodies.random();
-        envelope = match key.as_ref() {
+        envelope = match key {
             "payment" => envelope.with(key, payment.json()),
             "order" => envelope.with(key, &order),
             "bank_transfer" => envelope.with(key, bank_transfer(random, &payment)),
@@ -28,7 +31,7 @@ pub(super) fn envelope(bodies: &mut Bodies, name: &str) -> Envelope {
                 envelope.with_value(key, object! { "virtual": account, "current": EMPTY_LIST })
             }
             _ => {
-                let entity = entity(random, &key, verb(name), now);
+                let entity = entity(random, key, verb(name), now);
                 envelope.with(key, entity)
             }
         };
@@ -38,106 +41,66 @@ pub(super) fn envelope(bodies: &mut Bodies, name: &str) -> Envelope {
 
 /// The payload keys of an event: as documented, else the entity of its family, else, for an undocumented
 /// name, all but its last part.
-fn keys(name: &str) -> Vec<Cow<'static, str>> {
+fn keys(name: &str) -> Vec<&str> {
     let Some(spec) = catalogue::find(name) else {
         let subject = name.rsplit_once('.').map_or(name, |(subject, _)| subject);
-        return vec![subject.to_owned().into()];
+        return vec![subject];
     };
-    let keys = match spec.family {
+    match spec.family {
         _ if !spec.contains.is_empty() => spec.contains.to_vec(),
         "zapier" | "shiprocket" => vec!["payment", "order"],
         "token.service_provider" => vec!["service_provider_token", "token"],
         family if family.starts_with("product.") => vec!["merchant_product"],
         family => vec![catalogue::primary_entity(family)],
-    };
-    keys.into_iter().map(Cow::Borrowed).collect()
+    }
 }
+
+/// One kind of entity in `entities.json`.
+#[derive(Deserialize)]
+struct EntityTemplate {
+    /// What its ids begin with.
+    prefix: String,
+    /// The template of the fields that only this kind has.
+    fields: Box<RawValue>,
+}
+
+static TEMPLATES: LazyLock<HashMap<String, EntityTemplate>> = LazyLock::new(|| {
+    serde_json::from_str(include_str!("others/entities.json")).expect("it holds templates")
+});
 
 /// The fields of every entity, with those of its kind between.
 fn entity(random: &mut Random, key: &str, verb: &str, now: i64) -> Object {
+    let kind = if key == "transfers" { "transfer" } else { key };
+    let template = TEMPLATES.get(kind).unwrap_or(&TEMPLATES[""]);
     let created_at = now - random.between(60, 86_400);
-    object! { "id": random.id(prefix(key)), "entity": key }
-        .and(own_fields(random, key, verb, now))
+    let common = object! { "id": random.id(&template.prefix), "entity": key };
+    let amount = random.between(100, 5_000_000);
+    let own_fields = fill(template.fields.get(), |value| match value.split_once(' ') {
+        Some(("id", prefix)) => encode(random.id(prefix)),
+        Some(("digits", count)) => encode(random.digits(count.parse().expect("a number"))),
+        Some(("now", seconds)) => encode(now + seconds.parse::<i64>().expect("a number")),
+        _ => match value {
+            "amount" => encode(amount),
+            "verb" => encode(verb),
+            "status" => encode(status(kind, verb)),
+            "utr" => encode(random.capitals(6) + &random.digits(10)),
+            "now" => encode(now),
+            "closed_at" => encode((verb == "closed").then_some(now)),
+            other => panic!("the templates have no value {other}"),
+        },
+    });
+    common
+        .and(own_fields)
         .and(object! { "notes": notes(random), "created_at": created_at })
 }
 
-fn prefix(key: &str) -> &'static str {
-    match key {
-        "customer" => "cust_",
-        "payout" => "pout_",
-        "payout.downtime" => "poutdown_",
-        "payout_link" => "poutlk_",
-        "qr_code" => "qr_",
-        "service_provider_token" => "spt_",
-        "settlement" => "setl_",
-        "subscription" => "sub_",
-        "token" => "token_",
-        "transaction" => "txn_",
-        "transfer" | "transfers" => "trf_",
-        "virtual_account" => "va_",
-        _ => "",
-    }
-}
-
-fn own_fields(random: &mut Random, key: &str, verb: &str, now: i64) -> Object {
-    let amount = random.between(100, 5_000_000);
-    let closed_at = (verb == "closed").then_some(now);
-    match key {
-        "payout" => object! {
-            "fund_account_id": random.id("fa_"), "amount": amount, "currency": "INR", "fees": 590, "tax": 90,
-            "status": if matches!(verb, "initiated" | "updated") { "processing" } else { verb },
-            "purpose": "payout", "mode": "IMPS", "utr": random.digits(12), "reference_id": (),
-        },
-        "payout_link" => object! {
-            "contact_id": random.id("cont_"), "amount": amount, "currency": "INR", "status": verb, "purpose": "refund",
-            "short_url": "https://rzp.io/i/pl", "expire_by": now + 86_400, "cancelled_at": (),
-        },
-        "payout.downtime" => object! {
-            "status": verb, "method": ["NEFT"], "instrument": object! { "bank": "UTIB" }, "scheduled": false,
-            "source": "beneficiary", "begin": now - 60, "end": (), "updated_at": now,
-        },
-        "settlement" => object! {
-            "amount": amount, "status": verb, "fees": 0, "tax": 0, "utr": format!("{}{}", random.capitals(6), random.digits(10)),
-        },
-        "subscription" => object! {
-            "plan_id": random.id("plan_"), "customer_id": random.id("cust_"), "status": subscription_status(verb),
-            "quantity": 1, "total_count": 12, "paid_count": 3, "remaining_count": 9,
-            "current_start": now, "current_end": now + 30 * 86_400, "ended_at": (),
-        },
-        "token" => object! {
-            "method": "card", "status": verb, "recurring": true, "expired_at": now + 1_000 * 86_400,
-            "recurring_details": object! { "status": verb, "failure_reason": () }, "max_amount": amount,
-        },
-        "service_provider_token" => object! {
-            "provider_type": "network", "provider_name": "Visa", "interoperable": true, "status": verb,
-            "provider_data": object! { "token_reference_number": random.digits(16), "token_expiry_year": 2031 },
-        },
-        "transfer" | "transfers" => object! {
-            "status": verb, "source": random.id("order_"), "recipient": random.id("acc_"), "amount": amount,
-            "currency": "INR", "amount_reversed": 0, "fees": 1, "tax": 0, "on_hold": false, "processed_at": now,
-        },
-        "transaction" => object! {
-            "account_number": random.digits(16), "amount": amount, "currency": "INR", "credit": amount, "debit": 0,
-            "balance": amount,
-        },
-        "qr_code" => object! {
-            "name": "Counter 2", "usage": "multiple_use", "type": "upi_qr", "payment_amount": (),
-            "status": if verb == "closed" { "closed" } else { "active" }, "payments_count_received": 1,
-            "close_by": now + 86_400, "closed_at": closed_at,
-        },
-        "virtual_account" => object! {
-            "name": "Blue Lotus Books", "status": if verb == "closed" { "closed" } else { "active" },
-            "amount_expected": (), "amount_paid": amount, "customer_id": random.id("cust_"),
-            "closed_at": closed_at,
-        },
-        _ => object! { "status": verb, "updated_at": now },
-    }
-}
-
-fn subscription_status(verb: &str) -> &str {
-    match verb {
-        "activated" | "charged" | "updated" | "resumed" => "active",
-        other => other,
+/// The status of entities that do not just name what has happened.
+fn status<'a>(kind: &str, verb: &'a str) -> &'a str {
+    match (kind, verb) {
+        ("payout", "initiated" | "updated") => "processing",
+        ("subscription", "activated" | "charged" | "updated" | "resumed") => "active",
+        ("payout" | "subscription", _) | (_, "closed") => verb,
+        _ => "active",
     }
 }
 

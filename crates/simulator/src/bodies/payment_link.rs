@@ -1,13 +1,17 @@
 //! Payment links.
 
+use serde::Serialize;
+
 use super::customer::Customer;
 use super::method::Method;
 use super::{Bodies, Envelope, SimulatedOrder, SimulatedPayment, verb};
-use crate::json::{EMPTY_LIST, Encoder, Object, object};
+use crate::json::{Encoder, Object};
 use crate::random::Random;
 
 /// A payment link with its order, as they are at one moment.
+#[derive(Serialize)]
 pub(crate) struct SimulatedPaymentLink {
+    #[serde(skip)]
     pub(crate) order: SimulatedOrder,
     created_at: i64,
     updated_at: i64,
@@ -15,6 +19,7 @@ pub(crate) struct SimulatedPaymentLink {
     expired_at: i64,
     expire_by: i64,
     id: String,
+    #[serde(flatten)]
     customer: Customer,
     reference_id: String,
     short_url: String,
@@ -46,12 +51,9 @@ impl SimulatedPaymentLink {
 
     /// The customer pays a part of the amount due, or all of it.
     pub(crate) fn pay(&mut self, random: &mut Random, amount: i64, at: i64) -> SimulatedPayment {
-        let mut payment = SimulatedPayment::towards(random, &self.order, amount, at - 2);
+        let mut payment = self.order.pay(random, amount, at - 2);
         payment.method = Method::upi(random);
         payment.description = Some(format!("#{}", self.bare_id()));
-        payment.capture();
-        self.order.attempt();
-        self.order.receive(amount);
         self.updated_at = at;
         payment
     }
@@ -68,52 +70,18 @@ impl SimulatedPaymentLink {
             order if order.amount_paid > 0 => "partially_paid",
             _ => "created",
         };
-        object! {
-            "id": self.id,
-            "accept_partial": true,
-            "amount": self.order.amount,
-            "amount_paid": self.order.amount_paid,
-            "cancelled_at": self.cancelled_at,
-            "created_at": self.created_at,
-            "currency": "INR",
-            "customer": object! { "contact": self.customer.contact, "email": self.customer.email },
-            "description": "Deposit for a wedding hall",
-            "expire_by": self.expire_by,
-            "expired_at": self.expired_at,
-            "first_min_partial_amount": 100,
-            "notes": (),
-            "notify": object! { "email": true, "sms": true, "whatsapp": false },
-            "order_id": self.order.id,
-            "reference_id": self.reference_id,
-            "reminder_enable": false,
-            "reminders": EMPTY_LIST,
-            "short_url": self.short_url,
-            "status": status,
-            "updated_at": self.updated_at,
-            "upi_link": false,
-            "user_id": self.user_id,
-            "whatsapp_link": false,
-        }
+        let values = Object::of(self).and(self.order.values());
+        values
+            .with("status", status)
+            .fill(include_str!("payment_link/entity.json"))
     }
 
     /// The fields that this service adds to an order.
     fn internal_of_order(&self, merchant_id: &str) -> Object {
-        object! {
-            "account_number": (),
-            "authorized": true,
-            "bank_account": (),
-            "customer_id": (),
-            "merchant_id": merchant_id,
-            "method": (),
-            "order_metas": EMPTY_LIST,
-            "partial_payment": true,
-            "payment_capture": true,
-            "product_id": self.bare_id(),
-            "product_type": "payment_link_v2",
-            "public_response": (),
-            "transfers": (),
-            "updated_at": self.updated_at,
-        }
+        Object::of(self)
+            .with("bare_id", self.bare_id())
+            .with("merchant_id", merchant_id)
+            .fill(include_str!("payment_link/internal_of_order.json"))
     }
 
     /// Announces the link, and the payment made through it. The envelope's time is the link's

@@ -1,13 +1,15 @@
 //! Refunds.
 
+use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::notes::notes;
 use super::{Bodies, Envelope, Purchase, SimulatedPayment, verb};
-use crate::json::{Encoder, object};
+use crate::json::{Encoder, Object, object};
 use crate::random::Random;
 
 /// A refund as it is at one moment.
+#[derive(Serialize)]
 pub(crate) struct SimulatedRefund {
     id: String,
     payment_id: String,
@@ -44,35 +46,21 @@ impl SimulatedRefund {
         }
     }
 
-    pub(crate) fn process(&mut self, random: &mut Random) {
-        self.status = "processed";
-        self.arn = Some(random.digits(23));
-    }
-
-    /// The instant speed was not available, so it takes the normal one.
-    pub(crate) fn slow_down(&mut self) {
-        self.speed_requested = "optimum";
-        self.speed_processed = "normal";
+    /// Goes on to the state that the event with this last part announces.
+    pub(crate) fn proceed(&mut self, random: &mut Random, verb: &str) {
+        match verb {
+            "created" => {}
+            "failed" => self.status = "failed",
+            // The instant speed was not available.
+            "speed_changed" => (self.speed_requested, self.speed_processed) = ("optimum", "normal"),
+            _ => (self.status, self.arn) = ("processed", Some(random.digits(23))),
+        }
     }
 
     /// Announces the refund as its service does: keys in alphabetical order with internal ones among
     /// them, except for the change of speed, whose time stands inside the payload.
     pub(crate) fn announce(&self, envelope: Envelope, payment: &SimulatedPayment) -> Envelope {
-        let refund = object! {
-            "id": self.id,
-            "entity": "refund",
-            "amount": self.amount,
-            "currency": "INR",
-            "payment_id": self.payment_id,
-            "notes": self.notes,
-            "receipt": (),
-            "acquirer_data": object! { "arn": self.arn },
-            "created_at": self.created_at,
-            "batch_id": (),
-            "status": self.status,
-            "speed_processed": self.speed_processed,
-            "speed_requested": self.speed_requested,
-        };
+        let refund = Object::of(self).fill(include_str!("refund/entity.json"));
         let payment = payment.json();
         if verb(envelope.name()) == "speed_changed" {
             return envelope
@@ -100,12 +88,11 @@ pub(super) fn envelope(bodies: &mut Bodies, name: &str) -> Envelope {
     } else {
         purchase.refund_part(random, now)
     };
-    match verb(name) {
-        "failed" => refund.status = "failed",
-        "speed_changed" => refund.slow_down(),
-        // A refund may be processed by the time it is announced.
-        "created" if random.once_in(2) => {}
-        _ => refund.process(random),
-    }
+    // A refund may be processed by the time it is announced.
+    let state = match verb(name) {
+        "created" if !random.once_in(2) => "processed",
+        verb => verb,
+    };
+    refund.proceed(random, state);
     refund.announce(bodies.envelope(name, now), &purchase.payment)
 }

@@ -18,32 +18,24 @@ struct FundAccount {
 }
 
 impl FundAccount {
-    fn bank_account(random: &mut Random) -> Self {
+    fn new(random: &mut Random, kind: &'static str) -> Self {
         let holder = Customer::new(random).name;
-        let (bank, ifsc) = random.pick(&[("Axis Bank", "UTIB0000"), ("Federal Bank", "FDRL0001")]);
-        let details = object! {
-            "name": holder, "bank_name": bank, "ifsc": format!("{ifsc}{}", random.digits(3)),
-            "account_number": random.digits(14),
+        let details = if kind == "vpa" {
+            let username = random.digits(10);
+            let address = format!("{username}@okexample");
+            object! { "username": username, "handle": "okexample", "address": address }
+        } else {
+            let banks = [("Axis Bank", "UTIB0000"), ("Federal Bank", "FDRL0001")];
+            let (bank, ifsc) = random.pick(&banks);
+            object! {
+                "name": holder, "bank_name": bank, "ifsc": format!("{ifsc}{}", random.digits(3)),
+                "account_number": random.digits(14),
+            }
         };
-        let id = random.id("fa_");
         Self {
-            kind: "bank_account",
+            kind,
             details,
-            id,
-            holder,
-        }
-    }
-
-    fn vpa(random: &mut Random) -> Self {
-        let holder = Customer::new(random).name;
-        let username = random.digits(10);
-        let address = format!("{username}@okexample");
-        let details = object! { "username": username, "handle": "okexample", "address": address };
-        let id = random.id("fa_");
-        Self {
-            kind: "vpa",
-            details,
-            id,
+            id: random.id("fa_"),
             holder,
         }
     }
@@ -61,12 +53,8 @@ pub(super) fn envelope(bodies: &mut Bodies, name: &str) -> Envelope {
     let now = bodies.now_seconds();
     let random = bodies.random();
     let completed = verb(name) == "completed";
-    let account = if completed && random.once_in(3) {
-        FundAccount::vpa(random)
-    } else {
-        FundAccount::bank_account(random)
-    };
-    let banked = account.kind == "bank_account";
+    let banked = !(completed && random.once_in(3));
+    let account = FundAccount::new(random, if banked { "bank_account" } else { "vpa" });
     // Completed says that there is an answer, not that it is a good one.
     let active = completed && !random.once_in(4);
     let results = if completed {

@@ -81,13 +81,12 @@ async fn every_catalogued_event_and_an_unknown_one_is_kept_whole_and_processed()
 
 #[tokio::test]
 async fn every_strange_body_is_kept_whole() {
-    let mut bodies = bodies();
-    let events: Vec<_> = edge_cases::ALL
-        .iter()
-        .map(|edge_case| SimulatedEvent {
-            event_id: edge_case.name.to_owned(),
+    let cases = edge_cases::all(&mut bodies()).into_iter();
+    let events: Vec<_> = cases
+        .map(|(name, body)| SimulatedEvent {
+            event_id: name,
             name: String::new(),
-            body: edge_case.body(&mut bodies),
+            body,
         })
         .collect();
     check_rows(all_claimed(&events)).await;
