@@ -1,11 +1,9 @@
 use std::collections::HashSet;
 
 use harkara_core::catalogue::{self, EVENTS};
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
 use super::Bodies;
-
-mod histories;
 
 const NOW: i64 = 1_790_000_000;
 
@@ -24,45 +22,45 @@ fn payloads(name: &str) -> Vec<Value> {
         .collect()
 }
 
+/// A field of an entity, given as `entity/field`.
+fn field<'a>(payload: &'a Value, path: &str) -> &'a Value {
+    let (entity, field) = path.split_once('/').unwrap();
+    let pointer = format!("/{entity}/entity/{field}");
+    payload.pointer(&pointer).unwrap_or(&Value::Null)
+}
+
 fn is_id(text: &str, prefix: &str) -> bool {
     text.strip_prefix(prefix)
         .is_some_and(|rest| rest.len() == 14 && rest.bytes().all(|b| b.is_ascii_alphanumeric()))
 }
 
 #[test]
-fn every_catalogued_event_has_a_body_with_what_it_contains_and_requires() {
+fn every_event_has_a_body_with_what_it_contains_and_requires_and_core_reads_it_all() {
     let mut bodies = Bodies::new(1, NOW);
     for known in EVENTS {
+        let name = known.name;
         for _ in 0..VARIANTS {
-            let body = parsed(&bodies.body(known.name));
-            assert_eq!(body["event"], known.name);
-            assert!(
-                is_id(body["account_id"].as_str().unwrap(), "acc_"),
-                "{}",
-                known.name
-            );
+            let bytes = bodies.body(name);
+            let body = parsed(&bytes);
+            assert_eq!(body["event"], name);
+            let account_id = body["account_id"].as_str().unwrap();
+            assert!(is_id(account_id, "acc_"), "{name}: {account_id}");
+            let payload = &body["payload"];
             for key in body["contains"].as_array().unwrap() {
-                assert!(
-                    !body["payload"][key.as_str().unwrap()].is_null(),
-                    "{} lacks {key}",
-                    known.name
-                );
+                let value = &payload[key.as_str().unwrap()];
+                assert!(!value.is_null(), "{name} lacks {key}");
             }
             if let Some(required) = known.required_entity() {
-                assert!(
-                    body["payload"][required]["entity"]["id"].is_string(),
-                    "{} lacks {required}",
-                    known.name
-                );
+                let id = &payload[required]["entity"]["id"];
+                assert!(id.is_string(), "{name} lacks {required}");
             }
             if !known.contains.is_empty() {
-                assert_eq!(
-                    body["contains"],
-                    serde_json::json!(known.contains),
-                    "{}",
-                    known.name
-                );
+                assert_eq!(body["contains"], json!(known.contains), "{name}");
             }
+            let event = harkara_core::event::read(&bytes).unwrap();
+            let values = payload.as_object().into_iter().flat_map(Map::values);
+            let count = values.filter(|value| value["entity"].is_object()).count();
+            assert_eq!(event.entities.len(), count, "{name}");
         }
     }
 }
@@ -70,26 +68,21 @@ fn every_catalogued_event_has_a_body_with_what_it_contains_and_requires() {
 #[test]
 fn an_undocumented_event_gets_an_entity_of_its_own() {
     let body = parsed(&Bodies::new(1, NOW).body("wallet.balance.low"));
-    assert_eq!(body["contains"], serde_json::json!(["wallet.balance"]));
+    assert_eq!(body["contains"], json!(["wallet.balance"]));
     assert_eq!(body["payload"]["wallet.balance"]["entity"]["status"], "low");
 }
 
 #[test]
 fn the_same_seed_gives_the_same_events_and_another_seed_others() {
-    let events = |seed| {
+    let events = |seed| -> Vec<_> {
         let mut bodies = Bodies::new(seed, NOW);
-        EVENTS
-            .iter()
-            .map(|known| bodies.event(known.name))
-            .collect::<Vec<_>>()
+        let events = EVENTS.iter().map(|known| bodies.event(known.name));
+        events.collect()
     };
     assert_eq!(events(3), events(3));
-    assert!(
-        events(3)
-            .iter()
-            .zip(events(4))
-            .all(|(a, b)| a.body != b.body && a.event_id != b.event_id)
-    );
+    for (a, b) in events(3).iter().zip(events(4)) {
+        assert!(a.body != b.body && a.event_id != b.event_id);
+    }
 }
 
 #[test]
@@ -103,12 +96,10 @@ fn no_id_is_given_twice() {
         assert!(is_id(&event.event_id, ""));
         assert!(seen.insert(event.event_id));
         let body = parsed(&event.body);
-        let payload = body["payload"].as_object().unwrap();
-        for entity in payload
-            .values()
-            .filter_map(|value| value["entity"]["id"].as_str())
-        {
-            assert!(seen.insert(entity.to_owned()), "{entity} again");
+        for value in body["payload"].as_object().unwrap().values() {
+            if let Some(id) = value["entity"]["id"].as_str() {
+                assert!(seen.insert(id.to_owned()), "{id} again");
+            }
         }
     }
 }
@@ -118,17 +109,9 @@ fn bodies_are_minified_and_about_as_large_as_on_the_wire() {
     let mut bodies = Bodies::new(1, NOW);
     for known in catalogue::typed() {
         let body = String::from_utf8(bodies.body(known.name)).unwrap();
-        assert!(
-            !body.contains('\n') && !body.contains("\": "),
-            "{}",
-            known.name
-        );
-        assert!(
-            (350..4_000).contains(&body.len()),
-            "{}: {} bytes",
-            known.name,
-            body.len()
-        );
+        let is_minified = !body.contains('\n') && !body.contains("\": ");
+        assert!(is_minified && !body.contains("\"$"), "{body}");
+        assert!((350..4_000).contains(&body.len()), "{body}");
     }
 }
 
@@ -168,19 +151,89 @@ fn notes_are_sometimes_an_empty_list_and_sometimes_not_ascii() {
         .iter()
         .map(|p| p["payment"]["entity"]["notes"].clone())
         .collect();
-    assert!(notes.iter().any(|notes| notes == &serde_json::json!([])));
+    assert!(notes.iter().any(|notes| notes == &json!([])));
     assert!(notes.iter().any(|notes| !notes.to_string().is_ascii()));
 }
 
 #[test]
-fn an_order_is_paid_by_its_payment() {
-    for payload in payloads("order.paid") {
-        let (order, payment) = (&payload["order"]["entity"], &payload["payment"]["entity"]);
-        assert_eq!(payment["order_id"], order["id"]);
-        assert_eq!(order["status"], "paid");
-        assert_eq!(order["attempts"], 1);
-        assert_eq!(order["amount_paid"], payment["amount"]);
-        assert_eq!(order["amount_due"], 0);
+fn entities_have_the_state_that_their_event_announces() {
+    let expected = json!({
+        "order.paid": {"order/status": "paid", "order/attempts": 1, "order/amount_due": 0},
+        "payment_link.paid": {"payment_link/status": "paid", "order/status": "paid"},
+        "payment_link.partially_paid": {
+            "payment_link/status": "partially_paid", "order/status": "attempted"
+        },
+        "invoice.paid": {"invoice/status": "paid", "order/status": "paid"},
+        "invoice.partially_paid": {"invoice/status": "partially_paid", "order/status": "attempted"},
+        "payment.dispute.created": {"dispute/status": "open"},
+        "payment.dispute.under_review": {"dispute/status": "under_review"},
+        "payment.dispute.action_required": {"dispute/status": "open"},
+        "payment.dispute.won": {"dispute/status": "won"},
+        "payment.dispute.lost": {"dispute/status": "lost"},
+        "payment.dispute.closed": {"dispute/status": "closed"},
+        "payment.downtime.started": {"payment.downtime/status": "started"},
+        "payment.downtime.updated": {"payment.downtime/status": "updated"},
+        "payment.downtime.resolved": {"payment.downtime/status": "resolved"},
+        "fund_account.validation.failed": {
+            "fund_account.validation/status": "failed", "fund_account.validation/utr": null,
+            "fund_account.validation/results/account_status": "",
+            "fund_account.validation/results/details": "null"
+        },
+        "account.instantly_activated": {
+            "account/entity": "merchant",
+            "account/merchant_detail/activation_status": "instantly_activated"
+        },
+        "account.activated_kyc_pending": {
+            "account/entity": "merchant",
+            "account/merchant_detail/activation_status": "activated_kyc_pending"
+        }
+    });
+    for_each_field(&expected, |payload, path, expected| {
+        assert_eq!(field(payload, path), expected, "{path} of {payload}");
+    });
+}
+
+#[test]
+fn linked_entities_agree() {
+    let same = json!({
+        "order.paid": {"payment/order_id": "order/id", "order/amount_paid": "payment/amount"},
+        "payment_link.paid": {
+            "payment_link/order_id": "order/id", "payment/order_id": "order/id",
+            "payment_link/amount_paid": "payment/amount"
+        },
+        "payment_link.partially_paid": {
+            "payment_link/order_id": "order/id", "payment/order_id": "order/id",
+            "payment_link/amount_paid": "payment/amount"
+        },
+        "invoice.paid": {
+            "invoice/order_id": "order/id", "payment/order_id": "order/id",
+            "invoice/amount_paid": "payment/amount", "invoice/payment_id": "payment/id",
+            "payment/invoice_id": "invoice/id"
+        },
+        "invoice.partially_paid": {
+            "invoice/order_id": "order/id", "payment/order_id": "order/id",
+            "invoice/amount_paid": "payment/amount", "invoice/payment_id": "payment/id",
+            "payment/invoice_id": "invoice/id"
+        }
+    });
+    for_each_field(&same, |payload, path, other| {
+        let other = field(payload, other.as_str().unwrap());
+        assert!(!other.is_null());
+        assert_eq!(field(payload, path), other, "{path} of {payload}");
+        let order = |name| field(payload, name).as_i64().unwrap();
+        let (paid, due) = (order("order/amount_paid"), order("order/amount_due"));
+        assert_eq!(order("order/amount"), paid + due, "{payload}");
+    });
+}
+
+/// Checks fields, listed by event and by path, in `VARIANTS` payloads of each event.
+fn for_each_field(events: &Value, check: impl Fn(&Value, &str, &Value)) {
+    for (name, fields) in events.as_object().unwrap() {
+        for payload in payloads(name) {
+            for (path, value) in fields.as_object().unwrap() {
+                check(&payload, path, value);
+            }
+        }
     }
 }
 
@@ -199,14 +252,13 @@ fn a_refund_is_never_more_than_its_payment() {
             assert_eq!(payment["amount_refunded"], refund["amount"]);
             let full = payment["amount"] == refund["amount"];
             assert!(full || refund["amount"].as_i64() < payment["amount"].as_i64());
-            assert_eq!(
-                payment["refund_status"],
-                if full { "full" } else { "partial" }
-            );
-            assert_eq!(
-                payment["status"],
-                if full { "refunded" } else { "captured" }
-            );
+            let (status, refund_status) = if full {
+                ("refunded", "full")
+            } else {
+                ("captured", "partial")
+            };
+            assert_eq!(payment["status"], status);
+            assert_eq!(payment["refund_status"], refund_status);
             statuses.insert((name, refund["status"].as_str().unwrap().to_owned()));
         }
     }
@@ -216,72 +268,19 @@ fn a_refund_is_never_more_than_its_payment() {
 
 #[test]
 fn a_disputes_evidence_stands_beside_it_where_action_is_required() {
-    for (name, status) in [
-        ("created", "open"),
-        ("under_review", "under_review"),
-        ("action_required", "open"),
-        ("won", "won"),
-        ("lost", "lost"),
-        ("closed", "closed"),
-    ] {
-        for payload in payloads(&format!("payment.dispute.{name}")) {
+    for known in EVENTS
+        .iter()
+        .filter(|known| known.family == "payment.dispute")
+    {
+        let acts = known.name.ends_with("action_required");
+        for payload in payloads(known.name) {
             let dispute = &payload["dispute"];
-            assert_eq!(dispute["entity"]["status"], status);
-            assert_eq!(
-                dispute["entity"]["payment_id"],
-                payload["payment"]["entity"]["id"]
-            );
-            assert_eq!(dispute["evidence"].is_object(), name == "action_required");
-            assert_eq!(
-                dispute["entity"]["evidence"].is_object(),
-                name != "action_required"
-            );
-            assert_eq!(
-                dispute["entity"]["amount_deducted"] == dispute["entity"]["amount"],
-                name == "lost"
-            );
-        }
-    }
-}
-
-#[test]
-fn links_and_invoices_are_paid_through_their_order() {
-    for (name, key, status, order_status) in [
-        ("payment_link.paid", "payment_link", "paid", "paid"),
-        (
-            "payment_link.partially_paid",
-            "payment_link",
-            "partially_paid",
-            "attempted",
-        ),
-        ("invoice.paid", "invoice", "paid", "paid"),
-        (
-            "invoice.partially_paid",
-            "invoice",
-            "partially_paid",
-            "attempted",
-        ),
-    ] {
-        for payload in payloads(name) {
-            let (of, order, payment) = (
-                &payload[key]["entity"],
-                &payload["order"]["entity"],
-                &payload["payment"]["entity"],
-            );
-            assert_eq!(of["status"], status);
-            assert_eq!(order["status"], order_status);
-            assert_eq!(of["order_id"], order["id"]);
-            assert_eq!(payment["order_id"], order["id"]);
-            assert_eq!(of["amount_paid"], payment["amount"]);
-            let (paid, due) = (
-                order["amount_paid"].as_i64().unwrap(),
-                order["amount_due"].as_i64().unwrap(),
-            );
-            assert_eq!(order["amount"], paid + due);
-            if key == "invoice" {
-                assert_eq!(of["payment_id"], payment["id"]);
-                assert_eq!(payment["invoice_id"], of["id"]);
-            }
+            let entity = &dispute["entity"];
+            assert_eq!(entity["payment_id"], payload["payment"]["entity"]["id"]);
+            assert_eq!(dispute["evidence"].is_object(), acts);
+            assert_eq!(entity["evidence"].is_object(), !acts);
+            let is_lost = entity["status"] == "lost";
+            assert_eq!(entity["amount_deducted"] == entity["amount"], is_lost);
         }
     }
 }
@@ -299,11 +298,8 @@ fn a_payment_links_event_carries_the_links_creation_and_zero_for_unset_times() {
         assert_eq!(body["created_at"], link["created_at"]);
         assert!(body["created_at"].as_i64() < Some(NOW));
         for time in ["cancelled_at", "expired_at"] {
-            assert_eq!(
-                link[time],
-                if time == set { NOW } else { 0 },
-                "{name} {time}"
-            );
+            let expected = if time == set { NOW } else { 0 };
+            assert_eq!(link[time], expected, "{name} {time}");
         }
         assert!(link["notes"].is_null());
     }
@@ -312,13 +308,13 @@ fn a_payment_links_event_carries_the_links_creation_and_zero_for_unset_times() {
 #[test]
 fn three_events_carry_their_time_inside_the_payload() {
     let mut bodies = Bodies::new(1, NOW);
+    let inside = [
+        "refund.speed_changed",
+        "order.notification.delivered",
+        "order.notification.failed",
+    ];
     for known in catalogue::typed() {
         let body = parsed(&bodies.body(known.name));
-        let inside = [
-            "refund.speed_changed",
-            "order.notification.delivered",
-            "order.notification.failed",
-        ];
         if inside.contains(&known.name) {
             assert_eq!(body.get("created_at"), None);
             assert_eq!(body["payload"]["created_at"], NOW);
@@ -338,29 +334,45 @@ fn refunds_and_links_are_written_in_alphabetical_order_and_payments_are_not() {
     }
     for name in ["payment.captured", "order.paid"] {
         let body = String::from_utf8(bodies.body(name)).unwrap();
+        let start = r#"{"entity":"event","account_id":""#;
+        assert!(body.starts_with(start), "{body}");
+    }
+}
+
+#[test]
+fn an_accounts_entity_has_no_prefix_and_its_envelope_has() {
+    for name in [
+        "account.instantly_activated",
+        "account.activated_kyc_pending",
+    ] {
+        let body = parsed(&Bodies::new(1, NOW).body(name));
+        let id = field(&body["payload"], "account/id").as_str().unwrap();
+        assert_eq!(body["account_id"], format!("acc_{id}"));
+    }
+}
+
+#[test]
+fn a_completed_validation_says_whether_the_account_is_active() {
+    let completed = payloads("fund_account.validation.completed");
+    for status in ["active", "invalid"] {
+        let path = "fund_account.validation/results/account_status";
         assert!(
-            body.starts_with(r#"{"entity":"event","account_id":""#),
-            "{body}"
+            completed
+                .iter()
+                .any(|payload| field(payload, path) == status)
         );
     }
 }
 
 #[test]
-fn core_reads_every_entity_of_every_body() {
-    let mut bodies = Bodies::new(1, NOW);
-    for known in EVENTS {
-        for _ in 0..VARIANTS {
-            let body = bodies.body(known.name);
-            let event = harkara_core::event::read(&body)
-                .unwrap_or_else(|error| panic!("{}: {error:?}", known.name));
-            let payload = &parsed(&body)["payload"];
-            let count = payload.as_object().map_or(0, |payload| {
-                payload
-                    .values()
-                    .filter(|value| value["entity"].is_object())
-                    .count()
-            });
-            assert_eq!(event.entities.len(), count, "{}", known.name);
+fn a_downtime_ends_when_it_is_resolved_and_names_its_instrument() {
+    for (name, ended) in [("started", false), ("updated", false), ("resolved", true)] {
+        for payload in payloads(&format!("payment.downtime.{name}")) {
+            let downtime = &payload["payment.downtime"]["entity"];
+            assert_eq!(downtime["end"].is_i64(), ended);
+            for key in downtime["instrument_schema"].as_array().unwrap() {
+                assert!(downtime["instrument"][key.as_str().unwrap()].is_string());
+            }
         }
     }
 }
