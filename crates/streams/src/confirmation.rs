@@ -27,7 +27,7 @@ pub struct Confirmations {
 }
 
 /// A durability level that the server cannot confirm. Displayed with its remedy.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LevelUnavailable {
     /// It neither fsyncs before it replies nor confirms an fsync on request.
     NotFsynced {
@@ -52,8 +52,6 @@ pub enum LevelUnavailable {
         connected: usize,
     },
 }
-
-impl std::error::Error for LevelUnavailable {}
 
 impl fmt::Display for LevelUnavailable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -202,12 +200,12 @@ fn fsyncs_before_reply(server: &ServerReport) -> bool {
 #[cfg(test)]
 mod tests {
     use super::{Confirmation, Confirmations, Fsync, LevelUnavailable, ServerReport};
-    use harkara_core::lane::Lane;
+    use harkara_core::lane::LANES;
     use harkara_settings::{IngressSettings, Settings};
 
     fn settings(changed: &[(&str, &str)]) -> IngressSettings {
-        let settings = Settings::from_pairs(changed.iter().copied());
-        settings.unwrap().ingress
+        let changed = changed.iter().copied();
+        Settings::from_pairs(changed).unwrap().ingress
     }
 
     fn server(appendfsync: Option<&str>, fsync: Fsync, replicas: usize) -> ServerReport {
@@ -222,37 +220,31 @@ mod tests {
         }
     }
 
+    /// The confirmation of each lane, `critical` first.
+    fn confirmations(
+        changed: &[(&str, &str)],
+        server: &ServerReport,
+    ) -> Result<[Confirmation; LANES], LevelUnavailable> {
+        Confirmations::of(&settings(changed), server).map(|confirmations| confirmations.by_lane)
+    }
+
+    const FSYNC: Confirmation = Confirmation {
+        fsync: true,
+        ..Confirmation::REPLY
+    };
+
     #[test]
     fn a_server_that_fsyncs_before_it_replies_needs_no_further_command() {
-        let confirmations = Confirmations::of(
-            &settings(&[]),
-            &server(Some("always"), Fsync::BeforeReply, 0),
-        )
-        .unwrap();
-        assert_eq!(
-            confirmations.confirmation(Lane::Default),
-            Confirmation::REPLY
-        );
+        let server = server(Some("always"), Fsync::BeforeReply, 0);
+        let reply = [Confirmation::REPLY; LANES];
+        assert_eq!(confirmations(&[], &server), Ok(reply));
     }
 
     #[test]
     fn fsyncs_every_second_are_awaited_if_the_server_confirms_them() {
-        let confirmations = Confirmations::of(
-            &settings(&[]),
-            &server(Some("everysec"), Fsync::OnRequest, 0),
-        )
-        .unwrap();
-        assert_eq!(
-            confirmations.confirmation(Lane::Critical),
-            Confirmation {
-                fsync: true,
-                replicas: 0
-            }
-        );
-        let older = Confirmations::of(
-            &settings(&[]),
-            &server(Some("everysec"), Fsync::Unconfirmed, 0),
-        );
+        let newer = server(Some("everysec"), Fsync::OnRequest, 0);
+        assert_eq!(confirmations(&[], &newer), Ok([FSYNC; LANES]));
+        let older = confirmations(&[], &server(Some("everysec"), Fsync::Unconfirmed, 0));
         assert!(matches!(older, Err(LevelUnavailable::NotFsynced { .. })));
     }
 
@@ -260,34 +252,30 @@ mod tests {
     fn an_unconfirmed_level_is_refused_unless_redis_is_trusted() {
         for appendfsync in [None, Some("no"), Some("everysec")] {
             let server = server(appendfsync, Fsync::Unconfirmed, 0);
-            let refused = Confirmations::of(&settings(&[]), &server).unwrap_err();
+            let refused = confirmations(&[], &server).unwrap_err();
             assert!(refused.remedy().contains("appendfsync always"));
-            Confirmations::of(&settings(&[("ingress.trust_redis", "true")]), &server).unwrap();
-            Confirmations::of(&settings(&[("ingress.durability", "appended")]), &server).unwrap();
+            for setting in [
+                ("ingress.trust_redis", "true"),
+                ("ingress.durability", "appended"),
+            ] {
+                confirmations(&[setting], &server).unwrap();
+            }
         }
     }
 
     #[test]
     fn each_lane_has_its_own_level() {
-        let settings = settings(&[
+        let settings = [
             ("ingress.durability", "appended"),
             ("durability.critical", "replicated"),
             ("ingress.replicas_min", "2"),
-        ]);
-        let confirmations =
-            Confirmations::of(&settings, &server(Some("always"), Fsync::BeforeReply, 2)).unwrap();
-        assert_eq!(
-            confirmations.confirmation(Lane::Default),
-            Confirmation::REPLY
-        );
-        assert_eq!(
-            confirmations.confirmation(Lane::Critical),
-            Confirmation {
-                fsync: false,
-                replicas: 2
-            }
-        );
-        let too_few = Confirmations::of(&settings, &server(Some("always"), Fsync::BeforeReply, 1));
+        ];
+        let [critical, others @ ..] =
+            confirmations(&settings, &server(Some("always"), Fsync::BeforeReply, 2)).unwrap();
+        let (fsync, replicas) = (false, 2);
+        assert_eq!(critical, Confirmation { fsync, replicas });
+        assert_eq!(others, [Confirmation::REPLY; LANES - 1]);
+        let too_few = confirmations(&settings, &server(Some("always"), Fsync::BeforeReply, 1));
         assert!(matches!(
             too_few,
             Err(LevelUnavailable::TooFewReplicas { connected: 1, .. })

@@ -20,6 +20,9 @@ mod group_error;
 pub mod backlog;
 pub mod inspection;
 
+#[cfg(test)]
+mod test_redis;
+
 pub use confirmation::{Confirmation, Confirmations, LevelUnavailable};
 pub use connect::{Connection, Pool, address, connect_blocking, pool};
 pub use group_error::GroupError;

@@ -1,7 +1,6 @@
 //! Checks that a Redis server can hold deliveries.
 
 use std::collections::HashMap;
-use std::fmt;
 
 use redis::aio::MultiplexedConnection;
 use redis::{FromRedisValue, RedisResult, Value};
@@ -55,14 +54,26 @@ pub enum Fsync {
     Unconfirmed,
 }
 
-/// A risk that an operator should know.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A risk that an operator should know. Displayed with what to do about it.
+#[derive(Clone, Copy, Debug, strum::Display, PartialEq, Eq)]
 pub enum Warning {
     /// The append-only file is off.
+    #[strum(
+        to_string = "Redis keeps no append-only file: restarting it loses every accepted delivery that no \
+                     worker has committed yet. Set appendonly yes."
+    )]
     PersistenceOff,
     /// The operating system decides when the append-only file reaches the disk.
+    #[strum(
+        to_string = "Redis leaves fsync to the operating system: a power failure loses accepted \
+                     deliveries. Set appendfsync everysec or always."
+    )]
     FsyncLeftToSystem,
     /// The server's configuration is not readable.
+    #[strum(
+        to_string = "The configuration of Redis is not readable for this user; cannot check whether \
+                     deliveries survive a restart of Redis."
+    )]
     ConfigHidden,
 }
 
@@ -256,49 +267,28 @@ impl ServerReport {
     }
 }
 
-impl fmt::Display for Warning {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::PersistenceOff => {
-                "Redis keeps no append-only file: restarting it loses every accepted delivery that no \
-                 worker has committed yet. Set appendonly yes."
-            }
-            Self::FsyncLeftToSystem => {
-                "Redis leaves fsync to the operating system: a power failure loses accepted \
-                 deliveries. Set appendfsync everysec or always."
-            }
-            Self::ConfigHidden => {
-                "The configuration of Redis is not readable for this user; cannot check whether \
-                 deliveries survive a restart of Redis."
-            }
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::collections::HashMap;
-
-    use super::{Fsync, ServerProblem, VERSION_MIN, Warning, parse_info, report, version};
+    use super::{Fsync, ServerProblem, ServerReport, VERSION_MIN, Warning, parse_info, version};
 
     const INFO: &str =
         "# Server\r\nredis_version:7.0.15\r\nmaxmemory_policy:noeviction\r\naof_enabled:1\r\n";
 
-    fn config(pairs: &[(&str, &str)]) -> HashMap<String, String> {
-        pairs
-            .iter()
-            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
-            .collect()
+    /// The report of a server with this `INFO` and, unless it is hidden, this configuration.
+    fn report(info: &str, config: Option<&[(&str, &str)]>) -> Result<ServerReport, ServerProblem> {
+        let owned = |&(name, value): &(&str, &str)| (name.to_owned(), value.to_owned());
+        let config = config.map(|pairs| pairs.iter().map(owned).collect());
+        super::report("h:1".to_owned(), &parse_info(info), config.as_ref())
     }
 
     #[test]
     fn a_sound_server_has_no_warnings() {
-        let config = config(&[
+        let config = [
             ("maxmemory-policy", "noeviction"),
             ("appendonly", "yes"),
             ("appendfsync", "everysec"),
-        ]);
-        let report = report("h:1".to_owned(), &parse_info(INFO), Some(&config)).unwrap();
+        ];
+        let report = report(INFO, Some(&config)).unwrap();
         assert_eq!(report.version, "7.0.15");
         assert_eq!(report.appendfsync.as_deref(), Some("everysec"));
         assert_eq!(report.warnings, []);
@@ -307,6 +297,7 @@ mod tests {
     #[test]
     fn fsyncs_are_confirmed_only_by_servers_that_do_so_reliably() {
         use Fsync::{BeforeReply, OnRequest, Unconfirmed};
+        const VALKEY: &str = "redis_version:7.2.4\r\nserver_name:valkey\r\nvalkey_version:9.1.2";
         for (appendfsync, on_rewrite, server, expected) in [
             ("always", "no", "redis_version:7.0.15", BeforeReply),
             ("always", "yes", "redis_version:7.0.15", Unconfirmed),
@@ -316,23 +307,15 @@ mod tests {
             ("everysec", "no", "redis_version:7.4.7", Unconfirmed),
             ("everysec", "no", "redis_version:8.2.1", OnRequest),
             ("no", "no", "redis_version:8.2.1", Unconfirmed),
-            (
-                "everysec",
-                "no",
-                "redis_version:7.2.4\r\nserver_name:valkey\r\nvalkey_version:9.1.2",
-                Unconfirmed,
-            ),
+            ("everysec", "no", VALKEY, Unconfirmed),
         ] {
-            let config = config(&[
+            let config = [
                 ("appendonly", "yes"),
                 ("appendfsync", appendfsync),
                 ("no-appendfsync-on-rewrite", on_rewrite),
-            ]);
-            let report = report("h:1".to_owned(), &parse_info(server), Some(&config)).unwrap();
-            assert_eq!(
-                report.fsync, expected,
-                "{appendfsync} {on_rewrite} {server}"
-            );
+            ];
+            let report = report(server, Some(&config)).unwrap();
+            assert_eq!(report.fsync, expected, "{config:?} {server}");
         }
     }
 
@@ -344,19 +327,14 @@ mod tests {
                     slave2:ip=10.0.0.4,port=6379,state=wait_bgsave,offset=0,lag=0\r\n\
                     slave10:ip=10.0.0.5,port=6379,state=online,offset=7,lag=0\r\n\
                     slave_repl_offset:7\r\n";
-        let report = report("h:1".to_owned(), &parse_info(info), None).unwrap();
-        assert_eq!(report.replicas, 2);
+        assert_eq!(report(info, None).unwrap().replicas, 2);
     }
 
     #[test]
     fn hidden_configuration_is_a_warning_and_the_policy_is_still_checked() {
-        let info = parse_info(INFO);
-        assert_eq!(
-            report("h:1".to_owned(), &info, None).unwrap().warnings,
-            [Warning::ConfigHidden]
-        );
-        let evicting = INFO.replace("noeviction", "allkeys-lru");
-        let problem = report("h:1".to_owned(), &parse_info(&evicting), None).unwrap_err();
+        let hidden = report(INFO, None).unwrap();
+        assert_eq!(hidden.warnings, [Warning::ConfigHidden]);
+        let problem = report(&INFO.replace("noeviction", "allkeys-lru"), None).unwrap_err();
         assert!(
             matches!(problem, ServerProblem::EvictsEntries { policy, .. } if policy == "allkeys-lru")
         );
@@ -371,8 +349,8 @@ mod tests {
 
     #[test]
     fn missing_persistence_is_a_warning() {
-        let config = config(&[("appendonly", "no"), ("appendfsync", "everysec")]);
-        let report = report("h:1".to_owned(), &parse_info(INFO), Some(&config)).unwrap();
+        let config = [("appendonly", "no"), ("appendfsync", "everysec")];
+        let report = report(INFO, Some(&config)).unwrap();
         assert_eq!(report.warnings, [Warning::PersistenceOff]);
         assert_eq!(report.appendfsync, None);
     }

@@ -1,6 +1,5 @@
 //! Why a Redis server cannot be used, and what an operator does about it.
 
-use std::error::Error;
 use std::fmt;
 
 use harkara_tls::Refusal;
@@ -9,7 +8,7 @@ use redis::{ErrorKind, RedisError, ServerErrorKind};
 use crate::server_check::VERSION_MIN;
 
 /// Why a server cannot be used. Displayed with its remedy.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 #[expect(
     missing_docs,
     reason = "`address` is `host:port`, `source` what the server or system said"
@@ -42,20 +41,6 @@ pub enum ServerProblem {
 impl fmt::Display for ServerProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}; {}", self.problem(), self.remedy())
-    }
-}
-
-impl Error for ServerProblem {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match self {
-            Self::Unreachable { source, .. }
-            | Self::SilentOverTls { source, .. }
-            | Self::WrongPassword { source, .. }
-            | Self::PasswordRequired { source, .. }
-            | Self::NotPermitted { source, .. }
-            | Self::Misbehaves { source, .. } => Some(source),
-            _ => None,
-        }
     }
 }
 

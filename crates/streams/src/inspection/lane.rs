@@ -1,11 +1,11 @@
 //! A lane's stream, its consumer group and its consumers.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use harkara_core::lane::{CONSUMER_GROUP, Lane};
 use redis::aio::MultiplexedConnection;
-use redis::{RedisError, RedisResult, Value, cmd};
+use redis::streams::{StreamInfoConsumer, StreamInfoConsumersReply, StreamInfoGroupsReply};
+use redis::{RedisError, RedisResult, cmd};
 
 /// A lane's stream.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -62,14 +62,14 @@ pub async fn inspect_lane(
     let entries = cmd("XLEN").arg(&key).query_async(connection).await?;
     let mut groups = cmd("XINFO");
     groups.arg("GROUPS").arg(&key);
-    let groups: Vec<HashMap<String, Value>> = match groups.query_async(connection).await {
-        Err(error) if is_no_such_key(&error) => Vec::new(),
+    let groups: StreamInfoGroupsReply = match groups.query_async(connection).await {
+        Err(error) if is_no_such_key(&error) => StreamInfoGroupsReply::default(),
         groups => groups?,
     };
-    let is_ours = |group: &&HashMap<String, Value>| text(group, "name") == CONSUMER_GROUP;
-    let group = match groups.iter().find(is_ours) {
+    let group = groups.groups.iter().find(|g| g.name == CONSUMER_GROUP);
+    let group = match group {
         None => None,
-        Some(group) => Some(inspect_group(connection, &key, number(group, "pending")).await?),
+        Some(group) => Some(inspect_group(connection, &key, group.pending as u64).await?),
     };
     Ok(LaneState { entries, group })
 }
@@ -81,7 +81,7 @@ async fn inspect_group(
 ) -> RedisResult<GroupState> {
     let mut consumers = cmd("XINFO");
     consumers.arg("CONSUMERS").arg(key).arg(CONSUMER_GROUP);
-    let consumers: Vec<HashMap<String, Value>> = consumers.query_async(connection).await?;
+    let consumers: StreamInfoConsumersReply = consumers.query_async(connection).await?;
     let mut first = cmd("XPENDING");
     first.arg(key).arg(CONSUMER_GROUP).arg(&["-", "+", "1"]);
     let first: Vec<(String, String, u64, u64)> = first.query_async(connection).await?;
@@ -93,15 +93,15 @@ async fn inspect_group(
             consumer,
             idle: Duration::from_millis(idle),
         }),
-        consumers: consumers.iter().map(consumer).collect(),
+        consumers: consumers.consumers.into_iter().map(consumer).collect(),
     })
 }
 
-fn consumer(fields: &HashMap<String, Value>) -> ConsumerState {
+fn consumer(consumer: StreamInfoConsumer) -> ConsumerState {
     ConsumerState {
-        name: text(fields, "name"),
-        pending: number(fields, "pending"),
-        idle: Duration::from_millis(number(fields, "idle")),
+        name: consumer.name,
+        pending: consumer.pending as u64,
+        idle: Duration::from_millis(consumer.idle as u64),
     }
 }
 
@@ -117,20 +117,6 @@ fn is_no_such_key(error: &RedisError) -> bool {
         .is_some_and(|fields| fields.contains(NO_SUCH_KEY))
 }
 
-fn text(fields: &HashMap<String, Value>, name: &str) -> String {
-    fields
-        .get(name)
-        .and_then(|value| redis::from_redis_value_ref(value).ok())
-        .unwrap_or_default()
-}
-
-fn number(fields: &HashMap<String, Value>, name: &str) -> u64 {
-    fields
-        .get(name)
-        .and_then(|value| redis::from_redis_value_ref(value).ok())
-        .unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -139,13 +125,5 @@ mod tests {
     fn an_id_contains_the_time_of_the_append() {
         assert_eq!(appended_at_ms("1790000000123-4"), 1_790_000_000_123);
         assert_eq!(appended_at_ms("odd"), 0);
-    }
-
-    #[test]
-    fn missing_fields_are_empty() {
-        let fields = HashMap::from([("idle".to_owned(), Value::Int(1500))]);
-        let state = consumer(&fields);
-        assert_eq!((state.name.as_str(), state.pending), ("", 0));
-        assert_eq!(state.idle, Duration::from_millis(1500));
     }
 }
