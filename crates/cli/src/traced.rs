@@ -78,7 +78,7 @@ impl Call {
             Ok(answer) => {
                 let span = span.with("http.response.status_code", i64::from(answer.status));
                 if answer.status >= 400 {
-                    span.failed("refused", "the ingress did not take it")
+                    span.failed("refused", "the ingress refused it")
                 } else {
                     span
                 }

@@ -15,6 +15,7 @@ use std::time::Duration;
 use anyhow::Context;
 use chrono::{DateTime, Utc};
 use clap::Args;
+use futures_util::future::try_join_all;
 use harkara_core::causes::with_causes;
 use harkara_core::endpoint::EndpointName;
 use harkara_core::secret::Secret;
@@ -214,11 +215,8 @@ async fn targets(
         let endpoint = EndpointName::default_name();
         urls.push(url_of(settings.ingress.bind, &endpoint)?);
     }
-    let mut targets = Vec::with_capacity(urls.len());
-    for url in &urls {
-        let target = LoadTarget::resolve(url).await;
-        targets.push(target.map_err(|error| UsageError(with_causes(&error)))?);
-    }
+    let targets = try_join_all(urls.iter().map(|url| LoadTarget::resolve(url))).await;
+    let targets = targets.map_err(|error| UsageError(with_causes(&error)))?;
     Ok((urls, targets))
 }
 

@@ -26,7 +26,7 @@ use crate::traced::Call;
 use harkara_operations::database;
 
 /// The answer to an accepted delivery.
-const TAKEN: u16 = 200;
+const ACCEPTED: u16 = 200;
 
 /// The answer to a wrong signature.
 const REFUSED: u16 = 401;
@@ -141,28 +141,24 @@ pub(crate) async fn run(
     let expected = if options.bad_signature {
         REFUSED
     } else {
-        TAKEN
+        ACCEPTED
     };
     let sent = sending::send_all(call, &destination, &deliveries).await;
-    match (pool, options.json) {
-        (Some(pool), json) => {
-            sent.check(expected)?;
-            if !json {
-                report::summary(&url, &deliveries, &sent)?;
-                output::line("")?;
-            }
-            follow::follow(&pool, &deliveries, json).await
-        }
-        (None, true) => {
-            report::json(&deliveries, &sent)?;
-            sent.check(expected)
-        }
-        (None, false) => {
-            report::lines(&deliveries, &sent)?;
+    if let Some(pool) = pool {
+        sent.check(expected)?;
+        if !options.json {
             report::summary(&url, &deliveries, &sent)?;
-            sent.check(expected)
+            output::line("")?;
         }
+        return follow::follow(&pool, &deliveries, options.json).await;
     }
+    if options.json {
+        report::json(&deliveries, &sent)?;
+    } else {
+        report::lines(&deliveries, &sent)?;
+        report::summary(&url, &deliveries, &sent)?;
+    }
+    sent.check(expected)
 }
 
 fn endpoint(name: &str) -> Result<EndpointName, String> {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
-use std::process::{Output, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
 use harkara_testkit::TestDatabase;
@@ -81,19 +81,12 @@ impl Harkara {
 impl Ran {
     /// Waits until a run ends.
     pub(crate) async fn of(child: Child) -> Self {
-        let Output {
-            status,
-            stdout,
-            stderr,
-        } = timeout(BOUND, child.wait_with_output())
-            .await
-            .expect("the command ends in time")
-            .unwrap();
-        let code = status.code().expect("no signal ended it");
+        let ended = timeout(BOUND, child.wait_with_output()).await;
+        let output = ended.expect("the command ends in time").unwrap();
         Self {
-            code,
-            stdout,
-            stderr: String::from_utf8(stderr).unwrap(),
+            code: output.status.code().expect("no signal ended it"),
+            stdout: output.stdout,
+            stderr: String::from_utf8(output.stderr).unwrap(),
         }
     }
 

@@ -26,26 +26,27 @@ async fn the_body_is_shown_only_when_asked_for_and_then_byte_for_byte_and_alone(
 #[tokio::test]
 async fn the_secret_under_which_a_signature_still_verifies_is_shown_by_its_place_alone() {
     let database = database().await;
+    let both = format!("a-newer-one,{SECRET}");
     for (secrets, verdict, words) in [
         (
-            Some(SECRET.to_owned()),
+            Some(SECRET),
             json!({"verdict": "verifies", "secret_position": 0, "secrets": 1}),
             "the newest",
         ),
         (
-            Some(format!("a-newer-one,{SECRET}")),
+            Some(&both),
             json!({"verdict": "verifies", "secret_position": 1, "secrets": 2}),
             "secret 2 of 2",
         ),
         (
-            Some("a-newer-one".to_owned()),
+            Some("a-newer-one"),
             json!({"verdict": "does_not_verify", "secrets": 1}),
             "none of the 1",
         ),
         (None, json!({"verdict": "no_secrets"}), "cannot be checked"),
     ] {
         let mut harkara = Harkara::on(&database);
-        if let Some(secrets) = &secrets {
+        if let Some(secrets) = secrets {
             harkara = harkara.with(SECRETS, secrets);
         }
         let json = harkara.json("events show evt --json").await;

@@ -5,7 +5,7 @@ use chrono::Utc;
 use harkara_testkit::TestDatabase;
 
 use crate::doctor;
-use crate::harkara::{Harkara, REDIS_URL, Ran, SECRETS, nowhere};
+use crate::harkara::{Harkara, REDIS_URL, SECRETS, nowhere};
 use crate::lag::some_backlog;
 use crate::ledger::{SECRET, database_with, dead_letter, processed};
 use crate::secrets::verified;
@@ -49,13 +49,8 @@ pub(crate) async fn snapshots(harkara: &Harkara, commands: &[(&str, &str)]) {
         settings.add_filter(pattern, replacement);
     }
     for (name, command) in commands {
-        let Ran {
-            code,
-            stdout,
-            stderr,
-        } = harkara.run(command).await;
-        let stdout = String::from_utf8(stdout).unwrap();
-        let printed = format!("exit code {code}\n\n{stdout}{stderr}");
+        let ran = harkara.run(command).await;
+        let printed = format!("exit code {}\n\n{}{}", ran.code, ran.stdout(), ran.stderr);
         settings.bind(|| insta::assert_snapshot!(*name, printed));
     }
 }

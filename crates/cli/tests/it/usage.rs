@@ -51,33 +51,24 @@ async fn every_command_explains_itself_with_examples() {
 }
 
 #[tokio::test]
-async fn an_unavailable_database_is_named_without_its_password() {
-    let (url, address) = nowhere("postgres");
-    for command in [
-        "migrate",
-        "events",
-        "events show x",
-        "replay --event-id x --actor me",
-        "secrets",
-        "trigger payment.captured --follow --secret s",
-    ] {
-        let harkara = Harkara::default().with(POSTGRES_URL, &url);
-        let ran = harkara.run(command).await;
-        ran.complains(1, &[&address, "HARKARA__POSTGRES__URL"]);
-    }
-}
-
-#[tokio::test]
-async fn a_database_without_the_schema_is_answered_with_the_remedy() {
-    let database = TestDatabase::empty().await;
-    for command in [
+async fn an_unusable_database_is_named_with_the_remedy_and_without_its_password() {
+    let commands = [
         "events",
         "events show x",
         "replay --event-id x --actor me",
         "trigger payment.captured --follow --secret s",
+    ];
+    let (unavailable, address) = nowhere("postgres");
+    let empty = TestDatabase::empty().await;
+    for (url, commands, words) in [
+        (&unavailable, &commands[..], &[&*address, POSTGRES_URL][..]),
+        (&unavailable, &["migrate", "secrets"], &[&*address]),
+        (&empty.url, &commands, &["run `harkara migrate`"]),
     ] {
-        let ran = Harkara::on(&database).run(command).await;
-        ran.complains(1, &["run `harkara migrate`"]);
+        let harkara = Harkara::default().with(POSTGRES_URL, url);
+        for command in commands {
+            harkara.run(command).await.complains(1, words);
+        }
     }
 }
 

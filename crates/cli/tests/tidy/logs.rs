@@ -29,14 +29,11 @@ fn problems(page: &Page, logged: &HashSet<String>) -> Vec<String> {
     let quoted = crate::regex(r"^(ERROR|WARN|INFO|DEBUG|TRACE) |^[A-Z][^`]* [^`]*\.$");
     let quoted = page.spans.iter().filter(|span| quoted.is_match(span));
     let wrong = quoted.filter(|span| !logged.contains(*span));
-    wrong
-        .map(|span| {
-            format!(
-                "{}: nothing logs `{span}` (quote as `LEVEL message`)",
-                page.path
-            )
-        })
-        .collect()
+    let problem = |span| {
+        let path = &page.path;
+        format!("{path}: nothing logs `{span}` (quote as `LEVEL message`)")
+    };
+    wrong.map(problem).collect()
 }
 
 #[test]

@@ -1,6 +1,5 @@
 //! The verdict as a page for people.
 
-use std::collections::BTreeMap;
 use std::io;
 
 use super::verdict::Verdict;
@@ -12,112 +11,80 @@ pub(super) fn print(verdict: &Verdict, urls: &[String]) -> io::Result<()> {
     output::line(lines(verdict, urls).join("\n"))
 }
 
-fn lines(verdict: &Verdict, urls: &[String]) -> Vec<String> {
-    let v = verdict;
+fn lines(v: &Verdict, urls: &[String]) -> Vec<String> {
+    let (rate, seconds, urls) = (v.rate_per_s, v.duration_s, urls.join(" and "));
+    let sent = format!(
+        "{} deliveries, {} duplicates, {} retries; --seed {}",
+        v.deliveries, v.duplicates, v.retried, v.seed
+    );
     let mut lines = vec![
-        format!(
-            "{} a second for {} s to {}",
-            v.rate_per_s,
-            v.duration_s,
-            urls.join(" and ")
-        ),
+        format!("{rate} a second for {seconds} s to {urls}"),
         String::new(),
-        row(
-            "sent",
-            v.sent,
-            &format!(
-                "{} deliveries, {} duplicates, {} retries; --seed {}",
-                v.deliveries, v.duplicates, v.retried, v.seed
-            ),
-        ),
+        row("sent", v.sent, &sent),
         row("accepted", v.accepted, ""),
         row("refused", v.refused.values().sum(), &by_status(v)),
         row("unanswered", v.unanswered, ""),
     ];
     if v.unsent > 0 {
-        lines.push(row(
-            "unsent",
-            v.unsent,
-            "no connection was free, or the run was stopped",
-        ));
+        let why = "no connection was free, or the run was stopped";
+        lines.push(row("unsent", v.unsent, why));
     }
-    lines.push(row(
-        "never accepted",
-        v.never_accepted,
-        "rightly signed deliveries without any 2xx",
-    ));
+    let unaccepted = "validly signed deliveries without any 2xx";
     let latency = &v.latency_ms;
-    lines.push(format!(
-        "{:<16}p50 {} ms, p99 {} ms, p99.9 {} ms, max {} ms, from when each was due",
-        "latency", latency.p50, latency.p99, latency.p99_9, latency.max
-    ));
-    lines.push(format!(
-        "{:<16}{} ms",
-        "longest refusal", v.longest_refusal_ms
-    ));
-    lines.push(String::new());
+    lines.extend([
+        row("never accepted", v.never_accepted, unaccepted),
+        format!(
+            "latency         p50 {} ms, p99 {} ms, p99.9 {} ms, max {} ms, from when each was due",
+            latency.p50, latency.p99, latency.p99_9, latency.max
+        ),
+        format!("longest refusal {} ms", v.longest_refusal_ms),
+        String::new(),
+    ]);
     match &v.audit {
         Some(audit) => lines.extend(audited(audit)),
         None => lines.push("The database was not compared.".to_owned()),
     }
     let of_audit = v.audit.iter().flat_map(|audit| &audit.faults);
     let of_audit = of_audit.map(|fault| &fault.sentence);
-    lines.extend(
-        v.faults
-            .iter()
-            .chain(of_audit)
-            .map(|fault| format!("! {fault}")),
-    );
-    lines.push(String::new());
-    lines.push(
-        match (v.passed, &v.audit) {
-            (true, Some(_)) => "PASSED: nothing was lost, altered or doubled.",
-            (true, None) => "PASSED, as far as the answers tell.",
-            (false, _) => "FAILED",
-        }
-        .to_owned(),
-    );
+    let faults = v.faults.iter().chain(of_audit);
+    lines.extend(faults.map(|fault| format!("! {fault}")));
+    let result = match (v.passed, &v.audit) {
+        (true, Some(_)) => "PASSED: nothing was lost, altered or doubled.",
+        (true, None) => "PASSED, as far as the answers show.",
+        (false, _) => "FAILED",
+    };
+    lines.extend([String::new(), result.to_owned()]);
     lines
 }
 
-fn audited(audit: &Verification) -> Vec<String> {
+fn audited(audit: &Verification) -> [String; 6] {
     let settled = audit.settled_ms.map_or_else(
         || "not all was processed in time".to_owned(),
         |ms| format!("all processed {ms} ms after the last answer"),
     );
-    let durability: Vec<String> = audit
-        .durability
-        .iter()
-        .map(|(level, n)| format!("{n} {level}"))
-        .collect();
-    vec![
-        row("stored", audit.stored, &durability.join(", ")),
+    let levels = audit.durability.iter();
+    let levels: Vec<String> = levels.map(|(level, n)| format!("{n} {level}")).collect();
+    let doubled = "rows or effects that are not those of each event once";
+    let refused = "a bad signature, and in the ledger";
+    [
+        row("stored", audit.stored, &levels.join(", ")),
         row("unprocessed", audit.unprocessed, &settled),
         row("lost", audit.lost, "accepted, and not in the ledger"),
         row("altered", audit.altered, "in the ledger with other bytes"),
-        row(
-            "doubled",
-            audit.doubled,
-            "rows or effects that are not those of each event once",
-        ),
-        row(
-            "refused, stored",
-            audit.refused_stored,
-            "badly signed, and in the ledger",
-        ),
+        row("doubled", audit.doubled, doubled),
+        row("refused, stored", audit.refused_stored, refused),
     ]
 }
 
 fn by_status(verdict: &Verdict) -> String {
-    let by_status: &BTreeMap<u16, usize> = &verdict.refused;
-    let mut told: Vec<String> = by_status
-        .iter()
+    let statuses = verdict.refused.iter();
+    let mut parts: Vec<String> = statuses
         .map(|(status, n)| format!("{n} × {status}"))
         .collect();
     if verdict.badly_signed > 0 {
-        told.push(format!("{} were badly signed", verdict.badly_signed));
+        parts.push(format!("{} had bad signatures", verdict.badly_signed));
     }
-    told.join(", ")
+    parts.join(", ")
 }
 
 fn row(name: &str, number: usize, more: &str) -> String {

@@ -104,23 +104,25 @@ fn faults_of_answers(delivered: &Delivered) -> Vec<String> {
         let n_bad = n - n_valid;
         if n_bad > 0 && status != UNAUTHORIZED {
             faults.push(format!(
-                "{n_bad} badly signed requests were answered {status} and not 401"
+                "{n_bad} requests with bad signatures were answered {status} and not 401"
             ));
         }
         if n_valid > 0 {
             faults.push(match status {
                 UNAUTHORIZED => format!(
-                    "{n_valid} rightly signed requests were refused with 401; does the ingress have this secret?"
+                    "{n_valid} validly signed requests were refused with 401; does the ingress have this secret?"
                 ),
                 404 => format!("{n_valid} requests were answered 404; is it an endpoint's URL?"),
-                _ => format!("{n_valid} rightly signed requests were answered {status}"),
+                _ => format!("{n_valid} validly signed requests were answered {status}"),
             });
         }
     }
     let accepted = delivered.outcomes.iter().filter(|outcome| outcome.accepted);
     let n_bad = accepted.filter(|outcome| outcome.bad).count();
     if n_bad > 0 {
-        faults.push(format!("{n_bad} badly signed deliveries were accepted"));
+        faults.push(format!(
+            "{n_bad} deliveries with bad signatures were accepted"
+        ));
     }
     if delivered.accepted == 0 {
         faults.push("nothing was accepted, so nothing is proven".to_owned());

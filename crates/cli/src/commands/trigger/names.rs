@@ -36,8 +36,8 @@ fn unknown(name: &str) -> String {
         format!("did you mean {}? ", near.join(" or "))
     };
     format!(
-        "{name:?} is not an event in the catalogue; {offer}docs/events.md lists all names, and --unlisted sends \
-         this one all the same"
+        "{name:?} is not an event in the catalogue; {offer}docs/events.md lists all names, and --unlisted sends it \
+         anyway"
     )
 }
 

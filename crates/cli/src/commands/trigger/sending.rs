@@ -10,7 +10,7 @@ use harkara_core::causes::with_causes;
 use harkara_simulator::delivery::Signed;
 use harkara_simulator::send::{Answer, Destination, SendError, Sender};
 
-use super::{REFUSED, TAKEN};
+use super::{ACCEPTED, REFUSED};
 use crate::exit::Ending;
 use crate::traced::Call;
 
@@ -98,15 +98,17 @@ fn remedy(error: &SendError) -> &'static str {
         SendError::Unreachable { .. } => {
             "is the ingress running there? `cargo dev up` starts one, and --url names another"
         }
-        SendError::TimedOut { .. } | SendError::Broken { .. } => "the ingress's log tells more",
-        SendError::NoHeader { .. } => "this is a fault of the program",
+        SendError::TimedOut { .. } | SendError::Broken { .. } => "see the ingress's log",
+        SendError::NoHeader { .. } => "this is a bug",
     }
 }
 
 /// What an unexpected answer says, and what to do about it.
 fn meaning(status: u16) -> String {
     let said = match status {
-        TAKEN => "a delivery with a wrong signature was taken: what answers there checks nothing",
+        ACCEPTED => {
+            "a delivery with a wrong signature was accepted: the receiver does not check signatures"
+        }
         REFUSED => {
             "the ingress has another secret for this endpoint: give it by --secret, or use the ingress's settings"
         }
@@ -115,9 +117,7 @@ fn meaning(status: u16) -> String {
         }
         413 => "the body is over the ingress's limit ingress.body_bytes_max",
         429 => "the ingress limits the rate: send less at a time",
-        503 => {
-            "the ingress cannot take deliveries durably now: its /readyz on the admin port tells why"
-        }
+        503 => "the ingress cannot store deliveries now: see /readyz on its admin port",
         _ => "is it an ingress that answers there?",
     };
     format!("{status}: {said}")
@@ -129,15 +129,11 @@ mod tests {
 
     #[test]
     fn one_unexpected_answer_is_a_failure_that_says_what_to_do() {
-        let took = Duration::ZERO;
+        let latency = Duration::ZERO;
+        let answer = |&status: &u16| Some(Ok(Answer { status, latency }));
         let check = |statuses: &[u16], expected| {
-            let results = statuses.iter().map(|&status| {
-                Some(Ok(Answer {
-                    status,
-                    latency: took,
-                }))
-            });
-            let results = results.collect();
+            let results = statuses.iter().map(answer).collect();
+            let took = latency;
             Sent { results, took }.check(expected)
         };
         assert_eq!(check(&[200, 200], 200).unwrap(), Ending::Done);

@@ -2,14 +2,18 @@
 
 use std::net::SocketAddr;
 
-use harkara_testkit::{PostgresServer, RedisServer, TestDatabase, ask_admin};
+use harkara_testkit::{PostgresServer, RedisServer, TestDatabase, ask_admin, wait_until};
 use redis::InfoDict;
 use serde_json::Value;
 
-use super::{Deployment, INGRESS, WORKER};
+use super::{BOUND, Deployment, INGRESS, WORKER};
 
 /// How often each probe is asked.
 const ASKED: u32 = 50;
+
+/// Events of every lane.
+const ONE_OF_EACH_LANE: &str =
+    "payment.dispute.created account.suspended invoice.paid payment.captured";
 
 /// The dependencies in `/readyz`, whose status must fit.
 async fn dependencies(admin: SocketAddr) -> Value {
@@ -30,9 +34,18 @@ async fn probes_report_how_long_each_store_takes_and_write_to_neither() {
     let postgres = PostgresServer::start(&["autovacuum=off"]).await;
     let database = TestDatabase::at(postgres.url()).await;
     let mut deployment = Deployment::on(redis.url(), database, &[]);
-    deployment.harkara().stdout("migrate").await;
+    let harkara = deployment.harkara();
+    harkara.stdout("migrate").await;
     deployment.up(INGRESS).await;
     deployment.up(WORKER).await;
+    // The worker joins the group of a lane, which Redis counts as a write, when it first reads there.
+    harkara
+        .stdout(&format!("trigger {ONE_OF_EACH_LANE} --follow"))
+        .await;
+    wait_until("all is acknowledged", BOUND, async || {
+        deployment.n_entries().await == 0
+    })
+    .await;
     let mut connection = redis.connection().await;
     // Every write that Redis takes, and every transaction of PostgreSQL that writes, counts on.
     let mut written = async || {

@@ -7,11 +7,10 @@ use super::{Report, sound};
 use crate::deployment::BOUND;
 
 async fn ask(redis: &RedisServer, command: &str) {
-    let mut words = command.split(' ');
-    let mut command = redis::cmd(words.next().unwrap());
-    words.for_each(|word| {
-        command.arg(word);
-    });
+    let (name, arguments) = command.split_once(' ').unwrap();
+    let arguments: Vec<&str> = arguments.split(' ').collect();
+    let mut command = redis::cmd(name);
+    let command = command.arg(arguments);
     let mut connection = redis.connection().await;
     command.exec_async(&mut connection).await.unwrap();
 }
