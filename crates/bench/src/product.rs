@@ -110,12 +110,7 @@ impl Product {
         Ok(worker)
     }
 
-    fn command(
-        &self,
-        binary: &Path,
-        postgres_url: &str,
-        telemetry: Option<Telemetry>,
-    ) -> Command {
+    fn command(&self, binary: &Path, postgres_url: &str, telemetry: Option<Telemetry>) -> Command {
         let mut command = program::command(binary);
         command
             .env("HARKARA__REDIS__URL", &self.redis_url)

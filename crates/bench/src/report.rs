@@ -46,25 +46,19 @@ impl Report {
 
     /// Prints the tables, the goals and the audits.
     pub(crate) fn print(&self) -> Result<()> {
-        let Results {
-            rows,
-            goals,
-            audits,
-            notes,
-            ..
-        } = &self.results;
+        let results = &self.results;
         let mut output = std::io::stdout().lock();
         write!(output, "{}", self.machine.lines())?;
-        for stage in rows.chunk_by(|a, b| a.stage == b.stage) {
+        for stage in results.rows.chunk_by(|a, b| a.stage == b.stage) {
             write!(output, "\n{}", table::stage(stage))?;
         }
         write!(
             output,
             "\n{}\n{}",
-            table::goals(goals),
-            table::audits(audits)
+            table::goals(&results.goals),
+            table::audits(&results.audits)
         )?;
-        for note in notes {
+        for note in &results.notes {
             writeln!(output, "Note: {note}.")?;
         }
         if self.scale.quick {

@@ -157,17 +157,13 @@ fn growth_per_s(backlog: &[(f64, f64)]) -> Option<f64> {
     if settled.len() < 2 {
         return None;
     }
-    let n = count(settled.len());
-    let mean_time = settled.iter().map(|(time, _)| time).sum::<f64>() / n;
-    let mean_entries = settled.iter().map(|(_, entries)| entries).sum::<f64>() / n;
-    let covariance: f64 = settled
-        .iter()
-        .map(|(time, entries)| (time - mean_time) * (entries - mean_entries))
-        .sum();
-    let variance: f64 = settled
-        .iter()
-        .map(|(time, _)| (time - mean_time).powi(2))
-        .sum();
+    let mean = |of: &dyn Fn(f64, f64) -> f64| {
+        let values = settled.iter().map(|(time, entries)| of(*time, *entries));
+        values.sum::<f64>() / count(settled.len())
+    };
+    let (mean_time, mean_entries) = (mean(&|time, _| time), mean(&|_, entries| entries));
+    let covariance = mean(&|time, entries| (time - mean_time) * (entries - mean_entries));
+    let variance = mean(&|time, _| (time - mean_time).powi(2));
     Some(covariance / variance)
 }
 

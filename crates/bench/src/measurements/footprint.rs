@@ -7,7 +7,7 @@ use crate::arguments::Part;
 use crate::bench::Bench;
 use crate::figures::{Figures, Other, Role};
 use crate::redis_server::AppendFsync;
-use crate::report::goal::at_most;
+use crate::report::goal::{Goal, at_most};
 use crate::results::{Results, Stage};
 use crate::usage;
 
@@ -27,38 +27,31 @@ pub(crate) async fn measure(bench: &Bench, results: &mut Results) -> Result<()> 
     results
         .measure(&bench.scale, stage, &[VARIANT], run)
         .await?;
-    let row = results.row(TITLE, VARIANT).cloned();
-    let figure = |other| row.as_ref().and_then(|row| row.median.other(other));
-    for (name, max, other) in [
-        (
-            "ingress: start to ready, ms",
-            START_MS_MAX,
-            Other::IngressStartMs,
-        ),
-        (
-            "worker: start to ready, ms",
-            START_MS_MAX,
-            Other::WorkerStartMs,
-        ),
-        (
-            "idle ingress: CPU ms per second",
-            IDLE_MS_PER_S_MAX,
-            Other::IdleIngressCpuMsPerS,
-        ),
-        (
-            "idle worker: CPU ms per second",
-            IDLE_MS_PER_S_MAX,
-            Other::IdleWorkerCpuMsPerS,
-        ),
-        (
-            "idle Redis: CPU ms per second",
-            IDLE_MS_PER_S_MAX,
-            Other::IdleRedisCpuMsPerS,
-        ),
-    ] {
-        results.goals.push(at_most(max, name, figure(other)));
-    }
+    results.goals.extend(goals(results));
     Ok(())
+}
+
+fn goals(results: &Results) -> Vec<Goal> {
+    let row = results.row(TITLE, VARIANT);
+    let figure = |other| row.and_then(|row| row.median.other(other));
+    let starts = [
+        ("ingress", Other::IngressStartMs),
+        ("worker", Other::WorkerStartMs),
+    ];
+    let idle = [
+        ("ingress", Other::IdleIngressCpuMsPerS),
+        ("worker", Other::IdleWorkerCpuMsPerS),
+        ("Redis", Other::IdleRedisCpuMsPerS),
+    ];
+    let starts = starts.map(|(process, other)| {
+        let what = format!("{process}: start to ready, ms");
+        at_most(START_MS_MAX, &what, figure(other))
+    });
+    let idle = idle.map(|(process, other)| {
+        let what = format!("idle {process}: CPU ms per second");
+        at_most(IDLE_MS_PER_S_MAX, &what, figure(other))
+    });
+    starts.into_iter().chain(idle).collect()
 }
 
 /// Starts ingress and worker on empty stores and leaves them alone.

@@ -73,11 +73,7 @@ pub(crate) async fn receive(
     processes: &[(Role, Pid)],
     traffic: Traffic,
 ) -> Result<Received> {
-    let Traffic {
-        mix,
-        model,
-        duration,
-    } = traffic;
+    let model = traffic.model;
     let per_s = match model {
         Model::Closed => RATE_MAX,
         Model::Open { rate_per_s, .. } => whole(rate_per_s),
@@ -85,14 +81,14 @@ pub(crate) async fn receive(
     let wanted = |time: Duration| whole(count(per_s) * time.as_secs_f64()) + 1;
     let warm_up = bench.scale.warm_up;
     let n_warm_up = wanted(warm_up);
-    let n_all = (n_warm_up + wanted(duration)).min(DELIVERIES_MAX);
-    let corpus = bench.corpus(mix, n_all);
+    let n_all = (n_warm_up + wanted(traffic.duration)).min(DELIVERIES_MAX);
+    let corpus = bench.corpus(traffic.mix, n_all);
     // The warm-up is at the same rate: connections and buffers are then as they will be.
     let warm = generator::send(address, &corpus, 0..n_warm_up, model, warm_up).await?;
     ensure_all_accepted(&warm)?;
     let processes = [&[THIS_PROCESS], processes].concat();
     let usage = Usage::begin(&bench.postgres, &processes).await?;
-    let sent = generator::send(address, &corpus, n_warm_up..n_all, model, duration).await?;
+    let sent = generator::send(address, &corpus, n_warm_up..n_all, model, traffic.duration).await?;
     let accepted = sent.accepted.count_ones(..);
     let mut figures = usage.end(accepted, rate(accepted, sent.elapsed)).await?;
     ensure_all_accepted(&sent)?;

@@ -100,31 +100,24 @@ impl Renderer {
         Ok(pipeline)
     }
 
-    fn entry(&self, delivery: DeliveryRef<'_>) -> Result<Cmd> {
-        let DeliveryRef {
-            event_name,
-            event_id,
-            signature_hex,
-            body,
-        } = delivery;
+    fn entry(&self, sent: DeliveryRef<'_>) -> Result<Cmd> {
         // Any distinct bits do for the trace.
-        let bits = event_id
-            .bytes()
-            .fold(0u128, |bits, byte| (bits << 7) ^ u128::from(byte));
+        let bytes = sent.event_id.bytes();
+        let bits = bytes.fold(0u128, |bits, byte| (bits << 7) ^ u128::from(byte));
         let delivery = Delivery {
             endpoint: self.endpoint.clone(),
-            event_id: EventId::from_header(event_id),
-            signature: Some(signature_hex.as_bytes()),
+            event_id: EventId::from_header(sent.event_id),
+            signature: Some(sent.signature_hex.as_bytes()),
             trace: TraceContext::of(bits, 1, self.is_sampled, ""),
             received_at: clock::now(),
-            body: Bytes::copy_from_slice(body),
+            body: Bytes::copy_from_slice(sent.body),
         };
         let verified = verify(delivery, &self.secrets)?;
         let mut command = cmd("XADD");
         command
-            .arg(stream_key(self.lanes.lane_of(Some(event_name))))
+            .arg(stream_key(self.lanes.lane_of(Some(sent.event_name))))
             .arg("*");
-        for (name, value) in entry::fields_of(&verified, event_name, Durability::Appended) {
+        for (name, value) in entry::fields_of(&verified, sent.event_name, Durability::Appended) {
             command.arg(name).arg(value.as_ref());
         }
         Ok(command)

@@ -88,29 +88,20 @@ impl Machine {
 
     /// One line for each property.
     pub(crate) fn lines(&self) -> String {
-        let Self {
-            cores,
-            cpu,
-            memory,
-            kernel,
-            filesystem,
-            redis,
-            redis_settings,
-            postgres,
-            postgres_settings,
-            node,
-            binaries,
-        } = self;
-        format!(
-            "CPU         {cores} × {cpu}\n\
-             memory      {memory}\n\
-             kernel      Linux {kernel}\n\
-             filesystem  {filesystem}\n\
-             Redis       {redis} ({redis_settings})\n\
-             PostgreSQL  {postgres} ({postgres_settings})\n\
-             Node.js     {node}\n\
-             binaries    {binaries}\n"
-        )
+        [
+            format!("CPU         {} × {}\n", self.cores, self.cpu),
+            format!("memory      {}\n", self.memory),
+            format!("kernel      Linux {}\n", self.kernel),
+            format!("filesystem  {}\n", self.filesystem),
+            format!("Redis       {} ({})\n", self.redis, self.redis_settings),
+            format!(
+                "PostgreSQL  {} ({})\n",
+                self.postgres, self.postgres_settings
+            ),
+            format!("Node.js     {}\n", self.node),
+            format!("binaries    {}\n", self.binaries),
+        ]
+        .concat()
     }
 }
 
