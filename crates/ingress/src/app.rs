@@ -1,7 +1,6 @@
 //! The ingress as an application: built from settings, run until its shutdown.
 
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
 
 use actix_web::dev::Server;
@@ -18,6 +17,7 @@ use tokio::task::JoinSet;
 
 use crate::breaker::{Breaker, HealthCheck, startup_check};
 use crate::connections::Connections;
+use crate::durable_sink::Stores;
 use crate::inbox::Inbox;
 use crate::metrics::{BreakerGauge, Counters};
 use crate::refusals::Refusals;
@@ -39,23 +39,20 @@ pub struct App {
     server: Server,
     /// Stops the server and turns the admin port unready.
     shutdown: Shutdown,
-    background: Background,
+    /// Tasks that run until the last request is answered.
+    background: JoinSet<()>,
     /// Kept here so that `/livez` reports a health check that ended by itself.
     health_progress: Arc<Progress>,
     admin: AdminServer,
     metrics: Metrics,
 }
 
-/// Tasks that run until the last request is answered.
-#[derive(Default)]
-struct Background(Vec<Pin<Box<dyn Future<Output = ()> + Send>>>);
-
 /// The parts that building adds to.
 struct Builder<'a> {
     settings: &'a Settings,
     tracer: &'a Tracer,
     registry: Registry,
-    background: Background,
+    background: JoinSet<()>,
     liveness: Liveness,
     shutdown: Shutdown,
 }
@@ -80,7 +77,7 @@ impl App {
         let mut builder = Builder::new(settings, tracer);
         let redis = harkara_streams::pool(&settings.redis);
         let (breaker, health_progress) = builder.breaker(found);
-        let inbox = builder.inbox()?;
+        let inbox = Inbox::open(settings, &mut builder.registry).map_err(StartError::Inbox)?;
         let backlog = builder.backlog(&redis, database);
         let is_tls = tls.is_some();
         let (public_addr, server) = builder.server(tls, breaker.clone(), inbox.clone())?;
@@ -133,23 +130,16 @@ impl App {
             "Receiving webhooks."
         );
         let shutdown = self.shutdown;
-        self.background.add(async move {
+        self.background.spawn(async move {
             stop.requested().await;
             shutdown.request();
         });
-        let background: JoinSet<()> = self.background.0.into_iter().collect();
         let served = self.server.await;
-        drop(background);
+        drop(self.background);
         drop(self.health_progress);
         self.admin.close().await;
         tracing::info!("Stopped.");
         served.map_err(RunError)
-    }
-}
-
-impl Background {
-    fn add(&mut self, task: impl Future<Output = ()> + Send + 'static) {
-        self.0.push(Box::pin(task));
     }
 }
 
@@ -162,7 +152,7 @@ impl<'a> Builder<'a> {
             settings,
             tracer,
             registry,
-            background: Background::default(),
+            background: JoinSet::new(),
             liveness: Liveness::default(),
             shutdown: Shutdown::manual(),
         }
@@ -178,15 +168,8 @@ impl<'a> Builder<'a> {
         let breaker = Arc::new(Breaker::new(found, gauge));
         let health_check = HealthCheck::new(breaker.clone(), redis, ingress, &self.liveness);
         let progress = health_check.progress();
-        self.background.add(health_check.run());
+        self.background.spawn(health_check.run());
         (breaker, progress)
-    }
-
-    fn inbox(&mut self) -> Result<Option<Inbox>, StartError> {
-        let Settings {
-            postgres, ingress, ..
-        } = self.settings;
-        Inbox::open(ingress, postgres, &mut self.registry).map_err(StartError::Inbox)
     }
 
     /// The latest backlog, which a background task samples.
@@ -194,7 +177,7 @@ impl<'a> Builder<'a> {
         let latest = Latest::default();
         harkara_runtime::backlog::register(&latest, &mut self.registry);
         let observer = Observer::of(self.settings, redis.clone(), database);
-        self.background.add(observer.watch(latest.clone()));
+        self.background.spawn(observer.watch(latest.clone()));
         latest
     }
 
@@ -205,8 +188,8 @@ impl<'a> Builder<'a> {
         let poll_every = self.settings.ingress.secrets_poll;
         let reload = SecretsReload::new(&secrets, poll_every, registry);
         let (refusals, diagnosis) = Refusals::of_all(&secrets, registry);
-        self.background.add(reload.run());
-        self.background.add(diagnosis.run());
+        self.background.spawn(reload.run());
+        self.background.spawn(diagnosis.run());
         Rules::new(self.settings, secrets, refusals, registry)
     }
 
@@ -218,23 +201,27 @@ impl<'a> Builder<'a> {
         inbox: Option<Inbox>,
     ) -> Result<(SocketAddr, Server), StartError> {
         let ingress = &self.settings.ingress;
+        let counters = Counters::register(&mut self.registry);
         let shared = Shared {
             rules: Arc::new(self.rules()),
-            redis: self.settings.redis.clone(),
-            append_timeout: ingress.append_timeout,
-            breaker,
-            inbox,
-            counters: Counters::register(&mut self.registry),
+            stores: Stores {
+                breaker,
+                inbox,
+                redis: self.settings.redis.clone(),
+                append_timeout: ingress.append_timeout,
+                append_group: counters.append_group.clone(),
+            },
+            counters,
             liveness: self.liveness.clone(),
             tracer: self.tracer.clone(),
         };
         descriptors::raise_limit(ingress.connections_max);
         let connections = Connections::of(ingress);
-        self.background.add(connections.clone().close_idle());
+        self.background.spawn(connections.clone().close_idle());
         let shutdown = self.shutdown.clone();
         let bound = listen(ingress, tls.as_ref(), shared, connections, shutdown)?;
         if let Some(tls) = tls {
-            self.background.add(tls.reload());
+            self.background.spawn(tls.reload());
         }
         Ok(bound)
     }

@@ -163,7 +163,7 @@ impl Breaker {
         if before < after {
             tracing::error!(
                 reason = with_causes(&reason),
-                state = after.name(),
+                state = <&str>::from(after),
                 "Redis unavailable; storing deliveries in PostgreSQL (503 if the inbox is disabled)."
             );
         }
@@ -243,12 +243,5 @@ impl Reason {
             Self::Append(_) | Self::Check(_) => State::Failing,
             Self::Unfit(_) => State::Unfit,
         }
-    }
-}
-
-impl State {
-    /// Its name in metrics and logs.
-    pub(crate) fn name(self) -> &'static str {
-        self.into()
     }
 }

@@ -21,15 +21,21 @@ use crate::routed_delivery::RoutedDelivery;
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct NotDurable;
 
+/// Redis and the inbox, as all server threads share them.
+#[derive(Clone)]
+pub(crate) struct Stores {
+    /// Keeps requests from waiting for an unavailable Redis.
+    pub(crate) breaker: Arc<Breaker>,
+    pub(crate) inbox: Option<Inbox>,
+    pub(crate) redis: RedisSettings,
+    pub(crate) append_timeout: Duration,
+    /// Sizes of groups that are appended together.
+    pub(crate) append_group: Histogram,
+}
+
 /// Redis and the inbox, as one server thread uses them.
 pub(crate) struct DurableSink {
-    /// Keeps requests from waiting for an unavailable Redis.
-    breaker: Arc<Breaker>,
-    inbox: Option<Inbox>,
-    redis: RedisSettings,
-    append_timeout: Duration,
-    /// Sizes of groups that are appended together.
-    append_group: Histogram,
+    stores: Stores,
     /// The longest time to an answer.
     answer_max: Duration,
     /// The appender with its generation of the breaker: a new generation drops the connections that an
@@ -39,21 +45,11 @@ pub(crate) struct DurableSink {
 
 impl DurableSink {
     /// To be used on the server thread that makes it. Connects with the first delivery.
-    pub(crate) fn new(
-        breaker: Arc<Breaker>,
-        inbox: Option<Inbox>,
-        redis: &RedisSettings,
-        append_timeout: Duration,
-        append_group: &Histogram,
-    ) -> Self {
-        let inbox_timeout = inbox.as_ref().map_or(Duration::ZERO, Inbox::timeout);
+    pub(crate) fn new(stores: Stores) -> Self {
+        let inbox_timeout = stores.inbox.as_ref().map_or(Duration::ZERO, Inbox::timeout);
         Self {
-            answer_max: append_timeout + inbox_timeout,
-            breaker,
-            inbox,
-            redis: redis.clone(),
-            append_timeout,
-            append_group: append_group.clone(),
+            answer_max: stores.append_timeout + inbox_timeout,
+            stores,
             appender: RefCell::new(None),
         }
     }
@@ -64,16 +60,16 @@ impl DurableSink {
         delivery: RoutedDelivery<'_>,
     ) -> Result<Durable, NotDurable> {
         let until = Instant::now() + self.answer_max;
-        let snapshot = self.breaker.snapshot();
+        let snapshot = self.stores.breaker.snapshot();
         if snapshot.is_closed()
             && let Some(durable) = self.append(snapshot, delivery).await
         {
             return Ok(durable);
         }
-        if let Some(inbox) = &self.inbox {
+        if let Some(inbox) = &self.stores.inbox {
             match inbox.store(delivery).await {
                 Ok(stored) => return Ok(stored.into()),
-                Err(error) => self.breaker.inbox_failed(&error),
+                Err(error) => self.stores.breaker.inbox_failed(&error),
             }
         }
         // Before a 503, Redis is tried once more.
@@ -83,10 +79,10 @@ impl DurableSink {
 
     /// Redis may be back since the last health check. It may confirm differently, so it is checked first.
     async fn append_after_recheck(&self, delivery: RoutedDelivery<'_>) -> Option<Durable> {
-        if !self.breaker.snapshot().may_be_tried() {
+        if !self.stores.breaker.snapshot().may_be_tried() {
             return None;
         }
-        let snapshot = self.breaker.recheck().await;
+        let snapshot = self.stores.breaker.recheck().await;
         if !snapshot.is_closed() {
             return None;
         }
@@ -103,7 +99,7 @@ impl DurableSink {
         match appender.append(verified, lane, event_name).await {
             Ok(entry) => Some(entry.into()),
             Err(error) => {
-                self.breaker.append_failed(snapshot, error);
+                self.stores.breaker.append_failed(snapshot, error);
                 None
             }
         }
@@ -116,12 +112,13 @@ impl DurableSink {
         {
             return Some(appender.clone());
         }
-        let (generation, confirmations) = self.breaker.confirmations();
+        let (generation, confirmations) = self.stores.breaker.confirmations();
+        let stores = &self.stores;
         let appender = Appender::new(
-            &self.redis,
+            &stores.redis,
             &confirmations?,
-            self.append_timeout,
-            &self.append_group,
+            stores.append_timeout,
+            &stores.append_group,
         );
         let appender = Rc::new(appender);
         self.appender.replace(Some((generation, appender.clone())));

@@ -1,14 +1,11 @@
 //! How long an endpoint has been failing: Razorpay disables one that answers only errors for a day.
 
-use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use harkara_core::endpoint::EndpointName;
 use harkara_telemetry::catalogue::{INGRESS_DISABLED_IN_SECONDS, INGRESS_FAILING_STREAK};
-use prometheus_client::encoding::{EncodeMetric, MetricEncoder};
-use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
 use crate::rules::Endpoint;
@@ -79,41 +76,22 @@ impl EndpointHealth {
     }
 }
 
-/// A metric of all endpoints.
-#[derive(Debug)]
-struct HealthMetric {
-    endpoints: Vec<(EndpointName, EndpointHealth)>,
-    value: fn(&EndpointHealth) -> f64,
-}
-
 /// Adds the health of the endpoints to the metrics.
 pub(crate) fn register(endpoints: &[Endpoint], registry: &mut Registry) {
-    let metric = |value| HealthMetric {
-        endpoints: endpoints
+    let of_each = |value: fn(&EndpointHealth) -> f64| {
+        let endpoints: Vec<(EndpointName, EndpointHealth)> = endpoints
             .iter()
             .map(|endpoint| (endpoint.name.clone(), endpoint.health.clone()))
-            .collect(),
-        value,
-    };
-    INGRESS_FAILING_STREAK.register(registry, metric(EndpointHealth::failing));
-    let disabled_in = |health: &EndpointHealth| health.disabled_in(Instant::now()).as_secs_f64();
-    INGRESS_DISABLED_IN_SECONDS.register(registry, metric(disabled_in));
-}
-
-impl EncodeMetric for HealthMetric {
-    fn encode(&self, mut encoder: MetricEncoder<'_>) -> fmt::Result {
-        for (endpoint, health) in &self.endpoints {
-            let label = [("endpoint", endpoint.as_str())];
-            encoder
-                .encode_family(&label)?
-                .encode_gauge(&(self.value)(health))?;
+            .collect();
+        move || {
+            let endpoints = endpoints.iter();
+            let values = endpoints.map(|(name, health)| (name.to_string(), value(health)));
+            values.collect()
         }
-        Ok(())
-    }
-
-    fn metric_type(&self) -> MetricType {
-        MetricType::Gauge
-    }
+    };
+    INGRESS_FAILING_STREAK.computed(registry, of_each(EndpointHealth::failing));
+    let disabled_in = |health: &EndpointHealth| health.disabled_in(Instant::now()).as_secs_f64();
+    INGRESS_DISABLED_IN_SECONDS.computed(registry, of_each(disabled_in));
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use harkara_core::delivery::body_sha256;
 use harkara_core::durability::Durability;
-use harkara_settings::{IngressSettings, PostgresSettings};
+use harkara_settings::Settings;
 use harkara_storage::commit::{CommittedBatch, DuplicateHint, commit};
 use harkara_storage::record::{ClaimedEvent, EventRecord, Origin, Verdict};
 use harkara_storage::{Pool, PoolSettings, Recovery, StorageError};
@@ -72,21 +72,20 @@ impl Inbox {
     /// The inbox; `None` if the settings disable it. Connects with the first delivery. Must be called within
     /// the tokio runtime that will store deliveries.
     pub(crate) fn open(
-        settings: &IngressSettings,
-        postgres: &PostgresSettings,
+        settings: &Settings,
         registry: &mut Registry,
     ) -> Result<Option<Self>, StorageError> {
         let in_flight = INGRESS_INBOX_WAITING.registered(registry, Gauge::default());
-        if settings.inbox_connections_max == 0 {
+        let connections_max = settings.ingress.inbox_connections_max;
+        if connections_max == 0 {
             return Ok(None);
         }
         // A connection may take longer than a request waits; otherwise none would ever be made over a slow
         // link.
-        let connections_max = settings.inbox_connections_max;
         let pool = Pool::new(&PoolSettings {
             connections_max,
-            statement_timeout: settings.inbox_timeout,
-            ..PoolSettings::of(postgres, APPLICATION)
+            statement_timeout: settings.ingress.inbox_timeout,
+            ..PoolSettings::of(&settings.postgres, APPLICATION)
         })?;
         let (sender, waiting) = mpsc::channel(WAITING_MAX);
         tokio::spawn(gather(pool.clone(), waiting, connections_max));
@@ -94,7 +93,7 @@ impl Inbox {
             pool,
             waiting: sender,
             bytes: Arc::new(Semaphore::new(WAITING_BYTES_MAX)),
-            timeout: settings.inbox_timeout,
+            timeout: settings.ingress.inbox_timeout,
             in_flight,
         }))
     }

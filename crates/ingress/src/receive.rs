@@ -19,7 +19,6 @@ use harkara_runtime::clock;
 use harkara_telemetry::Tracer;
 
 use crate::admission::buffered::Charge;
-use crate::durable::Durable;
 use crate::durable_sink::{DurableSink, NotDurable};
 use crate::metrics::Counters;
 use crate::outcome::{Outcome, Rejected, Rejection};
@@ -214,28 +213,30 @@ impl Receiver {
         if let (Some(spans), Some(from)) = (spans, from) {
             spans.appended(from);
         }
-        let level = stored.as_ref().ok().map(Durable::level);
-        let (outcome, response) = match stored {
+        match stored {
             Ok(durable) => {
-                self.counters
-                    .accepted(verified.body().len(), durable.level());
-                (Outcome::Accepted, answer::accepted(durable))
+                let level = durable.level();
+                self.counters.accepted(verified.body().len(), level);
+                Handled {
+                    outcome: Outcome::Accepted,
+                    response: answer::accepted(durable),
+                    endpoint: Some(endpoint),
+                    refusal: None,
+                    delivery: Some(HandledDelivery {
+                        verified,
+                        lane,
+                        level: Some(level),
+                    }),
+                }
             }
-            Err(NotDurable) => (
-                Outcome::Rejected(Rejection::Unavailable),
-                answer::rejected(Rejection::Unavailable, &self.rules.retry_after),
-            ),
-        };
-        Handled {
-            outcome,
-            response,
-            endpoint: Some(endpoint),
-            refusal: None,
-            delivery: Some(HandledDelivery {
-                verified,
-                lane,
-                level,
-            }),
+            Err(NotDurable) => Handled {
+                delivery: Some(HandledDelivery {
+                    verified,
+                    lane,
+                    level: None,
+                }),
+                ..self.reject(Some(endpoint), Rejection::Unavailable.into(), Payload::None)
+            },
         }
     }
 

@@ -8,13 +8,11 @@ use actix_web::dev::Server;
 use actix_web::{HttpServer, web};
 use harkara_runtime::admin::Liveness;
 use harkara_runtime::shutdown::Shutdown;
-use harkara_settings::{IngressSettings, RedisSettings};
+use harkara_settings::IngressSettings;
 use harkara_telemetry::Tracer;
 
-use crate::breaker::Breaker;
 use crate::connections::Connections;
-use crate::durable_sink::DurableSink;
-use crate::inbox::Inbox;
+use crate::durable_sink::{DurableSink, Stores};
 use crate::metrics::Counters;
 use crate::receive::{Receiver, routes};
 use crate::rules::Rules;
@@ -34,10 +32,7 @@ const CLOSE_WAIT: Duration = Duration::from_secs(1);
 /// What the server threads share.
 pub(crate) struct Shared {
     pub(crate) rules: Arc<Rules>,
-    pub(crate) redis: RedisSettings,
-    pub(crate) append_timeout: Duration,
-    pub(crate) breaker: Arc<Breaker>,
-    pub(crate) inbox: Option<Inbox>,
+    pub(crate) stores: Stores,
     pub(crate) counters: Counters,
     pub(crate) liveness: Liveness,
     pub(crate) tracer: Tracer,
@@ -88,13 +83,7 @@ impl Shared {
     fn receiver(&self) -> Receiver {
         Receiver {
             rules: self.rules.clone(),
-            sink: DurableSink::new(
-                self.breaker.clone(),
-                self.inbox.clone(),
-                &self.redis,
-                self.append_timeout,
-                &self.counters.append_group,
-            ),
+            sink: DurableSink::new(self.stores.clone()),
             counters: self.counters.clone(),
             tracer: self.tracer.clone(),
         }

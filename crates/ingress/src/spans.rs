@@ -82,10 +82,9 @@ impl RequestSpans {
         tracer.record(self.receive_span(now, request, handled));
         if let Some(times) = self.verified {
             let refusal = handled.refusal.map(Refusal::code);
-            tracer.record(
-                self.span("verify", SpanKind::Internal, self.receive.child(), times)
-                    .with_some("harkara.refusal", refusal),
-            );
+            let ids = self.receive.child();
+            let span = Span::new("verify", SpanKind::Internal, ids, &self.line, times);
+            tracer.record(span.with_some("harkara.refusal", refusal));
         }
         if let (Some(times), Some(delivery)) = (self.appended, &handled.delivery) {
             tracer.record(self.append_span(times, delivery));
@@ -93,34 +92,15 @@ impl RequestSpans {
         Some(self.receive.trace_id())
     }
 
-    fn span(
-        &self,
-        name: impl Into<Cow<'static, str>>,
-        kind: SpanKind,
-        ids: SpanIds,
-        times: (Instant, Instant),
-    ) -> Span {
-        Span::new(name, kind, ids, &self.line, times)
-    }
-
     fn receive_span(&self, now: Instant, request: &HttpRequest, handled: &Handled<'_>) -> Span {
         let status = handled.response.status();
         let route = request.match_pattern().unwrap_or_default();
-        let scheme = if request.app_config().secure() {
-            "https"
-        } else {
-            "http"
-        };
-        let span = self
-            .span(
-                format!("POST {route}"),
-                SpanKind::Server,
-                self.receive,
-                (self.line.origin(), now),
-            )
+        let is_secure = request.app_config().secure();
+        let (name, times) = (format!("POST {route}"), (self.line.origin(), now));
+        let span = Span::new(name, SpanKind::Server, self.receive, &self.line, times)
             .with("http.request.method", "POST")
             .with("http.route", route)
-            .with("url.scheme", scheme)
+            .with("url.scheme", if is_secure { "https" } else { "http" })
             .with("http.response.status_code", i64::from(status.as_u16()))
             .with("harkara.outcome", handled.outcome.name())
             .with_some(
@@ -145,13 +125,8 @@ impl RequestSpans {
         } else {
             (MESSAGING_SYSTEM, "redis", "XADD", delivery.lane.as_str())
         };
-        let span = self
-            .span(
-                format!("append {destination}"),
-                SpanKind::Producer,
-                self.append,
-                times,
-            )
+        let name = format!("append {destination}");
+        let span = Span::new(name, SpanKind::Producer, self.append, &self.line, times)
             .with("messaging.system", system)
             .with("db.operation.name", operation)
             .with("db.system.name", database)

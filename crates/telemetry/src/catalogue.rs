@@ -1,6 +1,7 @@
 //! Every metric: its name, kind, labels and help. Code, references and tests take them from here.
 
 mod backlog;
+mod computed;
 mod ingress;
 mod process;
 mod reference;
@@ -12,6 +13,8 @@ pub use process::*;
 pub use reference::reference_markdown;
 pub use worker::*;
 
+use computed::Computed;
+use prometheus_client::encoding::EncodeGaugeValue;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::{Metric as Instrument, Registry};
 
@@ -90,6 +93,22 @@ impl Metric {
     pub fn registered<I: Instrument + Clone>(&self, registry: &mut Registry, instrument: I) -> I {
         self.register(registry, instrument.clone());
         instrument
+    }
+
+    /// Registers gauges that are computed when they are scraped: each with its value of the metric's only label.
+    ///
+    /// # Panics
+    ///
+    /// If the metric has not one label.
+    pub fn computed<L: AsRef<str> + 'static, V: EncodeGaugeValue + 'static>(
+        &self,
+        registry: &mut Registry,
+        values: impl Fn() -> Vec<(L, V)> + Send + Sync + 'static,
+    ) {
+        let [Label { name: label, .. }] = self.labels else {
+            panic!("{} has not one label", self.name);
+        };
+        self.register(registry, Computed { label, values });
     }
 
     /// Registers an instrument for each value of the metric's only label, in the order of the catalogue. All

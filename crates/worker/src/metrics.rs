@@ -1,20 +1,18 @@
 //! The worker's metrics.
 
 mod events;
-mod pool;
 
+use harkara_storage::Pool;
 use harkara_storage::commit::CommittedBatch;
 use harkara_storage::record::EventRecord;
 use harkara_telemetry::catalogue::{
     ByLabel, WORKER_BATCH_EVENTS, WORKER_BATCH_SECONDS, WORKER_BATCHES, WORKER_ENTRIES_RECLAIMED,
-    WORKER_ENTRIES_SET_ASIDE, WORKER_GROUPS_RECREATED, WORKER_SNAPSHOTS, WORKER_STAGE_SECONDS,
-    WORKER_STATEMENT_SECONDS, WORKER_WAITS,
+    WORKER_ENTRIES_SET_ASIDE, WORKER_GROUPS_RECREATED, WORKER_POOL_CONNECTIONS, WORKER_SNAPSHOTS,
+    WORKER_STAGE_SECONDS, WORKER_STATEMENT_SECONDS, WORKER_WAITS,
 };
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
-
-pub(crate) use pool::register as register_pool;
 
 use crate::spans::{BatchTimes, Interval, KeptTraces};
 use events::EventCounters;
@@ -104,6 +102,15 @@ impl Counters {
             stage.observe((until - from).as_secs_f64());
         }
     }
+}
+
+/// Registers the connections of a pool by their use.
+pub(crate) fn register_pool(pool: Pool, registry: &mut Registry) {
+    WORKER_POOL_CONNECTIONS.computed(registry, move || {
+        let used = pool.use_now();
+        let n = |connections| i64::try_from(connections).unwrap_or(i64::MAX);
+        vec![("in_use", n(used.in_use)), ("idle", n(used.idle))]
+    });
 }
 
 fn step_seconds() -> Histogram {
