@@ -68,7 +68,7 @@ pub(crate) fn method_not_allowed() -> HttpResponse {
 /// Closes the connection after the answer, because the request's body was not read.
 ///
 /// Once the payload is dropped, the server would wait without limit for the rest of a chunked body and hold
-/// a connection meanwhile. So the answer's body holds the payload until that body is sent.
+/// the connection. So the answer's body holds the payload until that body is sent.
 pub(crate) fn and_close(response: HttpResponse, unread: Payload) -> HttpResponse {
     if matches!(unread, Payload::None) {
         return response;

@@ -127,10 +127,8 @@ impl Breaker {
 
     /// Why deliveries do not go to Redis; `None` if they do.
     pub(crate) fn reason(&self) -> Option<String> {
-        self.lock()
-            .reason
-            .as_ref()
-            .map(|reason| with_causes(reason))
+        let inner = self.lock();
+        inner.reason.as_ref().map(|reason| with_causes(reason))
     }
 
     /// Opens the breaker after a failed append that was made on the strength of `snapshot`.

@@ -35,7 +35,7 @@ pub(crate) struct Connections {
 
 /// One connection. It lives as long as the server's own handle.
 struct Connection {
-    /// A second handle to the socket, which costs a file descriptor: the server shares its own with nobody.
+    /// A second handle to the socket, which costs a file descriptor: the server does not share its own.
     socket: TcpStream,
     epoch: Instant,
     /// When it was opened or its latest request began, in milliseconds from the epoch.

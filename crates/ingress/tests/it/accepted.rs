@@ -38,6 +38,13 @@ async fn a_signed_delivery_stands_in_its_lane_byte_for_byte() {
     assert_eq!(entry.trace.traceparent, trace);
     assert_eq!(entry.trace.tracestate, "vendor=1");
     assert!((before..=clock::now()).contains(&entry.received_at));
+    let accepted_bytes = format!("harkara_ingress_accepted_bytes_total {}", CAPTURED.len());
+    let metrics = [
+        r#"harkara_ingress_deliveries_total{outcome="accepted"} 1"#,
+        r#"harkara_ingress_deliveries_total{outcome="unavailable"} 0"#,
+        &accepted_bytes,
+    ];
+    ingress.assert_metrics(&metrics).await;
 }
 
 #[tokio::test]

@@ -69,7 +69,7 @@ async fn requests_over_the_rate_of_their_address_are_answered_429_and_others_are
         ("ingress.address_requests_burst", "100"),
     ])
     .await;
-    // More than the burst and what is added meanwhile, whatever the machine's speed.
+    // Until the burst and what the rate adds are used up, whatever the machine's speed.
     let mut n_accepted = 0;
     let refused = loop {
         let response = deliver_from(&ingress, PATH, "192.0.2.1").await;

@@ -86,7 +86,7 @@ async fn once_redis_is_back_no_server_thread_finds_what_the_outage_left_behind()
     };
     deliver_many("before").await;
     redis.kill();
-    deliver_many("meanwhile").await;
+    deliver_many("during").await;
     let stored = n_stored(&database).await;
     assert!(stored > 0);
     // By then the connections of all threads have given up to reconnect.
@@ -106,7 +106,7 @@ async fn a_redis_that_cannot_be_checked_any_more_is_given_nothing() {
     let url = format!("redis://ingress:pass@127.0.0.1:{}", redis.port);
     let ingress = Ingress::start_on(&url, &[]).await;
     let () = run(&redis, &format!("{user} -info")).await;
-    // The append would work, and nobody knows any more how durable it would be.
+    // An append would succeed, but its durability is unknown.
     assert_opens(&ingress, FAILING, async || {
         let () = run(&redis, &format!("{user} +info")).await;
     })

@@ -120,7 +120,7 @@ async fn a_server_that_begins_to_fsync_every_second_is_asked_from_then_on() {
 async fn an_fsync_that_does_not_come_is_never_answered_200() {
     let (redis, ingress) = with_waitaof(&FSYNC_EVERY_SECOND).await;
     for change in [
-        // Appends go on, and their fsyncs are nobody's task any more.
+        // Appends go on without their fsyncs.
         ("appendfsync", "no", "everysec"),
         ("appendonly", "no", "yes"),
     ] {

@@ -12,7 +12,7 @@ const DELIVERIES: usize = 600;
 /// By default, tests have two.
 const ONE_THREAD: [(&str, &str); 1] = [("ingress.threads", "1")];
 
-/// Sends deliveries concurrently, each with a body of its own, of the event that `name` gives it.
+/// Sends different deliveries concurrently, each of the event that `name` returns.
 async fn deliver_all(ingress: &Ingress, name: impl Fn(usize) -> &'static str) -> Vec<Response> {
     let body = |n| format!(r#"{{"event":"{}","n":{n}}}"#, name(n));
     ingress.deliver_all(DELIVERIES, body).await

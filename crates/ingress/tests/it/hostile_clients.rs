@@ -185,7 +185,7 @@ async fn connections_beyond_the_most_wait_and_the_others_go_on() {
     let beyond = Request::delivery("beyond").bytes();
     let mut waiting = connected(ingress.public, &beyond).await;
 
-    // The others, and the admin port, go on meanwhile.
+    // The others, and the admin port, go on.
     for stream in &mut open {
         stream.write_all(&delivery()).await.unwrap();
         assert_accepted_over(stream).await;

@@ -1,4 +1,4 @@
-//! The inbox in PostgreSQL under trouble of its own. (What it stores is processed: see the worker's tests.)
+//! The inbox while PostgreSQL fails. (The worker's tests show that its deliveries are processed.)
 
 use std::time::{Duration, Instant};
 

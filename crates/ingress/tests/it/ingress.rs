@@ -43,7 +43,7 @@ pub(crate) struct Ingress {
 }
 
 impl Ingress {
-    /// An ingress on a logical database of its own.
+    /// An ingress on an empty logical database.
     pub(crate) async fn start() -> Self {
         Self::start_with(&[]).await
     }
@@ -53,7 +53,7 @@ impl Ingress {
         Self::start_on(&redis_database().await, changed).await
     }
 
-    /// An ingress on a Redis server of its own, which is started with these arguments.
+    /// An ingress on a private Redis server, which is started with these arguments.
     pub(crate) async fn start_with_redis(
         arguments: &[&str],
         changed: &[(&str, &str)],

@@ -1,14 +1,12 @@
 //! The binary itself: what it prints and how it ends.
 
+use std::fs::File;
 use std::net::SocketAddr;
-use std::process::Stdio;
 
 use harkara_core::secret::{Fingerprint, Secret};
-use harkara_testkit::{Folder, Signal, redis_database, send_signal};
+use harkara_testkit::{Folder, Signal, redis_database, send_signal, wait_until};
 use serde_json::Value;
-use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
-use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use crate::BOUND;
@@ -34,25 +32,23 @@ pub(crate) struct Process {
     log: Log,
 }
 
-struct Log {
-    lines: Vec<String>,
-    next: mpsc::UnboundedReceiver<String>,
-}
+/// The standard error of a process, in a file.
+struct Log(Folder);
 
 impl Process {
     /// Starts the binary with these variables, beyond what every ingress of the tests needs.
     pub(crate) async fn start(variables: &[(&str, &str)]) -> Self {
-        let mut child = binary()
+        let log = Log(Folder::new());
+        let child = binary()
             .env("HARKARA__REDIS__URL", redis_database().await)
             .env("HARKARA__ENDPOINTS__DEFAULT__SECRETS", SECRET)
             .env("HARKARA__INGRESS__DURABILITY", "appended")
             .env("HARKARA__LOG__FORMAT", "json")
             .envs(variables.iter().copied())
-            .stderr(Stdio::piped())
+            .stderr(File::create(log.file()).unwrap())
             .spawn()
             .unwrap();
-        let mut log = Log::of(&mut child);
-        let started: Value = serde_json::from_str(log.until("Receiving webhooks.").await).unwrap();
+        let started: Value = serde_json::from_str(&log.until("Receiving webhooks.").await).unwrap();
         let address = |name: &str| started[name].as_str().unwrap().parse().unwrap();
         Self {
             public: address("ingress.address"),
@@ -64,33 +60,28 @@ impl Process {
 }
 
 impl Log {
-    /// The standard error of a process, which is read whether somebody waits for a line or not.
-    fn of(child: &mut Child) -> Self {
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let (sender, next) = mpsc::unbounded_channel();
-        tokio::spawn(async move {
-            while let Ok(Some(line)) = lines.next_line().await {
-                sender.send(line).ok();
-            }
-        });
-        Self {
-            lines: Vec::new(),
-            next,
-        }
+    fn file(&self) -> String {
+        self.0.file("log")
     }
 
-    /// Waits for a line with this message.
-    async fn until(&mut self, message: &str) -> &str {
-        loop {
-            let line = timeout(BOUND, self.next.recv()).await;
-            let line = line.expect("a line in time");
-            let line = line.unwrap_or_else(|| panic!("it ended: {:#?}", self.lines));
-            let is_found = line.contains(message);
-            self.lines.push(line);
-            if is_found {
-                return self.lines.last().unwrap();
-            }
-        }
+    /// The lines so far, without one that is not complete yet.
+    fn lines(&self) -> Vec<String> {
+        let log = std::fs::read_to_string(self.file()).unwrap();
+        let lines = log.split_inclusive('\n');
+        let whole = lines.filter_map(|line| line.strip_suffix('\n'));
+        whole.map(str::to_owned).collect()
+    }
+
+    /// Waits for a line with this message, and returns it.
+    async fn until(&self, message: &str) -> String {
+        let mut found = None;
+        wait_until(message, BOUND, async || {
+            let mut lines = self.lines().into_iter();
+            found = lines.find(|line| line.contains(message));
+            found.is_some()
+        })
+        .await;
+        found.unwrap()
     }
 }
 
@@ -161,7 +152,7 @@ async fn a_broken_file_of_secrets_is_logged_once_and_a_change_by_fingerprints_al
     let replaced = process.log.until("Webhook secrets were replaced").await;
     let fingerprint = Fingerprint::of(&Secret::new("whsec-second"));
     assert!(replaced.contains(fingerprint.as_str()), "{replaced}");
-    let lines = &process.log.lines;
+    let lines = process.log.lines();
     let count = |message: &str| lines.iter().filter(|line| line.contains(message)).count();
     assert_eq!(count("keeping the previous secrets"), 1, "{lines:#?}");
     assert_eq!(count("at least one secret"), 1, "{lines:#?}");

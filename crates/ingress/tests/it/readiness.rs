@@ -21,17 +21,3 @@ async fn a_ready_ingress_names_its_dependency_and_asking_writes_nothing() {
         assert_eq!(public.status, 404, "{path} on the public port");
     }
 }
-
-#[tokio::test]
-async fn accepted_deliveries_and_their_bytes_are_counted() {
-    let ingress = Ingress::start().await;
-    for _ in 0..3 {
-        assert_eq!(ingress.deliver("{\"event\":1}").await.status, 200);
-    }
-    let metrics = [
-        r#"harkara_ingress_deliveries_total{outcome="accepted"} 3"#,
-        r#"harkara_ingress_deliveries_total{outcome="unavailable"} 0"#,
-        "harkara_ingress_accepted_bytes_total 33",
-    ];
-    ingress.assert_metrics(&metrics).await;
-}

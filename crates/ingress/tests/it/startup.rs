@@ -6,7 +6,7 @@ use harkara_settings::Settings;
 use harkara_streams::{Warning, check_server};
 use harkara_testkit::{RedisServer, redis_database};
 
-use crate::ingress::{Ingress, UNSET, WITHOUT_INBOX, assert_refused};
+use crate::ingress::{Ingress, WITHOUT_INBOX, assert_refused};
 use crate::redis_server::{FSYNC_ALWAYS, FSYNC_EVERY_SECOND, replica_of, url_of_user_without};
 
 /// Asserts that a user without the permission for a command is refused, and that the error names it.
@@ -17,20 +17,6 @@ async fn assert_not_permitted(redis: &RedisServer, command: &str, changed: &[(&s
 
 async fn assert_starts(url: &str) {
     Ingress::start_on(url, &[]).await.assert_accepts().await;
-}
-
-#[tokio::test]
-async fn port_0_takes_free_ports() {
-    let (one, other) = (Ingress::start().await, Ingress::start().await);
-    let ports = [one.public, one.admin, other.public, other.admin].map(|a| a.port());
-    assert!(ports.iter().all(|port| *port != 0));
-}
-
-#[tokio::test]
-async fn no_endpoint_refuses_the_start_with_the_remedy() {
-    let without_secrets = [("endpoints.default.secrets", UNSET)];
-    let parts = ["NoEndpoints", "HARKARA__ENDPOINTS__DEFAULT__SECRETS"];
-    assert_refused("redis://127.0.0.1:1", &without_secrets, &parts).await;
 }
 
 #[tokio::test]
