@@ -35,7 +35,7 @@ pub struct Injected {
     /// Change places with one that is due up to [`REORDER_WITHIN`] later.
     pub reordered: f64,
     /// Carry a signature by a wrong secret, one that is malformed, or none, in turn.
-    pub badly_signed: f64,
+    pub bad_signatures: f64,
     /// Carry a signature by the old secret.
     pub old_secret: f64,
     /// Arrive in pieces over some 0.4 s.
@@ -131,7 +131,7 @@ impl LoadPlan {
                     ..original
                 }
             } else {
-                let is_bad = random.percent(injected.badly_signed);
+                let is_bad = random.percent(injected.bad_signatures);
                 let signing = match is_bad.then(|| bad.next()).flatten() {
                     Some(bad) => bad,
                     None if random.percent(injected.old_secret) => Signing::Old,
@@ -195,8 +195,9 @@ impl Pace {
                 return Err(PlanError::TooMany);
             }
             dues.push(Duration::from_secs_f64(at));
+            let is_burst = self.is_burst(at);
             at += 1.0
-                / if self.is_burst(at) {
+                / if is_burst {
                     burst_rate
                 } else {
                     self.rate_per_s
@@ -249,24 +250,21 @@ mod tests {
     fn the_given_percentage_are_duplicates_and_only_of_valid_deliveries() {
         let plan = plan(Injected {
             duplicates: 10.0,
-            badly_signed: 5.0,
+            bad_signatures: 5.0,
             reordered: 20.0,
             ..Injected::default()
         });
         let duplicates: Vec<_> = plan.requests.iter().filter(|r| r.duplicate).collect();
-        assert!(
-            (800..1_100).contains(&duplicates.len()),
-            "{}",
-            duplicates.len()
-        );
-        assert_eq!(plan.deliveries + duplicates.len(), 10_000);
+        let count = duplicates.len();
+        assert!((800..1_100).contains(&count), "{count}");
+        assert_eq!(plan.deliveries + count, 10_000);
         assert!(duplicates.iter().all(|r| r.signing.is_valid()));
     }
 
     #[test]
     fn bad_signatures_are_of_every_kind_and_one_delivery_has_one_signature() {
         let plan = plan(Injected {
-            badly_signed: 9.0,
+            bad_signatures: 9.0,
             old_secret: 10.0,
             duplicates: 10.0,
             ..Injected::default()
@@ -289,11 +287,8 @@ mod tests {
             ..Injected::default()
         });
         assert!(plan.requests.is_sorted_by_key(|r| r.due));
-        let moved = plan
-            .requests
-            .iter()
-            .enumerate()
-            .filter(|(at, r)| r.delivery != *at);
+        let requests = plan.requests.iter().enumerate();
+        let moved = requests.filter(|(at, request)| request.delivery != *at);
         assert!(moved.count() > 3_000);
         let all: BTreeSet<_> = plan.requests.iter().map(|r| r.delivery).collect();
         assert_eq!(all.len(), 10_000);
@@ -329,10 +324,8 @@ mod tests {
         let too_many = LoadPlan::new(&pace(100_000.0, 60), &injected, 7);
         assert_eq!(too_many, Err(PlanError::TooMany));
         for rate in [0.0, -1.0, f64::NAN, f64::INFINITY] {
-            assert!(
-                LoadPlan::new(&pace(rate, 1), &injected, 7).is_err(),
-                "{rate}"
-            );
+            let plan = LoadPlan::new(&pace(rate, 1), &injected, 7);
+            assert!(plan.is_err(), "{rate}");
         }
     }
 }

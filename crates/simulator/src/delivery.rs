@@ -36,13 +36,10 @@ impl Signed {
 
     /// Signs an event with a well-formed signature that matches nothing.
     #[must_use]
-    pub fn badly(event: SimulatedEvent, secret: &Secret) -> Self {
+    pub fn with_bad_signature(event: SimulatedEvent, secret: &Secret) -> Self {
         let mut signed = Self::new(event, secret);
-        let first = if signed.signature.starts_with('0') {
-            "1"
-        } else {
-            "0"
-        };
+        let is_zero = signed.signature.starts_with('0');
+        let first = if is_zero { "1" } else { "0" };
         signed.signature.replace_range(..1, first);
         signed
     }
@@ -83,8 +80,8 @@ mod tests {
         let secret = || Secret::new("a secret of ours");
         for known in EVENTS {
             let event = bodies.event(known.name);
-            let badly = Signed::badly(event.clone(), &secret());
-            assert_eq!(refusal(&badly, secret()), Some(Refusal::NoMatch));
+            let bad = Signed::with_bad_signature(event.clone(), &secret());
+            assert_eq!(refusal(&bad, secret()), Some(Refusal::NoMatch));
             let delivery = Signed::new(event, &secret());
             assert_eq!(refusal(&delivery, secret()), None, "{}", known.name);
         }

@@ -42,21 +42,18 @@ pub fn plan(
     now_seconds: i64,
 ) -> Result<Vec<Signed>, TooManyDeliveries> {
     let copies = if options.duplicate { 2 } else { 1 };
-    let total = options
-        .events
-        .len()
-        .saturating_mul(options.count)
-        .saturating_mul(copies);
-    if total > DELIVERIES_MAX {
-        return Err(TooManyDeliveries { deliveries: total });
+    let events = options.events.len().saturating_mul(options.count);
+    let deliveries = events.saturating_mul(copies);
+    if deliveries > DELIVERIES_MAX {
+        return Err(TooManyDeliveries { deliveries });
     }
     let sign = if options.bad_signature {
-        Signed::badly
+        Signed::with_bad_signature
     } else {
         Signed::new
     };
     let mut bodies = Bodies::new(seed, now_seconds);
-    let mut deliveries = Vec::with_capacity(total);
+    let mut deliveries = Vec::with_capacity(deliveries);
     for _ in 0..options.count {
         for name in &options.events {
             let delivery = sign(bodies.event(name), secret);

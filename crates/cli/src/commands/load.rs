@@ -312,7 +312,7 @@ impl LoadOptions {
         Injected {
             duplicates: self.duplicates,
             reordered: self.reorder,
-            badly_signed: self.bad_signatures,
+            bad_signatures: self.bad_signatures,
             old_secret: old_secrets.unwrap_or_default(),
             slow: self.slow,
         }

@@ -127,7 +127,7 @@ async fn a_target_that_is_unavailable_at_the_start_is_reached_later() {
 async fn bad_signatures_are_not_sent_again_and_no_failure_of_the_target() {
     let address = server::answering(401).await;
     let injected = Injected {
-        badly_signed: 100.0,
+        bad_signatures: 100.0,
         ..Injected::default()
     };
     let delivered = send_plan(address, &plan(30, injected), options(5)).await;

@@ -19,16 +19,11 @@ fn delivery() -> Signed {
 
 /// A server that takes one request whole, gives `answer` and ends; it returns what it took.
 fn server(answer: &'static str) -> (Destination, JoinHandle<String>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!(
-        "http://{}/webhooks/razorpay",
-        listener.local_addr().unwrap()
-    );
+    let (listener, destination) = listening();
     let taken = std::thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
-        stream
-            .set_read_timeout(Some(Duration::from_secs(5)))
-            .unwrap();
+        let wait = Some(Duration::from_secs(5));
+        stream.set_read_timeout(wait).unwrap();
         let mut request = Vec::new();
         while !is_whole(&request) {
             let mut part = [0; 4096];
@@ -38,7 +33,16 @@ fn server(answer: &'static str) -> (Destination, JoinHandle<String>) {
         stream.write_all(answer.as_bytes()).unwrap();
         String::from_utf8(request).unwrap()
     });
-    (Destination::parse(&url).unwrap(), taken)
+    (destination, taken)
+}
+
+fn listening() -> (TcpListener, Destination) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!(
+        "http://{}/webhooks/razorpay",
+        listener.local_addr().unwrap()
+    );
+    (listener, Destination::parse(&url).unwrap())
 }
 
 fn is_whole(request: &[u8]) -> bool {
@@ -60,10 +64,8 @@ async fn a_delivery_arrives_with_razorpays_headers_and_its_exact_body() {
     let answer = Sender::new().send(&destination, &delivery).await.unwrap();
     assert_eq!(answer.status, 200);
     let request = taken.join().unwrap();
-    assert!(
-        request.starts_with("POST /webhooks/razorpay HTTP/1.1\r\n"),
-        "{request}"
-    );
+    let first_line = "POST /webhooks/razorpay HTTP/1.1\r\n";
+    assert!(request.starts_with(first_line), "{request}");
     let (head, body) = request.split_once("\r\n\r\n").unwrap();
     for header in [
         "User-Agent: Razorpay-Webhook/v1".to_owned(),
@@ -73,10 +75,8 @@ async fn a_delivery_arrives_with_razorpays_headers_and_its_exact_body() {
         format!("X-Razorpay-Event-Id: {}", delivery.event_id),
         format!("X-Razorpay-Signature: {}", delivery.signature),
     ] {
-        assert!(
-            head.lines().any(|line| line == header),
-            "{header} is not in {head}"
-        );
+        let is_there = head.lines().any(|line| line == header);
+        assert!(is_there, "{header} is not in {head}");
     }
     assert_eq!(body.as_bytes(), delivery.body);
 }
@@ -92,24 +92,19 @@ async fn a_redirect_is_an_answer_and_not_followed() {
 #[tokio::test]
 async fn a_closed_port_is_unreachable_and_named_with_its_cause() {
     // The port was free a moment ago and nothing listens on it.
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (listener, destination) = listening();
     let address = listener.local_addr().unwrap();
     drop(listener);
-    let destination = Destination::parse(&format!("http://{address}/")).unwrap();
     let sent = Sender::new().send(&destination, &delivery()).await;
     let error = sent.unwrap_err();
     assert_eq!(error.to_string(), format!("cannot reach {address}"));
-    assert!(
-        error.source().unwrap().to_string().contains("refused"),
-        "{error:?}"
-    );
+    let cause = error.source().unwrap().to_string();
+    assert!(cause.contains("refused"), "{cause}");
 }
 
 #[tokio::test]
 async fn a_silent_server_times_out() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let destination =
-        Destination::parse(&format!("http://{}/", listener.local_addr().unwrap())).unwrap();
+    let (_listener, destination) = listening();
     let sender = Sender::waiting(Duration::from_millis(50));
     let error = sender.send(&destination, &delivery()).await.unwrap_err();
     assert!(matches!(error, SendError::TimedOut { .. }), "{error:?}");
@@ -131,10 +126,8 @@ fn only_http_urls_are_destinations() {
     ] {
         assert_eq!(Destination::parse(url).unwrap().address(), address);
     }
-    assert!(matches!(
-        Destination::parse("https://example.test"),
-        Err(InvalidDestination::Https(_))
-    ));
+    let https = Destination::parse("https://example.test");
+    assert!(matches!(https, Err(InvalidDestination::Https(_))));
     for bad in [
         "",
         "example.test",
@@ -142,8 +135,9 @@ fn only_http_urls_are_destinations() {
         "ftp://example.test",
         "http://a@b/",
     ] {
+        let parsed = Destination::parse(bad);
         assert!(
-            matches!(Destination::parse(bad), Err(InvalidDestination::NotHttp(_))),
+            matches!(parsed, Err(InvalidDestination::NotHttp(_))),
             "{bad}"
         );
     }
