@@ -32,10 +32,7 @@ pub async fn closed(
     model: &Closed,
 ) -> Result<LoadReport, LoadError> {
     let run = ModelRun::new(target, corpus, &range, model.connections)?;
-    let mut connections = Vec::with_capacity(model.connections);
-    for _ in 0..model.connections {
-        connections.push(run.connect().await?);
-    }
+    let connections = run.connect_all(model.connections).await?;
     let shared = Arc::new(ClosedRun {
         run,
         next: AtomicUsize::new(range.start),
@@ -67,15 +64,12 @@ impl ClosedRun {
         let mut connection = Some(connection);
         let mut now = Instant::now();
         while now < self.until {
-            let open = match connection.take() {
-                Some(open) => open,
-                None => match self.run.reconnect(self.until).await {
-                    Some(open) => {
-                        now = Instant::now();
-                        open
-                    }
-                    None => return false,
-                },
+            if connection.is_none() {
+                connection = self.run.reconnect(self.until).await;
+                now = Instant::now();
+            }
+            let Some(open) = connection.take() else {
+                return false;
             };
             let position = self.next.fetch_add(1, Ordering::Relaxed);
             if position >= self.end {

@@ -45,9 +45,6 @@ const LIFECYCLES_OPEN_MAX: usize = 4096;
 /// How many deliveries a corpus has for each lifecycle in progress: some must end even in a small one.
 const DELIVERIES_PER_OPEN_LIFECYCLE: usize = 32;
 
-const LENGTH: &[u8] = b"Content-Length: ";
-const REQUEST_ID: &[u8] = b"\r\nRequest-Id: ";
-const EVENT_ID: &[u8] = b"\r\nX-Razorpay-Event-Id: ";
 const SIGNATURE: &[u8] = b"\r\nX-Razorpay-Signature: ";
 const END: &[u8] = b"\r\n\r\n";
 const SIGNATURE_BYTES: usize = 64;
@@ -129,7 +126,6 @@ impl Corpus {
         let (head, signature) = head.split_at(head.len() - SIGNATURE_BYTES);
         let head = &head[..head.len() - SIGNATURE.len()];
         let event_id = &head[head.len() - ID_CHARACTERS..];
-        let text = |bytes| std::str::from_utf8(bytes).expect("ids and signatures are ASCII");
         DeliveryRef {
             event_name: &self.names[entry.name],
             event_id: text(event_id),
@@ -144,22 +140,23 @@ impl Corpus {
     }
 
     fn end(&self, at: usize) -> usize {
-        self.entries
-            .get(at + 1)
-            .map_or(self.bytes.len(), |next| next.start)
+        let next = self.entries.get(at + 1);
+        next.map_or(self.bytes.len(), |next| next.start)
     }
 
     fn push(&mut self, name: &str, event_id: BareId, signature_hex: &str, body: &[u8]) {
-        let name = self
-            .names
-            .iter()
-            .position(|known| known == name)
-            .unwrap_or_else(|| {
-                self.names.push(name.to_owned());
-                self.names.len() - 1
-            });
+        let known = self.names.iter().position(|known| known == name);
+        let name = known.unwrap_or_else(|| {
+            self.names.push(name.to_owned());
+            self.names.len() - 1
+        });
         let start = self.bytes.len();
-        write_head(&mut self.bytes, &event_id, Some(signature_hex), body.len());
+        write_head(
+            &mut self.bytes,
+            text(&event_id),
+            Some(signature_hex),
+            body.len(),
+        );
         self.entries.push(Entry {
             start,
             body_start: self.bytes.len(),
@@ -173,29 +170,21 @@ impl DeliveryRef<'_> {
     /// [`Corpus::rendered`] with another signature, or none.
     pub(crate) fn rendered_with(&self, signature: Option<&str>) -> Vec<u8> {
         let mut bytes = Vec::new();
-        write_head(
-            &mut bytes,
-            self.event_id.as_bytes(),
-            signature,
-            self.body.len(),
-        );
+        write_head(&mut bytes, self.event_id, signature, self.body.len());
         bytes.extend_from_slice(self.body);
         bytes
     }
 }
 
-fn write_head(into: &mut Vec<u8>, event_id: &[u8], signature: Option<&str>, body_bytes: usize) {
-    let length = body_bytes.to_string();
-    for part in [
-        LENGTH,
-        length.as_bytes(),
-        REQUEST_ID,
-        event_id,
-        EVENT_ID,
-        event_id,
-    ] {
-        into.extend_from_slice(part);
-    }
+fn text(id: &[u8]) -> &str {
+    std::str::from_utf8(id).expect("ids and signatures are ASCII")
+}
+
+fn write_head(into: &mut Vec<u8>, event_id: &str, signature: Option<&str>, body_bytes: usize) {
+    let head = format!(
+        "Content-Length: {body_bytes}\r\nRequest-Id: {event_id}\r\nX-Razorpay-Event-Id: {event_id}"
+    );
+    into.extend_from_slice(head.as_bytes());
     if let Some(signature) = signature {
         into.extend_from_slice(SIGNATURE);
         into.extend_from_slice(signature.as_bytes());

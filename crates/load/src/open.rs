@@ -4,9 +4,9 @@ use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
 use crate::connection::TargetConnection;
@@ -49,10 +49,8 @@ pub async fn open(
     let run = ModelRun::new(target, corpus, &range, model.connections_max)?;
     let mut ticker = Ticker::new(model.tick).map_err(LoadError::Timer)?;
     let mut tasks = JoinSet::new();
-    let mut first_connections = Vec::new();
-    for _ in 0..model.connections_max.min(CONNECTIONS_AT_START) {
-        first_connections.push(run.connect().await?);
-    }
+    let at_start = model.connections_max.min(CONNECTIONS_AT_START);
+    let first_connections = run.connect_all(at_start).await?;
 
     let arrivals = Arrivals::new(&range, model);
     let shared = Arc::new(OpenRun {
@@ -62,19 +60,18 @@ pub async fn open(
             taken: 0,
             queued_to: 0,
             idle: VecDeque::new(),
-            slots: Vec::new(),
+            connections: at_start,
             all_were_due: false,
         }),
         arrivals,
     });
     for connection in first_connections {
-        let slot = shared.dispatch().new_slot();
-        tasks.spawn(Arc::clone(&shared).drive(slot, Some(connection), None));
+        tasks.spawn(Arc::clone(&shared).drive(Some(connection), None));
     }
     loop {
         let (to_open, next) = shared.dispatch_due(model.connections_max);
-        for (slot, job) in to_open {
-            tasks.spawn(Arc::clone(&shared).drive(slot, None, Some(job)));
+        for job in to_open {
+            tasks.spawn(Arc::clone(&shared).drive(None, Some(job)));
         }
         let Some(next) = next else { break };
         ticker.wait_until(next).await.map_err(LoadError::Timer)?;
@@ -117,17 +114,11 @@ struct Dispatch {
     /// Unassigned arrivals below this were due when no connection was free.
     queued_to: usize,
     /// Free connections, the longest free first, so that all stay in use.
-    idle: VecDeque<usize>,
-    slots: Vec<Slot>,
+    idle: VecDeque<oneshot::Sender<Job>>,
+    /// Connections in use or free.
+    connections: usize,
     /// No more arrivals become due.
     all_were_due: bool,
-}
-
-/// Where a free connection waits for its next delivery.
-#[derive(Default)]
-struct Slot {
-    job: Option<Job>,
-    waker: Option<Waker>,
 }
 
 struct OpenRun {
@@ -169,11 +160,6 @@ impl Arrivals {
 }
 
 impl Dispatch {
-    fn new_slot(&mut self) -> usize {
-        self.slots.push(Slot::default());
-        self.slots.len() - 1
-    }
-
     fn take(&mut self) -> Job {
         let arrival = self.taken;
         self.taken += 1;
@@ -187,52 +173,43 @@ impl Dispatch {
 impl OpenRun {
     /// Assigns due deliveries to free connections. Returns the deliveries to open connections for, and
     /// when the next one is due: `None` if all were.
-    fn dispatch_due(&self, connections_max: usize) -> (Vec<(usize, Job)>, Option<Instant>) {
-        let now = Instant::now();
-        let due = self.arrivals.count_due(now);
+    fn dispatch_due(&self, connections_max: usize) -> (Vec<Job>, Option<Instant>) {
+        let due = self.arrivals.count_due(Instant::now());
         let mut to_open = Vec::new();
         let mut dispatch = self.dispatch();
         while dispatch.taken < due {
-            if let Some(slot) = dispatch.idle.pop_front() {
+            if let Some(free) = dispatch.idle.pop_front() {
                 let job = dispatch.take();
-                let slot = &mut dispatch.slots[slot];
-                slot.job = Some(job);
-                if let Some(waker) = slot.waker.take() {
-                    waker.wake();
-                }
+                // Only a task that panicked waits no longer, and its panic ends the run.
+                drop(free.send(job));
                 continue;
             }
             dispatch.queued_to = due;
-            if dispatch.slots.len() >= connections_max {
+            if dispatch.connections >= connections_max {
                 break;
             }
-            let slot = dispatch.new_slot();
-            to_open.push((slot, dispatch.take()));
+            dispatch.connections += 1;
+            to_open.push(dispatch.take());
         }
         if due < self.arrivals.count {
             return (to_open, Some(self.arrivals.due(due)));
         }
         // Busy connections still send the waiting deliveries; free ones have nothing to wait for.
         dispatch.all_were_due = true;
-        for slot in &mut dispatch.slots {
-            if let Some(waker) = slot.waker.take() {
-                waker.wake();
-            }
-        }
+        dispatch.idle.clear();
         (to_open, None)
     }
 
     /// Sends due deliveries over one connection, one after another.
     async fn drive(
         self: Arc<Self>,
-        slot: usize,
         mut connection: Option<TargetConnection>,
         mut job: Option<Job>,
     ) {
         loop {
             let next = match job.take() {
                 Some(next) => next,
-                None => match self.next_job(slot, &mut connection).await {
+                None => match self.next_job(&mut connection).await {
                     Some(next) => next,
                     None => return,
                 },
@@ -259,43 +236,31 @@ impl OpenRun {
         }
     }
 
-    /// The next due delivery, or else the one that the slot will be assigned; `None` if none will.
-    async fn next_job(
-        &self,
-        slot: usize,
-        connection: &mut Option<TargetConnection>,
-    ) -> Option<Job> {
-        {
+    /// The next due delivery, or else the one that the connection is assigned; `None` if it is none.
+    async fn next_job(&self, connection: &mut Option<TargetConnection>) -> Option<Job> {
+        let mut assigned = {
             let now = Instant::now();
             let mut dispatch = self.dispatch();
             if now < self.arrivals.until && dispatch.taken < self.arrivals.count_due(now) {
                 return Some(dispatch.take());
             }
-            dispatch.idle.push_back(slot);
-        }
-        poll_fn(|cx| {
+            if dispatch.all_were_due {
+                return None;
+            }
+            let (free, assigned) = oneshot::channel();
+            dispatch.idle.push_back(free);
+            assigned
+        };
+        if let Some(open) = connection {
+            tokio::select! {
+                biased;
+                () = poll_fn(|cx| open.poll_spoiled(cx)) => {}
+                job = &mut assigned => return job.ok(),
+            }
             // A target may close an idle connection.
-            if let Some(open) = connection
-                && open.poll_spoiled(cx).is_ready()
-            {
-                *connection = None;
-            }
-            let mut dispatch = self.dispatch();
-            let all_were_due = dispatch.all_were_due;
-            let slot = &mut dispatch.slots[slot];
-            if let Some(job) = slot.job.take() {
-                return Poll::Ready(Some(job));
-            }
-            if all_were_due {
-                return Poll::Ready(None);
-            }
-            match &mut slot.waker {
-                Some(waker) => waker.clone_from(cx.waker()),
-                none => *none = Some(cx.waker().clone()),
-            }
-            Poll::Pending
-        })
-        .await
+            *connection = None;
+        }
+        assigned.await.ok()
     }
 
     fn dispatch(&self) -> MutexGuard<'_, Dispatch> {

@@ -110,9 +110,9 @@ impl OutcomeCounts {
         delivered.sent += 1;
         delivered.duplicates += usize::from(request.duplicate && !attempt.is_retry);
         delivered.retried += usize::from(attempt.is_retry);
-        delivered.took = delivered
-            .took
-            .max(now.saturating_duration_since(self.started));
+        let since_start = now.saturating_duration_since(self.started);
+        delivered.took = delivered.took.max(since_start);
+        let answered_after = now.saturating_duration_since(attempt.intended);
         let outcome = &mut delivered.outcomes[request.delivery];
         outcome.sent = true;
         outcome.bad = !is_valid;
@@ -121,8 +121,8 @@ impl OutcomeCounts {
                 outcome.accepted = true;
                 delivered.accepted += 1;
                 if !request.slow {
-                    let latency = now.saturating_duration_since(attempt.intended);
-                    delivered.latency.saturating_record(nanoseconds(latency));
+                    let latency = nanoseconds(answered_after);
+                    delivered.latency.saturating_record(latency);
                 }
             }
             Some(status) => {
@@ -131,8 +131,7 @@ impl OutcomeCounts {
                     *delivered.refused_valid.entry(status).or_default() += 1;
                 }
                 if is_valid && !request.slow {
-                    let took = now.saturating_duration_since(attempt.intended);
-                    delivered.slowest_refusal = delivered.slowest_refusal.max(took);
+                    delivered.slowest_refusal = delivered.slowest_refusal.max(answered_after);
                 }
             }
             None => delivered.unanswered += 1,
@@ -184,35 +183,35 @@ impl OutcomeCounts {
 mod tests {
     use std::time::{Duration, Instant};
 
-    use super::{Attempt, OutcomeCounts};
+    use super::{Attempt, Delivered, OutcomeCounts};
     use crate::plan::{PlannedRequest, Signing};
 
-    fn attempt(
-        started: Instant,
-        delivery: usize,
-        signing: Signing,
-        status: Option<u16>,
-    ) -> Attempt {
-        Attempt {
-            request: PlannedRequest {
+    /// Counts attempts of one delivery, given by milliseconds, signing and status.
+    fn delivered(attempts: &[(u64, Signing, Option<u16>)]) -> Delivered {
+        let started = Instant::now();
+        let mut counts = OutcomeCounts::new(2, started);
+        for &(ms, signing, status) in attempts {
+            let request = PlannedRequest {
                 due: Duration::ZERO,
-                delivery,
+                delivery: 1,
                 signing,
                 slow: false,
                 duplicate: false,
-            },
-            is_retry: false,
-            intended: started,
-            status,
+            };
+            let attempt = Attempt {
+                request,
+                is_retry: false,
+                intended: started,
+                status,
+            };
+            counts.count(&attempt, started + Duration::from_millis(ms));
         }
+        counts.finish()
     }
 
     #[test]
     fn the_longest_refusal_lasts_from_a_failure_to_the_next_2xx_of_a_valid_delivery() {
-        let started = Instant::now();
-        let mut counts = OutcomeCounts::new(8, started);
-        let at = |ms: u64| started + Duration::from_millis(ms);
-        for (ms, signing, status) in [
+        let delivered = delivered(&[
             (0, Signing::Right, Some(200)),
             // A bad signature is to be refused, so its refusal is none.
             (10, Signing::Missing, Some(401)),
@@ -222,37 +221,24 @@ mod tests {
             (400, Signing::Old, Some(200)),
             (500, Signing::Right, Some(429)),
             (600, Signing::Right, Some(200)),
-        ] {
-            counts.count(&attempt(started, 0, signing, status), at(ms));
-        }
-        let delivered = counts.finish();
+        ]);
         assert_eq!(delivered.longest_refusal, Duration::from_millis(300));
-        assert_eq!(
-            (delivered.sent, delivered.accepted, delivered.unanswered),
-            (8, 3, 1)
-        );
+        assert_eq!((delivered.sent, delivered.accepted), (8, 3));
+        assert_eq!(delivered.unanswered, 1);
         assert_eq!(delivered.refused.values().sum::<usize>(), 4);
         assert_eq!(delivered.refused_valid.values().sum::<usize>(), 2);
     }
 
     #[test]
     fn a_refusal_that_does_not_end_lasts_until_the_end() {
-        let started = Instant::now();
-        let mut counts = OutcomeCounts::new(1, started);
-        let at = |ms: u64| started + Duration::from_millis(ms);
-        counts.count(&attempt(started, 0, Signing::Right, None), at(100));
-        counts.count(&attempt(started, 0, Signing::Right, None), at(900));
-        assert_eq!(counts.finish().longest_refusal, Duration::from_millis(800));
+        let delivered = delivered(&[(100, Signing::Right, None), (900, Signing::Right, None)]);
+        assert_eq!(delivered.longest_refusal, Duration::from_millis(800));
     }
 
     #[test]
     fn a_delivery_that_was_accepted_once_stays_accepted() {
-        let started = Instant::now();
-        let mut counts = OutcomeCounts::new(2, started);
-        for status in [None, Some(200), Some(503)] {
-            counts.count(&attempt(started, 1, Signing::Right, status), started);
-        }
-        let delivered = counts.finish();
+        let statuses = [None, Some(200), Some(503)];
+        let delivered = delivered(&statuses.map(|status| (0, Signing::Right, status)));
         assert!(delivered.outcomes[1].accepted && delivered.outcomes[1].sent);
         assert!(!delivered.outcomes[0].sent);
     }

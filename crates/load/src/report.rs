@@ -95,17 +95,14 @@ impl Tally {
         let now = Instant::now();
         let report = &mut self.report;
         report.sent += 1;
-        self.first_sent = Some(
-            self.first_sent
-                .map_or(times.sent, |first| first.min(times.sent)),
-        );
+        let first = self.first_sent.get_or_insert(times.sent);
+        *first = times.sent.min(*first);
         match outcome {
             Ok(answer) => {
                 self.last_answered = Some(now);
                 *report.statuses.entry(answer.status).or_default() += 1;
-                report
-                    .latency
-                    .saturating_record(nanoseconds(now.saturating_duration_since(times.intended)));
+                let latency = now.saturating_duration_since(times.intended);
+                report.latency.saturating_record(nanoseconds(latency));
                 if (200..300).contains(&answer.status) {
                     report.accepted.insert(position);
                 }
@@ -133,9 +130,8 @@ impl Tally {
 
     pub(crate) fn count_lateness(&mut self, times: Times) {
         let late = times.sent.saturating_duration_since(times.intended);
-        self.report
-            .started_late
-            .saturating_record(nanoseconds(late));
+        let started_late = &mut self.report.started_late;
+        started_late.saturating_record(nanoseconds(late));
     }
 
     pub(crate) fn finish(mut self, unsent: usize, exhausted: bool) -> LoadReport {

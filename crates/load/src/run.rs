@@ -85,8 +85,19 @@ impl ModelRun {
         })
     }
 
-    /// Opens one of the first connections, without which there is no run.
-    pub(crate) async fn connect(&self) -> Result<TargetConnection, LoadError> {
+    /// Opens the first connections, without which there is no run.
+    pub(crate) async fn connect_all(
+        &self,
+        count: usize,
+    ) -> Result<Vec<TargetConnection>, LoadError> {
+        let mut connections = Vec::with_capacity(count);
+        for _ in 0..count {
+            connections.push(self.connect().await?);
+        }
+        Ok(connections)
+    }
+
+    async fn connect(&self) -> Result<TargetConnection, LoadError> {
         let connection = TargetConnection::open(self.address)
             .await
             .map_err(|cause| LoadError::Connect {
