@@ -211,41 +211,13 @@ impl DeliverRun {
     async fn exchange(&self, request: &PlannedRequest) -> Option<u16> {
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
         let receiver = &self.receivers[turn % self.receivers.len()];
-        let own_time = if request.slow {
-            SLOW_PAUSE * SLOW_PIECES
-        } else {
-            Duration::ZERO
-        };
-        timeout(
-            self.options.timeout + own_time,
-            self.exchange_with(receiver, request),
-        )
-        .await
-        .ok()
-        .flatten()
-    }
-
-    async fn exchange_with(
-        &self,
-        receiver: &ConnectionPool,
-        request: &PlannedRequest,
-    ) -> Option<u16> {
-        let mut connection = receiver.connection().await?;
-        let rest = self.rest(request);
-        let answer = if request.slow {
-            connection
-                .exchange_slowly(&receiver.head, &rest, SLOW_PIECES, SLOW_PAUSE)
-                .await
-        } else {
-            connection
-                .exchange(Instant::now(), &receiver.head, &rest)
-                .await
-        };
-        let answer = answer.ok()?;
-        if answer.stays_open {
-            receiver.idle().push(connection);
+        let mut wait = self.options.timeout;
+        if request.slow {
+            wait += SLOW_PAUSE * SLOW_PIECES;
         }
-        Some(answer.status)
+        let rest = self.rest(request);
+        let answered = timeout(wait, receiver.exchange(&rest, request.slow)).await;
+        answered.ok().flatten()
     }
 
     /// The part of a request after the receiver's own head.
@@ -270,6 +242,22 @@ impl DeliverRun {
 }
 
 impl ConnectionPool {
+    /// Sends a request's part after the head; returns the status of the answer, if there is one.
+    async fn exchange(&self, rest: &[u8], is_slow: bool) -> Option<u16> {
+        let mut connection = self.connection().await?;
+        let answer = if is_slow {
+            let exchange = connection.exchange_slowly(&self.head, rest, SLOW_PIECES, SLOW_PAUSE);
+            exchange.await.ok()?
+        } else {
+            let exchange = connection.exchange(Instant::now(), &self.head, rest);
+            exchange.await.ok()?
+        };
+        if answer.stays_open {
+            self.idle().push(connection);
+        }
+        Some(answer.status)
+    }
+
     /// A free connection that is still good, or a new one.
     async fn connection(&self) -> Option<TargetConnection> {
         loop {

@@ -81,30 +81,27 @@ const PAID: &str = "order.paid";
 /// Templates of each kind, with the kind's weight.
 pub(crate) type WeightedTemplates = Vec<(usize, Vec<LifecycleTemplate>)>;
 
-impl Mix {
-    pub(crate) fn templates(self, bodies: &mut Bodies) -> WeightedTemplates {
-        let kinds = match self {
-            Self::Payments => PAYMENTS,
-            Self::Realistic => REALISTIC,
-        };
-        let templates = kinds
-            .iter()
-            .map(|(weight, make)| (*weight, templates_of(bodies, make)));
-        templates.collect()
-    }
-}
-
 impl Contents {
     pub(crate) fn templates(&self, bodies: &mut Bodies) -> WeightedTemplates {
-        let events = match self {
-            Self::Lifecycles(mix) => return mix.templates(bodies),
-            Self::Events(events) => events,
-        };
-        let templates = events.iter().map(|(name, weight)| {
-            let make = |bodies: &mut Bodies| vec![bodies.event(name)];
-            (*weight, templates_of(bodies, make))
-        });
-        templates.collect()
+        match self {
+            Self::Lifecycles(mix) => {
+                let kinds = match mix {
+                    Mix::Payments => PAYMENTS,
+                    Mix::Realistic => REALISTIC,
+                };
+                let kinds = kinds.iter();
+                kinds
+                    .map(|(weight, make)| (*weight, templates_of(bodies, make)))
+                    .collect()
+            }
+            Self::Events(events) => {
+                let events = events.iter().map(|(name, weight)| {
+                    let make = |bodies: &mut Bodies| vec![bodies.event(name)];
+                    (*weight, templates_of(bodies, make))
+                });
+                events.collect()
+            }
+        }
     }
 }
 

@@ -207,18 +207,14 @@ impl OpenRun {
         mut job: Option<Job>,
     ) {
         loop {
-            let next = match job.take() {
-                Some(next) => next,
-                None => match self.next_job(&mut connection).await {
-                    Some(next) => next,
-                    None => return,
-                },
-            };
-            let open = match connection.take() {
-                Some(open) => Some(open),
-                None => self.run.reconnect(self.arrivals.until).await,
-            };
-            let Some(open) = open else {
+            if job.is_none() {
+                job = self.next_job(&mut connection).await;
+            }
+            let Some(next) = job.take() else { return };
+            if connection.is_none() {
+                connection = self.run.reconnect(self.arrivals.until).await;
+            }
+            let Some(open) = connection.take() else {
                 self.run.tally().count_unsent();
                 continue;
             };
