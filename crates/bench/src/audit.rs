@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 use chrono::DateTime;
 use harkara_core::secret::Secret;
 use harkara_load::{Corpus, LoadReport};
-use harkara_operations::verification::{Expected, Scope, Sent, compare};
+use harkara_operations::verification::{Expected, Scope, SentDelivery, compare};
 use harkara_storage::{Pool, PoolSettings};
 use serde::Serialize;
 
@@ -88,9 +88,9 @@ impl<'a> Auditor<'a> {
         let sent = deliveries.map(|(at, expected)| {
             let delivery = corpus.delivery(at);
             self.audit.accepted += usize::from(expected == Expected::Stored);
-            Sent::new(delivery.event_id, delivery.body, expected)
+            SentDelivery::new(delivery.event_id, delivery.body, expected)
         });
-        let sent: Vec<Sent<'_>> = sent.collect();
+        let sent: Vec<SentDelivery<'_>> = sent.collect();
         // The database is the run's own, so nothing in it is older.
         let found = compare(&self.pool, &sent, DateTime::UNIX_EPOCH, self.scope)
             .await

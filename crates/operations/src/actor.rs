@@ -12,12 +12,12 @@ const NAME_CHARACTERS_MAX: usize = 64;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Actor {
     name: String,
-    origin: Origin,
+    origin: ActorOrigin,
 }
 
 /// Where the operation was requested.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Display)]
-pub enum Origin {
+pub enum ActorOrigin {
     /// The command line, by somebody with access to the machine.
     #[strum(serialize = "operator")]
     CommandLine,
@@ -30,7 +30,7 @@ pub struct InvalidName;
 
 impl Actor {
     /// An actor of 1 to 64 characters without control characters.
-    pub fn new(name: &str, origin: Origin) -> Result<Self, InvalidName> {
+    pub fn new(name: &str, origin: ActorOrigin) -> Result<Self, InvalidName> {
         let is_visible = !name.chars().any(char::is_control);
         if name.is_empty() || name.chars().count() > NAME_CHARACTERS_MAX || !is_visible {
             return Err(InvalidName);
@@ -57,11 +57,11 @@ impl Serialize for Actor {
 
 #[cfg(test)]
 mod tests {
-    use super::{Actor, Origin};
+    use super::{Actor, ActorOrigin};
 
     #[test]
     fn a_name_is_short_and_visible() {
-        let actor = |name: &str| Actor::new(name, Origin::CommandLine);
+        let actor = |name: &str| Actor::new(name, ActorOrigin::CommandLine);
         assert_eq!(actor("asha").unwrap().to_string(), "operator:asha");
         assert!(actor(&"x".repeat(64)).is_ok());
         for name in ["", "a\nb", &"x".repeat(65)] {

@@ -26,7 +26,7 @@ pub use finding::{Area, Finding, Status};
 
 /// All findings of an examination.
 #[derive(Debug, Serialize)]
-pub struct Report {
+pub struct DoctorReport {
     /// The worst status of all findings.
     pub status: Status,
     /// By area, and within an area in the order of the checks.
@@ -37,10 +37,13 @@ pub struct Report {
 /// kind of finding.
 ///
 /// Every probe has a bound of eight seconds.
-pub async fn examine(settings: Result<&Settings, &SettingsError>, processes: Processes) -> Report {
+pub async fn examine(
+    settings: Result<&Settings, &SettingsError>,
+    processes: Processes,
+) -> DoctorReport {
     let settings = match settings {
         Ok(settings) => settings,
-        Err(error) => return Report::new(error.problems().iter().map(invalid).collect()),
+        Err(error) => return DoctorReport::new(error.problems().iter().map(invalid).collect()),
     };
     let (sentinels, redis, postgres) = tokio::join!(
         sentinels::examine(settings),
@@ -55,7 +58,7 @@ pub async fn examine(settings: Result<&Settings, &SettingsError>, processes: Pro
     findings.extend(redis);
     findings.extend(postgres);
     findings.sort_by_key(|finding| finding.area);
-    Report::new(findings)
+    DoctorReport::new(findings)
 }
 
 fn invalid(problem: &SettingsProblem) -> Finding {
@@ -65,7 +68,7 @@ fn invalid(problem: &SettingsProblem) -> Finding {
     )
 }
 
-impl Report {
+impl DoctorReport {
     fn new(findings: Vec<Finding>) -> Self {
         let statuses = findings.iter().map(|finding| finding.status);
         Self {

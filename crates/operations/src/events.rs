@@ -27,7 +27,7 @@ pub struct Event {
 
 /// A part of a listing.
 #[derive(Clone, Debug)]
-pub struct Page {
+pub struct EventPage {
     /// Newest first.
     pub events: Vec<Event>,
     /// If there are older events: the `before` that lists them. A page may repeat events of one instant, but
@@ -52,13 +52,17 @@ pub struct EventDetails {
 }
 
 /// Lists events, newest first.
-pub async fn list(pool: &Pool, filter: &EventFilter, limit: u32) -> Result<Page, OperationError> {
+pub async fn list(
+    pool: &Pool,
+    filter: &EventFilter,
+    limit: u32,
+) -> Result<EventPage, OperationError> {
     // One more than asked for, which shows whether there are more.
     let mut rows = ledger::list(pool, filter, limit + 1).await?;
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let next = rows.get(limit).map(|row| row.created_at);
     rows.truncate(limit);
-    Ok(Page {
+    Ok(EventPage {
         events: rows.into_iter().map(Event::from).collect(),
         older: next.map(|at| at + TimeDelta::microseconds(1)),
     })

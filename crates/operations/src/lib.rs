@@ -21,5 +21,5 @@ pub mod wording;
 mod actor;
 mod error;
 
-pub use actor::{Actor, InvalidName, Origin};
+pub use actor::{Actor, ActorOrigin, InvalidName};
 pub use error::OperationError;

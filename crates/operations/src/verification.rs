@@ -1,11 +1,11 @@
 //! Verifies a load: every accepted delivery is in the ledger as it was sent and took effect once, and none
 //! with a bad signature left anything. Queries only what was sent, so the database may hold anything else.
 
-mod effects;
+mod expected_rows;
 mod findings;
-mod reader;
+mod retrying_reader;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
@@ -18,9 +18,9 @@ use harkara_storage::verification::{
 use harkara_storage::{Pool, StorageError};
 use serde::Serialize;
 
-use effects::Effects;
+use expected_rows::ExpectedRows;
 use findings::Findings;
-use reader::Reader;
+use retrying_reader::RetryingReader;
 
 /// Deliveries in one query.
 const QUERIED_MAX: usize = 1_000;
@@ -30,7 +30,7 @@ const CLOCK_SKEW_MAX: TimeDelta = TimeDelta::hours(1);
 
 /// A delivery that was sent.
 #[derive(Clone, Copy, Debug)]
-pub struct Sent<'a> {
+pub struct SentDelivery<'a> {
     event_id: &'a str,
     body: &'a [u8],
     digest: [u8; 32],
@@ -77,7 +77,7 @@ pub struct Verification {
     /// Ledger rows by the durability level of their answer.
     pub durability: BTreeMap<String, usize>,
     /// The first [`FAULTS_MAX`] faults.
-    pub faults: Vec<Fault>,
+    pub faults: Vec<VerificationFault>,
     /// How many rows the events must have in each table besides the ledger.
     #[serde(skip)]
     pub rows: BTreeMap<&'static str, usize>,
@@ -89,7 +89,7 @@ pub const FAULTS_MAX: usize = 20;
 /// One thing that is not as promised. Serialised as its sentence.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(into = "String")]
-pub struct Fault {
+pub struct VerificationFault {
     /// The promise that is broken.
     pub kind: FaultKind,
     /// What exactly is wrong.
@@ -120,7 +120,7 @@ pub struct Patience<'a> {
 
 /// How far a verification has come.
 #[derive(Clone, Copy, Debug)]
-pub enum Progress {
+pub enum Step {
     /// Waiting until this many accepted events are processed.
     Settling(usize),
     /// Comparing with the database.
@@ -138,13 +138,13 @@ pub enum Progress {
 /// until the waiting time is over. `began` is when the first delivery was sent.
 pub async fn verify(
     pool: &Pool,
-    sent: &[Sent<'_>],
+    sent: &[SentDelivery<'_>],
     began: DateTime<Utc>,
     patience: Patience<'_>,
-    progress: impl Fn(Progress),
+    progress: impl Fn(Step),
 ) -> Result<Verification, StorageError> {
     let start = Instant::now();
-    let reader = Reader::new(
+    let reader = RetryingReader::new(
         pool,
         start + patience.settle + patience.again_after,
         patience.interrupted,
@@ -175,42 +175,34 @@ pub async fn verify(
 /// Compares once, without waiting for anything to settle.
 pub async fn compare(
     pool: &Pool,
-    sent: &[Sent<'_>],
+    sent: &[SentDelivery<'_>],
     began: DateTime<Utc>,
     scope: Scope,
 ) -> Result<Verification, StorageError> {
     let interrupted = AtomicBool::new(false);
-    let reader = Reader::new(pool, Instant::now(), &interrupted);
+    let reader = RetryingReader::new(pool, Instant::now(), &interrupted);
     let (found, _) = compare_with(&reader, sent, began, scope, &|_| {}).await?;
     Ok(found)
 }
 
 /// Compares everything once; returns also whether a valid delivery is not settled yet.
 async fn compare_with(
-    reader: &Reader<'_>,
-    sent: &[Sent<'_>],
+    reader: &RetryingReader<'_>,
+    sent: &[SentDelivery<'_>],
     began: DateTime<Utc>,
     scope: Scope,
-    progress: &impl Fn(Progress),
+    progress: &impl Fn(Step),
 ) -> Result<(Verification, bool), StorageError> {
     let mut findings = Findings::default();
-    let mut effects = Effects::default();
-    let mut may_change = false;
+    let mut effects = ExpectedRows::default();
     for (at, chunk) in sent.chunks(QUERIED_MAX).enumerate() {
-        progress(Progress::Comparing {
+        progress(Step::Comparing {
             done: at * QUERIED_MAX,
             of: sent.len(),
         });
         let ids: Vec<&str> = chunk.iter().map(|sent| sent.event_id).collect();
         let stored = reader.read(async |pool| stored_events(pool, &ids).await);
         let stored = stored.await?;
-        let settled = stored
-            .iter()
-            .filter(|row| row.status != ledger::EventStatus::Pending);
-        let settled: HashSet<&str> = settled.map(|row| row.event_id.as_str()).collect();
-        let is_open =
-            |s: &Sent<'_>| s.expected != Expected::Nothing && !settled.contains(s.event_id);
-        may_change |= chunk.iter().any(is_open);
         let processed = findings.compare_ledger(chunk, &stored);
         let projection = effects.add(&processed);
         if scope == Scope::AllTables {
@@ -235,17 +227,15 @@ async fn compare_with(
             findings.compare_merged(table, chunk, &found.await?);
         }
     }
-    let found = Verification {
-        rows: row_counts,
-        ..findings.finish()
-    };
+    let (mut found, may_change) = findings.finish();
+    found.rows = row_counts;
     Ok((found, may_change))
 }
 
 /// Compares identities and audit rows of some deliveries.
 async fn compare_rows(
-    reader: &Reader<'_>,
-    sent: &[Sent<'_>],
+    reader: &RetryingReader<'_>,
+    sent: &[SentDelivery<'_>],
     ids: &[&str],
     findings: &mut Findings,
 ) -> Result<(), StorageError> {
@@ -263,7 +253,7 @@ async fn compare_rows(
     Ok(())
 }
 
-impl<'a> Sent<'a> {
+impl<'a> SentDelivery<'a> {
     /// A delivery with this id and body.
     #[must_use]
     pub fn new(event_id: &'a str, body: &'a [u8], expected: Expected) -> Self {
@@ -284,8 +274,8 @@ impl Verification {
     }
 }
 
-impl From<Fault> for String {
-    fn from(fault: Fault) -> Self {
+impl From<VerificationFault> for String {
+    fn from(fault: VerificationFault) -> Self {
         fault.sentence
     }
 }

@@ -14,18 +14,16 @@ pub fn duration(time: Duration) -> String {
         (1, "us"),
     ];
     let mut rest = time.as_micros();
-    let amounts = UNITS.map(|(size, unit)| {
-        let amount = rest / size;
-        rest %= size;
-        (amount, unit)
-    });
-    let largest = amounts.iter().position(|(amount, _)| *amount > 0);
-    let Some(largest) = largest else {
+    let Some(largest) = UNITS.iter().position(|(size, _)| rest >= *size) else {
         return "0s".to_owned();
     };
-    let parts = amounts.iter().skip(largest).take(2);
-    let parts = parts.filter(|(amount, _)| *amount > 0);
-    let parts: Vec<String> = parts.map(|(n, unit)| format!("{n}{unit}")).collect();
+    let mut parts = Vec::new();
+    for (size, unit) in UNITS.into_iter().skip(largest).take(2) {
+        if rest >= size {
+            parts.push(format!("{}{unit}", rest / size));
+        }
+        rest %= size;
+    }
     parts.join(" ")
 }
 

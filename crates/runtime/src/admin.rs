@@ -20,7 +20,7 @@ use tokio::task::JoinHandle;
 
 use crate::backlog;
 use crate::shutdown::Shutdown;
-use exposition::Format;
+use exposition::ExpositionFormat;
 
 pub use liveness::{Liveness, Progress};
 pub use probe::Probe;
@@ -138,7 +138,7 @@ async fn ready(admin: web::Data<Admin>) -> HttpResponse {
 }
 
 async fn metrics(admin: web::Data<Admin>, request: HttpRequest) -> HttpResponse {
-    let format = Format::accepted(&request);
+    let format = ExpositionFormat::accepted(&request);
     match format.write(admin.metrics.registry()) {
         Ok(text) => HttpResponse::Ok()
             .content_type(format.media_type())

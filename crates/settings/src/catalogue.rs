@@ -12,14 +12,14 @@ pub(crate) struct Setting {
     pub(crate) key: &'static str,
     /// The default, written as in the environment.
     pub(crate) default: &'static str,
-    pub(crate) kind: Kind,
+    pub(crate) kind: SettingKind,
     /// One or two sentences for the reference.
     pub(crate) meaning: &'static str,
 }
 
 /// The type of a setting's value.
 #[derive(Clone, Copy)]
-pub(crate) enum Kind {
+pub(crate) enum SettingKind {
     /// A URL with one of these schemes. It may hold a password, so it is a secret.
     Url(&'static [&'static str]),
     /// An address and port to listen on.
@@ -56,7 +56,7 @@ pub(crate) const MINUTE_MS: u64 = 60_000;
 pub(crate) const HOUR_MS: u64 = 60 * MINUTE_MS;
 pub(crate) const DAY_MS: u64 = 24 * HOUR_MS;
 
-pub(crate) const FLAG: Kind = Kind::Choice(&["true", "false"]);
+pub(crate) const FLAG: SettingKind = SettingKind::Choice(&["true", "false"]);
 
 /// The largest weight of a lane: beyond this the lowest lane would in effect starve.
 pub(crate) const LANE_WEIGHT_MAX: usize = 1000;
@@ -89,7 +89,7 @@ pub(crate) fn find(key: &str) -> Option<&'static Setting> {
 pub(crate) const fn setting(
     key: &'static str,
     default: &'static str,
-    kind: Kind,
+    kind: SettingKind,
     meaning: &'static str,
 ) -> Setting {
     Setting {
@@ -100,23 +100,23 @@ pub(crate) const fn setting(
     }
 }
 
-pub(crate) const fn whole(min: u64, max: u64, unit: &'static str) -> Kind {
-    Kind::Whole { min, max, unit }
+pub(crate) const fn whole(min: u64, max: u64, unit: &'static str) -> SettingKind {
+    SettingKind::Whole { min, max, unit }
 }
 
-pub(crate) const fn millis(min: u64, max: u64) -> Kind {
+pub(crate) const fn millis(min: u64, max: u64) -> SettingKind {
     whole(min, max, "milliseconds")
 }
 
-pub(crate) const fn count(min: u64, max: u64) -> Kind {
+pub(crate) const fn count(min: u64, max: u64) -> SettingKind {
     whole(min, max, "")
 }
 
-pub(crate) const fn bytes(min: u64, max: u64) -> Kind {
+pub(crate) const fn bytes(min: u64, max: u64) -> SettingKind {
     whole(min, max, "bytes")
 }
 
-impl Kind {
+impl SettingKind {
     /// Whether a value of this kind must never be shown.
     pub(crate) fn is_secret(self) -> bool {
         matches!(self, Self::Url(_) | Self::Secrets | Self::Password)

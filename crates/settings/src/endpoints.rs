@@ -7,11 +7,11 @@ use harkara_core::endpoint::EndpointName;
 use harkara_core::secret::Secret;
 use harkara_core::signature::EndpointSecrets;
 
-use crate::catalogue::{Kind, Setting, setting};
+use crate::catalogue::{Setting, SettingKind, setting};
 use crate::layers;
 use crate::networks::Networks;
-use crate::problem::Origin;
-use crate::reader::{RawValue, Reader};
+use crate::problem::ValueOrigin;
+use crate::reader::{RawValue, SettingsReader};
 use crate::secrets_file;
 
 const SECTION: &str = "endpoints";
@@ -34,16 +34,16 @@ pub struct EndpointSettings {
 
 #[rustfmt::skip]
 pub(crate) const SETTINGS: &[Setting] = &[
-    setting("endpoints.<name>.secrets", "", Kind::Secrets,
+    setting("endpoints.<name>.secrets", "", SettingKind::Secrets,
         "The webhook secrets of the endpoint `/webhooks/razorpay/<name>`, newest first; the endpoint `default` is also `/webhooks/razorpay`. A name is 1 to 64 of a-z, 0-9, - and _. Keep the previous secret for at least 24 hours after a rotation: retries of older events still carry its signature. Secrets in a file are reloaded without a restart."),
-    setting("endpoints.<name>.allow", "", Kind::Senders,
+    setting("endpoints.<name>.allow", "", SettingKind::Senders,
         "The only client addresses that may use the endpoint; others are answered 403. `razorpay` stands for the webhook addresses that Razorpay had published by April 2026 (security/whitelists.md of its documentation). Without it, everybody may. Behind a load balancer, see `ingress.trusted_proxies`."),
-    setting("endpoints.<name>.diagnose_with", "", Kind::Secrets,
+    setting("endpoints.<name>.diagnose_with", "", SettingKind::Secrets,
         "Secrets that never verify a delivery, such as that of Razorpay's API. A refused signature is compared with them, so that the log can say that the wrong secret was used. Best kept in a file."),
 ];
 
 /// Reads every endpoint. An endpoint without secrets, or with an empty one, is a problem.
-pub(crate) fn read(reader: &mut Reader) -> BTreeMap<EndpointName, EndpointSettings> {
+pub(crate) fn read(reader: &mut SettingsReader) -> BTreeMap<EndpointName, EndpointSettings> {
     let mut endpoints = BTreeMap::<EndpointName, EndpointSettings>::new();
     let mut bad = BTreeSet::new();
     for (rest, value) in reader.family(SECTION) {
@@ -65,7 +65,7 @@ pub(crate) fn read(reader: &mut Reader) -> BTreeMap<EndpointName, EndpointSettin
     for (name, endpoint) in &endpoints {
         if endpoint.secrets.is_empty() && !bad.contains(name) {
             let key = format!("{SECTION}.{name}");
-            reader.problem(&key, Origin::Default, without_secrets(name));
+            reader.problem(&key, ValueOrigin::Default, without_secrets(name));
         }
     }
     endpoints
@@ -76,7 +76,7 @@ impl EndpointSettings {
         match field {
             SECRETS => {
                 self.secrets = secrets(value)?;
-                if let Origin::SecretFile(path, _) = &value.origin {
+                if let ValueOrigin::SecretFile(path, _) = &value.origin {
                     self.secrets_file = Some(path.clone());
                 }
             }

@@ -7,11 +7,12 @@ use harkara_core::durability::Durability;
 use harkara_core::lane::{LANES, Lane};
 
 use crate::catalogue::{
-    FLAG, HOUR_MS, Kind, LANE_NAMES, MINUTE_MS, Setting, bytes, count, millis, setting, whole,
+    FLAG, HOUR_MS, LANE_NAMES, MINUTE_MS, Setting, SettingKind, bytes, count, millis, setting,
+    whole,
 };
 use crate::networks::Networks;
 use crate::rate::RateLimit;
-use crate::reader::Reader;
+use crate::reader::SettingsReader;
 use crate::tls::IngressTls;
 
 /// Section `ingress`.
@@ -74,13 +75,13 @@ const DURABILITY_NAMES: &[&str] = &["appended", "fsynced", "replicated"];
 
 #[rustfmt::skip]
 pub(crate) const SETTINGS: &[Setting] = &[
-    setting("ingress.bind", "0.0.0.0:8080", Kind::Address,
+    setting("ingress.bind", "0.0.0.0:8080", SettingKind::Address,
         "Where webhooks are received. Port 0 picks a free port."),
-    setting("ingress.admin_bind", "0.0.0.0:9080", Kind::Address,
+    setting("ingress.admin_bind", "0.0.0.0:9080", SettingKind::Address,
         "Where the ingress serves `/livez`, `/readyz`, `/metrics` and `/backlog`. Port 0 picks a free port."),
-    setting("ingress.tls_certificate_file", "", Kind::PemFile,
+    setting("ingress.tls_certificate_file", "", SettingKind::PemFile,
         "The certificate chain with which webhooks are received over TLS. Empty: plain HTTP, behind a proxy that terminates TLS. Requires `ingress.tls_key_file`."),
-    setting("ingress.tls_key_file", "", Kind::PemFile,
+    setting("ingress.tls_key_file", "", SettingKind::PemFile,
         "The private key of `ingress.tls_certificate_file`."),
     setting("ingress.tls_reload_ms", "60000", millis(10, HOUR_MS),
         "How often these two files are checked. New connections get a changed certificate without a restart."),
@@ -100,7 +101,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "Most connections that the process holds open; further ones wait to be accepted."),
     setting("ingress.keep_alive_ms", "75000", millis(1, HOUR_MS),
         "How long an idle connection is kept open."),
-    setting("ingress.trusted_proxies", "", Kind::Networks,
+    setting("ingress.trusted_proxies", "", SettingKind::Networks,
         "The load balancers in front of the ingress, whose `X-Forwarded-For` is trusted: its last address that is not one of theirs is the client's. Empty trusts none, and the client is the peer of the connection."),
     setting("ingress.address_requests_per_s", "0", count(0, 1_000_000),
         "Requests per second to webhook endpoints from one client address (for IPv6, from one /64); more are answered 429 with `Retry-After`. 0 is no limit. Razorpay sends from few addresses, counts a 429 as a failed delivery and retries later, so set the limit far above its bursts."),
@@ -112,7 +113,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "Requests that an endpoint accepts in a burst. 0 is one second's worth."),
     setting("ingress.retry_after_s", "5", whole(0, 86_400, "seconds"),
         "The `Retry-After` of a 503, and of a 429 because of `ingress.buffered_bytes_max`."),
-    setting("ingress.durability", "fsynced", Kind::Choice(DURABILITY_NAMES),
+    setting("ingress.durability", "fsynced", SettingKind::Choice(DURABILITY_NAMES),
         "How durable a delivery is before it is answered 200: `appended` (in the memory of Redis), `fsynced` (on its disk) or `replicated` (on its disk and in the memory of `ingress.replicas_min` replicas)."),
     setting("ingress.replicas_min", "1", count(1, 100),
         "Replicas of Redis that must confirm a `replicated` delivery."),
@@ -136,12 +137,12 @@ pub(crate) const SETTINGS: &[Setting] = &[
 
 #[rustfmt::skip]
 pub(crate) const DURABILITY_SETTINGS: &[Setting] = &[
-    setting("durability.<name>", "", Kind::Choice(DURABILITY_NAMES),
+    setting("durability.<name>", "", SettingKind::Choice(DURABILITY_NAMES),
         "Overrides `ingress.durability` for one lane."),
 ];
 
 impl IngressSettings {
-    pub(crate) fn read(r: &mut Reader) -> Self {
+    pub(crate) fn read(r: &mut SettingsReader) -> Self {
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         let threads: usize = r.whole("ingress.threads");
         let ingress = Self {
@@ -181,7 +182,7 @@ impl IngressSettings {
 }
 
 /// The level of each lane: its own, or that of `ingress.durability`.
-fn durability(r: &mut Reader) -> [Durability; LANES] {
+fn durability(r: &mut SettingsReader) -> [Durability; LANES] {
     let mut levels = [r.value("ingress.durability", redis_level); LANES];
     for (name, value) in r.family("durability") {
         let key = format!("durability.{name}");

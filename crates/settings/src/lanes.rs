@@ -4,17 +4,17 @@ use std::collections::BTreeMap;
 
 use harkara_core::lane::{InvalidAssignment, LaneTable};
 
-use crate::catalogue::{Kind, LANE_NAMES, Setting, setting};
-use crate::problem::Origin;
-use crate::reader::Reader;
+use crate::catalogue::{LANE_NAMES, Setting, SettingKind, setting};
+use crate::problem::ValueOrigin;
+use crate::reader::SettingsReader;
 
 #[rustfmt::skip]
 pub(crate) const SETTINGS: &[Setting] = &[
-    setting("lanes.<name>", "", Kind::Choice(LANE_NAMES),
+    setting("lanes.<name>", "", SettingKind::Choice(LANE_NAMES),
         "Overrides the lane of an event (`payment.captured`) or of a family of events (`payment.dispute`). In the file, quote the name, since it contains dots; in the environment, write a dot as two underscores."),
 ];
 
-pub(crate) fn read(r: &mut Reader) -> LaneTable {
+pub(crate) fn read(r: &mut SettingsReader) -> LaneTable {
     let given = r.family("lanes");
     let overrides = given
         .iter()
@@ -27,7 +27,7 @@ pub(crate) fn read(r: &mut Reader) -> LaneTable {
             let origin = given
                 .iter()
                 .find(|(given_key, _)| given_key == key)
-                .map_or(Origin::Default, |(_, value)| value.origin.clone());
+                .map_or(ValueOrigin::Default, |(_, value)| value.origin.clone());
             r.problem(&format!("lanes.{key}"), origin, assignment.to_string());
         }
         LaneTable::new(&BTreeMap::new()).expect("the built-in assignment is valid")

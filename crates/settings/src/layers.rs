@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use config::{Environment, FileFormat, Source, Value, ValueKind};
 
 use crate::catalogue;
-use crate::problem::{Origin, SettingsProblem};
+use crate::problem::{SettingsProblem, ValueOrigin};
 
 /// Settings of one or more layers, by their flat key, and the problems found while reading them.
 #[derive(Default)]
@@ -18,7 +18,7 @@ pub(crate) struct Layer {
 /// A value that was given, and where.
 pub(crate) struct Given {
     pub(crate) form: Form,
-    pub(crate) origin: Origin,
+    pub(crate) origin: ValueOrigin,
 }
 
 /// The form in which a value was given.
@@ -42,7 +42,7 @@ const FILE_SUFFIX: &str = "_file";
 impl Layer {
     /// The settings of a TOML file.
     pub(crate) fn of_file(path: &Path) -> Self {
-        let origin = Origin::File(path.to_owned());
+        let origin = ValueOrigin::File(path.to_owned());
         let source = config::File::from(path).format(FileFormat::Toml);
         let mut layer = Self::default();
         match source.required(true).collect() {
@@ -67,12 +67,12 @@ impl Layer {
         let mut layer = Self::default();
         if let Ok(table) = source.collect() {
             for (key, value) in table {
-                let origin = Origin::Environment(variable_of(&key));
+                let origin = ValueOrigin::Environment(variable_of(&key));
                 layer.text(key, value.into_string().unwrap_or_default(), origin);
             }
         } else {
             // The library's message would show the value, which may be a secret.
-            let origin = Origin::Environment(format!("{PREFIX}{SEPARATOR}…"));
+            let origin = ValueOrigin::Environment(format!("{PREFIX}{SEPARATOR}…"));
             layer.problem("", origin, "a value is not valid Unicode");
         }
         layer.with_files()
@@ -84,7 +84,7 @@ impl Layer {
     ) -> Self {
         let mut layer = Self::default();
         for (key, text) in pairs {
-            layer.text(key.into(), text.into(), Origin::Program);
+            layer.text(key.into(), text.into(), ValueOrigin::Program);
         }
         layer.with_files()
     }
@@ -95,17 +95,17 @@ impl Layer {
         self.problems.extend(later.problems);
     }
 
-    fn text(&mut self, key: String, text: String, origin: Origin) {
+    fn text(&mut self, key: String, text: String, origin: ValueOrigin) {
         let form = Form::Text(text);
         self.given.insert(key, Given { form, origin });
     }
 
-    fn problem(&mut self, key: &str, origin: Origin, problem: impl Into<String>) {
+    fn problem(&mut self, key: &str, origin: ValueOrigin, problem: impl Into<String>) {
         let problem = SettingsProblem::new(key, origin, problem);
         self.problems.push(problem);
     }
 
-    fn flatten(&mut self, key: &str, value: Value, origin: &Origin) {
+    fn flatten(&mut self, key: &str, value: Value, origin: &ValueOrigin) {
         let form = match value.kind {
             ValueKind::Table(table) if table.is_empty() => Form::EmptyTable,
             ValueKind::Table(table) => {

@@ -46,7 +46,7 @@ pub use ingress::IngressSettings;
 pub use log::{LogFormat, LogSettings};
 pub use networks::{Networks, RAZORPAY_NETWORKS};
 pub use postgres::PostgresSettings;
-pub use problem::{Origin, SettingsError, SettingsProblem};
+pub use problem::{SettingsError, SettingsProblem, ValueOrigin};
 pub use rate::RateLimit;
 pub use redis::RedisSettings;
 pub use reference::{reference_markdown, reference_toml};
@@ -57,7 +57,7 @@ pub use trace::TraceSettings;
 pub use worker::WorkerSettings;
 
 use layers::Layer;
-use reader::Reader;
+use reader::SettingsReader;
 
 /// The environment variable that names the settings file if `--config` does not.
 pub const CONFIG_VARIABLE: &str = "HARKARA_CONFIG";
@@ -109,7 +109,7 @@ impl Settings {
     }
 
     fn parse(layer: Layer) -> Result<Self, SettingsError> {
-        let mut reader = Reader::new(layer);
+        let mut reader = SettingsReader::new(layer);
         let r = &mut reader;
         let settings = Self {
             redis: RedisSettings::read(r),

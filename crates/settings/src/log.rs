@@ -3,8 +3,8 @@
 use strum::{EnumString, VariantNames};
 use tracing_subscriber::EnvFilter;
 
-use crate::catalogue::{Kind, Setting, setting};
-use crate::reader::Reader;
+use crate::catalogue::{Setting, SettingKind, setting};
+use crate::reader::SettingsReader;
 
 /// Section `log`.
 #[derive(Clone, Debug)]
@@ -29,14 +29,14 @@ pub enum LogFormat {
 
 #[rustfmt::skip]
 pub(crate) const SETTINGS: &[Setting] = &[
-    setting("log.format", "auto", Kind::Choice(LogFormat::VARIANTS),
+    setting("log.format", "auto", SettingKind::Choice(LogFormat::VARIANTS),
         "How log lines are written to standard error. `auto` is `pretty` on a terminal and `json` elsewhere."),
-    setting("log.level", "info", Kind::LogFilter,
+    setting("log.level", "info", SettingKind::LogFilter,
         "What is logged, in the syntax of `RUST_LOG` (which takes precedence): `info`, `warn,harkara_ingress=debug`."),
 ];
 
 impl LogSettings {
-    pub(crate) fn read(r: &mut Reader) -> Self {
+    pub(crate) fn read(r: &mut SettingsReader) -> Self {
         let is_filter = |text: &str| !text.is_empty() && EnvFilter::builder().parse(text).is_ok();
         Self {
             format: r.value("log.format", |text| text.parse().ok()),

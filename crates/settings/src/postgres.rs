@@ -5,9 +5,9 @@ use std::time::Duration;
 use harkara_core::secret::Secret;
 use harkara_tls::ClientTls;
 
-use crate::catalogue::{HOUR_MS, Kind, MINUTE_MS, Setting, count, millis, setting};
+use crate::catalogue::{HOUR_MS, MINUTE_MS, Setting, SettingKind, count, millis, setting};
 use crate::postgres_url::PostgresUrl;
-use crate::reader::Reader;
+use crate::reader::SettingsReader;
 use crate::tls;
 
 /// Section `postgres`.
@@ -27,13 +27,13 @@ pub struct PostgresSettings {
 
 #[rustfmt::skip]
 pub(crate) const SETTINGS: &[Setting] = &[
-    setting("postgres.url", "postgres://harkara@127.0.0.1:15432/harkara", Kind::Url(&["postgres://", "postgresql://"]),
+    setting("postgres.url", "postgres://harkara@127.0.0.1:15432/harkara", SettingKind::Url(&["postgres://", "postgresql://"]),
         "The PostgreSQL database that holds the ledger and the projections. `?sslmode=verify-full` (or `verify-ca`, or `require`) uses TLS and verifies certificate and host name; `disable` uses a plain connection; with `prefer` or without `sslmode`, TLS is used if `postgres.ca_file` is set. `sslrootcert`, `sslcert` and `sslkey` in the URL stand for the three settings below."),
-    setting("postgres.ca_file", "", Kind::PemFile,
+    setting("postgres.ca_file", "", SettingKind::PemFile,
         "The certificate authorities to trust for PostgreSQL, instead of the public ones (Mozilla's list, built in)."),
-    setting("postgres.client_certificate_file", "", Kind::PemFile,
+    setting("postgres.client_certificate_file", "", SettingKind::PemFile,
         "The client certificate, if PostgreSQL asks for one. Requires `postgres.client_key_file`."),
-    setting("postgres.client_key_file", "", Kind::PemFile,
+    setting("postgres.client_key_file", "", SettingKind::PemFile,
         "The private key of `postgres.client_certificate_file`."),
     setting("postgres.pool_max", "8", count(1, 1000),
         "Most connections to PostgreSQL that one process opens."),
@@ -44,9 +44,9 @@ pub(crate) const SETTINGS: &[Setting] = &[
 ];
 
 impl PostgresSettings {
-    pub(crate) fn read(r: &mut Reader) -> Self {
+    pub(crate) fn read(r: &mut SettingsReader) -> Self {
         let url = r.value_or("postgres.url", |text| {
-            PostgresUrl::parse(Reader::url("postgres.url", text)?.expose())
+            PostgresUrl::parse(SettingsReader::url("postgres.url", text)?.expose())
         });
         Self {
             tls: tls::postgres(r, &url),

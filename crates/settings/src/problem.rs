@@ -13,14 +13,14 @@ pub struct SettingsProblem {
     /// The key as in the TOML file; empty if the problem is not about one key.
     pub key: String,
     /// Where the value came from.
-    pub origin: Origin,
+    pub origin: ValueOrigin,
     /// What is wrong and what is expected instead. Never contains a secret.
     pub problem: String,
 }
 
 /// Where a value came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Origin {
+pub enum ValueOrigin {
     /// The built-in default.
     Default,
     /// The settings file.
@@ -30,11 +30,11 @@ pub enum Origin {
     /// Set by the program itself.
     Program,
     /// A file that holds only this value, and the origin that named the file.
-    SecretFile(PathBuf, Box<Origin>),
+    SecretFile(PathBuf, Box<ValueOrigin>),
 }
 
 impl SettingsProblem {
-    pub(crate) fn new(key: &str, origin: Origin, problem: impl Into<String>) -> Self {
+    pub(crate) fn new(key: &str, origin: ValueOrigin, problem: impl Into<String>) -> Self {
         Self {
             key: key.to_owned(),
             origin,
@@ -74,7 +74,7 @@ impl fmt::Display for SettingsProblem {
     }
 }
 
-impl fmt::Display for Origin {
+impl fmt::Display for ValueOrigin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Default => f.write_str("default"),

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 
-use crate::reader::Reader;
+use crate::reader::SettingsReader;
 
 /// A rate limit, per second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,7 +15,7 @@ pub struct RateLimit {
 
 impl RateLimit {
     /// Reads `<key>_per_s` and `<key>_burst`. `None` if the rate is 0; a burst of 0 is one second's worth.
-    pub(crate) fn read(r: &mut Reader, key: &str) -> Option<RateLimit> {
+    pub(crate) fn read(r: &mut SettingsReader, key: &str) -> Option<RateLimit> {
         let burst = NonZeroU32::new(r.whole(&format!("{key}_burst")));
         let per_s = NonZeroU32::new(r.whole(&format!("{key}_per_s")))?;
         Some(RateLimit {

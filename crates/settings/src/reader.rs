@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use harkara_core::secret::Secret;
 
-use crate::catalogue::{self, Kind, Setting};
+use crate::catalogue::{self, Setting, SettingKind};
 use crate::layers::{Form, Given, Layer};
-use crate::problem::{Origin, SettingsError, SettingsProblem};
+use crate::problem::{SettingsError, SettingsProblem, ValueOrigin};
 use crate::secrets_file;
 
 /// Reads one setting after another. A bad value is noted and read as its default, so that all problems are
 /// reported together.
-pub(crate) struct Reader {
+pub(crate) struct SettingsReader {
     layer: Layer,
     bad_keys: BTreeSet<String>,
 }
@@ -21,7 +21,7 @@ pub(crate) struct Reader {
 /// A value as text, and where it came from.
 pub(crate) struct RawValue {
     pub(crate) items: Vec<String>,
-    pub(crate) origin: Origin,
+    pub(crate) origin: ValueOrigin,
 }
 
 impl RawValue {
@@ -31,7 +31,7 @@ impl RawValue {
     }
 }
 
-impl Reader {
+impl SettingsReader {
     pub(crate) fn new(layer: Layer) -> Self {
         let bad_keys = BTreeSet::new();
         Self { layer, bad_keys }
@@ -66,7 +66,7 @@ impl Reader {
 
     /// A whole number within the bounds of the catalogue.
     pub(crate) fn whole<T: TryFrom<u64>>(&mut self, key: &str) -> T {
-        let Kind::Whole { min, max, .. } = in_catalogue(key).kind else {
+        let SettingKind::Whole { min, max, .. } = in_catalogue(key).kind else {
             panic!("{key} is not a whole number")
         };
         self.value(key, |text| {
@@ -94,7 +94,7 @@ impl Reader {
     /// A URL with one of the schemes of its setting.
     pub(crate) fn url(key: &str, text: &str) -> Result<Secret, String> {
         let kind = in_catalogue(key).kind;
-        let Kind::Url(schemes) = kind else {
+        let SettingKind::Url(schemes) = kind else {
             panic!("{key} is not a URL")
         };
         let has_scheme = |scheme: &&str| text.len() > scheme.len() && text.starts_with(*scheme);
@@ -108,7 +108,7 @@ impl Reader {
     /// Notes a problem unless `holds`, provided that the settings it is about are valid themselves.
     pub(crate) fn relation(&mut self, keys: &[&str], holds: bool, problem: &str) {
         if !holds && keys.iter().all(|key| !self.bad_keys.contains(*key)) {
-            self.problem(keys[0], Origin::Default, problem.to_owned());
+            self.problem(keys[0], ValueOrigin::Default, problem.to_owned());
         }
     }
 
@@ -125,7 +125,7 @@ impl Reader {
     }
 
     /// Notes a problem.
-    pub(crate) fn problem(&mut self, key: &str, origin: Origin, problem: String) {
+    pub(crate) fn problem(&mut self, key: &str, origin: ValueOrigin, problem: String) {
         let problem = SettingsProblem::new(key, origin, problem);
         self.layer.problems.push(problem);
     }
@@ -156,7 +156,7 @@ impl Reader {
             Form::List(items) => (items, origin),
             Form::EmptyTable => (Vec::new(), origin),
             Form::InFile(path) => {
-                let origin = Origin::SecretFile(path.clone(), Box::new(origin));
+                let origin = ValueOrigin::SecretFile(path.clone(), Box::new(origin));
                 match std::fs::read_to_string(&path) {
                     Ok(text) => {
                         let items = secrets_file::items(&text).map(str::to_owned);
@@ -180,7 +180,7 @@ fn is_in_section(key: &str, section: &str) -> bool {
 }
 
 /// Describes a value of the wrong kind, without showing a secret.
-fn unexpected(kind: Kind, text: &str) -> String {
+fn unexpected(kind: SettingKind, text: &str) -> String {
     if kind.is_secret() {
         format!("expected {}", kind.expected())
     } else {

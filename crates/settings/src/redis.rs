@@ -6,8 +6,8 @@ use ::redis::{ConnectionAddr, IntoConnectionInfo};
 use harkara_core::secret::Secret;
 use harkara_tls::ClientTls;
 
-use crate::catalogue::{Kind, MINUTE_MS, Setting, count, millis, setting};
-use crate::reader::Reader;
+use crate::catalogue::{MINUTE_MS, Setting, SettingKind, count, millis, setting};
+use crate::reader::SettingsReader;
 use crate::sentinels::SentinelSettings;
 use crate::tls;
 
@@ -30,19 +30,19 @@ pub struct RedisSettings {
 
 #[rustfmt::skip]
 pub(crate) const SETTINGS: &[Setting] = &[
-    setting("redis.url", "redis://127.0.0.1:16379", Kind::Url(&["redis://", "rediss://"]),
+    setting("redis.url", "redis://127.0.0.1:16379", SettingKind::Url(&["redis://", "rediss://"]),
         "The Redis server that holds the lanes, with user, password and database where needed: `redis://user:password@host:port/database`. `rediss://` uses TLS and verifies the server's certificate."),
-    setting("redis.sentinels", "", Kind::Servers,
+    setting("redis.sentinels", "", SettingKind::Servers,
         "All sentinels, if Redis Sentinel manages the server. Every new connection asks them for the primary; user, password, database and TLS are those of `redis.url`, whose host and port are not used. With TLS, the primary's certificate must name the host of `redis.url`, and a sentinel's the host given here."),
-    setting("redis.sentinel_primary", "mymaster", Kind::Text,
+    setting("redis.sentinel_primary", "mymaster", SettingKind::Text,
         "The name under which the sentinels know the primary."),
-    setting("redis.sentinel_password", "", Kind::Password,
+    setting("redis.sentinel_password", "", SettingKind::Password,
         "The password of the sentinels themselves (their `requirepass`), if they have one."),
-    setting("redis.ca_file", "", Kind::PemFile,
+    setting("redis.ca_file", "", SettingKind::PemFile,
         "The certificate authorities to trust for Redis, instead of the public ones (Mozilla's list, built in)."),
-    setting("redis.client_certificate_file", "", Kind::PemFile,
+    setting("redis.client_certificate_file", "", SettingKind::PemFile,
         "The client certificate, if Redis asks for one. Requires `redis.client_key_file`."),
-    setting("redis.client_key_file", "", Kind::PemFile,
+    setting("redis.client_key_file", "", SettingKind::PemFile,
         "The private key of `redis.client_certificate_file`."),
     setting("redis.partition", "0", count(0, 16_383),
         "The partition whose streams this process uses: the N in `harkara:{N}:critical`."),
@@ -53,7 +53,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
 ];
 
 impl RedisSettings {
-    pub(crate) fn read(r: &mut Reader) -> Self {
+    pub(crate) fn read(r: &mut SettingsReader) -> Self {
         let url = r.value_or("redis.url", redis_url);
         Self {
             tls: tls::redis(r, &url),
@@ -67,7 +67,7 @@ impl RedisSettings {
 }
 
 fn redis_url(text: &str) -> Result<Secret, String> {
-    let url = Reader::url("redis.url", text)?;
+    let url = SettingsReader::url("redis.url", text)?;
     // The library's message may quote a part of the URL, and a part may be the password.
     let info = url.expose().into_connection_info().map_err(|_| {
         "is not a valid URL; expected redis://user:password@host:port/database, with special \

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::catalogue::{Kind, LANE_NAMES, Setting, settings};
+use crate::catalogue::{LANE_NAMES, Setting, SettingKind, settings};
 use crate::layers::variable_of;
 
 /// Longest line of a comment in the generated TOML file.
@@ -69,7 +69,7 @@ impl Setting {
     fn header(&self) -> String {
         let section = self.section();
         match self.kind {
-            Kind::Secrets => format!("# [{section}.default]"),
+            SettingKind::Secrets => format!("# [{section}.default]"),
             _ if self.is_family() => format!("# [{section}]"),
             _ => format!("[{section}]"),
         }
@@ -83,18 +83,20 @@ impl Setting {
             .1;
         let default = self.default;
         match self.kind {
-            Kind::Secrets if name == "diagnose_with" => {
+            SettingKind::Secrets if name == "diagnose_with" => {
                 "diagnose_with = [\"the API's secret\"]".to_owned()
             }
-            Kind::Secrets => "secrets = [\"the newest secret\", \"the previous one\"]".to_owned(),
-            Kind::Senders => "allow = [\"razorpay\"]".to_owned(),
-            Kind::Networks | Kind::Servers => format!("{name} = []"),
-            Kind::Choice(words) if self.is_family() && words == LANE_NAMES => {
+            SettingKind::Secrets => {
+                "secrets = [\"the newest secret\", \"the previous one\"]".to_owned()
+            }
+            SettingKind::Senders => "allow = [\"razorpay\"]".to_owned(),
+            SettingKind::Networks | SettingKind::Servers => format!("{name} = []"),
+            SettingKind::Choice(words) if self.is_family() && words == LANE_NAMES => {
                 "\"payment.dispute\" = \"critical\"".to_owned()
             }
-            Kind::Choice(_) if self.is_family() => "critical = \"replicated\"".to_owned(),
-            Kind::Whole { .. } => format!("{name} = {default}"),
-            Kind::Weights => format!("{name} = [{}]", default.replace(',', ", ")),
+            SettingKind::Choice(_) if self.is_family() => "critical = \"replicated\"".to_owned(),
+            SettingKind::Whole { .. } => format!("{name} = {default}"),
+            SettingKind::Weights => format!("{name} = [{}]", default.replace(',', ", ")),
             _ => format!("{name} = \"{default}\""),
         }
     }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use harkara_core::secret::Secret;
 
-use crate::reader::Reader;
+use crate::reader::SettingsReader;
 
 /// The sentinels that know where the primary is.
 #[derive(Clone, Debug)]
@@ -19,7 +19,7 @@ pub struct SentinelSettings {
 
 impl SentinelSettings {
     /// `None` without sentinels.
-    pub(crate) fn read(r: &mut Reader) -> Option<Self> {
+    pub(crate) fn read(r: &mut SettingsReader) -> Option<Self> {
         let addresses = r.value("redis.sentinels", addresses);
         let primary = r.value("redis.sentinel_primary", |text| {
             Some(text.to_owned()).filter(|text| !text.is_empty())

@@ -8,8 +8,8 @@ use harkara_core::secret::Secret;
 use harkara_tls::{Certificates, ClientTls, PemError, PrivateKey};
 
 use crate::postgres_url::{Mode, PostgresUrl};
-use crate::problem::Origin;
-use crate::reader::Reader;
+use crate::problem::ValueOrigin;
+use crate::reader::SettingsReader;
 
 /// The files of the ingress's certificate. Only the ingress reads them: other processes may not have them.
 #[derive(Clone, Debug)]
@@ -23,7 +23,7 @@ pub struct IngressTls {
 }
 
 impl IngressTls {
-    pub(crate) fn read(r: &mut Reader) -> Option<Self> {
+    pub(crate) fn read(r: &mut SettingsReader) -> Option<Self> {
         let keys = ["ingress.tls_certificate_file", "ingress.tls_key_file"];
         let [certificate_file, key_file] = keys.map(|key| r.value(key, |text| Some(path(text))));
         r.relation(
@@ -41,13 +41,13 @@ impl IngressTls {
 }
 
 /// TLS to Redis, used if its URL is `rediss://`.
-pub(crate) fn redis(r: &mut Reader, url: &Secret) -> Option<ClientTls> {
+pub(crate) fn redis(r: &mut SettingsReader, url: &Secret) -> Option<ClientTls> {
     let is_wanted = url.expose().starts_with("rediss://");
     TlsFiles::read(r, "redis").client(r, is_wanted, "begin it with rediss://")
 }
 
 /// TLS to PostgreSQL, used if the URL's `sslmode` asks for it or an authority is given.
-pub(crate) fn postgres(r: &mut Reader, url: &PostgresUrl) -> Option<ClientTls> {
+pub(crate) fn postgres(r: &mut SettingsReader, url: &PostgresUrl) -> Option<ClientTls> {
     let mut files = TlsFiles::read(r, "postgres");
     files.complete_from(r, url);
     let is_wanted = match url.mode {
@@ -68,7 +68,7 @@ struct TlsFiles {
 }
 
 impl TlsFiles {
-    fn read(r: &mut Reader, section: &'static str) -> Self {
+    fn read(r: &mut SettingsReader, section: &'static str) -> Self {
         let [ca_file, certificate_file, key_file] = keys(section);
         Self {
             section,
@@ -79,7 +79,7 @@ impl TlsFiles {
     }
 
     /// Fills in what the settings leave open from the URL's parameters.
-    fn complete_from(&mut self, r: &mut Reader, url: &PostgresUrl) {
+    fn complete_from(&mut self, r: &mut SettingsReader, url: &PostgresUrl) {
         let files = [&url.ca_file, &url.certificate_file, &url.key_file];
         let [ca_file, certificate_file, key_file] = files.map(Option::as_deref);
         complete(r, &mut self.authorities, ca_file, Certificates::read);
@@ -89,7 +89,7 @@ impl TlsFiles {
     }
 
     /// The client if TLS is wanted. Files without TLS are a mistake: a plain connection would be a surprise.
-    fn client(self, r: &mut Reader, is_wanted: bool, remedy: &str) -> Option<ClientTls> {
+    fn client(self, r: &mut SettingsReader, is_wanted: bool, remedy: &str) -> Option<ClientTls> {
         let Self {
             section,
             authorities,
@@ -118,7 +118,7 @@ impl TlsFiles {
                     PemError::NotAPair(_) => certificate_file,
                     _ => ca_file,
                 };
-                r.problem(key, Origin::Default, with_causes(&error));
+                r.problem(key, ValueOrigin::Default, with_causes(&error));
             })
             .ok()
     }
@@ -140,7 +140,7 @@ fn contents<T>(
 }
 
 fn complete<T>(
-    r: &mut Reader,
+    r: &mut SettingsReader,
     given: &mut Option<T>,
     file: Option<&Path>,
     read: impl Fn(&Path) -> Result<T, PemError>,
@@ -148,7 +148,7 @@ fn complete<T>(
     if let (None, Some(file)) = (&given, file) {
         match read(file) {
             Ok(content) => *given = Some(content),
-            Err(error) => r.problem("postgres.url", Origin::Default, with_causes(&error)),
+            Err(error) => r.problem("postgres.url", ValueOrigin::Default, with_causes(&error)),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::catalogue::{FLAG, HOUR_MS, Setting, count, millis, setting};
-use crate::reader::Reader;
+use crate::reader::SettingsReader;
 
 /// Section `trace`.
 #[derive(Clone, Copy, Debug)]
@@ -27,7 +27,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
 ];
 
 impl TraceSettings {
-    pub(crate) fn read(r: &mut Reader) -> Self {
+    pub(crate) fn read(r: &mut SettingsReader) -> Self {
         Self {
             ordinary_per_s_max: r.whole("trace.ordinary_per_s_max"),
             slow: r.millis("trace.slow_ms"),

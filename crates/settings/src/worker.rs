@@ -6,10 +6,10 @@ use std::time::Duration;
 use harkara_core::lane::LANES;
 
 use crate::catalogue::{
-    DAY_MS, HOUR_MS, Kind, LANE_WEIGHT_MAX, MINUTE_MS, Setting, count, millis, setting,
+    DAY_MS, HOUR_MS, LANE_WEIGHT_MAX, MINUTE_MS, Setting, SettingKind, count, millis, setting,
 };
 use crate::instance;
-use crate::reader::Reader;
+use crate::reader::SettingsReader;
 
 /// Section `worker`.
 #[derive(Clone, Debug)]
@@ -52,9 +52,9 @@ pub struct WorkerSettings {
 
 #[rustfmt::skip]
 pub(crate) const SETTINGS: &[Setting] = &[
-    setting("worker.admin_bind", "0.0.0.0:9081", Kind::Address,
+    setting("worker.admin_bind", "0.0.0.0:9081", SettingKind::Address,
         "Where the worker serves `/livez`, `/readyz`, `/metrics` and `/backlog`. Port 0 picks a free port."),
-    setting("worker.consumer", "", Kind::Text,
+    setting("worker.consumer", "", SettingKind::Text,
         "The worker's consumer name, unique among the processes of the group. Empty derives `<host name>-<process id>`."),
     setting("worker.batch_entries_max", "400", count(4, 10_000),
         "Most entries committed in one transaction. At least the number of lanes, so that none starves."),
@@ -82,7 +82,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "How long a worker may hold a ledger row before another takes it. Rows of a killed worker are due again by then."),
     setting("worker.consumer_idle_ms", "3600000", millis(1, 30 * DAY_MS),
         "How long a consumer with nothing pending may be idle before it is removed. More than `worker.claim_idle_ms`, and at least three times `worker.read_wait_ms`."),
-    setting("worker.lane_weights", "8,4,2,1", Kind::Weights,
+    setting("worker.lane_weights", "8,4,2,1", SettingKind::Weights,
         "Shares of the lanes critical, medium, normal and default in a batch when all have entries waiting."),
     setting("worker.stop_deadline_ms", "25000", millis(0, HOUR_MS),
         "How long batches in flight may take to finish during a shutdown."),
@@ -100,7 +100,7 @@ impl WorkerSettings {
         self.claim_idle + self.read_wait
     }
 
-    pub(crate) fn read(r: &mut Reader) -> Self {
+    pub(crate) fn read(r: &mut SettingsReader) -> Self {
         let worker = Self {
             admin_bind: r.address("worker.admin_bind"),
             consumer: r.value("worker.consumer", |text| Some(consumer_name(text))),
@@ -124,7 +124,7 @@ impl WorkerSettings {
         worker
     }
 
-    fn check_relations(&self, r: &mut Reader) {
+    fn check_relations(&self, r: &mut SettingsReader) {
         r.relation(
             &["worker.consumer_idle_ms", "worker.read_wait_ms"],
             self.consumer_idle >= self.read_wait * READ_WAITS_PER_CONSUMER_IDLE_MIN,

@@ -16,11 +16,11 @@ use crate::pem::{Certificates, PemError, PrivateKey};
 pub struct ServerCertificate {
     certificate_file: PathBuf,
     key_file: PathBuf,
-    current: ArcSwap<Pair>,
+    current: ArcSwap<KeyPair>,
 }
 
 #[derive(Debug)]
-struct Pair {
+struct KeyPair {
     read: (Certificates, PrivateKey),
     certified: Arc<CertifiedKey>,
 }
@@ -28,7 +28,7 @@ struct Pair {
 impl ServerCertificate {
     /// Reads both files, which must belong together.
     pub fn read(certificate_file: PathBuf, key_file: PathBuf) -> Result<Self, PemError> {
-        let pair = Pair::of(read(&certificate_file, &key_file)?)?;
+        let pair = KeyPair::of(read(&certificate_file, &key_file)?)?;
         Ok(Self {
             current: ArcSwap::from_pointee(pair),
             certificate_file,
@@ -43,7 +43,7 @@ impl ServerCertificate {
         if self.current.load().read == read {
             return Ok(false);
         }
-        self.current.store(Arc::new(Pair::of(read)?));
+        self.current.store(Arc::new(KeyPair::of(read)?));
         Ok(true)
     }
 
@@ -60,7 +60,7 @@ fn read(certificate: &Path, key: &Path) -> Result<(Certificates, PrivateKey), Pe
     Ok((Certificates::read(certificate)?, PrivateKey::read(key)?))
 }
 
-impl Pair {
+impl KeyPair {
     fn of(read: (Certificates, PrivateKey)) -> Result<Self, PemError> {
         let (chain, key) = (read.0.chain.clone(), read.1.key.clone_key());
         let certified =
@@ -93,13 +93,13 @@ mod tests {
 
     #[test]
     fn changed_files_are_used_and_broken_ones_are_not() {
-        let folder = std::env::temp_dir().join(format!("harkara-tls-{}", std::process::id()));
-        fs::create_dir_all(&folder).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
         let shown = |certificate: &ServerCertificate| {
             let pair = certificate.current.load();
             pair.certified.end_entity_cert().unwrap().to_vec()
         };
-        let first = write_pair(&folder);
+        let first = write_pair(folder);
         let certificate =
             ServerCertificate::read(folder.join("tls.crt"), folder.join("tls.key")).unwrap();
         assert_eq!(shown(&certificate), first);
@@ -107,7 +107,7 @@ mod tests {
 
         let key_file = folder.join("tls.key");
         let key = fs::read(&key_file).unwrap();
-        let second = write_pair(&folder);
+        let second = write_pair(folder);
         let other_key = fs::read(&key_file).unwrap();
         fs::write(&key_file, &key).unwrap();
         assert!(matches!(certificate.reload(), Err(PemError::NotAPair(_))));
@@ -122,6 +122,5 @@ mod tests {
         fs::write(&key_file, other_key).unwrap();
         assert!(certificate.reload().unwrap());
         assert_eq!(shown(&certificate), second);
-        fs::remove_dir_all(&folder).unwrap();
     }
 }

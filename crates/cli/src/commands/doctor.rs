@@ -1,7 +1,7 @@
 //! `harkara doctor`.
 
 use clap::Args;
-use harkara_operations::doctor::{Processes, Report, Status, examine};
+use harkara_operations::doctor::{DoctorReport, Processes, Status, examine};
 use harkara_operations::wording::counted;
 use harkara_settings::{Settings, SettingsError};
 
@@ -64,7 +64,7 @@ pub(crate) async fn run(
     }))
 }
 
-fn write_table(report: &Report) -> anyhow::Result<()> {
+fn write_table(report: &DoctorReport) -> anyhow::Result<()> {
     let mut table = Table::new(&["STATUS", "AREA", "CHECK", "FOUND"], &[]);
     for finding in &report.findings {
         let status = match finding.status {

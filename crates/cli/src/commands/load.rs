@@ -23,7 +23,7 @@ use harkara_load::{
     Bursts, Contents, Corpus, DeliverOptions, Delivered, Injected, LoadPlan, LoadTarget, Pace,
     TIMEOUT_MAX, deliver,
 };
-use harkara_operations::verification::{Expected, Patience, Sent, Verification, verify};
+use harkara_operations::verification::{Expected, Patience, SentDelivery, Verification, verify};
 use harkara_settings::Settings;
 use harkara_storage::{Pool, StorageError};
 use humantime::parse_duration;
@@ -246,9 +246,9 @@ async fn audit(
                 (false, true) => Expected::Stored,
                 (false, false) => Expected::Unknown,
             };
-            Sent::new(delivery.event_id, delivery.body, expected)
+            SentDelivery::new(delivery.event_id, delivery.body, expected)
         });
-    let sent: Vec<Sent<'_>> = sent.collect();
+    let sent: Vec<SentDelivery<'_>> = sent.collect();
     let patience = Patience {
         settle: options.settle,
         again_after: options.again_after,

@@ -9,7 +9,7 @@ use harkara_operations::database;
 use harkara_operations::events::EventStatus;
 use harkara_operations::replay::{self, ReplayReport, ReplaySelection};
 use harkara_operations::wording::counted;
-use harkara_operations::{Actor, InvalidName, Origin};
+use harkara_operations::{Actor, ActorOrigin, InvalidName};
 use harkara_settings::Settings;
 
 use crate::arguments::{moment, status};
@@ -144,5 +144,5 @@ fn user() -> Result<Actor, UsageError> {
 }
 
 fn actor(name: &str) -> Result<Actor, InvalidName> {
-    Actor::new(name, Origin::CommandLine)
+    Actor::new(name, ActorOrigin::CommandLine)
 }

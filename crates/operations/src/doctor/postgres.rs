@@ -168,9 +168,9 @@ pub(super) mod tests {
 
     #[test]
     fn each_weakness_is_reported() {
-        type Change = fn(&mut ServerState);
+        type Edit = fn(&mut ServerState);
         const NAMES: &str = "ANY 1 (a, b)";
-        let cases: [(Change, Status); 7] = [
+        let cases: [(Edit, Status); 7] = [
             (|_| {}, Status::Ok),
             (|s| s.is_standby = true, Status::Problem),
             (|s| s.is_read_only = true, Status::Problem),

@@ -8,13 +8,14 @@ use harkara_storage::verification::{
     DuplicateChange, HISTORY_TABLES, HistoryRow, Identity, MergedRow, MergedTable, StoredEvent,
 };
 
-use super::effects::history;
-use super::{Expected, FAULTS_MAX, Fault, FaultKind, Sent, Verification};
+use super::expected_rows::history;
+use super::{Expected, FAULTS_MAX, FaultKind, SentDelivery, Verification, VerificationFault};
 
 /// The faults so far.
 #[derive(Debug, Default)]
 pub(super) struct Findings {
     found: Verification,
+    may_change: bool,
     /// Each event or entity counts once for each kind of fault, however often it shows.
     counted: HashSet<(FaultKind, String)>,
 }
@@ -24,35 +25,37 @@ impl Findings {
     /// had their effects.
     pub(super) fn compare_ledger<'s, 'a>(
         &mut self,
-        sent: &'s [Sent<'a>],
+        sent: &'s [SentDelivery<'a>],
         stored: &[StoredEvent],
-    ) -> Vec<&'s Sent<'a>> {
+    ) -> Vec<&'s SentDelivery<'a>> {
         let mut rows_of: HashMap<&str, Vec<&StoredEvent>> = HashMap::new();
         for row in stored {
             rows_of.entry(&row.event_id).or_default().push(row);
         }
         let mut processed = Vec::new();
         for sent in sent {
-            let rows = rows_of.get(sent.event_id).map_or(&[][..], Vec::as_slice);
-            match sent.expected {
-                Expected::Nothing if !rows.is_empty() => {
+            let id = sent.event_id;
+            let rows = rows_of.get(id).map_or(&[][..], Vec::as_slice);
+            if sent.expected == Expected::Nothing {
+                if !rows.is_empty() {
                     self.refused_stored(sent, "is in the ledger");
                 }
-                Expected::Nothing => {}
-                Expected::Stored if rows.is_empty() => {
-                    let sentence =
-                        format!("{} was accepted and is not in the ledger", sent.event_id);
-                    self.fault(FaultKind::Lost, sent.event_id, sentence);
-                }
-                _ if self.compare_stored(sent, rows) => processed.push(sent),
-                _ => {}
+                continue;
+            }
+            self.may_change |= rows.iter().all(|row| row.status == EventStatus::Pending);
+            if sent.expected == Expected::Stored && rows.is_empty() {
+                let sentence = format!("{id} was accepted and is not in the ledger");
+                self.fault(FaultKind::Lost, id, sentence);
+            }
+            if self.compare_stored(sent, rows) {
+                processed.push(sent);
             }
         }
         processed
     }
 
     /// Compares the ledger rows of a valid delivery; returns whether one is processed as sent.
-    fn compare_stored(&mut self, sent: &Sent<'_>, rows: &[&StoredEvent]) -> bool {
+    fn compare_stored(&mut self, sent: &SentDelivery<'_>, rows: &[&StoredEvent]) -> bool {
         let id = sent.event_id;
         if rows.len() > 1 {
             let sentence = format!("{id} has {} ledger rows", rows.len());
@@ -79,8 +82,12 @@ impl Findings {
     }
 
     /// No body may have another id than its own, and no id a second body.
-    pub(super) fn compare_identities(&mut self, sent: &[Sent<'_>], identities: &[Identity]) {
-        let by_digest: HashMap<&[u8], &Sent<'_>> =
+    pub(super) fn compare_identities(
+        &mut self,
+        sent: &[SentDelivery<'_>],
+        identities: &[Identity],
+    ) {
+        let by_digest: HashMap<&[u8], &SentDelivery<'_>> =
             sent.iter().map(|sent| (&sent.digest[..], sent)).collect();
         for identity in identities {
             let stored_as = &identity.event_id;
@@ -113,7 +120,7 @@ impl Findings {
     }
 
     /// No body may be in two ledger rows.
-    pub(super) fn compare_bodies(&mut self, sent: &[Sent<'_>], duplicates: &[Vec<u8>]) {
+    pub(super) fn compare_bodies(&mut self, sent: &[SentDelivery<'_>], duplicates: &[Vec<u8>]) {
         let duplicates: HashSet<&[u8]> = duplicates.iter().map(Vec::as_slice).collect();
         for sent in sent.iter().filter(|s| duplicates.contains(&s.digest[..])) {
             let id = sent.event_id;
@@ -178,12 +185,12 @@ impl Findings {
         }
     }
 
-    /// The result.
-    pub(super) fn finish(self) -> Verification {
-        self.found
+    /// The result, and whether a valid delivery has no settled row yet.
+    pub(super) fn finish(self) -> (Verification, bool) {
+        (self.found, self.may_change)
     }
 
-    fn refused_stored(&mut self, sent: &Sent<'_>, problem: &str) {
+    fn refused_stored(&mut self, sent: &SentDelivery<'_>, problem: &str) {
         let sentence = format!("{} was badly signed and {problem}", sent.event_id);
         self.fault(FaultKind::RefusedStored, sent.event_id, sentence);
     }
@@ -201,7 +208,7 @@ impl Findings {
             FaultKind::Unprocessed => &mut found.unprocessed,
         } += 1;
         if found.faults.len() < FAULTS_MAX {
-            found.faults.push(Fault { kind, sentence });
+            found.faults.push(VerificationFault { kind, sentence });
         }
     }
 }

@@ -11,14 +11,14 @@ const OPEN_METRICS: &str = "application/openmetrics-text";
 
 /// A format of metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Format {
+pub(super) enum ExpositionFormat {
     /// The text format 0.0.4 of Prometheus, which has no exemplars.
     Classic,
     /// `OpenMetrics` 1.0.0, with exemplars.
     OpenMetrics,
 }
 
-impl Format {
+impl ExpositionFormat {
     /// The format for the `Accept` headers of a request: `OpenMetrics` if it is named and not refused.
     pub(super) fn accepted(request: &HttpRequest) -> Self {
         let ranges = Accept::parse(request).map_or_else(|_| Vec::new(), |accept| accept.0);
@@ -105,6 +105,7 @@ mod tests {
     use prometheus_client::metrics::info::Info;
     use prometheus_client::registry::Unit;
 
+    use super::ExpositionFormat::{Classic, OpenMetrics};
     use super::*;
 
     #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -126,21 +127,21 @@ mod tests {
         let newer = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,text/plain;version=0.0.4;q=0.3,*/*;q=0.2";
         let mixed_case = "Application/OpenMetrics-Text ; Q=0.001";
         for (accept, format) in [
-            (&[][..], Format::Classic),
-            (&["*/*"], Format::Classic),
-            (&["text/plain"], Format::Classic),
-            (&["text/html, application/*;q=0.9"], Format::Classic),
-            (&[older], Format::OpenMetrics),
-            (&[newer], Format::OpenMetrics),
-            (&["text/plain", mixed_case], Format::OpenMetrics),
-            (&["application/openmetrics-text; q=0.000"], Format::Classic),
-            (&["application/openmetrics-text-2"], Format::Classic),
+            (&[][..], Classic),
+            (&["*/*"], Classic),
+            (&["text/plain"], Classic),
+            (&["text/html, application/*;q=0.9"], Classic),
+            (&[older], OpenMetrics),
+            (&[newer], OpenMetrics),
+            (&["text/plain", mixed_case], OpenMetrics),
+            (&["application/openmetrics-text; q=0.000"], Classic),
+            (&["application/openmetrics-text-2"], Classic),
         ] {
             let mut request = TestRequest::default();
             for value in accept {
                 request = request.append_header((ACCEPT, *value));
             }
-            let accepted = Format::accepted(&request.to_http_request());
+            let accepted = ExpositionFormat::accepted(&request.to_http_request());
             assert_eq!(accepted, format, "{accept:?}");
         }
     }
@@ -161,7 +162,7 @@ mod tests {
         registry.register("level", "counter", level);
         registry.register("build", "Built", Info::new([("version", "1")]));
 
-        let text = Format::Classic.write(&registry).unwrap();
+        let text = Classic.write(&registry).unwrap();
         let expected = "\
 # HELP plain_total Counted.
 # TYPE plain_total counter
@@ -184,7 +185,7 @@ level 0
 build_info{version=\"1\"} 1
 ";
         assert_eq!(text, expected);
-        let open = Format::OpenMetrics.write(&registry).unwrap();
+        let open = OpenMetrics.write(&registry).unwrap();
         assert!(
             open.contains("linked_total 2 # {trace_id=\"4bf9\"} 2"),
             "{open}"
@@ -207,7 +208,7 @@ build_info{version=\"1\"} 1
         for (words, _) in odd {
             said.get_or_create(&Said { words }).inc_by(3, TRACE, None);
         }
-        let text = Format::Classic.write(&registry).unwrap();
+        let text = Classic.write(&registry).unwrap();
         for (_, written) in odd {
             let sample = format!("said_total{{words=\"{written}\"}} 3\n");
             assert!(text.contains(&sample), "{sample} not in {text}");

@@ -6,18 +6,18 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-type Answer = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
+type ProbeFuture = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
 
 /// A check of one dependency. It writes nothing; the caller bounds it.
 #[derive(Clone)]
 pub struct Probe {
     name: &'static str,
     one_is_enough: bool,
-    ask: Arc<dyn Fn() -> Answer + Send + Sync>,
+    ask: Arc<dyn Fn() -> ProbeFuture + Send + Sync>,
 }
 
 /// The answer of a dependency.
-pub(super) struct Outcome {
+pub(super) struct ProbeOutcome {
     result: Result<(), String>,
     latency: Duration,
 }
@@ -48,21 +48,24 @@ impl Probe {
 }
 
 /// Whether the dependencies that are up are enough.
-pub(super) fn suffice(probes: &[Probe], outcomes: &[(&'static str, Outcome)]) -> bool {
+pub(super) fn suffice(probes: &[Probe], outcomes: &[(&'static str, ProbeOutcome)]) -> bool {
     let all = probes.iter().zip(outcomes);
     let mut required = all.clone().filter(|(probe, _)| !probe.one_is_enough);
     let mut one_of = all.filter(|(probe, _)| probe.one_is_enough).peekable();
-    let is_up = |(_, (_, outcome)): (&Probe, &(&'static str, Outcome))| outcome.result.is_ok();
+    let is_up = |(_, (_, outcome)): (&Probe, &(&'static str, ProbeOutcome))| outcome.result.is_ok();
     required.all(is_up) && (one_of.peek().is_none() || one_of.any(is_up))
 }
 
 /// Asks all dependencies in parallel and waits no longer than `timeout` for each.
-pub(super) async fn run_all(probes: &[Probe], timeout: Duration) -> Vec<(&'static str, Outcome)> {
+pub(super) async fn run_all(
+    probes: &[Probe],
+    timeout: Duration,
+) -> Vec<(&'static str, ProbeOutcome)> {
     let running = probes.iter().cloned();
     let running = running.map(|probe| (probe.name, tokio::spawn(run(probe, timeout))));
     let mut outcomes = Vec::new();
     for (name, running) in running.collect::<Vec<_>>() {
-        let outcome = running.await.unwrap_or_else(|_| Outcome {
+        let outcome = running.await.unwrap_or_else(|_| ProbeOutcome {
             result: Err("the probe panicked".to_owned()),
             latency: timeout,
         });
@@ -71,19 +74,19 @@ pub(super) async fn run_all(probes: &[Probe], timeout: Duration) -> Vec<(&'stati
     outcomes
 }
 
-async fn run(probe: Probe, timeout: Duration) -> Outcome {
+async fn run(probe: Probe, timeout: Duration) -> ProbeOutcome {
     let asked_at = Instant::now();
     let result = match tokio::time::timeout(timeout, (probe.ask)()).await {
         Ok(result) => result,
         Err(_) => Err(format!("no answer within {} ms", timeout.as_millis())),
     };
-    Outcome {
+    ProbeOutcome {
         result,
         latency: asked_at.elapsed(),
     }
 }
 
-impl Outcome {
+impl ProbeOutcome {
     pub(super) fn to_json(&self) -> Value {
         match &self.result {
             Ok(()) => {

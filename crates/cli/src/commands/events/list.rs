@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use clap::Args;
 use harkara_operations::database;
-use harkara_operations::events::{self, EventFilter, EventRow, EventStatus, Page};
+use harkara_operations::events::{self, EventFilter, EventPage, EventRow, EventStatus};
 use harkara_settings::Settings;
 
 use crate::arguments::{moment, status};
@@ -79,7 +79,7 @@ pub(super) async fn run(settings: &Settings, options: &ListOptions) -> anyhow::R
     Ok(Ending::Done)
 }
 
-fn write_table(page: &Page) -> anyhow::Result<()> {
+fn write_table(page: &EventPage) -> anyhow::Result<()> {
     if page.events.is_empty() {
         output::line("no event matches")?;
         return Ok(());

@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal, Write};
 
 use harkara_load::LoadPlan;
-use harkara_operations::verification::Progress as Step;
+use harkara_operations::verification::Step;
 
 /// A line on standard error that is replaced each time.
 pub(super) struct Progress {

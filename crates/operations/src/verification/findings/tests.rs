@@ -2,10 +2,10 @@ use harkara_storage::ledger::{Change, EventStatus};
 use harkara_storage::verification::{Identity, MergedRow, MergedTable, StoredEvent};
 
 use super::Expected::{Nothing, Stored, Unknown};
-use super::{Expected, FAULTS_MAX, Findings, Sent, Verification};
+use super::{Expected, FAULTS_MAX, Findings, SentDelivery, Verification};
 
-fn sent(id: &str, digest: u8, expected: Expected) -> Sent<'_> {
-    Sent {
+fn sent(id: &str, digest: u8, expected: Expected) -> SentDelivery<'_> {
+    SentDelivery {
         event_id: id,
         body: b"",
         digest: [digest; 32],
@@ -33,7 +33,7 @@ fn identity(id: &str, digest: u8) -> Identity {
 fn found(compare: impl FnOnce(&mut Findings)) -> Verification {
     let mut findings = Findings::default();
     compare(&mut findings);
-    findings.finish()
+    findings.finish().0
 }
 
 /// `lost`, `altered`, `doubled`, `refused_stored`, `unprocessed`.

@@ -8,7 +8,7 @@ use harkara_storage::verification::settled_events;
 use harkara_storage::{Pool, StorageError};
 use tokio::time::sleep;
 
-use super::{Progress, QUERIED_MAX};
+use super::{QUERIED_MAX, Step};
 
 /// A read that begins after the deadline is still retried for this long.
 const READ_WAIT_MIN: Duration = Duration::from_secs(5);
@@ -20,13 +20,13 @@ const RETRY_AFTER: Duration = Duration::from_millis(250);
 const CHECK_EVERY: Duration = Duration::from_millis(200);
 
 /// Retries reads and waits for events, until a deadline or an interruption.
-pub(super) struct Reader<'a> {
+pub(super) struct RetryingReader<'a> {
     pool: &'a Pool,
     deadline: Instant,
     interrupted: &'a AtomicBool,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> RetryingReader<'a> {
     pub(super) fn new(pool: &'a Pool, deadline: Instant, interrupted: &'a AtomicBool) -> Self {
         Self {
             pool,
@@ -65,14 +65,14 @@ impl<'a> Reader<'a> {
     pub(super) async fn settle(
         &self,
         waiting: &mut Vec<&str>,
-        progress: &impl Fn(Progress),
+        progress: &impl Fn(Step),
     ) -> Result<(), StorageError> {
         loop {
             self.remove_settled(waiting).await?;
             if waiting.is_empty() || self.is_over() {
                 return Ok(());
             }
-            progress(Progress::Settling(waiting.len()));
+            progress(Step::Settling(waiting.len()));
             self.pause().await;
         }
     }

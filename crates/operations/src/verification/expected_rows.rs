@@ -9,26 +9,26 @@ use harkara_core::projection::{Merge, Projection, Snapshot, merge, project};
 use harkara_core::text::Text;
 use harkara_storage::verification::{HISTORY_TABLES, MergedRow, MergedTable};
 
-use super::Sent;
+use super::SentDelivery;
 
 /// Snapshots by the kind (empty where the table has one kind) and id of their entity.
-type Rows<T> = BTreeMap<(Text, Text), Snapshot<T>>;
+type Snapshots<T> = BTreeMap<(Text, Text), Snapshot<T>>;
 
 /// Every entity, folded from the events that took effect.
 #[derive(Default)]
-pub(super) struct Effects {
-    orders: Rows<Order>,
-    payments: Rows<Payment>,
-    refunds: Rows<Refund>,
-    disputes: Rows<Dispute>,
-    states: Rows<GenericEntity>,
+pub(super) struct ExpectedRows {
+    orders: Snapshots<Order>,
+    payments: Snapshots<Payment>,
+    refunds: Snapshots<Refund>,
+    disputes: Snapshots<Dispute>,
+    states: Snapshots<GenericEntity>,
     history: [usize; HISTORY_TABLES.len()],
 }
 
-impl Effects {
+impl ExpectedRows {
     /// Adds deliveries; returns the projection of these alone.
-    pub(super) fn add(&mut self, processed: &[&Sent<'_>]) -> Projection {
-        let read = |sent: &&Sent<'_>| {
+    pub(super) fn add(&mut self, processed: &[&SentDelivery<'_>]) -> Projection {
+        let read = |sent: &&SentDelivery<'_>| {
             let event = event::read(sent.body).ok()?;
             Some((EventId::stored(sent.event_id), event))
         };
@@ -98,7 +98,7 @@ pub(super) fn history(projection: &Projection) -> [Vec<&str>; HISTORY_TABLES.len
 }
 
 fn fold<T: Merge + Clone>(
-    rows: &mut Rows<T>,
+    rows: &mut Snapshots<T>,
     more: &[Snapshot<T>],
     key: impl Fn(&T) -> (Text, Text),
 ) {
@@ -114,7 +114,7 @@ fn fold<T: Merge + Clone>(
 
 fn rows<T>(
     table: MergedTable,
-    rows: &Rows<T>,
+    rows: &Snapshots<T>,
     describe: impl Fn(&mut MergedRow, &T),
 ) -> (MergedTable, Vec<MergedRow>) {
     let row = |((kind, id), snapshot): (&(Text, Text), &Snapshot<T>)| {
@@ -139,13 +139,13 @@ mod tests {
     use harkara_simulator::Bodies;
 
     use super::super::Expected;
-    use super::{Effects, Sent};
+    use super::{ExpectedRows, SentDelivery};
 
     #[test]
     fn a_row_counts_once_however_many_events_show_it() {
         let body = Bodies::new(7, 1_790_000_000).body("order.paid");
-        let events = ["a", "b"].map(|id| Sent::new(id, &body, Expected::Stored));
-        let mut effects = Effects::default();
+        let events = ["a", "b"].map(|id| SentDelivery::new(id, &body, Expected::Stored));
+        let mut effects = ExpectedRows::default();
         effects.add(&[&events[0]]);
         effects.add(&[&events[1], &events[0]]);
         let counts = effects.rows().map(|(_, rows)| rows.len());
