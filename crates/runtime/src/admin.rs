@@ -18,7 +18,6 @@ use harkara_telemetry::Metrics;
 use serde_json::{Map, Value, json};
 use tokio::task::JoinHandle;
 
-use crate::backlog;
 use crate::shutdown::Shutdown;
 use exposition::ExpositionFormat;
 
@@ -152,8 +151,15 @@ async fn metrics(admin: web::Data<Admin>, request: HttpRequest) -> HttpResponse 
     }
 }
 
+/// Answers 200 with a complete report, 503 with an incomplete one. A scaler reads a 503 as no answer and leaves
+/// the replicas as they are; a 0 would make it remove the last worker.
 async fn backlog(admin: web::Data<Admin>) -> HttpResponse {
-    backlog::answer(&admin.backlog)
+    let report = admin.backlog.report();
+    if report.is_complete() {
+        HttpResponse::Ok().json(report.json())
+    } else {
+        HttpResponse::ServiceUnavailable().json(report.json())
+    }
 }
 
 #[cfg(test)]

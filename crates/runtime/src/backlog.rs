@@ -1,8 +1,7 @@
-//! The backlog as gauges and as `GET /backlog`. An unknown value has no sample, so that nobody reads it as zero.
+//! The backlog as gauges. An unknown value has no sample, so that nobody reads it as zero.
 
 use std::fmt;
 
-use actix_web::HttpResponse;
 use harkara_core::backlog::{Consumers, Figures};
 use harkara_core::lane::Lane;
 use harkara_telemetry::catalogue::{
@@ -35,17 +34,6 @@ const LANE_GAUGES: [LaneGauge; 7] = [
 /// Registers the gauges of the backlog.
 pub fn register(latest: &Latest, registry: &mut Registry) {
     registry.register_collector(Box::new(Gauges(latest.clone())));
-}
-
-/// Answers `GET /backlog`: 200 with a complete report, 503 with an incomplete one. A scaler reads a 503 as no
-/// answer and leaves the replicas as they are; a 0 would make it remove the last worker.
-pub(crate) fn answer(latest: &Latest) -> HttpResponse {
-    let report = latest.report();
-    if report.is_complete() {
-        HttpResponse::Ok().json(report.json())
-    } else {
-        HttpResponse::ServiceUnavailable().json(report.json())
-    }
 }
 
 #[derive(Debug)]

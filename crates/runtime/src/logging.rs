@@ -4,7 +4,6 @@ use std::env;
 use std::io::{self, IsTerminal};
 
 use tracing_subscriber::filter::ParseError;
-use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 use tracing_subscriber::{EnvFilter, Layer, fmt};
@@ -32,13 +31,21 @@ pub enum LoggingError {
 /// Sets up logging for the whole process. `RUST_LOG` takes precedence over `log.level`.
 pub fn init(settings: &LogSettings) -> Result<(), LoggingError> {
     let filter = filter(settings, env::var("RUST_LOG").ok())?;
-    let json = match settings.format {
+    let is_terminal = io::stderr().is_terminal();
+    let is_json = match settings.format {
         LogFormat::Json => true,
         LogFormat::Pretty => false,
-        LogFormat::Auto => !io::stderr().is_terminal(),
+        LogFormat::Auto => !is_terminal,
+    };
+    let lines = fmt::layer().with_writer(io::stderr);
+    let lines = if is_json {
+        let json = lines.json().flatten_event(true);
+        json.with_current_span(false).boxed()
+    } else {
+        lines.with_ansi(is_terminal).boxed()
     };
     tracing_subscriber::registry()
-        .with(lines(json, io::stderr().is_terminal(), io::stderr))
+        .with(lines)
         .with(filter)
         .try_init()
         .map_err(LoggingError::Twice)?;
@@ -46,31 +53,10 @@ pub fn init(settings: &LogSettings) -> Result<(), LoggingError> {
 }
 
 fn filter(settings: &LogSettings, rust_log: Option<String>) -> Result<EnvFilter, LoggingError> {
+    let parse = |text: &str| EnvFilter::builder().parse(format!("{QUIET},{text}"));
     match rust_log.filter(|text| !text.is_empty()) {
-        Some(text) => parse_filter(&text).map_err(LoggingError::RustLog),
-        None => parse_filter(&settings.level).map_err(LoggingError::Level),
-    }
-}
-
-/// Reads a filter in the syntax of `RUST_LOG`.
-pub(crate) fn parse_filter(text: &str) -> Result<EnvFilter, ParseError> {
-    EnvFilter::builder().parse(format!("{QUIET},{text}"))
-}
-
-fn lines<S, W>(json: bool, colours: bool, writer: W) -> Box<dyn Layer<S> + Send + Sync>
-where
-    S: tracing::Subscriber + for<'a> tracing_subscriber::registry::LookupSpan<'a>,
-    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
-{
-    let layer = fmt::layer().with_writer(writer);
-    if json {
-        layer
-            .json()
-            .flatten_event(true)
-            .with_current_span(false)
-            .boxed()
-    } else {
-        layer.with_ansi(colours).boxed()
+        Some(text) => parse(&text).map_err(LoggingError::RustLog),
+        None => parse(&settings.level).map_err(LoggingError::Level),
     }
 }
 

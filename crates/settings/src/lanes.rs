@@ -6,7 +6,7 @@ use harkara_core::lane::{InvalidAssignment, LaneTable};
 
 use crate::catalogue::{LANE_NAMES, Setting, SettingKind, setting};
 use crate::problem::ValueOrigin;
-use crate::reader::SettingsReader;
+use crate::reader::{RawValue, SettingsReader};
 
 #[rustfmt::skip]
 pub(crate) const SETTINGS: &[Setting] = &[
@@ -15,19 +15,14 @@ pub(crate) const SETTINGS: &[Setting] = &[
 ];
 
 pub(crate) fn read(r: &mut SettingsReader) -> LaneTable {
-    let given = r.family("lanes");
-    let overrides = given
-        .iter()
-        .map(|(key, value)| (key.clone(), value.text()))
-        .collect();
-    LaneTable::new(&overrides).unwrap_or_else(|invalid| {
+    let given: BTreeMap<String, RawValue> = r.family("lanes").into_iter().collect();
+    let overrides = given.iter().map(|(key, value)| (key.clone(), value.text()));
+    LaneTable::new(&overrides.collect()).unwrap_or_else(|invalid| {
         for assignment in invalid {
             let (InvalidAssignment::UnknownKey(key) | InvalidAssignment::UnknownLane { key, .. }) =
                 &assignment;
-            let origin = given
-                .iter()
-                .find(|(given_key, _)| given_key == key)
-                .map_or(ValueOrigin::Default, |(_, value)| value.origin.clone());
+            let value = given.get(key);
+            let origin = value.map_or(ValueOrigin::Default, |value| value.origin.clone());
             r.problem(&format!("lanes.{key}"), origin, assignment.to_string());
         }
         LaneTable::new(&BTreeMap::new()).expect("the built-in assignment is valid")

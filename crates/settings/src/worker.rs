@@ -103,7 +103,10 @@ impl WorkerSettings {
     pub(crate) fn read(r: &mut SettingsReader) -> Self {
         let worker = Self {
             admin_bind: r.address("worker.admin_bind"),
-            consumer: r.value("worker.consumer", |text| Some(consumer_name(text))),
+            consumer: r.value("worker.consumer", |text| match text {
+                "" => Some(instance::name()),
+                name => Some(name.to_owned()),
+            }),
             batch_entries_max: r.whole("worker.batch_entries_max"),
             batches_in_flight_max: r.whole("worker.batches_in_flight_max"),
             gather: r.millis("worker.gather_ms"),
@@ -149,12 +152,4 @@ fn lane_weights(text: &str) -> Option<[usize; LANES]> {
     let in_bounds =
         |weights: &[usize; LANES]| weights.iter().all(|w| (1..=LANE_WEIGHT_MAX).contains(w));
     weights?.try_into().ok().filter(in_bounds)
-}
-
-fn consumer_name(text: &str) -> String {
-    if text.is_empty() {
-        instance::name()
-    } else {
-        text.to_owned()
-    }
 }

@@ -66,11 +66,10 @@ fn all_problems_are_reported_with_key_origin_and_expectation() {
         &[("endpoints.live", "x")],
         &[("endpoints.live.diagnose_with", "x")],
     ];
-    let texts: Vec<String> = invalid
-        .iter()
-        .map(|pairs| error_of(pairs).to_string())
-        .collect();
-    insta::assert_snapshot!(texts.join("\n").replace(empty, "<empty.pem>"));
+    let errors = invalid.iter().map(|pairs| error_of(pairs).to_string());
+    let errors: Vec<String> = errors.collect();
+    let errors = errors.join("\n").replace(empty, "<empty.pem>");
+    insta::assert_snapshot!(errors);
     assert!(from(&[("ingress.buffered_bytes_max", "1048576")]).is_ok());
 }
 
