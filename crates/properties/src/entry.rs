@@ -61,7 +61,8 @@ fn reads_back(input: &[u8]) {
     assert_eq!(StreamEntry::from_fields(&fields), Ok(expected));
 }
 
-fn delivery(
+/// A verified delivery.
+pub(crate) fn delivery(
     event_id: Option<EventId>,
     endpoint: EndpointName,
     trace: TraceContext,

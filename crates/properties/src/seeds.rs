@@ -1,13 +1,11 @@
 //! The inputs that fuzzing starts from: the bodies of the simulator, documented and strange, and lifecycles.
 
-use bytes::Bytes;
 use harkara_core::catalogue::EVENTS;
-use harkara_core::delivery::Delivery;
 use harkara_core::durability::Durability;
 use harkara_core::endpoint::EndpointName;
 use harkara_core::entry::fields_of;
 use harkara_core::secret::Secret;
-use harkara_core::signature::{EndpointSecrets, sign, verify};
+use harkara_core::signature::sign;
 use harkara_core::time::ReceivedAt;
 use harkara_core::trace::TraceContext;
 use harkara_simulator::{Bodies, edge_cases};
@@ -84,18 +82,13 @@ pub fn targets() -> [Target; 4] {
 
 /// A body as it stands in a stream.
 fn written(body: &[u8]) -> Vec<u8> {
-    let secret = Secret::new("secret");
-    let signature = sign(&secret, body);
-    let delivery = Delivery {
-        endpoint: EndpointName::default_name(),
-        event_id: None,
-        signature: Some(signature.as_bytes()),
-        trace: TraceContext::default(),
-        received_at: ReceivedAt::from_millis(NOW_SECONDS * 1000),
-        body: Bytes::copy_from_slice(body),
-    };
-    let secrets = EndpointSecrets::new(&[secret]).expect("the secret is sound");
-    let delivery = verify(delivery, &secrets).expect("the signature is right");
+    let delivery = entry::delivery(
+        None,
+        EndpointName::default_name(),
+        TraceContext::default(),
+        ReceivedAt::from_millis(NOW_SECONDS * 1000),
+        body,
+    );
     let fields = fields_of(&delivery, "payment.captured", Durability::Fsynced);
     fields.map(|(_, value)| value).join(&entry::HEAD_END)
 }

@@ -1,6 +1,7 @@
 //! The spans of a batch and of its events: claim, decode, commit, acknowledge.
 
-use std::time::{Duration, Instant};
+use std::borrow::Cow;
+use std::time::Instant;
 
 use harkara_core::durability::Durability;
 use harkara_core::ids::EventId;
@@ -50,11 +51,13 @@ struct KeptEvent {
     contested_id: Option<EventId>,
 }
 
-/// The steps of which both the batch and each event have a span.
-#[derive(Clone, Copy)]
-struct Steps {
+/// The recording of one batch's spans.
+struct Recorder<'a> {
+    spans: &'a BatchSpans,
+    times: &'a BatchTimes,
     commit: Interval,
     acknowledge: Interval,
+    batch: SpanIds,
 }
 
 impl BatchTimes {
@@ -118,7 +121,11 @@ impl BatchSpans {
         }
         let is_retry = record.claimed.attempts() > 1;
         let is_failed = !matches!(record.verdict, Verdict::Project(_));
-        let is_notable = is_retry || is_failed || self.tracer.is_slow(since_receipt(record));
+        let is_slow = || {
+            let age = clock::now().since(record.claimed.received_at);
+            self.tracer.is_slow(age)
+        };
+        let is_notable = is_retry || is_failed || is_slow();
         is_notable && self.tracer.keeps_notable(Instant::now())
     }
 
@@ -134,41 +141,35 @@ impl BatchSpans {
         if kept.events.is_empty() {
             return;
         }
-        let steps = Steps {
+        let recorder = Recorder {
+            spans: self,
+            times,
             commit,
             acknowledge,
+            batch: SpanIds::root(),
         };
-        let batch = SpanIds::root();
         for event in &kept.events {
-            self.record_event(times, &records[event.at], event, steps, batch);
+            recorder.record_event(&records[event.at], event);
         }
-        self.record_batch(times, records, kept, steps, batch);
+        recorder.record_batch(records, kept);
     }
+}
 
+impl Recorder<'_> {
     /// Records the spans of one event, in the trace of its delivery or in one of its own.
-    fn record_event(
-        &self,
-        times: &BatchTimes,
-        record: &EventRecord,
-        kept: &KeptEvent,
-        steps: Steps,
-        batch: SpanIds,
-    ) {
+    fn record_event(&self, record: &EventRecord, kept: &KeptEvent) {
         let claimed = &record.claimed;
         // A replay or retry, perhaps days later, is a trace of its own that links to the delivery.
         let is_first = match claimed.origin {
             Origin::Stream(_) | Origin::Inbox => true,
             Origin::Ledger { is_first, .. } => is_first,
         };
-        let below = SpanIds::child_of(&claimed.trace).filter(|_| is_first && !self.links_only);
+        let links_only = self.spans.links_only;
+        let below = SpanIds::child_of(&claimed.trace).filter(|_| is_first && !links_only);
         let place = below.unwrap_or_else(SpanIds::root);
-        let span = Span::new(
-            format!("process {}", claimed.lane),
-            SpanKind::Consumer,
-            place,
-            &times.line,
-            (times.claimed, steps.commit.1),
-        );
+        let whole = (self.times.claimed, self.commit.1);
+        let name = format!("process {}", claimed.lane);
+        let span = self.span(name, SpanKind::Consumer, place, whole);
         let span = match below {
             Some(_) => span,
             None => span.linked_to(&claimed.trace),
@@ -176,7 +177,7 @@ impl BatchSpans {
         let body_bytes = i64::try_from(claimed.body.len()).unwrap_or(i64::MAX);
         let event_id = kept.contested_id.as_ref().unwrap_or(&claimed.event_id);
         let span = self
-            .consuming(span.linked(batch), "process", "process")
+            .consuming(span.linked(self.batch), "process", "process")
             .with("messaging.destination.name", claimed.lane.as_str())
             .with("messaging.message.body.size", body_bytes)
             .with("harkara.event.id", event_id.to_string())
@@ -189,65 +190,54 @@ impl BatchSpans {
                 claimed.durability.map(Durability::as_str),
             );
         // The error may quote the body, so it stays in the ledger row.
-        self.tracer.record(match &record.verdict {
+        self.record(match &record.verdict {
             Verdict::Fail { .. } => span.failed("failed", "stored as a dead letter"),
             Verdict::Retry { .. } => span.failed("retried", "stored for a retry"),
             Verdict::Project(_) | Verdict::Hold => span,
         });
-        let commit = commit_span(times, place.child(), steps);
-        self.tracer.record(commit.linked(batch));
-        let acknowledge = self.acknowledge_span(times, place.child(), steps);
-        self.tracer.record(acknowledge.linked(batch));
+        self.record(self.commit_span(place.child()).linked(self.batch));
+        self.record(self.acknowledge_span(place.child()).linked(self.batch));
     }
 
     /// Records the spans of the batch, which link to the kept events.
-    fn record_batch(
-        &self,
-        times: &BatchTimes,
-        records: &[EventRecord],
-        kept: &KeptTraces,
-        steps: Steps,
-        batch: SpanIds,
-    ) {
-        let whole = (times.claimed, steps.acknowledge.1);
-        let span = Span::new("batch", SpanKind::Consumer, batch, &times.line, whole);
+    fn record_batch(&self, records: &[EventRecord], kept: &KeptTraces) {
+        let whole = (self.times.claimed, self.acknowledge.1);
+        let span = self.span("batch", SpanKind::Consumer, self.batch, whole);
         let span = kept.events.iter().fold(span, |span, event| {
             span.linked_to(&records[event.at].claimed.trace)
         });
         let n_events = i64::try_from(records.len()).unwrap_or(i64::MAX);
         let span = self.consuming(span, "process", "process");
-        self.tracer
-            .record(span.with("messaging.batch.message_count", n_events));
-        for (name, interval) in [("claim", times.claim()), ("decode", times.decode())] {
-            let place = batch.child();
-            let span = Span::new(name, SpanKind::Internal, place, &times.line, interval);
-            self.tracer.record(span);
+        self.record(span.with("messaging.batch.message_count", n_events));
+        let (claim, decode) = (self.times.claim(), self.times.decode());
+        for (name, interval) in [("claim", claim), ("decode", decode)] {
+            self.record(self.span(name, SpanKind::Internal, self.batch.child(), interval));
         }
-        let commit = batch.child();
-        self.tracer.record(commit_span(times, commit, steps));
+        let commit = self.batch.child();
+        self.record(self.commit_span(commit));
         for statement in &kept.statements {
-            let (name, interval) = (statement.name, (statement.from, statement.until));
-            let place = commit.child();
-            let span = Span::new(name, SpanKind::Client, place, &times.line, interval)
+            let interval = (statement.from, statement.until);
+            let span = self
+                .span(statement.name, SpanKind::Client, commit.child(), interval)
                 .with("db.system.name", "postgresql")
-                .with("db.query.summary", name);
-            self.tracer.record(span);
+                .with("db.query.summary", statement.name);
+            self.record(span);
         }
-        self.tracer
-            .record(self.acknowledge_span(times, batch.child(), steps));
+        self.record(self.acknowledge_span(self.batch.child()));
     }
 
-    fn acknowledge_span(&self, times: &BatchTimes, place: SpanIds, steps: Steps) -> Span {
+    fn commit_span(&self, place: SpanIds) -> Span {
+        self.span("commit", SpanKind::Client, place, self.commit)
+            .with("db.system.name", "postgresql")
+            .with("db.operation.name", "COMMIT")
+    }
+
+    fn acknowledge_span(&self, place: SpanIds) -> Span {
         let name = "acknowledge";
-        let span = Span::new(
-            name,
-            SpanKind::Client,
-            place,
-            &times.line,
-            steps.acknowledge,
-        )
-        .with("db.system.name", "redis")
-        .with("db.operation.name", "XACK XDEL");
+        let span = self
+            .span(name, SpanKind::Client, place, self.acknowledge)
+            .with("db.system.name", "redis")
+            .with("db.operation.name", "XACK XDEL");
         self.consuming(span, name, "settle")
     }
 
@@ -257,16 +247,20 @@ impl BatchSpans {
             .with("messaging.operation.name", name)
             .with("messaging.operation.type", kind)
             .with("messaging.consumer.group.name", CONSUMER_GROUP)
-            .with("messaging.client.id", self.consumer.clone())
+            .with("messaging.client.id", self.spans.consumer.clone())
     }
-}
 
-fn commit_span(times: &BatchTimes, place: SpanIds, steps: Steps) -> Span {
-    Span::new("commit", SpanKind::Client, place, &times.line, steps.commit)
-        .with("db.system.name", "postgresql")
-        .with("db.operation.name", "COMMIT")
-}
+    fn span(
+        &self,
+        name: impl Into<Cow<'static, str>>,
+        kind: SpanKind,
+        place: SpanIds,
+        interval: Interval,
+    ) -> Span {
+        Span::new(name, kind, place, &self.times.line, interval)
+    }
 
-fn since_receipt(record: &EventRecord) -> Duration {
-    clock::now().since(record.claimed.received_at)
+    fn record(&self, span: Span) {
+        self.spans.tracer.record(span);
+    }
 }

@@ -39,7 +39,7 @@ fn lane_after(samples: impl IntoIterator<Item = Sample>) -> Figures {
 }
 
 #[test]
-fn without_a_look_nothing_is_known() {
+fn without_a_sample_nothing_is_known() {
     assert_eq!(Samples::default().backlog(), None);
 }
 
@@ -87,7 +87,7 @@ fn an_entry_ahead_of_the_clock_has_no_age() {
 }
 
 #[test]
-fn rates_are_the_mean_over_the_window_and_older_looks_are_forgotten() {
+fn rates_are_the_mean_over_the_window_and_older_samples_are_forgotten() {
     // 10 arrivals and 4 departures per second, after an hour without any.
     let figures = lane_after([
         sample(0, stream(1000, 0)),
@@ -96,51 +96,46 @@ fn rates_are_the_mean_over_the_window_and_older_looks_are_forgotten() {
         sample(3620, stream(1200, 80)),
         sample(3630, stream(1300, 120)),
     ]);
-    assert_eq!(figures.arrivals_per_s, Some(10.0));
-    assert_eq!(figures.drained_per_s, Some(4.0));
-    assert_eq!(figures.seconds_to_drain, Some(1180.0 / 4.0));
+    assert_eq!(rates(&figures), [Some(10.0), Some(4.0), Some(1180.0 / 4.0)]);
+}
+
+/// The rates of arrivals and departures, and the time to drain.
+fn rates(figures: &Figures) -> [Option<f64>; 3] {
+    [
+        figures.arrivals_per_s,
+        figures.drained_per_s,
+        figures.seconds_to_drain,
+    ]
 }
 
 #[test]
 fn the_time_to_drain_is_unknown_if_nothing_leaves() {
     let figures = lane_after([sample(0, stream(5, 0)), sample(10, stream(6, 0))]);
-    assert_eq!(figures.drained_per_s, Some(0.0));
-    assert_eq!(figures.seconds_to_drain, None);
+    assert_eq!(rates(&figures), [Some(0.1), Some(0.0), None]);
 }
 
 #[test]
 fn without_a_count_of_appends_rates_are_unknown() {
-    let old = |entries| StreamSample {
-        entries,
-        ..StreamSample::default()
-    };
-    let figures = lane_after([sample(0, old(9)), sample(10, old(4))]);
-    assert_eq!(figures.backlog, Some(4));
-    assert_eq!(
-        (figures.arrivals_per_s, figures.drained_per_s),
-        (None, None)
-    );
-    assert_eq!(figures.seconds_to_drain, None);
-    assert_eq!(
-        lane_after([sample(0, old(9)), sample(10, old(0))]).seconds_to_drain,
-        Some(0.0)
-    );
+    for (left, seconds_to_drain) in [(4, None), (0, Some(0.0))] {
+        let old = |entries| StreamSample {
+            entries,
+            ..StreamSample::default()
+        };
+        let figures = lane_after([sample(0, old(9)), sample(10, old(left))]);
+        assert_eq!(figures.backlog, Some(left));
+        assert_eq!(rates(&figures), [None, None, seconds_to_drain]);
+    }
 }
 
 #[test]
-fn a_lost_stream_starts_over() {
+fn a_lost_stream_or_a_clock_that_goes_back_starts_over() {
     let lost = [sample(0, stream(100, 50)), sample(10, stream(3, 0))];
     assert_eq!(lane_after(lost.clone()).drained_per_s, None);
     let again = lost.into_iter().chain([sample(20, stream(23, 10))]);
-    let figures = lane_after(again);
-    assert_eq!(figures.arrivals_per_s, Some(2.0));
-    assert_eq!(figures.drained_per_s, Some(1.0));
-}
+    assert_eq!(rates(&lane_after(again))[..2], [Some(2.0), Some(1.0)]);
 
-#[test]
-fn a_clock_that_goes_back_starts_over() {
-    let figures = lane_after([sample(60, stream(10, 0)), sample(50, stream(20, 10))]);
-    assert_eq!(figures.drained_per_s, None);
+    let back = [sample(60, stream(10, 0)), sample(50, stream(20, 10))];
+    assert_eq!(lane_after(back).drained_per_s, None);
 }
 
 fn with_due(sample: &Sample, due: u64, estimated: bool) -> Sample {

@@ -31,25 +31,26 @@ fn an_invalid_entity_is_reported_with_its_place_and_never_its_value() {
     let payment = |entity: &str| {
         format!(r#"{{"event":"payment.captured","payload":{{"payment":{{"entity":{entity}}}}}}}"#)
     };
-    let error = |entity: &str| reason(&payment(entity)).to_string();
-    assert_eq!(
-        reason(r#"{"event":"payment.captured"}"#).to_string(),
-        "payload.payment.entity is missing"
-    );
-    assert_eq!(error("{}"), "payload.payment.entity.id is missing");
-    assert_eq!(
-        error(r#"{"id":"pay_1"}"#),
-        "payload.payment.entity.status is missing"
-    );
-    assert_eq!(
-        error(r#"{"id":"rfnd_1","status":"captured"}"#),
-        r#"payload.payment.entity.id does not begin with "pay_""#
-    );
-    assert_eq!(
-        error(r#"{"id":"pay_1","status":"captured","amount":"ten rupees"}"#),
-        "payload.payment.entity.amount is text, not a whole number"
-    );
-    assert_eq!(error("[]"), "payload.payment.entity is not an object");
+    for (entity, error) in [
+        ("{}", "payload.payment.entity.id is missing"),
+        (
+            r#"{"id":"pay_1"}"#,
+            "payload.payment.entity.status is missing",
+        ),
+        (
+            r#"{"id":"rfnd_1","status":"captured"}"#,
+            r#"payload.payment.entity.id does not begin with "pay_""#,
+        ),
+        (
+            r#"{"id":"pay_1","status":"captured","amount":"ten rupees"}"#,
+            "payload.payment.entity.amount is text, not a whole number",
+        ),
+        ("[]", "payload.payment.entity is not an object"),
+    ] {
+        assert_eq!(reason(&payment(entity)).to_string(), error);
+    }
+    let missing = reason(r#"{"event":"payment.captured"}"#).to_string();
+    assert_eq!(missing, "payload.payment.entity is missing");
 }
 
 #[test]
@@ -66,18 +67,17 @@ fn the_head_of_an_unprojectable_event_is_kept() {
 
 #[test]
 fn the_time_of_an_event_is_at_the_top_or_inside_or_in_its_entities() {
-    assert_eq!(occurred_at(r#"{"event":"a.b","created_at":7}"#), Some(7));
-    assert_eq!(
-        occurred_at(r#"{"event":"a.b","payload":{"created_at":8}}"#),
-        Some(8)
-    );
-    assert_eq!(
-        occurred_at(
-            r#"{"event":"token.paused","payload":{"token":{"entity":{"id":"t","created_at":9}}}}"#
+    for (body, seconds) in [
+        (r#"{"event":"a.b","created_at":7}"#, Some(7)),
+        (r#"{"event":"a.b","payload":{"created_at":8}}"#, Some(8)),
+        (
+            r#"{"event":"token.paused","payload":{"token":{"entity":{"id":"t","created_at":9}}}}"#,
+            Some(9),
         ),
-        Some(9)
-    );
-    assert_eq!(occurred_at(r#"{"event":"a.b"}"#), None);
+        (r#"{"event":"a.b"}"#, None),
+    ] {
+        assert_eq!(occurred_at(body), seconds, "{body}");
+    }
 }
 
 #[test]
@@ -104,16 +104,13 @@ fn an_unknown_event_keeps_its_name_and_its_entities() {
 
 #[test]
 fn an_event_without_payload_or_with_scalars_in_it_is_an_event() {
-    assert!(
-        event(
-            r#"{"event":"account.app.authorization_revoked","account_id":"acc_1","contains":[]}"#
-        )
-        .entities
-        .is_empty()
-    );
-    let limit = r#"{"event":"account.instant_activation_gmv_limit_warning","payload":{"acc_id":"a","gmv_limit":15000}}"#;
-    assert!(event(limit).entities.is_empty());
-    assert!(event(r#"{"event":"banking_accounts.issued","payload":{"accounts":{"virtual":{},"current":[]}}}"#).entities.is_empty());
+    for body in [
+        r#"{"event":"account.app.authorization_revoked","account_id":"acc_1","contains":[]}"#,
+        r#"{"event":"account.instant_activation_gmv_limit_warning","payload":{"acc_id":"a","gmv_limit":15000}}"#,
+        r#"{"event":"banking_accounts.issued","payload":{"accounts":{"virtual":{},"current":[]}}}"#,
+    ] {
+        assert!(event(body).entities.is_empty(), "{body}");
+    }
 }
 
 #[test]

@@ -20,7 +20,11 @@ fn delivery<'a>(body: &[u8], signature: Option<&'a [u8]>) -> Delivery<'a> {
 }
 
 fn secrets(of: &[&str]) -> EndpointSecrets {
-    EndpointSecrets::new(&of.iter().map(|s| Secret::new(*s)).collect::<Vec<_>>()).unwrap()
+    prepared(of).unwrap()
+}
+
+fn prepared(of: &[&str]) -> Result<EndpointSecrets, InvalidSecrets> {
+    EndpointSecrets::new(&of.iter().map(|s| Secret::new(*s)).collect::<Vec<_>>())
 }
 
 fn outcome(body: &[u8], signature: Option<&[u8]>, of: &[&str]) -> Result<usize, Refusal> {
@@ -39,44 +43,37 @@ fn the_hmac_is_the_standard_one() {
 #[test]
 fn any_live_secret_verifies_and_its_position_is_known() {
     let old = sign(&Secret::new("old"), b"{}");
-    assert_eq!(outcome(b"{}", Some(old.as_bytes()), &["new", "old"]), Ok(1));
-    assert_eq!(
-        outcome(b"{}", Some(old.to_uppercase().as_bytes()), &["old"]),
-        Ok(0)
-    );
-    assert_eq!(
-        outcome(b"{}", Some(old.as_bytes()), &["new"]),
-        Err(Refusal::NoMatch)
-    );
+    let upper_case = old.to_uppercase();
+    for (header, secrets, expected) in [
+        (&old, &["new", "old"][..], Ok(1)),
+        (&upper_case, &["old"], Ok(0)),
+        (&old, &["new"], Err(Refusal::NoMatch)),
+    ] {
+        assert_eq!(outcome(b"{}", Some(header.as_bytes()), secrets), expected);
+    }
 }
 
 #[test]
 fn a_refusal_names_its_reason() {
     let good = sign(&Secret::new("s"), b"x");
-    assert_eq!(outcome(b"x", None, &["s"]), Err(Refusal::Missing));
-    assert_eq!(outcome(b"x", Some(b""), &["s"]), Err(Refusal::WrongLength));
-    assert_eq!(
-        outcome(b"x", Some(&good.as_bytes()[1..]), &["s"]),
-        Err(Refusal::WrongLength)
-    );
-    assert_eq!(
-        outcome(b"x", Some(good.replace(&good[..1], "z").as_bytes()), &["s"]),
-        Err(Refusal::NotHex)
-    );
-    assert_eq!(
-        outcome(b"x ", Some(good.as_bytes()), &["s"]),
-        Err(Refusal::NoMatch)
-    );
+    let not_hex = good.replace(&good[..1], "z");
+    for (body, header, refusal) in [
+        ("x", None, Refusal::Missing),
+        ("x", Some(""), Refusal::WrongLength),
+        ("x", Some(&good[1..]), Refusal::WrongLength),
+        ("x", Some(&not_hex), Refusal::NotHex),
+        ("x ", Some(&good), Refusal::NoMatch),
+    ] {
+        let outcome = outcome(body.as_bytes(), header.map(str::as_bytes), &["s"]);
+        assert_eq!(outcome, Err(refusal), "{header:?}");
+    }
 }
 
 #[test]
 fn unusable_secrets_are_refused() {
-    let new = |of: &[&str]| {
-        EndpointSecrets::new(&of.iter().map(|s| Secret::new(*s)).collect::<Vec<_>>()).err()
-    };
-    assert_eq!(new(&[]), Some(InvalidSecrets::None));
-    assert_eq!(new(&["a", ""]), Some(InvalidSecrets::Empty));
-    assert_eq!(new(&["a"; 9]), Some(InvalidSecrets::TooMany));
+    assert_eq!(prepared(&[]).err(), Some(InvalidSecrets::None));
+    assert_eq!(prepared(&["a", ""]).err(), Some(InvalidSecrets::Empty));
+    assert_eq!(prepared(&["a"; 9]).err(), Some(InvalidSecrets::TooMany));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use harkara_core::retry::RetryPolicy;
 use harkara_runtime::admin::Liveness;
 use harkara_runtime::shutdown::Shutdown;
-use harkara_settings::{Settings, WorkerSettings};
+use harkara_settings::Settings;
 use harkara_storage::Pool;
 use harkara_storage::commit::DuplicateHint;
 use harkara_storage::ledger::LeaseBounds;
@@ -108,7 +108,7 @@ impl<'a> Parts<'a> {
         let janitor = janitor::run(
             self.group.clone(),
             self.database.clone(),
-            self.worker().consumer_idle,
+            self.settings.worker.consumer_idle,
             shutdown.clone(),
         );
         vec![
@@ -122,20 +122,18 @@ impl<'a> Parts<'a> {
         Membership {
             group: self.group.clone(),
             claims: self.claims.clone(),
-            claim_idle: self.worker().claim_idle,
+            claim_idle: self.settings.worker.claim_idle,
         }
     }
 
     fn claimer(&self, liveness: &Liveness) -> Claimer {
-        let worker = self.worker();
+        let worker = &self.settings.worker;
         let counters = &self.processor.counters;
         let reader = LaneReader::new(
             self.group.clone(),
             self.claims.clone(),
             counters.groups_recreated.clone(),
-            self.settings.redis.clone(),
-            worker.read_wait,
-            worker.batch_entries_max,
+            self.settings,
         );
         Claimer {
             reader,
@@ -150,7 +148,7 @@ impl<'a> Parts<'a> {
     }
 
     fn reclaimer(&self) -> Reclaimer {
-        let worker = self.worker();
+        let worker = &self.settings.worker;
         let counters = &self.processor.counters;
         Reclaimer {
             group: self.group.clone(),
@@ -167,7 +165,7 @@ impl<'a> Parts<'a> {
     }
 
     fn due(&self) -> DueSource {
-        let worker = self.worker();
+        let worker = &self.settings.worker;
         DueSource {
             database: self.database.clone(),
             processor: self.processor.clone(),
@@ -179,9 +177,5 @@ impl<'a> Parts<'a> {
             },
             poll_every: worker.ledger_poll,
         }
-    }
-
-    fn worker(&self) -> &'a WorkerSettings {
-        &self.settings.worker
     }
 }

@@ -7,7 +7,7 @@ use harkara_core::causes::with_causes;
 use harkara_core::lane::{LANES, Lane};
 use harkara_core::retry::backoff;
 use harkara_runtime::shutdown::Shutdown;
-use harkara_settings::RedisSettings;
+use harkara_settings::{RedisSettings, Settings};
 use harkara_streams::GroupError;
 use harkara_streams::consumer_group::{Group, Reader};
 use prometheus_client::metrics::counter::Counter;
@@ -47,16 +47,15 @@ impl LaneReader {
         group: Arc<Group>,
         claims: Arc<ActiveClaims>,
         groups_recreated: Counter,
-        redis: RedisSettings,
-        read_wait: Duration,
-        batch_entries_max: usize,
+        settings: &Settings,
     ) -> Self {
+        let batch_entries_max = settings.worker.batch_entries_max;
         Self {
             group,
             claims,
             groups_recreated,
-            redis,
-            read_wait,
+            redis: settings.redis.clone(),
+            read_wait: settings.worker.read_wait,
             batch_entries_max,
             connection: None,
             entries_max: batch_entries_max,
