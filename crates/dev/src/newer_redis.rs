@@ -50,12 +50,8 @@ fn write_program(folder: &Path) -> Result<()> {
 /// A line of `sources.list` for the release with a newer Redis, at the mirror of this machine.
 fn archive() -> Option<String> {
     let output = Command::new("apt-get")
-        .args([
-            "indextargets",
-            "--format",
-            ARCHIVE_FORMAT,
-            "Created-By: Packages",
-        ])
+        .args(["indextargets", "--format", ARCHIVE_FORMAT])
+        .arg("Created-By: Packages")
         .stdin(Stdio::null())
         .output()
         .ok()?;
