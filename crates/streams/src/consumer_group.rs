@@ -131,7 +131,7 @@ impl Group {
         claim.arg("COUNT").arg(entries_max).arg("JUSTID");
         // Redis 7 also returns the deleted entries, which it has dropped from the pending list.
         let reply: Value = self.ask(&claim, operation).await?;
-        reply::autoclaimed(&reply).ok_or(GroupError::UnexpectedReply { operation })
+        reply::autoclaimed(reply).ok_or(GroupError::UnexpectedReply { operation })
     }
 
     /// Returns this consumer's own pending entries: all, or those from one id to another.

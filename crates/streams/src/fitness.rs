@@ -115,34 +115,33 @@ impl FitnessCheck {
             Some(connection) => connection,
             None => connect_to_check(&self.redis).await?,
         };
-        Ok(match self.assess(&mut connection, room).await? {
-            Ok(confirmations) => (Fitness::Fit(confirmations), Some(connection)),
-            Err(unfit) => (Fitness::Unfit(unfit), None),
-        })
+        let fitness = self.assess(&mut connection, room).await?;
+        let kept = matches!(fitness, Fitness::Fit(_)).then_some(connection);
+        Ok((fitness, kept))
     }
 
     async fn assess(
         &self,
         connection: &mut MultiplexedConnection,
         room: Room,
-    ) -> Result<Result<Confirmations, Unfit>, ServerProblem> {
+    ) -> Result<Fitness, ServerProblem> {
         let problem = |error| ServerProblem::of(&address(&self.redis), error);
         let server = match check_server_over(connection, &self.redis).await {
             Ok(server) => server,
             Err(evicts @ ServerProblem::EvictsEntries { .. }) => {
-                return Ok(Err(Unfit::Evicts(evicts)));
+                return Ok(Fitness::Unfit(Unfit::Evicts(evicts)));
             }
             Err(problem) => return Err(problem),
         };
         let confirmations = match Confirmations::of(&self.ingress, &server) {
             Ok(confirmations) => confirmations,
-            Err(unavailable) => return Ok(Err(unavailable.into())),
+            Err(unavailable) => return Ok(Fitness::Unfit(unavailable.into())),
         };
         let percent_max = room.memory_percent_max;
         if let Some(percent) = server.memory_percent()
             && percent >= percent_max
         {
-            return Ok(Err(Unfit::Memory {
+            return Ok(Fitness::Unfit(Unfit::Memory {
                 percent,
                 percent_max,
             }));
@@ -151,14 +150,14 @@ impl FitnessCheck {
         let entries = n_entries(connection, self.redis.partition).await;
         let entries = entries.map_err(problem)?;
         if entries >= entries_max {
-            return Ok(Err(Unfit::Entries {
+            return Ok(Fitness::Unfit(Unfit::Entries {
                 entries,
                 entries_max,
             }));
         }
         let rehearsed = rehearse(connection, self.redis.partition, &confirmations).await;
         rehearsed.map_err(problem)?;
-        Ok(Ok(confirmations))
+        Ok(Fitness::Fit(confirmations))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use harkara_core::entry::EntryId;
-use redis::Value;
+use redis::{FromRedisValue, Value};
 
 type Fields = Vec<(Bytes, Bytes)>;
 pub(super) type Entries = Vec<(EntryId, Fields)>;
@@ -44,18 +44,12 @@ pub(super) fn entries(reply: Value) -> Option<Entries> {
 }
 
 /// `XAUTOCLAIM … JUSTID`: the next cursor and the ids.
-pub(super) fn autoclaimed(reply: &Value) -> Option<(String, Vec<EntryId>)> {
-    let Value::Array(parts) = reply else {
-        return None;
-    };
-    let (Some(cursor), Some(Value::Array(ids))) = (parts.first(), parts.get(1)) else {
-        return None;
-    };
-    let ids = ids
-        .iter()
-        .map(|id| EntryId::parse(&text(id.clone())?))
-        .collect::<Option<Vec<_>>>()?;
-    Some((text(cursor.clone())?, ids))
+pub(super) fn autoclaimed(reply: Value) -> Option<(String, Vec<EntryId>)> {
+    let mut parts = Vec::<Value>::from_redis_value(reply).ok()?.into_iter();
+    let cursor = text(parts.next()?)?;
+    let ids = Vec::<String>::from_redis_value(parts.next()?).ok()?;
+    let ids: Option<_> = ids.iter().map(|id| EntryId::parse(id)).collect();
+    Some((cursor, ids?))
 }
 
 fn pairs(fields: Value) -> Option<Fields> {
