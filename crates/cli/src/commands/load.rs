@@ -305,15 +305,12 @@ impl LoadOptions {
     }
 
     fn injected(&self) -> Injected {
-        let old_secrets = self.old_secrets.or_else(|| {
-            let is_given = self.old_secret.is_some();
-            is_given.then_some(OLD_SECRETS_USUAL)
-        });
+        let usual = self.old_secret.as_ref().map_or(0.0, |_| OLD_SECRETS_USUAL);
         Injected {
             duplicates: self.duplicates,
             reordered: self.reorder,
             bad_signatures: self.bad_signatures,
-            old_secret: old_secrets.unwrap_or_default(),
+            old_secret: self.old_secrets.unwrap_or(usual),
             slow: self.slow,
         }
     }

@@ -43,11 +43,9 @@ impl Table {
     }
 
     /// Wraps the words of the last column so that no line is longer.
-    pub(crate) fn within(self, characters_max: u16) -> Self {
-        Self {
-            characters_max: Some(characters_max),
-            ..self
-        }
+    pub(crate) fn within(mut self, characters_max: u16) -> Self {
+        self.characters_max = Some(characters_max);
+        self
     }
 
     /// Adds a row with one cell for each column.

@@ -11,16 +11,14 @@ use crate::ledger::{database_with, processed};
 
 /// A database with an event for each of these secrets, verified some hours before `now`.
 pub(crate) async fn verified(now: DateTime<Utc>, secrets: &[(Option<&str>, i64)]) -> TestDatabase {
-    let records = secrets
-        .iter()
-        .enumerate()
-        .map(|(at, &(secret, hours_ago))| {
-            let mut record = processed(&format!("evt-{at}"), "payment.captured", 0);
-            let received_at = now - TimeDelta::hours(hours_ago);
-            record.claimed.received_at = ReceivedAt::from_millis(received_at.timestamp_millis());
-            record.claimed.secret_fingerprint = secret.map(|s| Fingerprint::of(&Secret::new(s)));
-            record
-        });
+    let secrets = secrets.iter().enumerate();
+    let records = secrets.map(|(at, &(secret, hours_ago))| {
+        let mut record = processed(&format!("evt-{at}"), "payment.captured", 0);
+        let received_at = now - TimeDelta::hours(hours_ago);
+        record.claimed.received_at = ReceivedAt::from_millis(received_at.timestamp_millis());
+        record.claimed.secret_fingerprint = secret.map(|s| Fingerprint::of(&Secret::new(s)));
+        record
+    });
     database_with(records.collect()).await
 }
 

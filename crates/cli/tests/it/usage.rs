@@ -76,10 +76,9 @@ async fn an_unusable_database_is_named_with_the_remedy_and_without_its_password(
 async fn invalid_settings_are_reported_with_their_place() {
     let pool_max = "HARKARA__POSTGRES__POOL_MAX";
     let harkara = Harkara::default().with(pool_max, "many");
-    let file = "--config /nowhere.toml events";
-    for (harkara, command, words) in [
-        (harkara, "events", pool_max),
-        (Harkara::default(), file, "/nowhere.toml"),
+    for (command, words) in [
+        ("events", pool_max),
+        ("--config /nowhere.toml events", "/nowhere.toml"),
     ] {
         let ran = harkara.run(command).await.ended_with(1);
         assert!(ran.stderr.contains(words), "{ran:?}");

@@ -62,14 +62,11 @@ mod tests {
     use super::near;
 
     #[test]
-    fn a_slip_of_the_pen_is_answered_with_the_name_that_was_meant() {
+    fn a_misspelling_is_answered_with_the_likely_name() {
         assert_eq!(near("payment.capture")[0], "payment.captured");
         assert_eq!(near("Payment.Captured")[0], "payment.captured");
-        assert!(
-            near("payment.dispute")
-                .iter()
-                .all(|name| name.starts_with("payment.dispute."))
-        );
+        let mut family = near("payment.dispute").into_iter();
+        assert!(family.all(|name| name.starts_with("payment.dispute.")));
         assert_eq!(near("captured"), ["payment.captured"]);
         assert!(near("zzz").is_empty());
     }

@@ -56,7 +56,7 @@ async fn what_succeeds_has_no_line() {
 async fn what_fails_has_one_line_with_its_trace_and_nothing_private() {
     let deployment = Deployment::start(&[]).await;
     let trouble = |binary| trouble(&deployment.log(binary));
-    let before = [INGRESS, WORKER].map(|binary| trouble(binary).len());
+    let before = [INGRESS, WORKER].map(|binary| (binary, trouble(binary).len()));
     let destination = Destination::parse(&deployment.url()).unwrap();
     let sender = Sender::new();
     let post = async |event_id: &str, body: &str, secret: &str| {
@@ -78,13 +78,7 @@ async fn what_fails_has_one_line_with_its_trace_and_nothing_private() {
         assert_eq!(post("evHopeless", &hopeless, SECRET).await, 200);
     }
     assert_eq!(post("evRefused", &applied, "another secret").await, 401);
-    let since = || {
-        let [ingress, worker] = before;
-        [
-            trouble(INGRESS).split_off(ingress),
-            trouble(WORKER).split_off(worker),
-        ]
-    };
+    let since = || before.map(|(binary, n)| trouble(binary).split_off(n));
     wait_until("both failures are logged", BOUND, async || {
         since().iter().all(|lines| !lines.is_empty())
     })
