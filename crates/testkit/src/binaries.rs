@@ -69,21 +69,21 @@ impl Binaries {
 /// The folder that holds all binaries of the workspace: that of `own`, the test's own binary, as
 /// `env!("CARGO_BIN_EXE_…")` names it.
 ///
-/// Nextest has built them before the tests, as `.config/nextest.toml` says: within a test the build, or the wait
-/// for another build, could take longer than a test may. Other test runners build those of the tested packages
-/// only, so cargo builds the others now.
+/// Nextest has built them before the tests, as `.config/nextest.toml` says, unless it tests another profile than
+/// the usual one: within a test the build, or the wait for another build, could take longer than a test may.
+/// Otherwise only those of the tested packages are built, so cargo builds the others now.
 #[must_use]
 pub fn binaries_beside(own: &str) -> PathBuf {
     let folder = Path::new(own).parent().expect("a binary is in a folder");
-    if std::env::var_os("NEXTEST").is_some() {
-        return folder.to_owned();
-    }
     let target = folder.parent().expect("a profile's folder is in another");
     let profile = match folder.file_name().and_then(|name| name.to_str()) {
         Some("debug") => "test",
         Some(other) => other,
         None => panic!("{} has no name", folder.display()),
     };
+    if profile == "test" && std::env::var_os("NEXTEST").is_some() {
+        return folder.to_owned();
+    }
     let mut command = Command::new(env!("CARGO"));
     command
         .args(["test", "--workspace", "--no-run", "--quiet"])
