@@ -155,34 +155,37 @@ mod tests {
         for position in 1..=4 {
             counters.matched(position);
         }
-        let mut lines = vec![
-            "harkara_ingress_in_flight 1".to_owned(),
-            "_bucket{le=\"0.003\",answer=\"accepted\"} 2 # {trace_id=\"4bf9\"} 0.003".to_owned(),
-            "answer_seconds_count{answer=\"accepted\"} 2".to_owned(),
-            "answer_seconds_count{answer=\"refused\"} 8".to_owned(),
-            "answer_seconds_count{answer=\"unavailable\"} 2".to_owned(),
-            "deliveries_total{outcome=\"accepted\"} 2".to_owned(),
-            "matched_secrets_total{age=\"newest\"} 1".to_owned(),
-            "matched_secrets_total{age=\"older\"} 4".to_owned(),
-        ];
+        let assert_shows = |line: &str| {
+            let text = scraped(&registry);
+            assert!(text.contains(line), "{line} not in\n{text}");
+        };
+        // Each is looked for as soon as it is counted, so that none can stand under another's label.
         for rejection in Rejection::VARIANTS {
             let outcome = Outcome::Rejected(*rejection);
             counters.end(outcome, took, None);
             let name = outcome.name();
-            lines.push(format!("deliveries_total{{outcome=\"{name}\"}} 1"));
+            assert_shows(&format!("deliveries_total{{outcome=\"{name}\"}} 1"));
         }
         for refusal in Refusal::VARIANTS {
             counters.refused(*refusal);
             let reason = refusal.code();
-            lines.push(format!("invalid_signatures_total{{reason=\"{reason}\"}} 1"));
+            assert_shows(&format!("invalid_signatures_total{{reason=\"{reason}\"}} 1"));
         }
         for level in Durability::ALL {
             counters.accepted(1, level);
-            lines.push(format!("durable_total{{level=\"{level}\"}} 1"));
+            assert_shows(&format!("durable_total{{level=\"{level}\"}} 1"));
         }
-        let text = scraped(&registry);
-        for line in lines {
-            assert!(text.contains(&line), "{line} not in\n{text}");
+        for line in [
+            "harkara_ingress_in_flight 1",
+            "_bucket{le=\"0.003\",answer=\"accepted\"} 2 # {trace_id=\"4bf9\"} 0.003",
+            "answer_seconds_count{answer=\"accepted\"} 2",
+            "answer_seconds_count{answer=\"refused\"} 8",
+            "answer_seconds_count{answer=\"unavailable\"} 2",
+            "deliveries_total{outcome=\"accepted\"} 2",
+            "matched_secrets_total{age=\"newest\"} 1",
+            "matched_secrets_total{age=\"older\"} 4",
+        ] {
+            assert_shows(line);
         }
         drop(in_flight);
         assert!(scraped(&registry).contains("harkara_ingress_in_flight 0"));

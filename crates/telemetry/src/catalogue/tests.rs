@@ -1,6 +1,8 @@
 use std::collections::HashSet;
 
-use super::{Kind, all};
+use harkara_core::lane::Lane;
+
+use super::{Kind, LANE, Values, all};
 
 #[test]
 fn names_follow_the_conventions_of_prometheus() {
@@ -16,4 +18,13 @@ fn names_follow_the_conventions_of_prometheus() {
         let help = metric.help;
         assert!(!help.is_empty() && !help.ends_with('.'), "{name}");
     }
+}
+
+/// Instruments of lanes are registered in the order of the catalogue, and used by the index of the lane.
+#[test]
+fn lanes_have_the_order_of_their_indexes() {
+    let Values::OneOf(lanes) = LANE.values else {
+        panic!("the lanes are not listed");
+    };
+    assert_eq!(lanes, Lane::ALL.map(Lane::as_str));
 }
