@@ -46,6 +46,9 @@ async fn where_postgres_is_black_holed_the_answer_is_503_and_in_time() {
     assert_in_time("hanging").await;
     redis.kill();
     assert_in_time("refusing").await;
+    // A stop does not wait for them either.
+    ingress.stop.request();
+    ingress.ended().await;
 }
 
 #[tokio::test]
