@@ -60,9 +60,10 @@ async fn an_unusable_database_is_named_with_the_remedy_and_without_its_password(
     ];
     let (unavailable, address) = nowhere("postgres");
     let empty = TestDatabase::empty().await;
+    let place = [&*address, POSTGRES_URL];
     for (url, commands, words) in [
-        (&unavailable, &commands[..], &[&*address, POSTGRES_URL][..]),
-        (&unavailable, &["migrate", "secrets"], &[&*address]),
+        (&unavailable, &commands[..], &place[..]),
+        (&unavailable, &["migrate", "secrets"], &place),
         (&empty.url, &commands, &["run `harkara migrate`"]),
     ] {
         let harkara = Harkara::default().with(POSTGRES_URL, url);

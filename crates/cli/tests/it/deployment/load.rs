@@ -53,13 +53,11 @@ async fn a_sound_deployment_passes_with_everything_injected() {
     assert!(number("/duplicates") > 30, "{verdict}");
     let stored = number("/audit/stored");
     assert_eq!(stored, number("/deliveries") - number("/badly_signed"));
-    // On a busy machine the inbox takes some.
-    let levels = verdict["audit"]["durability"].as_object().unwrap();
-    assert_eq!(
-        levels.values().filter_map(Value::as_u64).sum::<u64>(),
-        stored
-    );
-    assert!(number("/audit/durability/fsynced") > 0, "{verdict}");
+    // On a busy machine the inbox takes some, but none is less durable than configured.
+    let at_level = |level: &str| verdict["audit"]["durability"][level].as_u64();
+    let (fsynced, in_inbox) = (at_level("fsynced"), at_level("stored").unwrap_or(0));
+    assert!(fsynced > Some(0), "{verdict}");
+    assert_eq!(fsynced.unwrap() + in_inbox, stored, "{verdict}");
     assert!(verdict["latency_ms"]["p50"].as_f64().unwrap() > 0.0);
 }
 
