@@ -1,6 +1,5 @@
 //! One trace from the request to the acknowledgement, at a real receiver of OTLP.
 
-use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use harkara_telemetry::{Limits, TraceExporter};
@@ -156,10 +155,13 @@ async fn a_batch_links_to_the_request_of_each_of_its_events() {
     let worker = pipeline.worker(&[]).await;
     let wanted = [("process default", 5), ("batch", 1), ("append default", 5)];
     let spans = traces.wait(&wanted).await;
-    let appended = named(&spans, "append default").into_iter().map(ids);
+    let appended = named(&spans, "append default").into_iter();
+    let mut appended: Vec<_> = appended.map(ids).collect();
     let batches = named(&spans, "batch").into_iter();
-    let linked = batches.flat_map(|batch| batch.links.clone());
-    assert_eq!(linked.collect::<BTreeSet<_>>(), appended.collect());
+    let mut linked: Vec<_> = batches.flat_map(|batch| batch.links.clone()).collect();
+    appended.sort();
+    linked.sort();
+    assert_eq!(linked, appended);
     worker.stop().await;
 }
 
@@ -286,12 +288,12 @@ async fn no_span_contains_a_body_a_secret_or_personal_data() {
     pipeline.database.execute(constraint).await;
     for (id, amount) in [("private", 5), ("refused", 777)] {
         let body = format!(
-            r#"{{"event":"payment.captured","payload":{{"payment":{{"entity":{{"id":"pay_{id}","status":"captured","amount":{amount},"contact":"+919812345678","email":"asha@example.com","vpa":"asha@upi","card":{{"last4":"4111"}}}}}}}}}}"#
+            r#"{{"event":"payment.captured","payload":{{"payment":{{"entity":{{"id":"pay_{id}","status":"captured","amount":{amount},"contact":"+919812345678","email":"asha@example.com","vpa":"asha@upi","card":{{"name":"Asha Rao"}}}}}}}}}}"#
         );
         pipeline.deliver_body(id, body).await;
     }
     let spans = format!("{:?}", traces.wait_processed(2).await);
-    for private in ["+919812345678", "asha@", "4111", SECRET] {
+    for private in ["+919812345678", "asha@", "Asha Rao", SECRET] {
         assert!(!spans.contains(private), "{private} in {spans}");
     }
     worker.stop().await;
