@@ -74,8 +74,8 @@ fn understand_dev(command: &str, arguments: &[&str]) -> Result<(), String> {
     let mut before = "";
     for argument in arguments.iter().take_while(|argument| **argument != "--") {
         let in_help = crate::regex(&format!(r"(^|[^\w-]){argument}($|[^\w-])")).is_match(&help);
-        let name = format!("name: \"{argument}\"");
-        let is_fault = || faults.iter().any(|(_, text)| text.contains(&name));
+        let declared = format!("\n    \"{argument}\" = ");
+        let is_fault = || faults.iter().any(|(_, text)| text.contains(&declared));
         let is_value = before.starts_with("--") || *argument == PLACEHOLDER;
         if !in_help && !is_value && !is_fault() {
             return Err(format!("`cargo dev {command}` does not know {argument}"));
