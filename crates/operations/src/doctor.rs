@@ -51,7 +51,7 @@ pub async fn examine(
         postgres::examine(settings, processes),
     );
     let valid = Area::Settings.check("valid");
-    let mut findings = vec![valid.ok("every setting is known and has a sound value")];
+    let mut findings = vec![valid.ok("every setting is known and valid")];
     findings.extend(endpoints::examine(settings));
     findings.extend(tls::examine(settings, SystemTime::now()));
     findings.extend(sentinels);
@@ -64,7 +64,7 @@ pub async fn examine(
 fn invalid(problem: &SettingsProblem) -> Finding {
     Area::Settings.check("valid").problem(
         problem.to_string(),
-        "correct it; no process starts with these settings (docs/configuration.md has them all)",
+        "correct it; no process starts with these settings (docs/configuration.md lists all)",
     )
 }
 

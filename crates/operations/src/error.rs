@@ -34,7 +34,7 @@ impl OperationError {
     pub fn remedy(&self) -> Option<&'static str> {
         match self {
             Self::Unavailable { .. } => Some(
-                "check that it runs and that postgres.url (HARKARA__POSTGRES__URL) names it, or start one with \
+                "check that it is running and that postgres.url (HARKARA__POSTGRES__URL) is correct, or start one with \
                  `cargo dev up`",
             ),
             Self::UnknownEvent(_) => Some("`harkara events` lists those that were received"),

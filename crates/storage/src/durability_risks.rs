@@ -38,7 +38,7 @@ impl fmt::Display for Risk {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "PostgreSQL runs with {} = {}: a crash of the server may lose events that were acknowledged. Set it to on.",
+            "PostgreSQL runs with {} = {}: a crash of the server may lose acknowledged events. Set it to on.",
             self.setting, self.value
         )
     }

@@ -90,15 +90,15 @@ impl ServerProblem {
         let remedy = match self {
             Self::Unreachable { .. } => "start it, or correct redis.url (HARKARA__REDIS__URL)",
             Self::SilentOverTls { .. } => {
-                "start it, or correct redis.url (HARKARA__REDIS__URL), which begins with redis:// where Redis \
-                 speaks no TLS"
+                "start it, or correct redis.url (HARKARA__REDIS__URL): use redis:// if Redis \
+                 does not speak TLS"
             }
             Self::Untrusted { refusal, .. } => return refusal.remedy("redis"),
             Self::WrongPassword { .. } => {
                 "correct the user name and password in redis.url (HARKARA__REDIS__URL)"
             }
             Self::PasswordRequired { .. } => {
-                "give it in redis.url (HARKARA__REDIS__URL): redis://user:password@host:port"
+                "add it to redis.url (HARKARA__REDIS__URL): redis://user:password@host:port"
             }
             Self::NotPermitted { .. } => "allow it with ACL SETUSER",
             Self::ReadOnlyReplica { .. } => "point redis.url (HARKARA__REDIS__URL) at its primary",

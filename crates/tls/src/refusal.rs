@@ -65,7 +65,7 @@ impl Refusal {
                 | AlertDescription::UnsupportedCertificate,
             ) => (
                 format!(
-                    "it wants a client certificate and does not take ours ({})",
+                    "it requires a client certificate and rejects ours ({})",
                     self.0
                 ),
                 format!(
@@ -82,7 +82,7 @@ impl Refusal {
                 ),
             ),
             other => (
-                format!("no TLS connection can be made: {other}"),
+                format!("the TLS handshake failed: {other}"),
                 format!("check {} and the server's log", setting("url")),
             ),
         }
@@ -96,7 +96,7 @@ fn refused_certificate(
 ) -> (String, String) {
     match error {
         CertificateError::UnknownIssuer => (
-            "its certificate comes from an authority that we do not trust".to_owned(),
+            "its certificate comes from an untrusted authority".to_owned(),
             format!("set {} to that authority's certificate", setting("ca_file")),
         ),
         CertificateError::NotValidForNameContext {
@@ -104,7 +104,7 @@ fn refused_certificate(
             presented,
         } if presented.is_empty() => (
             "its certificate names no host (subject alternative name)".to_owned(),
-            format!("have it issued for {}", expected.to_str()),
+            format!("have it reissued for {}", expected.to_str()),
         ),
         CertificateError::NotValidForNameContext {
             expected,
@@ -118,7 +118,7 @@ fn refused_certificate(
                     expected.to_str()
                 ),
                 format!(
-                    "name one of those hosts in {}, or have it issued for this one",
+                    "use one of those hosts in {}, or have it reissued for this one",
                     setting("url")
                 ),
             )

@@ -40,7 +40,7 @@ pub(crate) fn leased(event: ClaimedEvent, retries: &RetryPolicy) -> EventRecord 
     let ended_workers = event.attempts().saturating_sub(retries.attempts_max);
     if ended_workers >= ENDED_WORKERS_MAX {
         let error = format!(
-            "given up unread: {begun} attempts were begun and {ended_workers} or more of them never ended, so it may be what ends its workers"
+            "given up unread: {begun} attempts started and at least {ended_workers} never finished, so it may crash its workers"
         );
         return failed(event, error);
     }

@@ -67,7 +67,7 @@ pub(super) fn judged(server: &str, skew: Result<Skew, String>) -> Finding {
         Err(reason) => {
             return check.warning(
                 format!("could not be compared: {reason}"),
-                "look again when the server answers",
+                "run the check again when the server answers",
             );
         }
     };
@@ -82,8 +82,8 @@ pub(super) fn judged(server: &str, skew: Result<Skew, String>) -> Finding {
     check.judged(
         status,
         format!("the server is {apart} {direction}, give or take {uncertainty}"),
-        "have both machines set their clocks by NTP: an ingress writes its own time as created_at, which also \
-         names the month's partition",
+        "synchronise both clocks by NTP: an ingress writes its own time into created_at, which selects the \
+         month's partition",
     )
 }
 

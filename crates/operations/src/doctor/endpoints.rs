@@ -19,7 +19,7 @@ pub(super) fn examine(settings: &Settings) -> Vec<Finding> {
     if settings.endpoints.is_empty() {
         return vec![AREA.check("configured").warning(
             "no endpoint is configured here; an ingress would not start (a worker needs none)",
-            "give the webhook's secret as HARKARA__ENDPOINTS__DEFAULT__SECRETS, or as a file of it",
+            "set HARKARA__ENDPOINTS__DEFAULT__SECRETS to the webhook's secret, or …_SECRETS_FILE to a file",
         )];
     }
     let each = settings.endpoints.iter();
@@ -32,8 +32,8 @@ fn secrets(name: &EndpointName, endpoint: &EndpointSettings) -> Finding {
     let any = |is_weak: fn(&str) -> bool| endpoint.secrets.iter().any(|s| is_weak(s.expose()));
     if any(|secret| secret == DEVELOPMENT_SECRET) {
         return check.warning(
-            "one of them is the secret of development, which everybody knows",
-            "give it a random secret, here and at Razorpay, wherever real webhooks arrive",
+            "one of them is the public development secret",
+            "use a random secret, here and at Razorpay, if real webhooks arrive",
         );
     }
     if any(|secret| secret.chars().count() < SECRET_CHARACTERS_MIN) {
@@ -41,13 +41,13 @@ fn secrets(name: &EndpointName, endpoint: &EndpointSettings) -> Finding {
             format!(
                 "one of them has fewer than {SECRET_CHARACTERS_MIN} characters and may be guessed"
             ),
-            "replace it by a long random one (docs/operations.md, \"Rotating a webhook secret\")",
+            "replace it with a long random one (docs/operations.md, \"Rotating a webhook secret\")",
         );
     }
     let n_secrets = u64::try_from(endpoint.secrets.len()).unwrap_or(u64::MAX);
     let from = match &endpoint.secrets_file {
         Some(file) => format!("read from {}", file.display()),
-        None => "from the settings; a file of them is taken up without a restart".to_owned(),
+        None => "from the settings; only a secrets file can change without a restart".to_owned(),
     };
     check.ok(format!("{}, {from}", counted(n_secrets, "secret")))
 }

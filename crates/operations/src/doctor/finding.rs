@@ -90,7 +90,7 @@ impl Check {
 
     /// A query without an answer, of a server that answers others.
     pub(super) fn unanswered(self, reason: &str, remedy: impl Into<String>) -> Finding {
-        self.warning(format!("could not be asked: {reason}"), remedy)
+        self.warning(format!("the query failed: {reason}"), remedy)
     }
 
     /// A server without an answer in time.
@@ -98,7 +98,7 @@ impl Check {
         let bound = PROBE_MAX.as_secs();
         self.problem(
             format!("{server} at {address} gives no answer within {bound} s"),
-            "look whether it is overloaded, and at the network between",
+            "check whether it is overloaded, and the network in between",
         )
     }
 

@@ -36,7 +36,7 @@ pub(super) fn judged(state: &ServerState, ingress: &IngressSettings) -> Vec<Find
     if !state.last_snapshot_ok {
         findings.push(AREA.check("snapshots").warning(
             "the last snapshot could not be written; with stop-writes-on-bgsave-error Redis then refuses deliveries",
-            "free space on its disk and memory for the fork (its log says which), then BGSAVE; or turn snapshots off",
+            "free disk space or memory for the fork (see its log), then run BGSAVE; or disable snapshots",
         ));
     }
     findings.push(replicas(&state.replicas));
@@ -50,9 +50,9 @@ fn memory((used, most): (u64, u64), ingress: &IngressSettings) -> Finding {
         let used = mebibytes(used);
         return check.warning(
             format!(
-                "{used} in use and no maxmemory: a backlog may grow until the system ends Redis"
+                "{used} in use and no maxmemory: a backlog may grow until the system kills Redis"
             ),
-            "set maxmemory to what the machine can spare; near it deliveries go to PostgreSQL \
+            "set maxmemory to what the machine can spare; near that limit deliveries go to PostgreSQL \
              (ingress.redis_memory_percent_max)",
         );
     };
@@ -60,7 +60,7 @@ fn memory((used, most): (u64, u64), ingress: &IngressSettings) -> Finding {
     check.judged(
         fill_status(percent, percent_max, ingress),
         format!(
-            "{percent} % in use, {} of {}; from {percent_max} % deliveries {}",
+            "{percent} % in use, {} of {}; at {percent_max} %, deliveries {}",
             mebibytes(used),
             mebibytes(most),
             fallback(ingress)
@@ -99,7 +99,7 @@ fn clients((connected, most): (u64, u64)) -> Finding {
         0 => check.ok(format!("{connected} connected")),
         _ if is_near(connected, most) => check.warning(
             format!("{connected} connected of {most}"),
-            "raise maxclients: each server thread of an ingress takes up to 12 connections",
+            "raise maxclients: each server thread of an ingress opens up to 12 connections",
         ),
         _ => check.ok(format!("{connected} connected of {most}")),
     }
@@ -109,27 +109,27 @@ fn append_only(file: AppendOnlyFile) -> Finding {
     let check = AREA.check("append-only file");
     if !file.last_write_ok {
         return check.problem(
-            "the last write to it failed, and Redis takes no deliveries until one succeeds",
-            "free space on the disk of Redis, or mend the disk; Redis goes on by itself",
+            "the last write failed, and Redis accepts no deliveries until one succeeds",
+            "free disk space or repair the disk; Redis then continues by itself",
         );
     }
     if !file.last_rewrite_ok {
         return check.warning(
-            "it could not be rewritten the last time, and grows until it is",
-            "free space on its disk and memory for the fork (its log says which), then BGREWRITEAOF",
+            "the last rewrite failed, and the file grows until one succeeds",
+            "free disk space or memory for the fork (see its log), then run BGREWRITEAOF",
         );
     }
-    check.ok("its last write and its last rewrite succeeded")
+    check.ok("the last write and the last rewrite succeeded")
 }
 
 fn replicas(replicas: &[ReplicaState]) -> Finding {
     let check = AREA.check("replicas");
-    let remedy = "look at the network between, and into the replica's log";
+    let remedy = "check the network to the replica, and its log";
     for replica in replicas {
         let address = &replica.address;
         if replica.state != "online" {
-            let found = format!("{address} does not follow yet: {}", replica.state);
-            return check.warning(found, "wait until it has its first copy");
+            let found = format!("{address} is not replicating yet: {}", replica.state);
+            return check.warning(found, "wait until its initial synchronisation ends");
         }
         if replica.silent_s > REPLICA_SILENT_S_MAX {
             let found = format!("{address} has been silent for {} s", replica.silent_s);
@@ -141,7 +141,7 @@ fn replicas(replicas: &[ReplicaState]) -> Finding {
         }
     }
     let Some(behind) = replicas.iter().map(|replica| replica.behind_bytes).max() else {
-        return check.ok("none is connected");
+        return check.ok("none connected");
     };
     let (n, behind) = (replicas.len(), mebibytes(behind));
     check.ok(format!("{n} online, none more than {behind} behind"))
@@ -153,7 +153,7 @@ fn slowness(state: &ServerState) -> Finding {
     if state.last_fork > FORK_MAX {
         return check.warning(
             format!("the last fork stopped Redis for {fork}"),
-            "turn transparent huge pages off, let it rewrite its file less often, or give it less memory",
+            "disable transparent huge pages, rewrite the append-only file less often, or use less memory",
         );
     }
     let delayed = state.append_only.map_or(0, |file| file.delayed_fsyncs);
@@ -162,7 +162,7 @@ fn slowness(state: &ServerState) -> Finding {
     if delayed > hours * DELAYED_FSYNCS_PER_HOUR_MAX {
         return check.warning(
             format!("{fsyncs} were late within {uptime}"),
-            "give Redis a quicker disk, or one of its own",
+            "give Redis a faster disk, or a dedicated one",
         );
     }
     let longest = state.spikes.iter().max_by_key(|spike| spike.longest);
@@ -170,7 +170,7 @@ fn slowness(state: &ServerState) -> Finding {
         let event = &spike.event;
         return check.warning(
             format!("{event} took up to {}", duration(spike.longest)),
-            format!("see LATENCY HISTORY {event} and LATENCY DOCTOR there"),
+            format!("see LATENCY HISTORY {event} and LATENCY DOCTOR in Redis"),
         );
     }
     check.ok(format!("last fork {fork}, {fsyncs} late in {uptime}"))

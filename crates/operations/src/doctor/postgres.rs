@@ -67,13 +67,16 @@ fn unreachable(address: &str, error: &StorageError) -> Finding {
         ),
         other => check.problem(
             format!("PostgreSQL at {address} cannot be used: {}", other.full()),
-            "check that it runs and that postgres.url (HARKARA__POSTGRES__URL) names it",
+            "check that it is running and that postgres.url (HARKARA__POSTGRES__URL) is correct",
         ),
     }
 }
 
 pub(super) fn unanswered(check: Check, reason: &str) -> Finding {
-    check.unanswered(reason, "look into the log of PostgreSQL, and ask again")
+    check.unanswered(
+        reason,
+        "check the log of PostgreSQL, then run the check again",
+    )
 }
 
 fn of_state(state: &ServerState, address: &str) -> [Finding; 3] {
@@ -90,7 +93,7 @@ fn version(state: &ServerState, address: &str) -> Finding {
         format!(
             "{version}: a statement that waits for a lock does not notice that its worker has gone"
         ),
-        "update it to PostgreSQL 14 or later",
+        "upgrade to PostgreSQL 14 or later",
     )
 }
 
@@ -98,16 +101,16 @@ fn role(state: &ServerState) -> Finding {
     let check = AREA.check("role");
     if state.is_standby {
         check.problem(
-            "it is a standby and takes no writes",
+            "it is a standby and accepts no writes",
             "point postgres.url at the primary, or give both hosts with target_session_attrs=read-write",
         )
     } else if state.is_read_only {
         check.problem(
-            "transactions only read",
+            "transactions are read-only",
             "set default_transaction_read_only to off, for the server, the database or the role of postgres.url",
         )
     } else {
-        check.ok("a primary that takes writes")
+        check.ok("a primary that accepts writes")
     }
 }
 
@@ -119,10 +122,10 @@ fn standbys(state: &ServerState) -> Finding {
             format!(
                 "every commit waits for synchronous_standby_names ({names}), and none is connected"
             ),
-            "start a standby, or empty synchronous_standby_names",
+            "start a standby, or clear synchronous_standby_names",
         ),
         (false, n) => check.ok(format!("{n} connected; commits wait for {names}")),
-        (true, 0) => check.ok("none is connected"),
+        (true, 0) => check.ok("none connected"),
         (true, n) => check.ok(format!("{n} connected; commits do not wait for them")),
     }
 }
@@ -130,13 +133,11 @@ fn standbys(state: &ServerState) -> Finding {
 fn of_risks(risks: &[Risk]) -> Vec<Finding> {
     let check = || AREA.check("safety of commits");
     if risks.is_empty() {
-        return vec![check().ok("what is committed survives a crash of the server")];
+        return vec![check().ok("commits survive a crash of the server")];
     }
     let of_risk = |Risk { setting, value, .. }: &Risk| {
         check().warning(
-            format!(
-                "{setting} = {value}: a crash of the server may lose events that were acknowledged"
-            ),
+            format!("{setting} = {value}: a crash of the server may lose acknowledged events"),
             format!("set {setting} to on"),
         )
     };

@@ -75,14 +75,14 @@ async fn usable(
     connection: &mut MultiplexedConnection,
 ) -> Vec<Finding> {
     let version = match report.version.as_str() {
-        "" => "of a version that it does not tell",
+        "" => "unknown version",
         version => version,
     };
     let mut findings = vec![
         AREA.check("version")
             .ok(format!("{version} at {}", report.address)),
         AREA.check("maxmemory-policy")
-            .ok("noeviction: full, it refuses deliveries and drops none"),
+            .ok("noeviction: a full Redis rejects deliveries and drops none"),
     ];
     let warnings = report.warnings.iter();
     findings.extend(warnings.map(|warning| of_warning(*warning, &settings.ingress)));
@@ -97,7 +97,7 @@ async fn usable(
         findings.push(match timeout(PROBE_MAX, rehearsed).await {
             Ok(Ok(())) => AREA
                 .check("takes deliveries")
-                .ok("an append that changes nothing was allowed, and would be confirmed"),
+                .ok("a rehearsed append was allowed, and would be confirmed"),
             Ok(Err(error)) => of_problem(&ServerProblem::of(&report.address, error)),
             Err(_) => AREA
                 .check("reachable")
@@ -108,18 +108,18 @@ async fn usable(
 }
 
 fn unanswered(check: &str, reason: &str, command: &str) -> Finding {
-    let remedy = format!("allow {command} to the user of redis.url, and ask again");
+    let remedy = format!("allow {command} for the user of redis.url, then run the check again");
     AREA.check(check).unanswered(reason, remedy)
 }
 
 fn commands(missing: &[&str]) -> Finding {
     let check = AREA.check("commands");
     if missing.is_empty() {
-        return check.ok("every command that is sent to it is there");
+        return check.ok("every required command is available");
     }
     check.problem(
-        format!("it does not know {}", missing.join(", ")),
-        "use Redis 6.2 or later, and let no rename-command hide them",
+        format!("it lacks {}", missing.join(", ")),
+        "use Redis 6.2 or later, and remove any rename-command for them",
     )
 }
 
@@ -155,11 +155,11 @@ fn of_warning(warning: Warning, ingress: &IngressSettings) -> Finding {
             "set appendfsync everysec or always",
         ),
         Warning::ConfigHidden if ingress.trust_redis => check.ok(
-            "Redis does not show its configuration, and is trusted by ingress.trust_redis",
+            "Redis hides its configuration, and is trusted because of ingress.trust_redis",
         ),
         Warning::ConfigHidden => check.warning(
-            "Redis does not show its configuration, so nobody knows whether deliveries survive its restart",
-            "allow CONFIG GET to the user of redis.url; where the provider forbids it, read there how it persists",
+            "Redis hides its configuration, so it is unknown whether deliveries survive a restart",
+            "allow CONFIG GET for the user of redis.url; if the provider forbids it, check how it persists data",
         ),
     }
 }
@@ -173,22 +173,22 @@ fn durability(
     let check = AREA.check("durability");
     match confirmations {
         Err(LevelUnavailable::NotFsynced { lane, level, persistence: why, .. }) => check.problem(
-            format!("the lane {lane} is to be {level}, and Redis does not confirm that a delivery is on its disk ({why})"),
+            format!("lane {lane} requires {level}, and Redis does not confirm that a delivery is on disk ({why})"),
             "set appendonly yes, appendfsync always and no-appendfsync-on-rewrite no; or use appendfsync everysec with \
-             Redis 7.2, or 8.0 or later; or ask for less with ingress.durability; or trust it with ingress.trust_redis",
+             Redis 7.2, or 8.0 or later; or lower ingress.durability; or trust Redis with ingress.trust_redis",
         ),
         Err(LevelUnavailable::TooFewReplicas { lane, wanted, connected, .. }) => check.problem(
-            format!("the lane {lane} is to be replicated to {wanted}, and {connected} follow"),
-            "start replicas, or ask for fewer with ingress.replicas_min, or for less with ingress.durability",
+            format!("lane {lane} requires {wanted} connected replicas and has {connected}"),
+            "start replicas, or lower ingress.replicas_min or ingress.durability",
         ),
         Ok(_) if ingress.durability.iter().all(|level| *level == Durability::Appended) => check.ok(
-            "appended is all that is asked for: a crash of Redis may lose accepted deliveries",
+            "only level appended is required: a crash of Redis may lose accepted deliveries",
         ),
         Ok(_) => match report.fsync {
-            Fsync::BeforeReply => check.ok("what is asked for is given: Redis fsyncs before it answers"),
-            Fsync::OnRequest => check.ok("what is asked for is given: WAITAOF confirms the fsync"),
+            Fsync::BeforeReply => check.ok("the required level is provided: Redis fsyncs before it replies"),
+            Fsync::OnRequest => check.ok("the required level is provided: WAITAOF confirms the fsync"),
             Fsync::Unconfirmed => check.warning(
-                "nothing confirms that a delivery is on the disk of Redis; it is taken on trust",
+                "nothing confirms that a delivery is on disk; Redis is trusted",
                 "make sure that the provider persists every write, or set ingress.trust_redis to false",
             ),
         },

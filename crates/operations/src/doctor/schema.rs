@@ -38,7 +38,7 @@ fn version(newest_applied: Option<&str>) -> Finding {
     let known = migrations::newest();
     AREA.check("version").ok(match newest_applied {
         Some(applied) if applied > known.as_str() => {
-            format!("{applied}; this binary knows up to {known} and may run on it")
+            format!("{applied}; this binary knows versions up to {known} and may run on it")
         }
         _ => format!("{known}, as this binary needs it"),
     })
@@ -46,18 +46,18 @@ fn version(newest_applied: Option<&str>) -> Finding {
 
 fn of_indexes(problems: &[IndexProblem]) -> Vec<Finding> {
     if problems.is_empty() {
-        return vec![AREA.check("indexes").ok("all are there and can be used")];
+        return vec![AREA.check("indexes").ok("all exist and are valid")];
     }
     problems.iter().map(of_index).collect()
 }
 
 fn of_index(problem: &IndexProblem) -> Finding {
     let check = AREA.check("indexes");
-    let remedy = "make it again as in the file of migrations/ that has its name";
+    let remedy = "recreate it as in the file of migrations/ that contains its name";
     match problem {
         IndexProblem::Missing(Index { table, name, is_unique: true })
         | IndexProblem::NotUnique(Index { table, name, .. }) => check.problem(
-            format!("{name} of {table} does not keep a value from being there twice, or is missing: commits fail, or an event takes effect twice"),
+            format!("{name} of {table} is missing or not unique: commits fail, or an event takes effect twice"),
             remedy,
         ),
         IndexProblem::Missing(Index { table, name, .. }) => check.problem(
@@ -66,7 +66,7 @@ fn of_index(problem: &IndexProblem) -> Finding {
         ),
         IndexProblem::Invalid { table, name } => check.problem(
             format!("{name} of {table} is INVALID: it costs every write and serves no query"),
-            "REINDEX it (CONCURRENTLY while workers run), or attach what a partition lacks; drop it if it is not ours",
+            "REINDEX it (CONCURRENTLY while workers run), or attach the missing index of a partition; drop it if it is not Harkara's",
         ),
     }
 }
@@ -76,19 +76,22 @@ fn of_partitions(found: &Partitions) -> Vec<Finding> {
     let mut findings = vec![if found.missing.is_empty() {
         let months = migrations::PARTITION_MONTHS_AHEAD;
         check().ok(format!(
-            "this month's are there, and those of {months} months ahead"
+            "this month's and those of the next {months} months exist"
         ))
     } else {
         check().warning(
-            format!("missing: {}; rows of these months go to the default partition", found.missing.join(", ")),
-            "run `harkara migrate`; a worker makes them too, twice a day, and its log tells why it does not",
+            format!(
+                "missing: {}; rows of these months go to the default partition",
+                found.missing.join(", ")
+            ),
+            "run `harkara migrate`; workers also create them, twice a day, and log why they cannot",
         )
     }];
     findings.extend(found.defaults_in_use.iter().map(|table| {
         check().warning(
-            format!("{table} holds rows, of months that had no partition when they came"),
-            "run `harkara migrate`, which moves those of last month and later; older ones, or of a clock that was \
-             wrong, can stay",
+            format!("{table} holds rows of months that had no partition when they arrived"),
+            "run `harkara migrate`, which moves those of last month and later; older ones, or those of a \
+             wrong clock, can stay",
         )
     }));
     findings

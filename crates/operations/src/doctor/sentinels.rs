@@ -18,9 +18,9 @@ pub(super) async fn examine(settings: &Settings) -> Vec<Finding> {
 fn of_one(state: &SentinelState) -> Finding {
     let check = AREA.check(format!("sentinel {}", state.address));
     match &state.primary {
-        Ok(primary) => check.ok(format!("says that the primary is {primary}")),
+        Ok(primary) => check.ok(format!("reports the primary {primary}")),
         Err(reason) => check.warning(
-            format!("does not tell where the primary is: {reason}"),
+            format!("does not report a primary: {reason}"),
             "start it, or correct redis.sentinels, redis.sentinel_primary or redis.sentinel_password",
         ),
     }
@@ -35,14 +35,14 @@ fn together(states: &[SentinelState]) -> Finding {
     let (n, of) = (answers.len(), states.len());
     if n == 0 {
         return check.problem(
-            "no sentinel tells where the primary is: Redis cannot be connected to",
+            "no sentinel reports a primary, so Redis cannot be reached",
             "start the sentinels, or correct redis.sentinels",
         );
     }
     if answers.iter().any(|primary| *primary != answers[0]) {
         return check.warning(
             "they name different primaries",
-            "a failover may be under way: look again in a minute, then at the network between them",
+            "a failover may be in progress: check again in a minute, then check the network between them",
         );
     }
     if n <= of / 2 {

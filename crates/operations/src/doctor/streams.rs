@@ -43,8 +43,8 @@ fn judged(lanes: &[Inspected], now_ms: u64, settings: &Settings) -> Vec<Finding>
         match state {
             Ok(state) => of_lane(check, state, now_ms, &settings.worker),
             Err(reason) => check.problem(
-                format!("{} could not be looked at: {reason}", lane.stream_key(partition)),
-                "allow XLEN, XINFO and XPENDING to the user of redis.url; a key of another kind must go",
+                format!("{} cannot be inspected: {reason}", lane.stream_key(partition)),
+                "allow XLEN, XINFO and XPENDING for the user of redis.url; remove a key of another type",
             ),
         }
     };
@@ -63,9 +63,9 @@ fn of_lane(check: Check, state: &LaneState, now_ms: u64, worker: &WorkerSettings
     let entries = counted(state.entries, "entry");
     let Some(group) = &state.group else {
         return match state.entries {
-            0 => check.ok("no entries, and no consumer group yet: the first worker makes it"),
+            0 => check.ok("no entries, and no consumer group yet: the first worker creates it"),
             _ => check.warning(
-                format!("{entries} and no consumer group: no worker has begun"),
+                format!("{entries} and no consumer group: no worker has started"),
                 "start a worker; it begins with the first entry",
             ),
         };
@@ -83,8 +83,8 @@ fn of_lane(check: Check, state: &LaneState, now_ms: u64, worker: &WorkerSettings
     }
     let idle = duration(oldest.idle);
     check.warning(
-        format!("{found}; nobody has shown a sign of life for it for {idle}"),
-        "start a worker, which takes it over; if workers run, their log tells why they do not",
+        format!("{found}; no sign of life from its consumer for {idle}"),
+        "start a worker, which reclaims it; if workers are running, their logs say why they do not",
     )
 }
 
@@ -97,8 +97,8 @@ fn backlog(entries: u64, ingress: &IngressSettings) -> Finding {
     let most = ingress.entries_max;
     AREA.check("entries in all").judged(
         fill_status(entries, most, ingress),
-        format!("{entries}; from {most} deliveries {}", fallback(ingress)),
-        "run more workers, or find out why they are slow; ingress.entries_max is the bound",
+        format!("{entries}; at {most}, deliveries {}", fallback(ingress)),
+        "add workers, or find out why they are slow; ingress.entries_max is the limit",
     )
 }
 
@@ -121,15 +121,18 @@ fn consumers(lanes: &[&LaneState], entries: u64, worker: &WorkerSettings) -> Fin
         let (idle, entries) = (duration(*idle), counted(*pending, "entry"));
         return check.warning(
             format!("{name} has been silent for {idle} and holds {entries}"),
-            "start a worker, which reclaims its entries; a silent one without entries is removed by itself",
+            "start a worker, which reclaims its entries; silent consumers without entries are removed automatically",
         );
     }
     let at_work = by_name.values().filter(|(_, idle)| *idle <= quiet_max);
     let at_work = u64::try_from(at_work.count()).unwrap_or(u64::MAX);
     if at_work == 0 && entries > 0 {
-        return check.warning("entries wait, and no worker is at work", "start a worker");
+        return check.warning(
+            "entries are waiting, and no worker is active",
+            "start a worker",
+        );
     }
-    check.ok(format!("{} at work", counted(at_work, "worker")))
+    check.ok(format!("{} active", counted(at_work, "worker")))
 }
 
 #[cfg(test)]
@@ -173,10 +176,10 @@ mod tests {
         const GONE: &str = "w has been silent for 1m 11s and holds 2 entries";
         // An entry may be reclaimed after 60 s, and workers look for such entries every 5 s.
         for (lane, status, of_lane, of_consumers) in [
-            (lane(3, 2, 10), Sound, "accepted 1h ago", "1 worker at work"),
-            (lane(3, 2, 71), Warning, "for it for 1m 11s", GONE),
+            (lane(3, 2, 10), Sound, "accepted 1h ago", "1 worker active"),
+            (lane(3, 2, 71), Warning, "consumer for 1m 11s", GONE),
             (lane(1, 1, 70), Sound, "1 entry, 1 pending", "no worker"),
-            (lane(0, 0, 1_000), Sound, "none pending", "0 workers at"),
+            (lane(0, 0, 1_000), Sound, "none pending", "0 workers active"),
         ] {
             let findings = judged(&[(Lane::Default, Ok(lane))], NOW_MS, &settings());
             let [lane, _, consumers] = &findings[..] else {

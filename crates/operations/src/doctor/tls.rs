@@ -35,7 +35,7 @@ pub(super) fn examine(settings: &Settings, now: SystemTime) -> Vec<Finding> {
     findings.push(match &settings.ingress.tls {
         Some(files) => ingress(files, now),
         None => AREA.check("ingress").ok(format!(
-            "plain HTTP at {}; what Razorpay calls must end TLS in front of it",
+            "plain HTTP at {}; a proxy in front of it must terminate TLS",
             settings.ingress.bind
         )),
     });
@@ -55,7 +55,7 @@ fn encryption(section: &str, address: &str, tls: Option<&ClientTls>) -> Finding 
         _ => "add ?sslmode=verify-full to postgres.url",
     };
     check.warning(
-        format!("plain to {address}: password and bodies can be read on the way, unless the network encrypts"),
+        format!("plain to {address}: the password and bodies can be read in transit, unless the network encrypts them"),
         format!("{how} (docs/operations.md, \"TLS\")"),
     )
 }
@@ -88,8 +88,8 @@ fn ingress(files: &IngressTls, now: SystemTime) -> Finding {
 fn expiry(check: Check, expires_at: Option<SystemTime>, now: SystemTime) -> Finding {
     let Some(expires_at) = expires_at else {
         return check.warning(
-            "it cannot be told when it expires",
-            "look with `openssl x509 -enddate`",
+            "its expiry cannot be read",
+            "check it with `openssl x509 -enddate`",
         );
     };
     let (status, found) = match expires_at.duration_since(now) {
@@ -102,8 +102,7 @@ fn expiry(check: Check, expires_at: Option<SystemTime>, now: SystemTime) -> Find
             format!("expired {} ago", duration(past.duration())),
         ),
     };
-    let remedy =
-        "renew it; a certificate of the ingress is taken up from its file without a restart";
+    let remedy = "renew it; the ingress reloads its certificate without a restart";
     check.judged(status, found, remedy)
 }
 

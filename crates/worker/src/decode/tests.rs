@@ -137,6 +137,6 @@ fn a_row_whose_attempts_all_crashed_their_workers_is_given_up() {
     assert!(matches!(row(5).verdict, Verdict::Project(_)));
     assert_eq!(
         error(&row(6)),
-        "given up unread: 5 attempts were begun and 3 or more of them never ended, so it may be what ends its workers"
+        "given up unread: 5 attempts started and at least 3 never finished, so it may crash its workers"
     );
 }

@@ -96,7 +96,7 @@ async fn certificates_of_redis_are_refused_with_the_remedy() {
     let trusting = |file| [("redis.ca_file", file)];
     let unknown = [
         "Redis at 127.0.0.1:",
-        "authority that we do not trust",
+        "untrusted authority",
         "redis.ca_file (HARKARA__REDIS__CA_FILE)",
     ];
     let sound = authority.issue(&["127.0.0.1"]);
@@ -158,7 +158,7 @@ async fn certificates_of_postgresql_are_refused_with_the_remedy() {
     let trusting = |file| [("postgres.ca_file", file)];
     let unknown = [
         "PostgreSQL at 127.0.0.1:",
-        "authority that we do not trust",
+        "untrusted authority",
         "postgres.ca_file (HARKARA__POSTGRES__CA_FILE)",
     ];
     for (url, changed, expected) in [

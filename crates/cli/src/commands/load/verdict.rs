@@ -61,7 +61,7 @@ impl Verdict {
         let sent = || delivered.outcomes.iter().filter(|outcome| outcome.sent);
         let mut faults = faults_of_answers(delivered);
         let audit = audit.transpose().unwrap_or_else(|error| {
-            faults.push(format!("the database could not be asked: {}", error.full()));
+            faults.push(format!("the database query failed: {}", error.full()));
             None
         });
         Self {
