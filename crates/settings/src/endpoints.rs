@@ -37,7 +37,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
     setting("endpoints.<name>.secrets", "", SettingKind::Secrets,
         "The webhook secrets of the endpoint `/webhooks/razorpay/<name>`, newest first; the endpoint `default` is also `/webhooks/razorpay`. A name is 1 to 64 of a-z, 0-9, - and _. Keep the previous secret for at least 24 hours after a rotation: retries of older events still carry its signature. Secrets in a file are reloaded without a restart."),
     setting("endpoints.<name>.allow", "", SettingKind::Senders,
-        "The only client addresses that may use the endpoint; others are answered 403. `razorpay` stands for the webhook addresses that Razorpay had published by April 2026 (security/whitelists.md of its documentation). Without it, everybody may. Behind a load balancer, see `ingress.trusted_proxies`."),
+        "The only client addresses that may use the endpoint; others are answered 403. `razorpay` means the webhook addresses that Razorpay had published by April 2026 (security/whitelists.md of its documentation). Without it, any address may. Behind a load balancer, see `ingress.trusted_proxies`."),
     setting("endpoints.<name>.diagnose_with", "", SettingKind::Secrets,
         "Secrets that never verify a delivery, such as that of Razorpay's API. A refused signature is compared with them, so that the log can say that the wrong secret was used. Best kept in a file."),
 ];

@@ -28,15 +28,15 @@ pub struct IngressSettings {
     pub threads: usize,
     /// Largest body accepted.
     pub body_bytes_max: usize,
-    /// Most bytes of bodies in memory, over all requests; at least `body_bytes_max`.
+    /// Maximum bytes of bodies in memory, over all requests; at least `body_bytes_max`.
     pub buffered_bytes_max: usize,
-    /// Most bytes of header names and values together.
+    /// Maximum bytes of header names and values together.
     pub header_bytes_max: usize,
     /// Bound of reading a request's head.
     pub header_read_timeout: Duration,
     /// Bound of reading a whole body.
     pub body_read_timeout: Duration,
-    /// Most connections of the process.
+    /// Maximum connections of the process.
     pub connections_max: usize,
     /// How long an idle connection is kept.
     pub keep_alive: Duration,
@@ -60,7 +60,7 @@ pub struct IngressSettings {
     pub entries_max: u64,
     /// Percentage of Redis's memory from which deliveries go to the inbox.
     pub redis_memory_percent_max: u64,
-    /// Most connections of the inbox; 0 disables it.
+    /// Maximum connections of the inbox; 0 disables it.
     pub inbox_connections_max: usize,
     /// Bound of storing a delivery in the inbox.
     pub inbox_timeout: Duration,
@@ -88,17 +88,17 @@ pub(crate) const SETTINGS: &[Setting] = &[
     setting("ingress.threads", "0", count(0, 1024),
         "Server threads. 0 is one for each core."),
     setting("ingress.body_bytes_max", "1048576", bytes(1, 67_108_864),
-        "Largest body accepted; a larger one is answered 413."),
+        "Maximum size of a body; a larger one is answered 413."),
     setting("ingress.buffered_bytes_max", "67108864", bytes(1, 1 << 40),
-        "Most bytes of bodies in memory at a time, over all requests that are being read or not yet durable. A request that would exceed it is answered 429 with the `Retry-After` of `ingress.retry_after_s`. At least `ingress.body_bytes_max`. Each connection buffers up to 160 KiB of its own on top."),
+        "Maximum bytes of bodies in memory, over all requests that are being read or not yet durable. A request that would exceed it is answered 429 with the `Retry-After` of `ingress.retry_after_s`. At least `ingress.body_bytes_max`. Each connection buffers up to 160 KiB of its own on top."),
     setting("ingress.header_bytes_max", "16384", bytes(1024, 131_072),
-        "Most bytes of header names and values together; more is answered 431."),
+        "Maximum bytes of header names and values together; more is answered 431."),
     setting("ingress.header_read_timeout_ms", "5000", millis(1, MINUTE_MS),
         "How long a client may take to send its request line and headers; longer is answered 408."),
     setting("ingress.body_read_timeout_ms", "4000", millis(1, MINUTE_MS),
         "How long a client may take to send its whole body; longer is answered 408. Razorpay gives up after 5 seconds."),
     setting("ingress.connections_max", "10000", count(1, 1_000_000),
-        "Most connections that the process holds open; further ones wait to be accepted."),
+        "Maximum number of open connections; further ones wait to be accepted."),
     setting("ingress.keep_alive_ms", "75000", millis(1, HOUR_MS),
         "How long an idle connection is kept open."),
     setting("ingress.trusted_proxies", "", SettingKind::Networks,
@@ -118,7 +118,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
     setting("ingress.replicas_min", "1", count(1, 100),
         "Replicas of Redis that must confirm a `replicated` delivery."),
     setting("ingress.trust_redis", "false", FLAG,
-        "Whether to accept the answer of Redis as proof of the level asked for, although Redis hides its persistence or reports none. Some managed services are durable in their own way."),
+        "Whether to trust that the answer of Redis proves the required level, although Redis hides its persistence or reports none. Some managed services are durable in their own way."),
     setting("ingress.append_timeout_ms", "1400", millis(1, MINUTE_MS),
         "How long Redis may take to confirm a delivery before it goes to the inbox. With appendfsync everysec, a confirmation takes up to 1.2 seconds and an fsync. Together with the inbox's timeout, Razorpay has its answer within 2 seconds."),
     setting("ingress.entries_max", "2000000", count(1, u32::MAX as u64),
@@ -126,7 +126,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
     setting("ingress.redis_memory_percent_max", "85", whole(1, 100, "percent"),
         "Percentage of Redis's `maxmemory` from which deliveries go to the inbox instead. Has no effect without a `maxmemory`."),
     setting("ingress.inbox_connections_max", "2", count(0, 100),
-        "Most connections to PostgreSQL that store deliveries in the inbox while Redis is unavailable. 0 disables the inbox."),
+        "Maximum number of connections to PostgreSQL that store deliveries in the inbox while Redis is unavailable. 0 disables the inbox."),
     setting("ingress.inbox_timeout_ms", "500", millis(1, MINUTE_MS),
         "How long PostgreSQL may take to store a delivery in the inbox before it is answered 503."),
     setting("ingress.secrets_poll_ms", "5000", millis(10, HOUR_MS),

@@ -17,7 +17,7 @@ pub struct PostgresSettings {
     pub url: Secret,
     /// How to verify the server; `None` for a plain connection.
     pub tls: Option<ClientTls>,
-    /// Most connections of one process.
+    /// Maximum connections of one process.
     pub pool_max: usize,
     /// Bound of one connection attempt and of the wait for a free connection.
     pub connect_timeout: Duration,
@@ -28,7 +28,7 @@ pub struct PostgresSettings {
 #[rustfmt::skip]
 pub(crate) const SETTINGS: &[Setting] = &[
     setting("postgres.url", "postgres://harkara@127.0.0.1:15432/harkara", SettingKind::Url(&["postgres://", "postgresql://"]),
-        "The PostgreSQL database that holds the ledger and the projections. `?sslmode=verify-full` (or `verify-ca`, or `require`) uses TLS and verifies certificate and host name; `disable` uses a plain connection; with `prefer` or without `sslmode`, TLS is used if `postgres.ca_file` is set. `sslrootcert`, `sslcert` and `sslkey` in the URL stand for the three settings below."),
+        "The PostgreSQL database that holds the ledger and the projections. `?sslmode=verify-full` (or `verify-ca`, or `require`) uses TLS and verifies certificate and host name; `disable` uses a plain connection; with `prefer` or without `sslmode`, TLS is used if `postgres.ca_file` is set. `sslrootcert`, `sslcert` and `sslkey` in the URL correspond to the three settings below."),
     setting("postgres.ca_file", "", SettingKind::PemFile,
         "The certificate authorities to trust for PostgreSQL, instead of the public ones (Mozilla's list, built in)."),
     setting("postgres.client_certificate_file", "", SettingKind::PemFile,
@@ -36,7 +36,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
     setting("postgres.client_key_file", "", SettingKind::PemFile,
         "The private key of `postgres.client_certificate_file`."),
     setting("postgres.pool_max", "8", count(1, 1000),
-        "Most connections to PostgreSQL that one process opens."),
+        "Maximum number of connections to PostgreSQL that one process opens."),
     setting("postgres.connect_timeout_ms", "3000", millis(1, MINUTE_MS),
         "How long a connection attempt to PostgreSQL, or the wait for a free connection, may take."),
     setting("postgres.statement_timeout_ms", "30000", millis(1, HOUR_MS),

@@ -132,7 +132,7 @@ fn a_secret_can_be_in_a_file() {
 }
 
 #[test]
-fn the_file_gives_numbers_lists_and_dotted_lane_names() {
+fn numbers_lists_and_dotted_lane_names_are_read_from_a_file() {
     let settings = from_toml(
         "full.toml",
         r#"

@@ -8,7 +8,7 @@ use crate::reader::SettingsReader;
 /// Section `trace`.
 #[derive(Clone, Copy, Debug)]
 pub struct TraceSettings {
-    /// Most ordinary traces kept per second.
+    /// Maximum ordinary traces kept per second.
     pub ordinary_per_s_max: u32,
     /// Deliveries that take longer are always kept.
     pub slow: Duration,
@@ -19,7 +19,7 @@ pub struct TraceSettings {
 #[rustfmt::skip]
 pub(crate) const SETTINGS: &[Setting] = &[
     setting("trace.ordinary_per_s_max", "100", count(0, 1_000_000),
-        "Most traces that one process keeps per second, of those that the sampler (`OTEL_TRACES_SAMPLER`) keeps and no caller asked for. Failed, retried and slow deliveries are kept in addition."),
+        "Maximum number of traces that one process keeps per second, of those that the sampler (`OTEL_TRACES_SAMPLER`) keeps and no caller requested. Failed, retried and slow deliveries are kept in addition."),
     setting("trace.slow_ms", "1000", millis(1, HOUR_MS),
         "A delivery that takes longer until its answer, or from its receipt to its commit, is kept regardless of the sampler."),
     setting("trace.links_only", "false", FLAG,

@@ -18,9 +18,9 @@ pub struct WorkerSettings {
     pub admin_bind: SocketAddr,
     /// The consumer name, never empty.
     pub consumer: String,
-    /// Most entries in one transaction.
+    /// Maximum entries in one transaction.
     pub batch_entries_max: usize,
-    /// Most batches in flight.
+    /// Maximum batches in flight.
     pub batches_in_flight_max: usize,
     /// How long a partial batch gathers after the previous batch started.
     pub gather: Duration,
@@ -57,15 +57,15 @@ pub(crate) const SETTINGS: &[Setting] = &[
     setting("worker.consumer", "", SettingKind::Text,
         "The worker's consumer name, unique among the processes of the group. Empty derives `<host name>-<process id>`."),
     setting("worker.batch_entries_max", "400", count(4, 10_000),
-        "Most entries committed in one transaction. At least the number of lanes, so that none starves."),
+        "Maximum number of entries committed in one transaction. At least the number of lanes, so that none starves."),
     setting("worker.batches_in_flight_max", "2", count(1, 64),
-        "Most batches that a worker commits at the same time."),
+        "Maximum number of batches that a worker commits concurrently."),
     setting("worker.gather_ms", "20", millis(0, 10_000),
-        "How long a worker gathers a partial batch after the previous batch started. 0 starts a batch with whatever is there. The first delivery after a quiet time never waits."),
+        "How long a worker gathers a partial batch after the previous batch started. 0 starts a batch with the entries that are available. The first delivery after a quiet time never waits."),
     setting("worker.read_wait_ms", "1000", millis(1, MINUTE_MS),
         "How long one read waits for new entries before it returns empty."),
     setting("worker.claim_idle_ms", "60000", millis(1, DAY_MS),
-        "How long an entry may stay pending without a sign of life from its worker before another reclaims it."),
+        "How long an entry may stay pending without a heartbeat from its worker before another reclaims it."),
     setting("worker.reclaim_every_ms", "5000", millis(1, HOUR_MS),
         "How often a worker looks for entries to reclaim."),
     setting("worker.claims_max", "5", count(3, 1000),
