@@ -1,6 +1,5 @@
 //! Logging: one subscriber for the process, to standard error.
 
-use std::env;
 use std::io::{self, IsTerminal};
 
 use tracing_subscriber::filter::ParseError;
@@ -8,7 +7,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 use tracing_subscriber::{EnvFilter, Layer, fmt};
 
-use harkara_settings::{LogFormat, LogSettings};
+use harkara_settings::{LogFormat, LogSettings, variable};
 
 /// Precedes every filter, which may override it. `actix_http` logs an error for each malformed request, so
 /// any caller could fill the log; the answer and the counters report those.
@@ -30,7 +29,7 @@ pub enum LoggingError {
 
 /// Sets up logging for the whole process. `RUST_LOG` takes precedence over `log.level`.
 pub fn init(settings: &LogSettings) -> Result<(), LoggingError> {
-    let filter = filter(settings, env::var("RUST_LOG").ok())?;
+    let filter = filter(settings, variable("RUST_LOG"))?;
     let is_terminal = io::stderr().is_terminal();
     let is_json = match settings.format {
         LogFormat::Json => true,

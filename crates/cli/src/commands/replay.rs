@@ -10,7 +10,7 @@ use harkara_operations::events::EventStatus;
 use harkara_operations::replay::{self, ReplayReport, ReplaySelection};
 use harkara_operations::wording::counted;
 use harkara_operations::{Actor, ActorOrigin, InvalidName};
-use harkara_settings::Settings;
+use harkara_settings::{Settings, variable};
 
 use crate::arguments::{moment, status};
 use crate::exit::{Ending, UsageError};
@@ -137,7 +137,7 @@ fn confirm(number: u64, is_confirmed: bool) -> anyhow::Result<()> {
 /// The user of the system. Under sudo `USER` is root, and `SUDO_USER` the person.
 fn user() -> Result<Actor, UsageError> {
     let variables = ["SUDO_USER", "USER", "LOGNAME"].into_iter();
-    let mut actors = variables.filter_map(|name| actor(&std::env::var(name).ok()?).ok());
+    let mut actors = variables.filter_map(|name| actor(&variable(name)?).ok());
     actors.next().ok_or_else(|| {
         UsageError("the audit needs a name, and USER is not set; give --actor NAME".to_owned())
     })
