@@ -148,7 +148,7 @@ pub(crate) enum ReferenceServer {
 }
 
 impl Part {
-    /// Whether `part` is to be measured if this was asked for.
+    /// Whether this request includes `part`.
     pub(crate) fn covers(self, part: Self) -> bool {
         self == Self::All || self == part
     }

@@ -27,7 +27,7 @@ pub(crate) const SEED: u64 = 2026;
 /// The webhook secret that they are signed with.
 pub(crate) const SECRET: &str = "bench-webhook-secret";
 
-/// Most deliveries that are prepared together; each takes some 1.8 kB of memory.
+/// Maximum deliveries prepared together; each takes some 1.8 kB of memory.
 pub(crate) const PREPARED_MAX: usize = 1_200_000;
 
 /// The servers, the programs, and the deliveries.

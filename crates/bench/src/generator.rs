@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 /// Connections of the closed model.
 const CONNECTIONS: usize = 128;
 
-/// Most connections of the open model.
+/// Maximum connections of the open model.
 const OPEN_CONNECTIONS_MAX: usize = 512;
 
 /// What is sent, and how.

@@ -42,7 +42,7 @@ use clap::Parser;
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     if !cfg!(target_os = "linux") {
-        eprintln!("harkara-bench: it reads CPU time from /proc, so it runs on Linux only");
+        eprintln!("harkara-bench: runs on Linux only, because it reads CPU time from /proc");
         return ExitCode::FAILURE;
     }
     let outcome = match &arguments.command {

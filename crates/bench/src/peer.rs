@@ -122,7 +122,7 @@ pub(crate) fn node_version() -> String {
 
 async fn ready(name: &str, command: &mut Command) -> Result<Program> {
     let mut program = Program::start(name, command)
-        .context("Node.js 20 or newer is needed; https://nodejs.org tells how to install it")?;
+        .context("Node.js 20 or later is required; see https://nodejs.org to install it")?;
     program
         .wait_for(async |log| line_of(log, |line| (line.trim() == "ready").then_some(())))
         .await?;

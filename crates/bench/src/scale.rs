@@ -84,7 +84,7 @@ impl Scale {
         Ok(scale)
     }
 
-    /// Whether a variant is to be measured.
+    /// Whether to measure a variant.
     pub(crate) fn includes(&self, variant: &str) -> bool {
         let filter = self.filter.as_deref();
         filter.is_none_or(|filter| variant.contains(filter))

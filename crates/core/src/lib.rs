@@ -2,7 +2,7 @@
 //!
 //! This crate does no I/O, reads no clock and spawns nothing. It has the stages of a delivery as types, the
 //! catalogue of events, the tolerant reading of their bodies, and the law by which two snapshots of an entity
-//! merge. The modules are in the order in which a delivery meets them.
+//! merge. The modules are in the order in which a delivery passes them.
 
 pub mod endpoint;
 pub mod secret;

@@ -16,7 +16,7 @@ use crate::secret::{Fingerprint, Secret};
 
 type HmacSha256 = Hmac<Sha256>;
 
-/// Most live secrets of one endpoint: each costs one HMAC per delivery.
+/// Maximum live secrets of one endpoint: each costs one HMAC per delivery.
 pub const SECRETS_PER_ENDPOINT_MAX: usize = 8;
 
 /// The live secrets of one endpoint, newest first, with prepared HMAC keys.

@@ -49,7 +49,7 @@ pub(crate) struct UpOptions {
     pub(crate) install: bool,
 }
 
-/// The part that stands for all others but [`INSTRUCTIONS`].
+/// The part that means all others except [`INSTRUCTIONS`].
 pub(crate) const ALL: &str = "all";
 
 /// The part that needs the peer.

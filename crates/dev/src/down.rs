@@ -108,7 +108,9 @@ fn stop_foreground(owner: u32, run: &Path) -> Result<Claim> {
     match Claim::take(run)? {
         taken @ Claim::Taken(_) => Ok(taken),
         Claim::Held(owner) => {
-            bail!("another `cargo dev` (process {owner}) is busy here; try again when it is done")
+            bail!(
+                "another `cargo dev` (process {owner}) is running here; try again when it has finished"
+            )
         }
     }
 }

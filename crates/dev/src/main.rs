@@ -67,7 +67,7 @@ mod ports;
 /// Paths in this checkout.
 mod checkout;
 
-/// Ctrl-C and the like.
+/// Ctrl-C and termination signals.
 mod interrupt;
 
 /// Output for the developer.

@@ -18,7 +18,7 @@ const BAD_SIGNATURES_PERCENT: u32 = 1;
 /// How often a delivery without a 2xx is sent again. Razorpay retries for a day, which a run does not have.
 const RETRIES: u32 = 300;
 
-/// The most connections: as many as are busy at the long form's rate if every answer takes its full two seconds,
+/// Maximum connections: as many as are busy at the long form's rate if every answer takes its full two seconds,
 /// and some more, so that no wait for a connection is measured.
 const CONNECTIONS: u32 = 5_000;
 

@@ -22,13 +22,13 @@ use crate::APPLICATION;
 use crate::metrics::InFlight;
 use crate::routed_delivery::RoutedDelivery;
 
-/// Most deliveries in one transaction, the same as a worker's.
+/// Maximum deliveries in one transaction, the same as a worker's.
 const GROUP_ENTRIES_MAX: usize = 400;
 
-/// Most deliveries that wait for their transaction; more are refused.
+/// Maximum deliveries that wait for their transaction; more are refused.
 const WAITING_MAX: usize = 4096;
 
-/// Most bytes of bodies that wait or are being stored; more are refused.
+/// Maximum bytes of bodies that wait or are being stored; more are refused.
 const WAITING_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// The event type of a delivery without an event name.

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 
 use crate::LaunchError;
 
-/// The first port of the range; the system assigns ports above the whole of it by itself.
+/// The first port of the range; the system itself assigns ports above it.
 const FIRST: u16 = 20_000;
 
 /// Ports set aside for one process, and processes that have a share of their own.

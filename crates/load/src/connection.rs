@@ -23,7 +23,7 @@ const CONNECT_WAIT: Duration = Duration::from_secs(5);
 /// Initial room for an answer, enough for any to a webhook.
 const ANSWER_BYTES_USUAL: usize = 2 * 1024;
 
-/// Most bytes of an answer.
+/// Maximum bytes of an answer.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
 
 /// A connection to the target without a request in progress.

@@ -38,7 +38,7 @@ struct Entry {
     name: usize,
 }
 
-/// Most lifecycles in progress at a time: at ten thousand deliveries a second, the events of one are
+/// Maximum lifecycles in progress at a time: at ten thousand deliveries a second, the events of one are
 /// then some 0.4 s apart. (A payment is authorized, captured and its order paid within seconds.)
 const LIFECYCLES_OPEN_MAX: usize = 4096;
 

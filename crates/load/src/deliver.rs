@@ -25,7 +25,7 @@ use crate::target::LoadTarget;
 /// How a plan is sent.
 #[derive(Clone, Debug)]
 pub struct DeliverOptions {
-    /// Most connections. Deliveries due when none is free wait, which counts as latency.
+    /// Maximum connections. Deliveries due when none is free wait, which counts as latency.
     pub connections_max: usize,
     /// How long to wait for an answer, from the start of the request: at most [`TIMEOUT_MAX`].
     pub timeout: Duration,

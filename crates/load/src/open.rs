@@ -24,7 +24,7 @@ use crate::target::LoadTarget;
 pub struct Open {
     /// Deliveries per second.
     pub rate_per_s: f64,
-    /// Most connections. A delivery that is due takes one that is free, opens one, or waits its turn.
+    /// Maximum connections. A delivery that is due takes one that is free, opens one, or waits its turn.
     pub connections_max: usize,
     /// Shortest time between two batches: deliveries due within it are sent together, late by less than
     /// this. [`crate::TICK_FINE`] for latencies; [`crate::TICK_COARSE`] to spare the machine.

@@ -213,7 +213,7 @@ mod tests {
     fn the_longest_refusal_lasts_from_a_failure_to_the_next_2xx_of_a_valid_delivery() {
         let delivered = delivered(&[
             (0, Signing::Right, Some(200)),
-            // A bad signature is to be refused, so its refusal is none.
+            // A bad signature must be refused, so its refusal does not count.
             (10, Signing::Missing, Some(401)),
             (100, Signing::Right, Some(503)),
             (150, Signing::Right, None),

@@ -95,7 +95,7 @@ pub enum PlanError {
     TooMany,
 }
 
-/// Most requests of a run: with their bodies they take some 2 GB.
+/// Maximum requests of a run: with their bodies they take some 2 GB.
 pub const REQUESTS_MAX: usize = 1_000_000;
 
 const BAD: [Signing; 3] = [Signing::WrongSecret, Signing::Malformed, Signing::Missing];
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn the_given_percentage_are_duplicates_and_only_of_valid_deliveries() {
+    fn duplicates_have_their_percentage_and_repeat_only_valid_deliveries() {
         let plan = plan(Injected {
             duplicates: 10.0,
             bad_signatures: 5.0,

@@ -23,7 +23,7 @@ pub enum NotHttp {
     Unsupported(&'static str),
 }
 
-/// Most headers of a response.
+/// Maximum headers of a response.
 const HEADERS_MAX: usize = 32;
 
 /// Where a response's body ends.

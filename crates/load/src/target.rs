@@ -11,7 +11,7 @@ pub const PATH_DEFAULT: &str = "/webhooks/razorpay";
 /// Why a URL cannot be a target.
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidTarget {
-    /// It is not a URL over plain HTTP. TLS would be a good part of what is measured.
+    /// It is not a URL over plain HTTP. TLS would be a large part of the measured time.
     #[error(transparent)]
     Invalid(#[from] InvalidDestination),
     /// The host's name has no address.

@@ -33,7 +33,7 @@ pub fn observer(settings: &Settings) -> Result<Observer, StorageError> {
     Ok(Observer::of(settings, redis, database))
 }
 
-/// The dependencies that could not be asked.
+/// The dependencies that did not answer.
 #[must_use]
 pub fn unavailable(settings: &Settings, report: &Report) -> Vec<Unavailable> {
     let problem = |(name, reason): (&str, String)| match name {

@@ -83,7 +83,7 @@ pub struct Verification {
     pub rows: BTreeMap<&'static str, usize>,
 }
 
-/// Most faults in a [`Verification`]; all are counted.
+/// Maximum faults in a [`Verification`]; all are counted.
 pub const FAULTS_MAX: usize = 20;
 
 /// One thing that is not as promised. Serialised as its sentence.

@@ -2,10 +2,10 @@ use harkara_core::event::{Event, read};
 use harkara_core::ids::EventId;
 use harkara_core::projection::{Projection, project};
 
-/// What ends a body in the input; it stands in no JSON text.
+/// Ends a body in the input; it occurs in no JSON text.
 pub(crate) const BODY_END: u8 = 0;
 
-/// Most bodies taken from one input: every pair of them is folded.
+/// Maximum bodies taken from one input: every pair of them is folded.
 const BODIES_MAX: usize = 4;
 
 /// Any bodies can be read, each alike every time; and events in any order, each any number of times, leave

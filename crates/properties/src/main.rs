@@ -1,4 +1,4 @@
-//! Writes the seeds of the fuzz targets into a folder for each, below the one that is given.
+//! Writes the seeds of each fuzz target to its own subfolder of the given folder.
 
 use std::error::Error;
 use std::fs;
@@ -7,7 +7,7 @@ use std::path::PathBuf;
 fn main() -> Result<(), Box<dyn Error>> {
     let corpus = std::env::args_os()
         .nth(1)
-        .ok_or("which folder are the seeds to be written into?")?;
+        .ok_or("usage: harkara-fuzz-seeds FOLDER")?;
     for target in harkara_properties::targets() {
         let folder = PathBuf::from(&corpus).join(target.name);
         fs::create_dir_all(&folder)?;

@@ -80,7 +80,7 @@ pub fn targets() -> [Target; 4] {
     ]
 }
 
-/// A body as it stands in a stream.
+/// A body as it is in a stream.
 fn written(body: &[u8]) -> Vec<u8> {
     let delivery = entry::delivery(
         None,

@@ -100,7 +100,7 @@ mod tests {
     use super::register;
 
     #[tokio::test]
-    async fn gauges_show_no_value_that_is_unknown() {
+    async fn unknown_values_have_no_sample() {
         let mut server = RedisServer::start(&[]).await;
         let settings = Settings::from_pairs([("redis.url", server.url())]).unwrap();
         let pool = pool(&settings.redis);

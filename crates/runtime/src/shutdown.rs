@@ -62,7 +62,7 @@ async fn listen(stop: Shutdown, mut terminate: Signal, mut interrupt: Signal) {
     let name = next(&mut terminate, &mut interrupt).await;
     tracing::warn!(
         signal = name,
-        "Stopped at once by a second signal; work in flight was dropped."
+        "Stopped immediately by a second signal; work in flight was dropped."
     );
     std::process::exit(EXIT_CODE_IMPATIENT);
 }

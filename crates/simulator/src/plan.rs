@@ -20,7 +20,7 @@ pub struct Options {
     pub bad_signature: bool,
 }
 
-/// Most deliveries in one plan: at two or three kilobytes each they are all held in memory.
+/// Maximum deliveries in one plan: at two or three kilobytes each they are all held in memory.
 pub const DELIVERIES_MAX: usize = 200_000;
 
 /// A plan that is too large to be held.

@@ -18,7 +18,7 @@ use crate::delivery::Signed;
 /// Razorpay waits this long for an answer before the delivery counts as failed.
 pub const ANSWER_WAIT: Duration = Duration::from_secs(5);
 
-/// Most of an answer's body that is read so that its connection can be used again.
+/// Maximum bytes of an answer's body to read so that its connection can be used again.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
 
 /// Sends deliveries, keeping connections open between them. Clones share the connections.

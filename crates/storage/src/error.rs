@@ -81,7 +81,7 @@ pub enum Recovery {
     Wait,
     /// Split the batch, which took too long. No event is at fault.
     Split,
-    /// Split the batch until the event at fault stands alone.
+    /// Split the batch until the event at fault is alone.
     Isolate,
 }
 

@@ -16,7 +16,7 @@ use crate::{Pool, StorageError};
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations");
 
-/// Held while migrating, so that of many `harkara migrate` at once one works and the others wait.
+/// Held while migrating, so that of several concurrent `harkara migrate` one works and the others wait.
 const ADVISORY_LOCK: i64 = 0x0068_6172_6b61_7261;
 
 /// Months for which partitions are kept ready ahead of time.

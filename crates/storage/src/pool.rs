@@ -28,7 +28,7 @@ pub struct PoolSettings {
     pub tls: Option<ClientTls>,
     /// Shown in `pg_stat_activity`.
     pub application: &'static str,
-    /// Most connections open at once.
+    /// Maximum open connections.
     pub connections_max: usize,
     /// Longest wait for a connection, new or returned.
     pub connect_timeout: Duration,

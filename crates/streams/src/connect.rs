@@ -16,7 +16,7 @@ use harkara_settings::RedisSettings;
 
 pub use deadpool_redis::{Connection, Pool};
 
-/// Most connections of the pool, which serves probes, listings and clean-up, never the hot path.
+/// Maximum connections of the pool, which serves probes, listings and clean-up, never the hot path.
 const POOL_CONNECTIONS_MAX: usize = 8;
 
 const CHECKED: &str = "URL and certificates were checked with the settings";

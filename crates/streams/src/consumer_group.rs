@@ -22,7 +22,7 @@ pub use entries::{ClaimedEntry, PendingEntry};
 /// claim new entries.)
 const ID_AFTER_ALL: &str = "18446744073709551615-18446744073709551614";
 
-/// Most pending entries in one reply.
+/// Maximum pending entries in one reply.
 const PENDING_PER_COMMAND: usize = 500;
 
 /// The group as one consumer uses it. Everything but reading uses the pool.
@@ -207,7 +207,7 @@ impl Group {
     /// Resets this consumer's idle time and changes nothing else: it asks for its own pending entries after the
     /// last possible id. Redis before 7.2 counts a consumer as active only when it receives entries or asks
     /// for its pending ones, not while it waits for new ones.
-    pub async fn show_life(&self) -> Result<(), GroupError> {
+    pub async fn heartbeat(&self) -> Result<(), GroupError> {
         let mut read = self.xreadgroup(1);
         read.arg("STREAMS").arg(self.key(Lane::Critical));
         read.arg(ID_AFTER_ALL);

@@ -17,7 +17,7 @@ use crate::server_problem::ServerProblem;
 pub struct FitnessCheck {
     redis: RedisSettings,
     ingress: IngressSettings,
-    /// Kept while Redis is fit. Otherwise the next check connects anew: the same name may lead to another
+    /// Kept while Redis is fit. Otherwise the next check opens a new connection: the same name may lead to another
     /// server by then.
     connection: Option<MultiplexedConnection>,
 }

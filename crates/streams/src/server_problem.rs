@@ -16,7 +16,7 @@ use crate::server_check::VERSION_MIN;
 pub enum ServerProblem {
     /// No connection.
     Unreachable { address: String, source: RedisError },
-    /// No answer to the handshake: nobody is there, or a server without TLS that waits for a command.
+    /// No answer to the handshake: nothing listens, or a server without TLS waits for a command.
     SilentOverTls { address: String, source: RedisError },
     /// No TLS connection: its certificate is refused, or ours is.
     Untrusted { address: String, refusal: Refusal },

@@ -27,7 +27,7 @@ impl TestRedis {
         }
     }
 
-    /// Runs a command, in which the name of a lane stands for its stream, and `GROUP` for the consumer group.
+    /// Runs a command, in which the name of a lane means its stream, and `GROUP` the consumer group.
     pub(crate) async fn run<T: FromRedisValue>(&mut self, command: &str) -> T {
         let mut asked = Cmd::new();
         for word in command.split(' ') {

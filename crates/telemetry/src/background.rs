@@ -80,7 +80,7 @@ impl Background {
 pub(crate) struct WarningLimit(Option<Instant>);
 
 impl WarningLimit {
-    /// Whether a failure is to be logged now.
+    /// Whether to log a failure now.
     pub(crate) fn admits(&mut self) -> bool {
         let is_due = self.0.is_none_or(|last| last.elapsed() >= WARN_EVERY);
         if is_due {

@@ -14,7 +14,7 @@ pub(crate) use target::{Protocol, Target};
 /// Spans that may wait for the collector, unless `OTEL_BSP_MAX_QUEUE_SIZE` is set (the standard's default).
 const QUEUE_SPANS: NonZeroUsize = NonZeroUsize::new(2048).expect("not zero");
 
-/// Most spans in one export, unless `OTEL_BSP_MAX_EXPORT_BATCH_SIZE` is set (the standard's default).
+/// Maximum spans in one export, unless `OTEL_BSP_MAX_EXPORT_BATCH_SIZE` is set (the standard's default).
 const BATCH_SPANS: NonZeroUsize = NonZeroUsize::new(512).expect("not zero");
 
 /// How long spans wait for others, unless `OTEL_BSP_SCHEDULE_DELAY` is set. The standard's five seconds are

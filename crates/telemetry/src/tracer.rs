@@ -13,13 +13,13 @@ use crate::sampling::{Kept, PerSecond, Sampling};
 use crate::span::Span;
 use crate::span_ids::SpanIds;
 
-/// Most traces a second kept for their outcome, such as refused deliveries, which anybody can cause.
+/// Maximum traces a second kept for their outcome, such as refused deliveries, which anybody can cause.
 const NOTABLE_PER_S_MAX: u32 = 200;
 
 /// Bounds the cost of traces, besides the sampler.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Most ordinary traces kept a second, not counting those that a caller asked for.
+    /// Maximum ordinary traces kept a second, not counting those that a caller asked for.
     pub ordinary_per_s_max: u32,
     /// Anything slower is kept, ordinary or not.
     pub slow: Duration,

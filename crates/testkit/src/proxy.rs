@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep_until};
 /// The size of a forwarded chunk, in bytes.
 const CHUNK_BYTES: usize = 16 * 1024;
 
-/// The most chunks in flight in one direction; beyond them the sender waits.
+/// Maximum chunks in flight in one direction; beyond them the sender waits.
 const CHUNKS_UNDER_WAY_MAX: usize = 64;
 
 /// Forwards TCP connections to another address, until it is dropped.

@@ -21,7 +21,7 @@ const FIRST_TRY_MAX: Duration = Duration::from_secs(1);
 const WAIT_FIRST: Duration = Duration::from_millis(50);
 const WAIT_MAX: Duration = Duration::from_secs(2);
 
-/// Most batches whose acknowledgement waits for Redis. While Redis is unavailable nothing more is claimed, so
+/// Maximum batches whose acknowledgement waits for Redis. While Redis is unavailable nothing more is claimed, so
 /// there are only a few. If it refuses acknowledgements alone, the entries of further batches are delivered
 /// again and recognised by the ledger, which costs work and breaks nothing.
 const WAITING_MAX: usize = 64;

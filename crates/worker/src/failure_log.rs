@@ -9,7 +9,7 @@ use harkara_storage::record::{EventRecord, Verdict};
 
 use crate::outcome::Outcome;
 
-/// Most lines in a second. Should every event fail, the log stays readable, and the ledger has them all.
+/// Maximum lines in a second. Should every event fail, the log stays readable, and the ledger has them all.
 const LINES_PER_S_MAX: u32 = 50;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -46,7 +46,7 @@ impl FailureLog {
             if suppressed > 0 {
                 tracing::warn!(
                     events = suppressed,
-                    "More events could not be applied than are logged; the ledger has them all."
+                    "Failures beyond the log limit were not logged; the ledger has them all."
                 );
             }
             log(record, batch.contested_id(at));

@@ -18,7 +18,7 @@ const SERVICE: &str = "harkara-worker";
 #[derive(Parser)]
 #[command(name = "harkara-worker", version)]
 struct Arguments {
-    /// A TOML file of settings; the environment takes precedence.
+    /// A TOML settings file; environment variables take precedence.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 }

@@ -13,10 +13,10 @@ use crate::active_claims::ActiveClaims;
 /// Renewals within one claim time: two may fail before an entry looks abandoned.
 const RENEWALS_PER_CLAIM_TIME: u32 = 3;
 
-/// Most ids in one renewal command.
+/// Maximum ids in one renewal command.
 const IDS_PER_RENEWAL: usize = 1000;
 
-/// Most entries handed back in one round trip.
+/// Maximum entries handed back in one round trip.
 const IDS_PER_HAND_BACK: usize = 500;
 
 #[derive(Clone)]
@@ -27,11 +27,11 @@ pub(crate) struct Membership {
 }
 
 impl Membership {
-    /// Renews all claims, and shows life even if there are none, until dropped.
+    /// Renews all claims, and sends a heartbeat even if there are none, until dropped.
     pub(crate) async fn keep(self) {
         loop {
-            if let Err(error) = self.group.show_life().await {
-                tracing::debug!(error = with_causes(&error), "Could not show life.");
+            if let Err(error) = self.group.heartbeat().await {
+                tracing::debug!(error = with_causes(&error), "Could not send a heartbeat.");
             }
             for (lane, ids) in self.claims.to_renew(self.claim_idle) {
                 for ids in ids.chunks(IDS_PER_RENEWAL) {

@@ -62,7 +62,7 @@ const ACCEPTING: [Accepting; 5] = [
 pub(crate) async fn measure(bench: &Bench, must_be: bool, results: &mut Results) -> Result<()> {
     let Some(peer) = &bench.peer else {
         if must_be {
-            bail!("the peer cannot run; `cargo dev bench` said why above");
+            bail!("the peer cannot run; `cargo dev bench` printed the reason above");
         }
         let note = "the peer was left out; `cargo dev bench` said why above";
         results.notes.push(note.to_owned());

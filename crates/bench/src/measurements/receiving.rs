@@ -16,7 +16,7 @@ use crate::report::table;
 use crate::results::VariantResult;
 use crate::usage::{THIS_PROCESS, Usage};
 
-/// Most deliveries of one run; they take memory. A run that uses them up ends early.
+/// Maximum deliveries of one run; they take memory. A run that uses them up ends early.
 const DELIVERIES_MAX: usize = 600_000;
 
 /// A rate that no server here exceeds.

@@ -38,7 +38,7 @@ const LONG_SLICE: usize = 200_000;
 /// The worker's histogram of the time from the claim of a batch to its acknowledgement.
 const BATCH_SECONDS: &str = "harkara_worker_batch_seconds";
 
-/// Most workers of the plot.
+/// Maximum workers of the plot.
 const WORKERS_MAX: usize = 3;
 
 /// The workers that drain a backlog.

@@ -98,7 +98,7 @@ Examples:
   harkara trigger invoice.paid --endpoint live --url http://10.0.0.7:8080/webhooks/razorpay/live
   harkara trigger something.new --unlisted";
 
-/// Sends the events, prints the answers, and follows the events if asked to.
+/// Sends the events, prints the answers, and follows the events with `--follow`.
 pub(crate) async fn run(
     call: &Call,
     settings: &Settings,

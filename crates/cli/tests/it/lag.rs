@@ -67,7 +67,7 @@ async fn without_postgresql_the_streams_are_shown_and_the_exit_code_is_1() {
 }
 
 #[tokio::test]
-async fn watching_goes_on_until_it_is_interrupted() {
+async fn watching_continues_until_interrupted() {
     let (database, redis_url, mut redis) = some_backlog().await;
     let harkara = Harkara::on(&database).with(REDIS_URL, &redis_url);
     let mut child = harkara.spawn("lag --watch --json --interval 100ms");

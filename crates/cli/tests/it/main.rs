@@ -1,4 +1,4 @@
-//! The command line as operators meet it: the real binary against real servers and services.
+//! The command line as operators use it: the real binary against real servers and services.
 
 #![expect(
     clippy::unwrap_used,

@@ -19,7 +19,7 @@ async fn the_first_run_applies_every_migration_and_the_second_none() {
 }
 
 #[tokio::test]
-async fn of_concurrent_runs_each_migration_is_applied_by_one() {
+async fn concurrent_runs_apply_each_migration_once() {
     let database = TestDatabase::empty().await;
     let harkara = Harkara::on(&database);
     let migrate = || harkara.stdout("migrate");

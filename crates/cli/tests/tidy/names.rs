@@ -50,7 +50,7 @@ fn defines<'a>(
 }
 
 #[test]
-fn a_setting_or_a_path_that_is_gone_is_found() {
+fn a_missing_setting_or_path_is_found() {
     let sources = [(
         "crates/core/src/a.rs".to_owned(),
         "pub struct Bc; fn d() {}".to_owned(),

@@ -15,7 +15,7 @@ use crate::trace::TraceContext;
 /// The format that [`super::fields_of`] writes. A change that older workers cannot read raises it.
 pub const FORMAT_VERSION: &str = "1";
 
-/// Most characters of an unknown version in its error.
+/// Maximum characters of an unknown version in its error.
 const VERSION_CHARS_MAX: usize = 20;
 
 /// Capacity for a usual head: the fixed lines, their separators, and an id and a name of usual size.

@@ -13,7 +13,7 @@ use crate::ingress::{Ingress, PATH, SECRET};
 const CAPTURED: &str = r#"{"entity":"event","event":"payment.captured","payload":{"payment":{"entity":{"id":"pay_1","notes":{"é":"✓ \/"}}}}}"#;
 
 #[tokio::test]
-async fn a_signed_delivery_stands_in_its_lane_byte_for_byte() {
+async fn a_signed_delivery_is_in_its_lane_byte_for_byte() {
     let ingress = Ingress::start().await;
     let before = clock::now();
     let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";

@@ -99,7 +99,7 @@ async fn once_redis_is_back_no_server_thread_finds_what_the_outage_left_behind()
 }
 
 #[tokio::test]
-async fn a_redis_that_cannot_be_checked_any_more_is_given_nothing() {
+async fn a_redis_that_cannot_be_checked_gets_no_deliveries() {
     let redis = RedisServer::start(&[]).await;
     let user = "ACL SETUSER ingress";
     let () = run(&redis, &format!("{user} on >pass ~* +@all")).await;
@@ -115,7 +115,7 @@ async fn a_redis_that_cannot_be_checked_any_more_is_given_nothing() {
 
 /// The health check alone would close the breaker only after its wait of up to two seconds.
 #[tokio::test]
-async fn where_postgres_is_unavailable_too_redis_is_used_as_soon_as_it_is_back() {
+async fn if_postgres_is_down_too_redis_is_used_as_soon_as_it_returns() {
     let (mut redis, ingress) = Ingress::start_with_redis(&[], &[]).await;
     ingress.assert_accepts().await;
     for _ in 0..5 {
@@ -144,7 +144,7 @@ async fn a_redis_that_was_full_is_used_again_only_when_there_is_some_room() {
 }
 
 #[tokio::test]
-async fn a_redis_whose_memory_is_nearly_full_is_given_nothing() {
+async fn a_nearly_full_redis_gets_no_deliveries() {
     let (redis, ingress) = Ingress::start_with_redis(&[], &[WITHOUT_INBOX]).await;
     ingress.assert_accepts().await;
     let used = info(&mut redis.connection().await, "memory", "used_memory:").await;

@@ -80,7 +80,7 @@ async fn the_level_is_in_the_entry_and_counted() {
 }
 
 #[tokio::test]
-async fn where_redis_fsyncs_every_second_the_answer_waits_for_the_fsync() {
+async fn with_appendfsync_everysec_the_answer_waits_for_the_fsync() {
     const DELIVERIES: u32 = 200;
     const GAP: Duration = Duration::from_millis(20);
     // The first delivery may meet an fsync that is due.

@@ -169,7 +169,7 @@ async fn a_chunked_body_without_an_end_is_cut_at_the_limit() {
 }
 
 #[tokio::test]
-async fn connections_beyond_the_most_wait_and_the_others_go_on() {
+async fn connections_beyond_the_limit_wait_and_others_continue() {
     let ingress = Ingress::start_with(&[
         ("ingress.threads", "1"),
         ("ingress.connections_max", "3"),

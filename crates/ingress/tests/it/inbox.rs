@@ -25,7 +25,7 @@ async fn ingress_on(database: &TestDatabase) -> Ingress {
 }
 
 #[tokio::test]
-async fn where_postgres_is_black_holed_the_answer_is_503_and_in_time() {
+async fn if_postgres_is_black_holed_the_answer_is_503_and_in_time() {
     let hole = Proxy::to_port(0).await;
     hole.set(Link::BlackHoled);
     let postgres = format!("postgres://harkara@{}/harkara", hole.address());

@@ -28,7 +28,7 @@ const CONNECTION_BYTES: u64 = 160 * KIB;
 /// For what has nothing to do with bodies: stacks, gaps in the heap, code that is run for the first time.
 const MARGIN: u64 = 32 * MIB;
 
-/// The most memory that the process ever had.
+/// The peak memory of the process.
 fn peak_bytes(process: &Process) -> u64 {
     let path = format!("/proc/{}/status", process.child.id().unwrap());
     let status = std::fs::read_to_string(path).unwrap();

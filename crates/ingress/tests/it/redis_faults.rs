@@ -52,7 +52,7 @@ async fn entries_after(
 }
 
 #[tokio::test]
-async fn a_redis_that_is_gone_is_answered_503_until_it_is_back() {
+async fn deliveries_are_answered_503_while_redis_is_down() {
     let back = async |redis: &mut RedisServer| redis.resume().await;
     let entries = entries_after(async |redis| redis.kill(), DOWN, back).await;
     assert_eq!(entries.len(), 2);
@@ -95,7 +95,7 @@ async fn a_primary_that_became_a_replica_is_answered_503() {
 }
 
 #[tokio::test]
-async fn a_redis_that_turned_connections_away_is_used_again_when_it_takes_them() {
+async fn redis_is_used_again_once_it_accepts_connections() {
     for [refuse, take] in [
         ["maxclients 1", "maxclients 100"],
         ["requirepass x", "requirepass "],

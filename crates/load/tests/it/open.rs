@@ -75,7 +75,7 @@ async fn deliveries_that_a_stuck_target_never_got_are_counted() {
 #[tokio::test]
 async fn a_connection_that_the_target_closed_while_it_was_free_costs_no_delivery() {
     let address = server::reacting(|_| Reaction::AnswerAndHangUp(200)).await;
-    // So slow that the end of a connection is there before its next turn.
+    // So slow that a connection has ended before its next turn.
     let report = run(address, 0..10, 50.0, 1, LONG).await.unwrap();
     assert_eq!((report.sent, report.failed), (10, 0));
     assert_eq!(report.connections_opened, 10);

@@ -13,7 +13,7 @@ const AREA: Area = Area::Redis;
 /// Percentage of a bound from which it is near.
 const NEAR_PERCENT: u64 = 80;
 
-/// A longer fork takes a good part of the time that a delivery has (`ingress.append_timeout_ms`, 1.4 s by
+/// A longer fork takes a large part of the time that a delivery has (`ingress.append_timeout_ms`, 1.4 s by
 /// default).
 const FORK_MAX: Duration = Duration::from_millis(500);
 

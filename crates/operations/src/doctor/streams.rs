@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_consumer_that_is_gone_with_entries_is_reported() {
+    fn only_a_dead_consumer_with_pending_entries_is_reported() {
         use Status::{Ok as Sound, Warning};
         const GONE: &str = "w has been silent for 1m 11s and holds 2 entries";
         // An entry may be reclaimed after 60 s, and workers look for such entries every 5 s.

@@ -73,7 +73,7 @@ mod tests {
     use super::Liveness;
 
     #[test]
-    fn a_loop_that_stands_still_is_stuck_until_it_moves_or_ends() {
+    fn a_stalled_loop_is_stuck_until_it_progresses_or_ends() {
         let liveness = Liveness::default();
         let _moving = liveness.watch("moving", Duration::from_hours(1));
         let standing = liveness.watch("standing", Duration::ZERO);

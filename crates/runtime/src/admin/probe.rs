@@ -106,7 +106,7 @@ mod tests {
     use super::{Probe, run_all, suffice};
 
     #[tokio::test]
-    async fn of_those_that_stand_in_for_each_other_one_is_enough() {
+    async fn one_of_several_alternatives_is_enough() {
         let up = || Probe::new("up", || async { Ok(()) });
         let down = || Probe::new("down", || async { Err("refused".to_owned()) });
         for (probes, enough) in [

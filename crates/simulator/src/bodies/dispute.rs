@@ -79,7 +79,7 @@ impl SimulatedDispute {
             .fill(include_str!("dispute/evidence.json"))
     }
 
-    /// Announces the dispute. Where action is required, its evidence stands beside the entity, not
+    /// Announces the dispute. If action is required, its evidence is beside the entity, not
     /// within it.
     pub(crate) fn announce(&self, envelope: Envelope, payment: &SimulatedPayment) -> Envelope {
         let dispute = Object::of(self).fill(include_str!("dispute/entity.json"));

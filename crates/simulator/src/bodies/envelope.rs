@@ -17,7 +17,7 @@ pub(crate) struct Envelope {
 /// Where a service puts the fields of the envelope.
 enum Layout {
     Usual,
-    /// The event's time stands among the entities.
+    /// The event's time is among the entities.
     TimeInsidePayload,
     /// There is neither `entity` nor `payload`.
     Bare,

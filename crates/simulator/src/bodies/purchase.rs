@@ -3,7 +3,7 @@
 use super::{Envelope, SimulatedOrder, SimulatedPayment, SimulatedRefund};
 use crate::random::Random;
 
-/// An order with one payment for the whole of it.
+/// An order with one payment of its full amount.
 pub(crate) struct Purchase {
     pub(crate) order: SimulatedOrder,
     pub(crate) payment: SimulatedPayment,

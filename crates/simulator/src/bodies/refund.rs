@@ -23,7 +23,7 @@ pub(crate) struct SimulatedRefund {
 }
 
 impl SimulatedRefund {
-    /// A refund of a part or the whole of a payment, which shows it from now on.
+    /// A full or partial refund of a payment, which shows it from now on.
     pub(crate) fn of(
         random: &mut Random,
         payment: &mut SimulatedPayment,
@@ -58,7 +58,7 @@ impl SimulatedRefund {
     }
 
     /// Announces the refund as its service does: keys in alphabetical order with internal ones among
-    /// them, except for the change of speed, whose time stands inside the payload.
+    /// them, except for the change of speed, whose time is inside the payload.
     pub(crate) fn announce(&self, envelope: Envelope, payment: &SimulatedPayment) -> Envelope {
         let refund = Object::of(self).fill(include_str!("refund/entity.json"));
         let payment = payment.json();

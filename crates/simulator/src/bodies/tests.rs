@@ -35,7 +35,7 @@ fn is_id(text: &str, prefix: &str) -> bool {
 }
 
 #[test]
-fn every_event_has_a_body_with_what_it_contains_and_requires_and_core_reads_it_all() {
+fn every_event_has_its_entities_and_core_reads_them_all() {
     let mut bodies = Bodies::new(1, NOW);
     for known in EVENTS {
         let name = known.name;
@@ -267,7 +267,7 @@ fn a_refund_is_never_more_than_its_payment() {
 }
 
 #[test]
-fn a_disputes_evidence_stands_beside_it_where_action_is_required() {
+fn a_disputes_evidence_is_beside_it_if_action_is_required() {
     for known in EVENTS
         .iter()
         .filter(|known| known.family == "payment.dispute")

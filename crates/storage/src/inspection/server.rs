@@ -26,10 +26,10 @@ pub struct ServerState {
     /// How many of them are reserved for other roles.
     #[diesel(sql_type = Integer)]
     pub connections_reserved: i32,
-    /// Most connections of this role; negative if it has no limit.
+    /// Maximum connections of this role; negative if it has no limit.
     #[diesel(sql_type = Integer)]
     pub role_connections_max: i32,
-    /// Most connections of this database; negative if it has no limit.
+    /// Maximum connections of this database; negative if it has no limit.
     #[diesel(sql_type = Integer)]
     pub database_connections_max: i32,
     /// Connections of clients whose application name is not ours.

@@ -12,7 +12,7 @@ use harkara_core::lane::Lane;
 use crate::statement_times::Named;
 use crate::{Pool, StorageError};
 
-/// Most due rows, and most dead letters, that are counted. About four rows with a usual body share a page, so
+/// Maximum due rows, and dead letters, to count. About four rows with a usual body share a page, so
 /// a sample reads at most some 40 MB, and in order: the rows that have been due the longest.
 pub const DUE_COUNTED_MAX: u64 = 20_000;
 

@@ -49,9 +49,9 @@ struct LeasedRow {
 /// The bounds of one lease.
 #[derive(Clone, Copy, Debug)]
 pub struct LeaseBounds {
-    /// Most rows.
+    /// Maximum rows.
     pub rows_max: usize,
-    /// Most bytes of bodies together; one row is leased whatever its size.
+    /// Maximum bytes of bodies together; one row is leased whatever its size.
     pub bytes_max: usize,
     /// Attempts that an event may have. A pending row that had as many lost some to dying workers.
     pub attempts_max: u32,

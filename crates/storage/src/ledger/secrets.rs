@@ -12,7 +12,7 @@ pub struct SecretUse {
     /// The endpoint.
     #[diesel(sql_type = Text)]
     pub endpoint: String,
-    /// The secret; `None` stands for events from before secrets were recorded.
+    /// The secret; `None` for events from before secrets were recorded.
     #[diesel(sql_type = Nullable<Text>)]
     pub secret_fingerprint: Option<String>,
     /// How many events it verified.

@@ -11,7 +11,7 @@ use harkara_testkit::TestDatabase;
 use crate::migrations::THIS_MONTH;
 
 #[tokio::test]
-async fn the_list_of_indexes_is_what_the_migrations_make() {
+async fn the_list_of_indexes_matches_the_migrations() {
     let db = TestDatabase::migrated().await;
     let made: Vec<String> = db
         .column(

@@ -28,7 +28,7 @@ async fn an_empty_database_is_migrated_once_and_then_left_alone() {
 }
 
 #[tokio::test]
-async fn of_eight_concurrent_migrations_one_works_and_the_others_find_it_done() {
+async fn one_of_eight_concurrent_migrations_does_the_work() {
     let db = TestDatabase::empty().await;
     let migrations = join_all((0..8).map(|_| migrated(&db))).await;
     let worked = migrations.iter().filter(|applied| !applied.is_empty());

@@ -21,16 +21,16 @@ use tokio::time::Instant;
 
 use super::NotAppended;
 
-/// Most entries of a group that the replies alone confirm. At 2 kB each, that fills a connection's buffers.
+/// Maximum entries of a group that the replies alone confirm. At 2 kB each, that fills a connection's buffers.
 const UNAWAITED_ENTRIES_MAX: usize = 64;
 
-/// Most entries of a group that waits for its confirmation, up to a second with `appendfsync everysec`.
+/// Maximum entries of a group that waits for its confirmation, up to a second with `appendfsync everysec`.
 const AWAITED_ENTRIES_MAX: usize = 4096;
 
 /// Bytes of bodies after which a group is full regardless of its entries.
 const GROUP_BYTES_MAX: usize = 4 * 1024 * 1024;
 
-/// Most appends that wait for their group on one server thread; beyond that, requests wait themselves.
+/// Maximum appends that wait for their group on one server thread; beyond that, requests wait themselves.
 const WAITING_MAX: usize = 4096;
 
 /// Groups of one server thread in flight. With more, each would be smaller and cost an fsync of its own.

@@ -9,7 +9,7 @@ use redis::Script;
 
 use crate::{Pool, PooledError, ask_over};
 
-/// Most pending entries of a lane that are looked up in its stream one by one. With more, entries that were
+/// Maximum pending entries of a lane that are looked up in its stream one by one. With more, entries that were
 /// deleted while pending count as pending until a worker notices. The backlog itself does not depend on it.
 pub(super) const PENDING_LOOKUPS_MAX: u64 = 1000;
 

@@ -62,7 +62,7 @@ impl Lanes {
         self.redis.claim("someone", Lane::Normal, n_entries).await;
     }
 
-    /// Runs a command that removes so many entries.
+    /// Runs a command that removes this many entries.
     async fn delete(&mut self, command: &str, n_entries: u64) {
         let deleted: u64 = self.redis.run(command).await;
         assert_eq!(deleted, n_entries, "{command}");

@@ -60,16 +60,16 @@ async fn idle_consumers_are_removed_unless_something_is_pending_with_them() {
 }
 
 #[tokio::test]
-async fn a_consumer_that_gets_nothing_shows_life_and_claims_nothing() {
+async fn a_heartbeat_keeps_a_consumer_active_and_claims_nothing() {
     const QUIET: Duration = Duration::from_millis(500);
     let (group, mut redis) = group().await;
-    group.show_life().await.unwrap();
+    group.heartbeat().await.unwrap();
     wait_until("it looks idle", QUIET * 20, async || {
         idle(&mut redis).await >= QUIET
     })
     .await;
     redis.append(Lane::Critical, ["1-1"]).await;
-    group.show_life().await.unwrap();
+    group.heartbeat().await.unwrap();
     assert!(idle(&mut redis).await < QUIET);
     assert!(own_pending(&group, Lane::Critical).await.is_empty());
 }

@@ -12,7 +12,7 @@ use tonic::transport::{Channel, Endpoint};
 use crate::connect::{ConnectError, Files};
 use crate::environment::{Protocol, Target};
 
-/// Most bytes read of an answer over HTTP.
+/// Maximum bytes read of an answer over HTTP.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
 
 pub(super) enum Client {

@@ -34,7 +34,7 @@ pub(crate) struct LaneReader {
     read_wait: Duration,
     batch_entries_max: usize,
     connection: Option<Reader>,
-    /// Most entries of a lane in one read.
+    /// Maximum entries of a lane in one read.
     entries_max: usize,
     /// Failed reads in a row.
     failures: u32,

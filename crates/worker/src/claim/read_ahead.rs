@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use harkara_core::lane::{LANES, Lane, shares};
 use harkara_streams::consumer_group::ClaimedEntry;
 
-/// Most bytes of entries, or of bodies, in one transaction: two thousand events of usual size.
+/// Maximum bytes of entries, or of bodies, in one transaction: two thousand events of usual size.
 pub(crate) const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// Claimed entries that are not yet in a batch, by lane.

@@ -196,7 +196,7 @@ async fn restarts_while_nothing_can_be_committed_do_not_count_against_an_entry()
         n_waiting(0).await;
     }
     pipeline.unlock().await;
-    // Another worker claims it at once, though the claim time is far beyond the bound of this test.
+    // Another worker claims it immediately, though the claim time is far beyond the bound of this test.
     let other = [
         ("worker.claim_idle_ms", "60000"),
         ("worker.claims_max", "3"),

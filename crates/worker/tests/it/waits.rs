@@ -67,7 +67,7 @@ async fn a_group_that_disappears_is_created_again_from_the_first_entry() {
 }
 
 #[tokio::test]
-async fn a_table_that_is_locked_for_long_makes_no_dead_letter() {
+async fn a_long_lock_on_a_table_makes_no_dead_letter() {
     let mut pipeline = Pipeline::start().await;
     pipeline.lock("payment_transactions").await;
     let impatient = [

@@ -10,7 +10,7 @@ use crate::arguments::{moment, status};
 use crate::exit::Ending;
 use crate::output::{self, Table, rfc3339, rfc3339_seconds, shortened};
 
-/// Most events in one listing.
+/// Maximum events in one listing.
 const LIMIT_MAX: i64 = 1000;
 
 /// Longest event name in the table, for lines of at most 100 characters. All typed events fit.

@@ -24,7 +24,7 @@ const POLL_EVERY: Duration = Duration::from_millis(100);
 /// Longest wait without an explanation.
 const SILENT_MAX: Duration = Duration::from_secs(5);
 
-/// Most events in one query, which returns their bodies.
+/// Maximum events in one query, which returns their bodies.
 const QUERIED_MAX: usize = 500;
 
 /// Longest line, so that it does not wrap on a usual terminal.
@@ -106,7 +106,7 @@ async fn refresh(pool: &Pool, events: &mut [Followed<'_>]) -> Result<(), Storage
         .filter(|event| !event.is_settled())
         .collect();
     for chunk in open.chunks_mut(QUERIED_MAX) {
-        // Where another body held the id before, as after the same --seed, ours stands under the second.
+        // If another body already has the id, as after the same --seed, ours is stored under the second.
         let ids = chunk.iter().flat_map(|event| {
             let contested = event.event_id.contested(&event.body_sha256);
             [&event.event_id, &contested].map(|id| id.as_str().to_owned())

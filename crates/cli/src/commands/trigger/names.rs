@@ -10,7 +10,7 @@ const ALL: &str = "all";
 /// Similarity of two names, from 0 to 1, from which one counts as a misspelling of the other.
 const ALIKE_MIN: f64 = 0.75;
 
-/// Most names that are offered in place of one.
+/// Maximum names suggested in place of one.
 const OFFERED_MAX: usize = 4;
 
 /// The events that are meant. Names outside the catalogue are refused unless `unlisted`.

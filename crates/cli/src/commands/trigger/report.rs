@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::sending::Sent;
 use crate::output::{self, Table};
 
-/// Most deliveries or events with a line each.
+/// Maximum deliveries or events with a line each.
 pub(super) const LINES_MAX: usize = 60;
 
 /// Longest event name in a table.

@@ -14,7 +14,7 @@ use super::{ACCEPTED, REFUSED};
 use crate::exit::Ending;
 use crate::traced::Call;
 
-/// Most deliveries that wait for their answers at the same time.
+/// Maximum deliveries that wait for their answers at the same time.
 const IN_FLIGHT_MAX: usize = 16;
 
 /// After this many deliveries without an answer the rest is not sent.

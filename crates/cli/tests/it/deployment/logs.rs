@@ -41,7 +41,7 @@ fn trouble(log: &str) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn what_succeeds_has_no_line() {
+async fn success_logs_nothing() {
     let deployment = Deployment::start(&[]).await;
     let logs = || [INGRESS, WORKER].map(|binary| deployment.log(binary));
     let before = logs();
@@ -53,7 +53,7 @@ async fn what_succeeds_has_no_line() {
 }
 
 #[tokio::test]
-async fn what_fails_has_one_line_with_its_trace_and_nothing_private() {
+async fn a_failure_logs_one_line_with_its_trace_and_no_private_data() {
     let deployment = Deployment::start(&[]).await;
     let trouble = |binary| trouble(&deployment.log(binary));
     let before = [INGRESS, WORKER].map(|binary| (binary, trouble(binary).len()));

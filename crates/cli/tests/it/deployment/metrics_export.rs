@@ -107,7 +107,7 @@ async fn a_collector_gets_every_metric_of_both_binaries_as_they_are_scraped() {
 }
 
 #[tokio::test]
-async fn a_collector_that_is_away_is_counted_and_holds_up_nothing() {
+async fn an_unavailable_collector_is_counted_and_delays_nothing() {
     let nowhere = format!("http://127.0.0.1:{}", free_port());
     let deployment = Deployment::start(&[
         ("OTEL_EXPORTER_OTLP_ENDPOINT", &nowhere),

@@ -17,7 +17,7 @@ impl Deployment {
 }
 
 #[tokio::test]
-async fn whatever_comes_up_first_nothing_that_was_accepted_is_lost() {
+async fn nothing_accepted_is_lost_in_any_start_order() {
     let mut redis = RedisServer::start(&["--appendfsync", "always"]).await;
     let mut deployment = Deployment::on(redis.url(), TestDatabase::empty().await, &[]);
     let harkara = deployment.harkara();

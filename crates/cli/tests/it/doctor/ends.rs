@@ -68,7 +68,7 @@ async fn an_unavailable_server_is_a_problem_that_hides_nothing_of_the_other() {
 }
 
 #[tokio::test]
-async fn silent_servers_are_given_up_whatever_the_settings_allow() {
+async fn silent_servers_time_out_whatever_the_settings_allow() {
     // Connections to them are taken by the system, and nobody ever reads from them.
     let silent = || std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let (redis, postgres) = (silent(), silent());
@@ -87,7 +87,7 @@ async fn silent_servers_are_given_up_whatever_the_settings_allow() {
 }
 
 #[tokio::test]
-async fn of_invalid_settings_every_problem_is_reported_and_nothing_else() {
+async fn invalid_settings_are_all_reported_and_nothing_else() {
     let harkara = Harkara::default()
         .with("HARKARA__POSTGRES__POOL_MAX", "many")
         .with("HARKARA__REDIS__URI", "redis://127.0.0.1")

@@ -8,7 +8,7 @@ use crate::harkara::{REDIS_URL, nowhere};
 const DURABILITY: &str = "HARKARA__INGRESS__DURABILITY";
 
 #[tokio::test]
-async fn durability_that_redis_does_not_give_is_a_problem() {
+async fn durability_that_redis_cannot_provide_is_a_problem() {
     let redis = RedisServer::start(&["--appendonly", "no"]).await;
     let database = TestDatabase::migrated().await;
     let harkara = harkara(&redis.url(), &database.url);

@@ -16,7 +16,7 @@ async fn ask(redis: &RedisServer, command: &str) {
 }
 
 #[tokio::test]
-async fn a_consumer_that_is_gone_with_its_entries_is_named() {
+async fn a_dead_consumer_with_pending_entries_is_named() {
     let (redis, _database, harkara) = sound().await;
     // A pending entry may be reclaimed immediately; one that is not was missed.
     let harkara = harkara

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::{COLLECTOR, items, yaml};
 
 #[test]
-fn pipelines_of_the_collector_use_what_is_declared_and_all_of_it() {
+fn collector_pipelines_use_everything_declared_and_nothing_else() {
     let config = yaml(COLLECTOR);
     let service = &config["service"];
     let pipelines = service["pipelines"].as_object().unwrap();

@@ -16,7 +16,7 @@ pub(super) fn words(text: &str) -> impl Iterator<Item = &str> {
         .filter(|word| word.contains("harkara_"))
 }
 
-/// Whether it may stand in the name of a series.
+/// Whether it may occur in the name of a series.
 fn is_part(char: char) -> bool {
     char.is_ascii_alphanumeric() || char == '_' || char == ':'
 }
@@ -46,7 +46,7 @@ fn every_metric_that_is_named_is_in_the_catalogue() {
         for word in words(&page) {
             // A crate or a table has one word after the product's.
             let is_other = word.matches('_').count() == 1 && !word.ends_with('_');
-            // `harkara_backlog_…` stands for all that begin so.
+            // `harkara_backlog_…` means all names with that prefix.
             let is_family =
                 word.ends_with('_') && catalogue::all().any(|metric| metric.name.starts_with(word));
             assert!(

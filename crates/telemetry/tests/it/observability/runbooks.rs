@@ -21,7 +21,7 @@ fn anchors(page: &str) -> HashSet<String> {
 }
 
 #[test]
-fn every_alert_names_a_runbook_that_is_there_and_every_runbook_has_an_alert() {
+fn every_alert_has_a_runbook_and_every_runbook_an_alert() {
     let index = format!("{RUNBOOKS}/README.md");
     let contents = read(&index);
     let mut named = HashSet::from([index]);
