@@ -66,15 +66,7 @@ pub async fn deliver(
     stop: impl Future<Output = ()>,
     mut report: impl FnMut(LoadProgress),
 ) -> Result<Delivered, LoadError> {
-    if plan.deliveries > corpus.len() {
-        return Err(LoadError::Range {
-            end: plan.deliveries,
-            len: corpus.len(),
-        });
-    }
-    if targets.is_empty() || options.connections_max == 0 {
-        return Err(LoadError::NoConnections);
-    }
+    check(&targets, corpus, plan, options.connections_max)?;
     let mut ticker = Ticker::new(TICK_COARSE).map_err(LoadError::Timer)?;
     let mut report_at = interval(REPORT_EVERY);
     let run = Arc::new(DeliverRun::new(targets, corpus, plan, options));
@@ -118,6 +110,24 @@ pub async fn deliver(
         .unwrap_or_else(PoisonError::into_inner);
     counts.count_unsent(plan.requests.len() - begun);
     Ok(counts.finish())
+}
+
+fn check(
+    targets: &[LoadTarget],
+    corpus: &Corpus,
+    plan: &LoadPlan,
+    connections_max: usize,
+) -> Result<(), LoadError> {
+    if plan.deliveries > corpus.len() {
+        return Err(LoadError::Range {
+            end: plan.deliveries,
+            len: corpus.len(),
+        });
+    }
+    if targets.is_empty() || connections_max == 0 {
+        return Err(LoadError::NoConnections);
+    }
+    Ok(())
 }
 
 /// The state that the tasks of a run share.

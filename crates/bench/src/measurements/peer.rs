@@ -64,7 +64,7 @@ pub(crate) async fn measure(bench: &Bench, must_be: bool, results: &mut Results)
         if must_be {
             bail!("the peer cannot run; `cargo dev bench` printed the reason above");
         }
-        let note = "the peer was left out; `cargo dev bench` said why above";
+        let note = "the peer was left out; `cargo dev bench` printed the reason above";
         results.notes.push(note.to_owned());
         return Ok(());
     };

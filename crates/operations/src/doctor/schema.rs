@@ -84,7 +84,7 @@ fn of_partitions(found: &Partitions) -> Vec<Finding> {
                 "missing: {}; rows of these months go to the default partition",
                 found.missing.join(", ")
             ),
-            "run `harkara migrate`; workers also create them, twice a day, and log why they cannot",
+            "run `harkara migrate`; workers also try to create them every hour, and log why they cannot",
         )
     }];
     findings.extend(found.defaults_in_use.iter().map(|table| {

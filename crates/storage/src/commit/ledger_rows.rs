@@ -12,23 +12,24 @@ use crate::record::EventRecord;
 use crate::statement::{Rows, SqlText, Statement};
 use crate::statement_times::Named;
 
+static INSERT: SqlText = SqlText::cut(
+    "INSERT INTO webhook_events (razorpay_event_id, event_type, account_id, endpoint, lane, status, body, \
+       body_sha256, signature, occurred_at, created_at, processed_at, next_attempt_at, error, traceparent, \
+       tracestate, durability, secret_fingerprint, attempts) \
+     SELECT id, event_type, account_id, endpoint, lane, status, body, sha, signature, \
+       to_timestamp(occurred_at), to_timestamp(ms::float8 / 1000), \
+       CASE WHEN status = 'processed' THEN clock_timestamp() END, \
+       now() + retry_ms * interval '1 millisecond', error, traceparent, tracestate, durability, \
+       secret_fingerprint, attempts \
+     FROM ({}) AS i",
+);
+
 /// Writes the ledger rows of new events.
 pub(super) async fn insert(
     connection: &AsyncPgConnection,
     records: &[EventRecord],
     identified: &Identified,
 ) -> Result<(), StorageError> {
-    static TEXT: SqlText = SqlText::cut(
-        "INSERT INTO webhook_events (razorpay_event_id, event_type, account_id, endpoint, lane, status, body, \
-           body_sha256, signature, occurred_at, created_at, processed_at, next_attempt_at, error, traceparent, \
-           tracestate, durability, secret_fingerprint, attempts) \
-         SELECT id, event_type, account_id, endpoint, lane, status, body, sha, signature, \
-           to_timestamp(occurred_at), to_timestamp(ms::float8 / 1000), \
-           CASE WHEN status = 'processed' THEN clock_timestamp() END, \
-           now() + retry_ms * interval '1 millisecond', error, traceparent, tracestate, durability, \
-           secret_fingerprint, attempts \
-         FROM ({}) AS i",
-    );
     if identified.new.is_empty() {
         return Ok(());
     }
@@ -68,7 +69,7 @@ pub(super) async fn insert(
         .bigint("attempts", |(r, _)| Some(r.claimed.attempts().into()))
         .bigint("retry_ms", |(r, _)| r.verdict.retry_after_millis())
         .columns();
-    Statement::<()>::new(&TEXT, columns)
+    Statement::<()>::new(&INSERT, columns)
         .execute(&mut &*connection)
         .named("insert ledger rows")
         .await

@@ -21,32 +21,33 @@ pub(super) struct LedgerRows {
     pub(super) superseded: Vec<usize>,
 }
 
+static SETTLE: SqlText = SqlText::cut(
+    "WITH verdict AS (\
+       SELECT id, 'epoch'::timestamptz + us * interval '1 microsecond' AS at, \
+         'epoch'::timestamptz + until_us * interval '1 microsecond' AS leased_until, \
+         status, error, retry_ms, event_type, account_id, to_timestamp(occurred_at) AS occurred_at \
+       FROM ({}) AS i\
+     ), locked AS MATERIALIZED (\
+       SELECT e.razorpay_event_id, e.created_at FROM webhook_events e \
+       JOIN verdict v ON e.razorpay_event_id = v.id AND e.created_at = v.at \
+       WHERE e.status = 'pending' AND e.next_attempt_at = v.leased_until \
+       ORDER BY e.razorpay_event_id FOR UPDATE OF e\
+     ) UPDATE webhook_events e \
+     SET status = v.status, error = v.error, event_type = v.event_type, \
+       processed_at = CASE WHEN v.status = 'processed' THEN clock_timestamp() END, \
+       next_attempt_at = now() + v.retry_ms * interval '1 millisecond', \
+       account_id = coalesce(v.account_id, e.account_id), occurred_at = coalesce(v.occurred_at, e.occurred_at) \
+     FROM verdict v JOIN locked l ON l.razorpay_event_id = v.id AND l.created_at = v.at \
+     WHERE e.razorpay_event_id = v.id AND e.created_at = v.at \
+     RETURNING e.razorpay_event_id",
+);
+
 /// Settles the batch's ledger rows, except those that are no longer this lease's: a late commit changes
 /// nothing.
 pub(super) async fn pending(
     connection: &AsyncPgConnection,
     records: &[EventRecord],
 ) -> Result<LedgerRows, StorageError> {
-    static TEXT: SqlText = SqlText::cut(
-        "WITH verdict AS (\
-           SELECT id, 'epoch'::timestamptz + us * interval '1 microsecond' AS at, \
-             'epoch'::timestamptz + until_us * interval '1 microsecond' AS leased_until, \
-             status, error, retry_ms, event_type, account_id, to_timestamp(occurred_at) AS occurred_at \
-           FROM ({}) AS i\
-         ), locked AS MATERIALIZED (\
-           SELECT e.razorpay_event_id, e.created_at FROM webhook_events e \
-           JOIN verdict v ON e.razorpay_event_id = v.id AND e.created_at = v.at \
-           WHERE e.status = 'pending' AND e.next_attempt_at = v.leased_until \
-           ORDER BY e.razorpay_event_id FOR UPDATE OF e\
-         ) UPDATE webhook_events e \
-         SET status = v.status, error = v.error, event_type = v.event_type, \
-           processed_at = CASE WHEN v.status = 'processed' THEN clock_timestamp() END, \
-           next_attempt_at = now() + v.retry_ms * interval '1 millisecond', \
-           account_id = coalesce(v.account_id, e.account_id), occurred_at = coalesce(v.occurred_at, e.occurred_at) \
-         FROM verdict v JOIN locked l ON l.razorpay_event_id = v.id AND l.created_at = v.at \
-         WHERE e.razorpay_event_id = v.id AND e.created_at = v.at \
-         RETURNING e.razorpay_event_id",
-    );
     let leased: Vec<(usize, &EventRecord, i64, i64)> = records
         .iter()
         .enumerate()
@@ -77,7 +78,7 @@ pub(super) async fn pending(
             r.occurred_at.map(EventTime::seconds)
         })
         .columns();
-    let settled: Vec<String> = Statement::<Text>::new(&TEXT, columns)
+    let settled: Vec<String> = Statement::<Text>::new(&SETTLE, columns)
         .load(&mut &*connection)
         .named("settle ledger rows")
         .await?;
