@@ -16,7 +16,7 @@ use crate::lane::{LANES, Lane};
 pub use samples::Samples;
 
 /// The present rate is the mean over the samples of this window.
-pub const RATE_WINDOW: Duration = Duration::from_secs(30);
+const RATE_WINDOW: Duration = Duration::from_secs(30);
 
 /// The state of all lanes at one time. Everything about Redis is from the same instant.
 #[derive(Clone, Debug, PartialEq)]

@@ -32,7 +32,7 @@ impl EventId {
 
     /// Reads the id of a stream entry: from a header, or derived from the body.
     #[must_use]
-    pub fn from_entry(value: &str) -> Option<Self> {
+    pub(crate) fn from_entry(value: &str) -> Option<Self> {
         let allowed = |b: u8| b.is_ascii_graphic() && b != CONTESTED_MARK;
         let fits = !value.is_empty() && value.len() <= EVENT_ID_BYTES_MAX;
         (fits && value.bytes().all(allowed)).then(|| Self(value.into()))

@@ -52,7 +52,7 @@ const fn standing(rank: u8, step: u8) -> Standing {
 /// From the documented state machines. An unknown status ranks just above the first state; a kind without a
 /// state machine has one rank, so time decides.
 #[must_use]
-pub fn standing_of(kind: &str, status: Option<&str>) -> Standing {
+pub(crate) fn standing_of(kind: &str, status: Option<&str>) -> Standing {
     let Some(status) = status else {
         return Standing::default();
     };
@@ -160,7 +160,7 @@ fn standing_of_generic(kind: &str, status: &str) -> Standing {
 /// won chargeback may be challenged again. Within a phase `won`, `lost` and `closed` are final; until then
 /// the status may alternate between `open` and `under_review`.
 #[must_use]
-pub fn standing_of_dispute(phase: Option<&str>, status: &str) -> Standing {
+pub(crate) fn standing_of_dispute(phase: Option<&str>, status: &str) -> Standing {
     let phase = match phase {
         Some("fraud" | "retrieval") => 0,
         Some("pre_arbitration") => 2,

@@ -55,7 +55,7 @@ pub enum Handling {
 }
 
 /// Claims up to which an entry is processed in a batch with others.
-pub const CLAIMS_BATCHED_MAX: u64 = 1;
+const CLAIMS_BATCHED_MAX: u64 = 1;
 
 /// Decides how to process an entry from its claims so far. `claims_max` is the bound from the settings.
 #[must_use]

@@ -20,7 +20,7 @@ impl EventTime {
     /// An instant. `None` for 0, which means "unset" in payment links, and for a number outside 1970 to 2100,
     /// which is not a time in seconds.
     #[must_use]
-    pub fn from_seconds(seconds: i64) -> Option<Self> {
+    pub(crate) fn from_seconds(seconds: i64) -> Option<Self> {
         (1..EVENT_TIME_SECONDS_MAX)
             .contains(&seconds)
             .then_some(Self(seconds))

@@ -25,7 +25,7 @@ pub use liveness::{Liveness, Progress};
 pub use probe::Probe;
 
 /// How long one dependency may take to answer a readiness probe before it counts as down.
-pub const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
+const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How long requests in flight may delay the end of the admin server.
 const STOP_WAIT_S: u64 = 1;

@@ -44,7 +44,7 @@ use harkara_core::lane::LaneTable;
 pub use endpoints::EndpointSettings;
 pub use ingress::IngressSettings;
 pub use log::{LogFormat, LogSettings};
-pub use networks::{Networks, RAZORPAY_NETWORKS};
+pub use networks::Networks;
 pub use postgres::PostgresSettings;
 pub use problem::{SettingsError, SettingsProblem, ValueOrigin};
 pub use rate::RateLimit;
@@ -60,7 +60,7 @@ use layers::Layer;
 use reader::SettingsReader;
 
 /// The environment variable that names the settings file if `--config` does not.
-pub const CONFIG_VARIABLE: &str = "HARKARA_CONFIG";
+const CONFIG_VARIABLE: &str = "HARKARA_CONFIG";
 
 /// The value of an environment variable that is no setting, such as the standard `OTEL_*`.
 #[must_use]

@@ -7,7 +7,7 @@ use ipnet::{IpNet, Ipv4Net};
 /// The addresses from which Razorpay sends webhooks: the list "Webhook IPs" in
 /// `security/whitelists.md` of its documentation (razorpay/markdown-docs, April 2026). Its
 /// separate list of UAT addresses is not included.
-pub const RAZORPAY_NETWORKS: [&str; 11] = [
+const RAZORPAY_NETWORKS: [&str; 11] = [
     "52.66.75.174",
     "52.66.76.63",
     "52.66.151.218",
@@ -21,7 +21,7 @@ pub const RAZORPAY_NETWORKS: [&str; 11] = [
     "18.99.161.0/26",
 ];
 
-/// Stands for [`RAZORPAY_NETWORKS`].
+/// The word for [`RAZORPAY_NETWORKS`] in a setting.
 const RAZORPAY: &str = "razorpay";
 
 /// The bits of an IPv6 address before the IPv4 address mapped into it (RFC 4291, 2.5.5.2).

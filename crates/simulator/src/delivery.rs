@@ -36,7 +36,7 @@ impl Signed {
 
     /// Signs an event with a well-formed signature that matches nothing.
     #[must_use]
-    pub fn with_bad_signature(event: SimulatedEvent, secret: &Secret) -> Self {
+    pub(crate) fn with_bad_signature(event: SimulatedEvent, secret: &Secret) -> Self {
         let mut signed = Self::new(event, secret);
         let is_zero = signed.signature.starts_with('0');
         let first = if is_zero { "1" } else { "0" };

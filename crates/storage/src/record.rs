@@ -57,7 +57,7 @@ impl ClaimedEvent {
 
     /// Whether it is a delivery, and no row of the ledger yet.
     #[must_use]
-    pub fn is_delivery(&self) -> bool {
+    pub(crate) fn is_delivery(&self) -> bool {
         !matches!(self.origin, Origin::Ledger { .. })
     }
 

@@ -128,7 +128,7 @@ impl Confirmations {
 
     /// Whether appends of any lane are grouped.
     #[must_use]
-    pub fn are_grouped(&self) -> bool {
+    pub(crate) fn are_grouped(&self) -> bool {
         self.fsyncs_before_reply || self.by_lane != [Confirmation::REPLY; LANES]
     }
 

@@ -27,7 +27,7 @@ const CHECKED: &str = "URL and certificates were checked with the settings";
 const RESPONSE_TIMEOUTS_PER_DEAD_CONNECTION: u32 = 2;
 
 /// Opens a connection for commands that block up to `block_max`, which is added to the response timeout.
-pub async fn connect_blocking(
+pub(crate) async fn connect_blocking(
     settings: &RedisSettings,
     block_max: Duration,
 ) -> RedisResult<MultiplexedConnection> {

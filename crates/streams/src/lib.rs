@@ -24,7 +24,7 @@ pub mod inspection;
 mod test_redis;
 
 pub use confirmation::{Confirmation, Confirmations, LevelUnavailable};
-pub use connect::{Connection, Pool, address, connect_blocking, pool};
+pub use connect::{Connection, Pool, address, pool};
 pub use group_error::GroupError;
 pub use pooled::{PooledError, ask_over, ping};
 pub use rehearsal::rehearse;
@@ -33,4 +33,3 @@ pub use server_check::{
     Fsync, ServerReport, Warning, check_server, check_server_over, connect_to_check,
 };
 pub use server_problem::ServerProblem;
-pub use shared::{SharedConnection, connect_shared};

@@ -88,7 +88,7 @@ pub async fn check_server(settings: &RedisSettings) -> Result<ServerReport, Serv
 pub async fn connect_to_check(
     settings: &RedisSettings,
 ) -> Result<MultiplexedConnection, ServerProblem> {
-    let connected = crate::connect_blocking(settings, std::time::Duration::ZERO).await;
+    let connected = crate::connect::connect_blocking(settings, std::time::Duration::ZERO).await;
     connected.map_err(|source| {
         let address = crate::address(settings);
         if settings.tls.is_some() && source.is_timeout() {
@@ -245,7 +245,7 @@ pub(super) fn parse_info(info: &str) -> HashMap<&str, &str> {
 impl ServerReport {
     /// Percentage of `maxmemory` in use; `None` if unlimited.
     #[must_use]
-    pub fn memory_percent(&self) -> Option<u64> {
+    pub(crate) fn memory_percent(&self) -> Option<u64> {
         let (used, most) = self.memory_bytes;
         (used * 100).checked_div(most)
     }

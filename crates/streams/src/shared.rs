@@ -29,7 +29,7 @@ const RENEW_EVERY: Duration = Duration::from_secs(1);
 /// After a connection was lost or could not be made, the next command connects again. A connection whose
 /// server only refuses commands (a primary that became a replica, for example) looks healthy from here and
 /// would fail forever, hence [`SharedConnection::suspect`].
-pub struct SharedConnection {
+pub(crate) struct SharedConnection {
     settings: Arc<RedisSettings>,
     current: Mutex<Option<Current>>,
 }
@@ -45,7 +45,7 @@ struct Current {
 
 /// Returns a shared connection that connects with the first command.
 #[must_use]
-pub fn connect_shared(settings: &RedisSettings) -> SharedConnection {
+pub(crate) fn connect_shared(settings: &RedisSettings) -> SharedConnection {
     SharedConnection {
         settings: Arc::new(settings.clone()),
         current: Mutex::new(None),
@@ -58,7 +58,7 @@ impl SharedConnection {
     ///
     /// The caller bounds this wait and its commands, see [`RedisSettings::response_timeout`]. (A timer here
     /// would be a second one on the hot path.) Must always be called within the same tokio runtime.
-    pub async fn handle(&self) -> RedisResult<MultiplexedConnection> {
+    pub(crate) async fn handle(&self) -> RedisResult<MultiplexedConnection> {
         let connecting = {
             let mut current = self.current();
             if current.as_ref().is_some_and(Current::is_over) {
@@ -72,7 +72,7 @@ impl SharedConnection {
 
     /// Call this after a command failed or timed out, whatever the error: the next handle may then use a new
     /// connection. Commands in flight on the old one are not affected.
-    pub fn suspect(&self) {
+    pub(crate) fn suspect(&self) {
         self.current()
             .take_if(|current| current.started_at.elapsed() >= RENEW_EVERY);
     }

@@ -13,7 +13,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{Confirmation, SharedConnection};
+use crate::Confirmation;
+use crate::shared::SharedConnection;
 use prometheus_client::metrics::histogram::Histogram;
 use redis::{Cmd, ErrorKind, Pipeline, RedisError, Value};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
