@@ -176,12 +176,12 @@ fn keep<K: Ord, T: Merge>(
     key: K,
     snapshot: Snapshot<T>,
 ) -> usize {
-    let Some(held) = rows.remove(&key) else {
+    let Some(current) = rows.remove(&key) else {
         rows.insert(key, snapshot);
         return 0;
     };
-    let late = held.prevails_over(&snapshot);
-    rows.insert(key, merge(held, snapshot));
+    let late = current.prevails_over(&snapshot);
+    rows.insert(key, merge(current, snapshot));
     usize::from(late)
 }
 

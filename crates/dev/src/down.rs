@@ -23,17 +23,17 @@ const LOCK: &str = "up.lock";
 /// The mark that an `up` has left its processes running on purpose.
 const DETACHED: &str = "detached";
 
-/// The right to start and stop the processes of this checkout.
-pub(crate) enum Claim {
+/// The lock without which no process of this checkout is started or stopped.
+pub(crate) enum UpLock {
     /// Ours for as long as this exists.
-    Taken(#[expect(dead_code, reason = "the open file is the lock")] File),
+    Acquired(#[expect(dead_code, reason = "the open file is the lock")] File),
     /// The process with this id has it.
-    Held(u32),
+    HeldBy(u32),
 }
 
-impl Claim {
-    /// Tries to take it; `run` is the folder of pid files.
-    pub(crate) fn take(run: &Path) -> Result<Self> {
+impl UpLock {
+    /// Tries to acquire it; `run` is the folder of pid files.
+    pub(crate) fn acquire(run: &Path) -> Result<Self> {
         let path = run.join(LOCK);
         let using = || format!("cannot use {}", path.display());
         // Not truncated on opening: the id in it is another's until the lock is ours.
@@ -46,20 +46,20 @@ impl Claim {
             .with_context(using)?;
         if file.try_lock().is_err() {
             let owner = fs::read_to_string(&path).with_context(using)?;
-            return Ok(Self::Held(owner.trim().parse().unwrap_or(0)));
+            return Ok(Self::HeldBy(owner.trim().parse().unwrap_or(0)));
         }
         file.set_len(0).with_context(using)?;
         write!(file, "{}", std::process::id()).with_context(using)?;
-        Ok(Self::Taken(file))
+        Ok(Self::Acquired(file))
     }
 }
 
 /// Stops what is running, if anything is.
 pub(crate) fn run() -> Result<()> {
     let run = Checkout::find()?.run()?;
-    let (_claim, had_foreground) = match Claim::take(&run)? {
-        Claim::Held(owner) => (stop_foreground(owner, &run)?, true),
-        taken @ Claim::Taken(_) => (taken, false),
+    let (_lock, had_foreground) = match UpLock::acquire(&run)? {
+        UpLock::HeldBy(owner) => (stop_foreground(owner, &run)?, true),
+        acquired @ UpLock::Acquired(_) => (acquired, false),
     };
     let was_running = stop_leftovers(&run)? || had_foreground;
     report::say(if was_running {
@@ -74,15 +74,17 @@ pub(crate) fn run() -> Result<()> {
 pub(crate) fn status() -> Result<()> {
     let run = Checkout::find()?.run()?;
     let recorded = Recorded::read_all(&run);
-    match Claim::take(&run)? {
-        Claim::Held(owner) => report::say(format!("`cargo dev up` is running (process {owner})")),
-        Claim::Taken(_) if recorded.is_empty() => {
+    match UpLock::acquire(&run)? {
+        UpLock::HeldBy(owner) => {
+            report::say(format!("`cargo dev up` is running (process {owner})"));
+        }
+        UpLock::Acquired(_) if recorded.is_empty() => {
             report::say("nothing is running; `cargo dev up` starts everything");
         }
-        Claim::Taken(_) if is_detached_and_well(&run) => {
+        UpLock::Acquired(_) if is_detached_and_well(&run) => {
             report::say("`cargo dev up --detach` is running; `cargo dev down` stops it");
         }
-        Claim::Taken(_) => report::say(
+        UpLock::Acquired(_) => report::say(
             "an earlier `cargo dev up` left processes behind; `cargo dev down` stops those still running",
         ),
     }
@@ -96,18 +98,18 @@ pub(crate) fn status() -> Result<()> {
 }
 
 /// Asks an `up` in another terminal to stop, waits until it has, and takes its place.
-fn stop_foreground(owner: u32, run: &Path) -> Result<Claim> {
+fn stop_foreground(owner: u32, run: &Path) -> Result<UpLock> {
     // A process that has only just taken the lock has not written its id yet.
     if owner != 0 {
         report::say(format!(
             "asking the `cargo dev up` of process {owner} to stop"
         ));
-        let has_ended = || !matches!(Claim::take(run), Ok(Claim::Held(_)));
+        let has_ended = || !matches!(UpLock::acquire(run), Ok(UpLock::HeldBy(_)));
         harkara_launcher::stop(owner, &[(Signal::TERM, FOREGROUND_PATIENCE)], has_ended);
     }
-    match Claim::take(run)? {
-        taken @ Claim::Taken(_) => Ok(taken),
-        Claim::Held(owner) => {
+    match UpLock::acquire(run)? {
+        acquired @ UpLock::Acquired(_) => Ok(acquired),
+        UpLock::HeldBy(owner) => {
             bail!(
                 "another `cargo dev` (process {owner}) is running here; try again when it has finished"
             )

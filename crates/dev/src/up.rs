@@ -7,7 +7,7 @@ use anyhow::{Result, bail, ensure};
 use crate::addresses::Addresses;
 use crate::arguments::UpOptions;
 use crate::checkout::Checkout;
-use crate::down::{self, Claim};
+use crate::down::{self, UpLock};
 use crate::product::{PACKAGES, Product};
 use crate::report::Step;
 use crate::services::Services;
@@ -25,7 +25,7 @@ pub(crate) fn run(options: &UpOptions) -> Result<()> {
     let whole = Step::start();
     let checkout = Checkout::find()?;
     let run = checkout.run()?;
-    let _claim = claim(&run)?;
+    let _lock = lock(&run)?;
     if down::stop_leftovers(&run)? {
         report::say("stopped processes that an earlier `cargo dev up` had left running");
     }
@@ -76,15 +76,15 @@ pub(crate) fn run(options: &UpOptions) -> Result<()> {
 }
 
 /// Takes the right to run here.
-fn claim(run: &Path) -> Result<Claim> {
-    match Claim::take(run)? {
-        Claim::Held(owner) => bail!(
+fn lock(run: &Path) -> Result<UpLock> {
+    match UpLock::acquire(run)? {
+        UpLock::HeldBy(owner) => bail!(
             "another `cargo dev up` is already running here (process {owner}); use it, or stop it with `cargo dev down`"
         ),
-        Claim::Taken(_) if down::is_detached_and_well(run) => bail!(
+        UpLock::Acquired(_) if down::is_detached_and_well(run) => bail!(
             "`cargo dev up --detach` is already running here; use it, or stop it with `cargo dev down`"
         ),
-        taken @ Claim::Taken(_) => Ok(taken),
+        acquired @ UpLock::Acquired(_) => Ok(acquired),
     }
 }
 

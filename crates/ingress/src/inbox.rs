@@ -223,6 +223,6 @@ fn record(delivery: RoutedDelivery<'_>) -> EventRecord {
         },
         account_id: None,
         occurred_at: None,
-        verdict: Verdict::Hold,
+        verdict: Verdict::Defer,
     }
 }

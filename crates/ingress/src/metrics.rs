@@ -169,7 +169,9 @@ mod tests {
         for refusal in Refusal::VARIANTS {
             counters.refused(*refusal);
             let reason = refusal.code();
-            assert_shows(&format!("invalid_signatures_total{{reason=\"{reason}\"}} 1"));
+            assert_shows(&format!(
+                "invalid_signatures_total{{reason=\"{reason}\"}} 1"
+            ));
         }
         for level in Durability::ALL {
             counters.accepted(1, level);

@@ -54,7 +54,7 @@ pub struct Outcome {
     /// Stored for another attempt.
     pub retried: usize,
     /// Stored for a first attempt.
-    pub held: usize,
+    pub deferred: usize,
     /// Deliveries of events that were already known, by id or by body: no effect.
     pub duplicates: usize,
     /// Ledger rows that someone else had settled in the meantime: no effect.
@@ -160,7 +160,7 @@ async fn apply(
     let ours = || identified.new.iter().chain(&rows.settled).copied();
     let projection = project(ours().filter_map(|at| match &records[at].verdict {
         Verdict::Project(event) => Some((identified.event_id(records, at), event)),
-        Verdict::Hold | Verdict::Fail { .. } | Verdict::Retry { .. } => None,
+        Verdict::Defer | Verdict::Fail { .. } | Verdict::Retry { .. } => None,
     }));
 
     let applied = write(connection, records, &identified, to_insert, &projection).await?;
@@ -210,7 +210,7 @@ impl Outcome {
                 Verdict::Project(_) => outcome.processed += 1,
                 Verdict::Fail { .. } => outcome.failed += 1,
                 Verdict::Retry { .. } => outcome.retried += 1,
-                Verdict::Hold => outcome.held += 1,
+                Verdict::Defer => outcome.deferred += 1,
             }
         }
         outcome

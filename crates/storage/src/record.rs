@@ -110,7 +110,7 @@ pub enum Origin {
 #[derive(Clone, Debug)]
 pub enum Verdict {
     /// Store it as pending, due immediately: it is not decoded yet.
-    Hold,
+    Defer,
     /// Apply it to the tables.
     Project(Event),
     /// Store it as a dead letter.
@@ -132,20 +132,20 @@ impl Verdict {
         match self {
             Self::Project(_) => EventStatus::Processed,
             Self::Fail { .. } => EventStatus::Failed,
-            Self::Hold | Self::Retry { .. } => EventStatus::Pending,
+            Self::Defer | Self::Retry { .. } => EventStatus::Pending,
         }
     }
 
     pub(crate) fn error(&self) -> Option<&str> {
         match self {
-            Self::Hold | Self::Project(_) => None,
+            Self::Defer | Self::Project(_) => None,
             Self::Fail { error } | Self::Retry { error, .. } => Some(error),
         }
     }
 
     pub(crate) fn retry_after_millis(&self) -> Option<i64> {
         match self {
-            Self::Hold => Some(0),
+            Self::Defer => Some(0),
             Self::Project(_) | Self::Fail { .. } => None,
             Self::Retry { after, .. } => {
                 Some(i64::try_from(after.as_millis()).unwrap_or(i64::MAX / 2))

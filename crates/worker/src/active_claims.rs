@@ -92,8 +92,8 @@ impl ActiveClaims {
         }
         claims.renewed_at = Instant::now();
         let of_lane = |lane| {
-            let held = claims.all.union(&claims.committed);
-            let ids = held
+            let entries = claims.all.union(&claims.committed);
+            let ids = entries
                 .filter(|entry| entry.lane == lane)
                 .map(|entry| entry.id);
             (lane, ids.collect::<Vec<_>>())

@@ -31,7 +31,7 @@ impl Outcome {
             Verdict::Project(_) => Self::Processed,
             Verdict::Fail { .. } => Self::Failed,
             // Only an inbox holds events.
-            Verdict::Retry { .. } | Verdict::Hold => Self::Retried,
+            Verdict::Retry { .. } | Verdict::Defer => Self::Retried,
         }
     }
 

@@ -193,7 +193,7 @@ impl Recorder<'_> {
         self.record(match &record.verdict {
             Verdict::Fail { .. } => span.failed("failed", "stored as a dead letter"),
             Verdict::Retry { .. } => span.failed("retried", "stored for a retry"),
-            Verdict::Project(_) | Verdict::Hold => span,
+            Verdict::Project(_) | Verdict::Defer => span,
         });
         self.record(self.commit_span(place.child()).linked(self.batch));
         self.record(self.acknowledge_span(place.child()).linked(self.batch));

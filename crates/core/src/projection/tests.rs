@@ -87,7 +87,7 @@ proptest! {
         let (first, second) = events.split_at(at.index(events.len()));
         let mut one = fold(first).payments;
         for snapshot in fold(second).payments {
-            match one.iter().position(|held| held.entity.id == snapshot.entity.id) {
+            match one.iter().position(|row| row.entity.id == snapshot.entity.id) {
                 Some(at) => one[at] = super::merge(snapshot, one[at].clone()),
                 None => one.push(snapshot),
             }

@@ -47,7 +47,7 @@ fn whole<'a>(changed: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
         ),
     ];
     for (name, value) in changed {
-        fields.retain(|(held, _)| held != name);
+        fields.retain(|(field, _)| field != name);
         fields.push((name, value));
     }
     fields
