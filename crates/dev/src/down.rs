@@ -13,7 +13,7 @@ use rustix::process::Signal;
 
 use crate::checkout::Checkout;
 use crate::report;
-use crate::services::{Kind, Recorded};
+use crate::services::{Recorded, ServiceKind};
 
 /// How long an `up` in the foreground may take to stop its processes: longer than each of them is given.
 const FOREGROUND_PATIENCE: Duration = Duration::from_secs(90);
@@ -127,7 +127,7 @@ pub(crate) fn mark_detached(run: &Path) -> Result<()> {
 pub(crate) fn is_detached_and_well(run: &Path) -> bool {
     let processes = Recorded::read_all(run);
     run.join(DETACHED).exists()
-        && processes.len() == Kind::IN_STOP_ORDER.len()
+        && processes.len() == ServiceKind::IN_STOP_ORDER.len()
         && processes.iter().all(|process| process.is_running(run))
 }
 

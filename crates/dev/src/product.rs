@@ -8,7 +8,7 @@ use anyhow::{Result, ensure};
 
 use crate::addresses::{Addresses, Listener};
 use crate::checkout::Checkout;
-use crate::services::{Kind, Services};
+use crate::services::{ServiceKind, Services};
 use crate::task::{Task, run_logged};
 
 /// How long a process may take from its start until it is ready.
@@ -45,8 +45,8 @@ impl Product<'_> {
     /// Starts ingress and worker, and waits until both are ready.
     pub(crate) fn start(&self, services: &mut Services) -> Result<()> {
         let processes = [
-            (Kind::Ingress, &self.addresses.ingress_admin),
-            (Kind::Worker, &self.addresses.worker_admin),
+            (ServiceKind::Ingress, &self.addresses.ingress_admin),
+            (ServiceKind::Worker, &self.addresses.worker_admin),
         ];
         for (kind, _) in processes {
             let program = self.binaries.join(format!("harkara-{}", kind.name()));

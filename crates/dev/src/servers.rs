@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result};
 use harkara_launcher::{Postgres, Redis};
 
 use crate::interrupt;
-use crate::services::{Kind, Services};
+use crate::services::{ServiceKind, Services};
 
 /// Loading a large append-only file or recovering after a crash takes a while.
 const READY_WITHIN: Duration = Duration::from_mins(1);
@@ -40,8 +40,8 @@ pub(crate) fn start_redis(
         tls: false,
         arguments: owned(durable.iter().chain(arguments)),
     };
-    services.start(Kind::Redis, redis.command())?;
-    services.wait_until(Kind::Redis, READY_WITHIN, |_| redis.is_ready())
+    services.start(ServiceKind::Redis, redis.command())?;
+    services.wait_until(ServiceKind::Redis, READY_WITHIN, |_| redis.is_ready())
 }
 
 /// Starts PostgreSQL, with a new data folder if there is none yet, and waits until it is ready.
@@ -54,8 +54,10 @@ pub(crate) fn start_postgres(services: &mut Services, postgres: &Postgres) -> Re
         }
         created?;
     }
-    services.start(Kind::Postgres, postgres.command())?;
-    services.wait_until(Kind::Postgres, READY_WITHIN, |id| postgres.is_ready(id))
+    services.start(ServiceKind::Postgres, postgres.command())?;
+    services.wait_until(ServiceKind::Postgres, READY_WITHIN, |id| {
+        postgres.is_ready(id)
+    })
 }
 
 /// Copies of these texts.

@@ -17,7 +17,7 @@ use crate::{interrupt, report};
 
 /// What we start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum ServiceKind {
     /// The ingress.
     Ingress,
     /// The worker.
@@ -28,7 +28,7 @@ pub(crate) enum Kind {
     Postgres,
 }
 
-impl Kind {
+impl ServiceKind {
     /// The ingress stops first, the stores last.
     pub(crate) const IN_STOP_ORDER: [Self; 4] =
         [Self::Ingress, Self::Worker, Self::Redis, Self::Postgres];
@@ -63,7 +63,7 @@ impl Kind {
 
 /// A process that we started.
 struct Service {
-    kind: Kind,
+    kind: ServiceKind,
     log: PathBuf,
     process: Process,
 }
@@ -105,7 +105,7 @@ impl Services {
 
     /// Starts a process in a process group of its own: neither Ctrl-C nor the closing of the terminal reaches
     /// it, so that we can stop all in order.
-    pub(crate) fn start(&mut self, kind: Kind, mut command: Command) -> Result<()> {
+    pub(crate) fn start(&mut self, kind: ServiceKind, mut command: Command) -> Result<()> {
         let log = self.logs.join(format!("{}.log", kind.name()));
         File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
         let pid_file = pid_file(&self.run, kind);
@@ -122,7 +122,7 @@ impl Services {
     /// `bound` has passed.
     pub(crate) fn wait_until(
         &mut self,
-        kind: Kind,
+        kind: ServiceKind,
         bound: Duration,
         ready: impl Fn(u32) -> bool,
     ) -> Result<()> {
@@ -167,7 +167,7 @@ impl Services {
 
 impl Drop for Services {
     fn drop(&mut self) {
-        for kind in Kind::IN_STOP_ORDER {
+        for kind in ServiceKind::IN_STOP_ORDER {
             let signals = kind.signals(self.keeps_data);
             let running = self.running.iter_mut();
             for service in running.filter(|service| service.kind == kind) {
@@ -186,7 +186,7 @@ impl Drop for Services {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Recorded {
     /// What it is.
-    pub(crate) kind: Kind,
+    pub(crate) kind: ServiceKind,
     /// Its process id.
     pub(crate) id: u32,
 }
@@ -201,7 +201,10 @@ impl Recorded {
                 id: id.trim().parse().ok()?,
             })
         };
-        Kind::IN_STOP_ORDER.into_iter().filter_map(read).collect()
+        ServiceKind::IN_STOP_ORDER
+            .into_iter()
+            .filter_map(read)
+            .collect()
     }
 
     /// Whether it still runs.
@@ -223,11 +226,11 @@ impl Recorded {
     }
 }
 
-fn pid_file(run: &Path, kind: Kind) -> PathBuf {
+fn pid_file(run: &Path, kind: ServiceKind) -> PathBuf {
     run.join(format!("{}.pid", kind.name()))
 }
 
-fn remove_pid_file(run: &Path, kind: Kind) {
+fn remove_pid_file(run: &Path, kind: ServiceKind) {
     // A file that stays behind is harmless: nobody holds its lock.
     fs::remove_file(pid_file(run, kind)).ok();
 }
@@ -243,17 +246,17 @@ mod tests {
         let mut sleep = Command::new("sleep");
         sleep.arg("600");
         let mut services = Services::new(&run, &run, false);
-        services.start(Kind::Worker, sleep).unwrap();
+        services.start(ServiceKind::Worker, sleep).unwrap();
         services.check_running().unwrap();
         let mut leftover = services.running.remove(0);
         let id = leftover.process.id();
         let recorded = Recorded {
-            kind: Kind::Worker,
+            kind: ServiceKind::Worker,
             id,
         };
         assert_eq!(Recorded::read_all(&run), [recorded]);
 
-        let redis = pid_file(&run, Kind::Redis);
+        let redis = pid_file(&run, ServiceKind::Redis);
         fs::write(&redis, id.to_string()).unwrap();
         let [worker, stranger] = &Recorded::read_all(&run)[..] else {
             panic!("two processes are recorded");

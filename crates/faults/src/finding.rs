@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::load::Verdict;
+use crate::load::LoadVerdict;
 
 /// The longest time to an answer since its delivery was due: each of the two durable paths has 1.9 seconds, and the
 /// rest is for a machine that also runs the servers, the links and the load.
@@ -20,7 +20,7 @@ const RECOVERY_MAX: Duration = Duration::from_mins(1);
 /// The measurements of one fault.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Finding {
-    pub(crate) verdict: Verdict,
+    pub(crate) verdict: LoadVerdict,
     /// From the end of the fault until everything received by then was processed.
     pub(crate) recovered_after: Option<Duration>,
     /// Broken promises of this fault alone.
@@ -42,7 +42,7 @@ pub(crate) enum Answers {
 }
 
 impl Finding {
-    pub(crate) fn new(verdict: Verdict, recovered_after: Duration) -> Self {
+    pub(crate) fn new(verdict: LoadVerdict, recovered_after: Duration) -> Self {
         Self {
             verdict,
             recovered_after: Some(recovered_after),
@@ -79,7 +79,7 @@ impl Finding {
 
     /// Every broken promise.
     pub(crate) fn broken(&self, answers: Answers) -> Vec<String> {
-        let Verdict { audit, .. } = &self.verdict;
+        let LoadVerdict { audit, .. } = &self.verdict;
         let mut judged = self.clone();
         if answers == Answers::AcceptedAndLost {
             judged = judged.require(audit.lost > 0, "the audit found no loss");

@@ -30,7 +30,7 @@ pub(crate) struct Load(Child);
 
 /// The outcome of the deliveries, as `harkara load --json` reports it.
 #[derive(Clone, Debug, Deserialize, Serialize)]
-pub(crate) struct Verdict {
+pub(crate) struct LoadVerdict {
     pub(crate) sent: u64,
     pub(crate) accepted: u64,
     /// By status.
@@ -108,7 +108,7 @@ impl Load {
     }
 
     /// Waits until everything is sent and audited.
-    pub(crate) async fn verdict(self) -> Result<Verdict> {
+    pub(crate) async fn verdict(self) -> Result<LoadVerdict> {
         let Output {
             status,
             stdout,

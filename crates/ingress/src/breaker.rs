@@ -37,7 +37,7 @@ pub(crate) struct Breaker {
 
 /// The breaker as a request sees it: the state's number, and above it the generation.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Snapshot(u64);
+pub(crate) struct BreakerSnapshot(u64);
 
 struct Inner {
     /// Why Redis is given no deliveries; `None` while the breaker is closed.
@@ -103,13 +103,13 @@ impl Breaker {
     }
 
     /// The present state, for a request: one atomic load.
-    pub(crate) fn snapshot(&self) -> Snapshot {
-        Snapshot(self.snapshot.load(Ordering::Acquire))
+    pub(crate) fn snapshot(&self) -> BreakerSnapshot {
+        BreakerSnapshot(self.snapshot.load(Ordering::Acquire))
     }
 
     /// The state after two more health checks, which begin immediately: one may be in progress that began
     /// before Redis came back. Returns sooner if the breaker closes.
-    pub(crate) async fn recheck(&self) -> Snapshot {
+    pub(crate) async fn recheck(&self) -> BreakerSnapshot {
         let mut checks = self.checks.subscribe();
         let enough = *checks.borrow_and_update() + CHECKS_AWAITED;
         self.check_now.notify_one();
@@ -132,7 +132,7 @@ impl Breaker {
     }
 
     /// Opens the breaker after a failed append that was made on the strength of `snapshot`.
-    pub(crate) fn append_failed(&self, snapshot: Snapshot, error: NotAppended) {
+    pub(crate) fn append_failed(&self, snapshot: BreakerSnapshot, error: NotAppended) {
         // An append that was in flight when another opened the breaker, or until it was closed again,
         // adds nothing.
         if snapshot.is_closed() && self.snapshot() == snapshot {
@@ -171,7 +171,7 @@ impl Breaker {
     }
 
     /// Closes the breaker after a health check that began at `snapshot`.
-    fn close(&self, snapshot: Snapshot, confirmations: Confirmations) {
+    fn close(&self, snapshot: BreakerSnapshot, confirmations: Confirmations) {
         let mut inner = self.lock();
         if snapshot.is_closed() && inner.snapshot() != snapshot {
             // An append has failed since. The next check decides.
@@ -205,7 +205,7 @@ impl Breaker {
     }
 }
 
-impl Snapshot {
+impl BreakerSnapshot {
     /// Whether deliveries go to Redis.
     pub(crate) fn is_closed(self) -> bool {
         self.is(State::Closed)
@@ -230,8 +230,8 @@ impl Inner {
         self.reason.as_ref().map_or(State::Closed, Reason::state)
     }
 
-    fn snapshot(&self) -> Snapshot {
-        Snapshot(self.generation << STATE_BITS | self.state() as u64)
+    fn snapshot(&self) -> BreakerSnapshot {
+        BreakerSnapshot(self.generation << STATE_BITS | self.state() as u64)
     }
 }
 

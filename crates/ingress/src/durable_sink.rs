@@ -11,7 +11,7 @@ use harkara_streams::append::Appender;
 use prometheus_client::metrics::histogram::Histogram;
 use tokio::time::{Instant, timeout_at};
 
-use crate::breaker::{Breaker, Snapshot};
+use crate::breaker::{Breaker, BreakerSnapshot};
 use crate::durable::Durable;
 use crate::inbox::Inbox;
 use crate::routed_delivery::RoutedDelivery;
@@ -89,7 +89,11 @@ impl DurableSink {
         self.append(snapshot, delivery).await
     }
 
-    async fn append(&self, snapshot: Snapshot, delivery: RoutedDelivery<'_>) -> Option<Durable> {
+    async fn append(
+        &self,
+        snapshot: BreakerSnapshot,
+        delivery: RoutedDelivery<'_>,
+    ) -> Option<Durable> {
         let appender = self.appender(snapshot)?;
         let RoutedDelivery {
             verified,
@@ -106,7 +110,7 @@ impl DurableSink {
     }
 
     /// The appender of the present generation; `None` while it is unknown what Redis confirms.
-    fn appender(&self, snapshot: Snapshot) -> Option<Rc<Appender>> {
+    fn appender(&self, snapshot: BreakerSnapshot) -> Option<Rc<Appender>> {
         if let Some((generation, appender)) = &*self.appender.borrow()
             && *generation >= snapshot.generation()
         {

@@ -17,7 +17,7 @@ use prometheus_client::registry::Registry;
 use strum::{EnumCount, VariantArray};
 
 use crate::breaker::State;
-use crate::outcome::{Outcome, Rejection};
+use crate::outcome::{Rejection, RequestOutcome};
 
 /// Latency buckets in seconds, dense around the 5 ms p99 target. Razorpay gives up after 5 s.
 const ANSWER_SECONDS: [f64; 15] = [
@@ -33,7 +33,7 @@ type AnswerSeconds = HistogramWithExemplars<[(&'static str, String); 1]>;
 /// Counters resolved once, so that counting on the hot path is one atomic addition.
 #[derive(Clone)]
 pub(crate) struct Counters {
-    outcomes: [Counter; Outcome::COUNT],
+    outcomes: [Counter; RequestOutcome::COUNT],
     refusals: [Counter; Refusal::COUNT],
     accepted_bytes: Counter,
     levels: [Counter; Durability::ALL.len()],
@@ -73,7 +73,7 @@ impl Counters {
     }
 
     /// Counts a request that was answered. `trace_id` is that of its trace, if it is kept.
-    pub(crate) fn end(&self, outcome: Outcome, took: Duration, trace_id: Option<String>) {
+    pub(crate) fn end(&self, outcome: RequestOutcome, took: Duration, trace_id: Option<String>) {
         self.outcomes[outcome.index()].inc();
         let at = trace_id.is_some().then(SystemTime::now);
         let exemplar = trace_id.map(|id| [("trace_id", id)]);
@@ -98,11 +98,11 @@ impl Counters {
 }
 
 /// Where the latency of an answer is counted: accepted, refused or unavailable.
-fn answer_kind(outcome: Outcome) -> usize {
+fn answer_kind(outcome: RequestOutcome) -> usize {
     match outcome {
-        Outcome::Accepted => 0,
-        Outcome::Rejected(Rejection::Overloaded | Rejection::Unavailable) => 2,
-        Outcome::Rejected(_) => 1,
+        RequestOutcome::Accepted => 0,
+        RequestOutcome::Rejected(Rejection::Overloaded | Rejection::Unavailable) => 2,
+        RequestOutcome::Rejected(_) => 1,
     }
 }
 
@@ -141,7 +141,7 @@ mod tests {
 
     use strum::VariantArray;
 
-    use super::{Counters, Durability, Outcome, Refusal, Rejection};
+    use super::{Counters, Durability, Refusal, Rejection, RequestOutcome};
 
     #[test]
     fn everything_counts_under_its_own_label() {
@@ -149,8 +149,8 @@ mod tests {
         let counters = Counters::register(&mut registry);
         let took = Duration::from_millis(3);
         let in_flight = counters.begin();
-        counters.end(Outcome::Accepted, took, None);
-        counters.end(Outcome::Accepted, took, Some("4bf9".to_owned()));
+        counters.end(RequestOutcome::Accepted, took, None);
+        counters.end(RequestOutcome::Accepted, took, Some("4bf9".to_owned()));
         counters.matched(0);
         for position in 1..=4 {
             counters.matched(position);
@@ -161,7 +161,7 @@ mod tests {
         };
         // Each is looked for as soon as it is counted, so that none can stand under another's label.
         for rejection in Rejection::VARIANTS {
-            let outcome = Outcome::Rejected(*rejection);
+            let outcome = RequestOutcome::Rejected(*rejection);
             counters.end(outcome, took, None);
             let name = outcome.name();
             assert_shows(&format!("deliveries_total{{outcome=\"{name}\"}} 1"));

@@ -6,7 +6,7 @@ use strum::{EnumCount, IntoStaticStr, VariantArray};
 
 /// The outcome of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Outcome {
+pub(crate) enum RequestOutcome {
     Accepted,
     Rejected(Rejection),
 }
@@ -50,7 +50,7 @@ impl From<Rejection> for Rejected {
     }
 }
 
-impl Outcome {
+impl RequestOutcome {
     /// The number of outcomes.
     pub(crate) const COUNT: usize = 1 + Rejection::COUNT;
 

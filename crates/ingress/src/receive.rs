@@ -21,7 +21,7 @@ use harkara_telemetry::Tracer;
 use crate::admission::buffered::Charge;
 use crate::durable_sink::{DurableSink, NotDurable};
 use crate::metrics::Counters;
-use crate::outcome::{Outcome, Rejected, Rejection};
+use crate::outcome::{Rejected, Rejection, RequestOutcome};
 use crate::routed_delivery::RoutedDelivery;
 use crate::rules::{Endpoint, Rules};
 use crate::spans::RequestSpans;
@@ -45,7 +45,7 @@ pub(crate) struct Receiver {
 
 /// A request with its answer.
 pub(crate) struct Handled<'a> {
-    pub(crate) outcome: Outcome,
+    pub(crate) outcome: RequestOutcome,
     pub(crate) response: HttpResponse,
     /// `None` for an unknown endpoint.
     pub(crate) endpoint: Option<&'a Endpoint>,
@@ -218,7 +218,7 @@ impl Receiver {
                 let level = durable.level();
                 self.counters.accepted(verified.body().len(), level);
                 Handled {
-                    outcome: Outcome::Accepted,
+                    outcome: RequestOutcome::Accepted,
                     response: answer::accepted(durable),
                     endpoint: Some(endpoint),
                     refusal: None,
@@ -283,7 +283,7 @@ impl Receiver {
             Some(seconds) => answer::rejected(rejection, &HeaderValue::from(seconds.get())),
         };
         Handled {
-            outcome: Outcome::Rejected(rejection),
+            outcome: RequestOutcome::Rejected(rejection),
             response: answer::and_close(response, unread),
             endpoint,
             refusal: None,
@@ -305,7 +305,7 @@ impl Receiver {
         let Some(endpoint) = handled.endpoint else {
             return;
         };
-        if handled.outcome == Outcome::Accepted {
+        if handled.outcome == RequestOutcome::Accepted {
             endpoint.health.succeeded();
         } else if check_form(signature(request.headers())).is_ok() {
             // Without a signature that Razorpay could have sent, it was somebody else.

@@ -28,17 +28,17 @@ const WAITING_PER_ENDPOINT: usize = 2;
 pub(crate) struct Refusals {
     secrets: Arc<LiveSecrets>,
     waiting: Arc<[AtomicBool; WAITING_PER_ENDPOINT]>,
-    samples: mpsc::Sender<Sample>,
+    samples: mpsc::Sender<RefusedSample>,
 }
 
 /// The one task that diagnoses samples.
 pub(crate) struct Diagnosis {
     endpoints: Vec<Arc<LiveSecrets>>,
-    samples: mpsc::Receiver<Sample>,
+    samples: mpsc::Receiver<RefusedSample>,
     causes: ByLabel<Counter>,
 }
 
-struct Sample {
+struct RefusedSample {
     refusal: Refusal,
     trace_id: Option<String>,
     /// Signature and body; `None` if there is nothing to diagnose, or too much to keep.
@@ -92,7 +92,7 @@ impl Refusals {
             return;
         }
         let is_examined = refusal == Refusal::NoMatch && body.len() <= BODY_BYTES_MAX;
-        let sample = Sample {
+        let sample = RefusedSample {
             refusal,
             trace_id: trace_id(),
             examined: signature
@@ -121,7 +121,7 @@ impl Diagnosis {
         }
     }
 
-    async fn diagnose(&self, sample: Sample) {
+    async fn diagnose(&self, sample: RefusedSample) {
         let endpoint = sample.secrets.endpoint.clone();
         let (refusal, trace_id) = (sample.refusal, sample.trace_id.clone());
         let cause = match refusal {
@@ -143,7 +143,7 @@ impl Diagnosis {
     }
 
     /// The likely cause; `None` only at the end of the process.
-    async fn cause_of(&self, sample: Sample) -> Option<Cause> {
+    async fn cause_of(&self, sample: RefusedSample) -> Option<Cause> {
         let others = self.endpoints.iter();
         let elsewhere: Vec<_> = others
             .filter(|other| other.endpoint != sample.secrets.endpoint)

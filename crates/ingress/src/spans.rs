@@ -10,7 +10,7 @@ use harkara_core::signature::Refusal;
 use harkara_core::trace::TraceContext;
 use harkara_telemetry::{Span, SpanIds, SpanKind, Timeline, Tracer};
 
-use crate::outcome::Outcome;
+use crate::outcome::RequestOutcome;
 use crate::receive::{Handled, HandledDelivery};
 
 /// The messaging system's name; OpenTelemetry defines none for Redis Streams.
@@ -72,7 +72,7 @@ impl RequestSpans {
         handled: &Handled<'_>,
     ) -> Option<String> {
         let now = Instant::now();
-        let is_refused = handled.outcome != Outcome::Accepted;
+        let is_refused = handled.outcome != RequestOutcome::Accepted;
         let is_notable = is_refused || tracer.is_slow(now - self.line.origin());
         // Anybody can set the sampled flag of a refused request, so these are bounded in any case.
         let is_kept = (self.is_kept && !is_refused) || (is_notable && tracer.keeps_notable(now));

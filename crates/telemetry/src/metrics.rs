@@ -76,7 +76,7 @@ impl MetricsExporter {
             Client::connect(target)?
         };
         let resource = ResourceAttributesWithSchema::from(&resource(target, service, instance));
-        let sender = Sender {
+        let sender = MetricsSender {
             client,
             metrics,
             resource: Resource {
@@ -112,7 +112,7 @@ enum ExportError {
     Send(#[from] client::SendError),
 }
 
-struct Sender {
+struct MetricsSender {
     client: Client,
     metrics: Metrics,
     resource: Resource,
@@ -123,7 +123,7 @@ struct Sender {
     warnings: WarningLimit,
 }
 
-impl Sender {
+impl MetricsSender {
     async fn run(mut self, stop: CancellationToken) {
         let mut ticks = interval_at(Instant::now() + self.every, self.every);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -46,7 +46,7 @@ impl TraceExporter {
         let (queue, spans) = mpsc::channel(environment.queue_spans.get());
         let counters = Counters::default();
         let tracer = Tracer::new(environment.sampling, limits, queue, counters.clone());
-        let sender = Sender {
+        let sender = SpanSender {
             exporter,
             counters,
             batch_spans: environment.batch_spans.get(),
@@ -76,7 +76,7 @@ impl TraceExporter {
     }
 }
 
-struct Sender {
+struct SpanSender {
     exporter: SpanExporter,
     counters: Counters,
     batch_spans: usize,
@@ -84,7 +84,7 @@ struct Sender {
     warnings: WarningLimit,
 }
 
-impl Sender {
+impl SpanSender {
     async fn run(mut self, mut spans: mpsc::Receiver<SpanData>, stop: CancellationToken) {
         let mut all = pin!(self.send_all(&mut spans, &stop));
         tokio::select! {

@@ -7,7 +7,7 @@ use harkara_core::ids::EventId;
 use harkara_storage::commit::CommittedBatch;
 use harkara_storage::record::{EventRecord, Verdict};
 
-use crate::outcome::Outcome;
+use crate::outcome::EventOutcome;
 
 /// Maximum lines in a second. Should every event fail, the log stays readable, and the ledger has them all.
 const LINES_PER_S_MAX: u32 = 50;
@@ -15,11 +15,11 @@ const LINES_PER_S_MAX: u32 = 50;
 const SECOND: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Default)]
-pub(crate) struct FailureLog(Mutex<RateLimit>);
+pub(crate) struct FailureLog(Mutex<LogLimit>);
 
 /// The lines of the current second.
 #[derive(Debug, Default)]
-struct RateLimit {
+struct LogLimit {
     since: Option<Instant>,
     lines: u32,
     /// Events without a line since the last line.
@@ -34,8 +34,8 @@ impl FailureLog {
             if matches!(record.verdict, Verdict::Project(_)) {
                 continue;
             }
-            let outcome = Outcome::of(batch, at, record);
-            if !matches!(outcome, Outcome::Failed | Outcome::Retried) {
+            let outcome = EventOutcome::of(batch, at, record);
+            if !matches!(outcome, EventOutcome::Failed | EventOutcome::Retried) {
                 continue;
             }
             let mut limit = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -54,7 +54,7 @@ impl FailureLog {
     }
 }
 
-impl RateLimit {
+impl LogLimit {
     /// Takes a line: returns how many events had none before it, or `None` if the limit is reached.
     fn line(&mut self, now: Instant) -> Option<u64> {
         if self
@@ -114,7 +114,7 @@ mod tests {
 
     #[test]
     fn events_beyond_the_limit_are_counted_and_reported_with_the_next_line() {
-        let mut limit = RateLimit::default();
+        let mut limit = LogLimit::default();
         let begin = Instant::now();
         for _ in 0..LINES_PER_S_MAX {
             assert_eq!(limit.line(begin), Some(0));

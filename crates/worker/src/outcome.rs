@@ -4,7 +4,7 @@ use harkara_storage::commit::CommittedBatch;
 use harkara_storage::record::{EventRecord, Verdict};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Outcome {
+pub(crate) enum EventOutcome {
     Processed,
     Failed,
     Retried,
@@ -18,7 +18,7 @@ pub(crate) enum Outcome {
 pub(crate) const OUTCOMES: [&str; 5] =
     ["processed", "failed", "retried", "duplicate", "superseded"];
 
-impl Outcome {
+impl EventOutcome {
     /// The outcome of the record at a position of a batch.
     pub(crate) fn of(batch: &CommittedBatch, at: usize, record: &EventRecord) -> Self {
         if batch.is_duplicate(at) {
@@ -44,11 +44,11 @@ impl Outcome {
 mod tests {
     use harkara_telemetry::catalogue::{Values, WORKER_EVENTS};
 
-    use super::{OUTCOMES, Outcome};
+    use super::{EventOutcome, OUTCOMES};
 
     #[test]
     fn outcomes_match_the_catalogue() {
         assert_eq!(WORKER_EVENTS.labels[1].values, Values::OneOf(&OUTCOMES));
-        assert_eq!(Outcome::Superseded.as_str(), "superseded");
+        assert_eq!(EventOutcome::Superseded.as_str(), "superseded");
     }
 }

@@ -12,7 +12,7 @@ use harkara_storage::commit::CommittedBatch;
 use harkara_storage::record::{EventRecord, Origin, Verdict};
 use harkara_telemetry::{Span, SpanIds, SpanKind, Timeline, Tracer};
 
-use crate::outcome::Outcome;
+use crate::outcome::EventOutcome;
 
 /// The value of `messaging.system`: the standard has none for Redis Streams.
 const MESSAGING_SYSTEM: &str = "redis_streams";
@@ -46,7 +46,7 @@ pub(crate) struct KeptTraces {
 struct KeptEvent {
     /// Its position in the batch.
     at: usize,
-    outcome: Outcome,
+    outcome: EventOutcome,
     /// Its id, if it came under the id of another body.
     contested_id: Option<EventId>,
 }
@@ -103,7 +103,7 @@ impl BatchSpans {
             let events = events.filter(|(_, record)| self.keeps(record));
             let events = events.map(|(at, record)| KeptEvent {
                 at,
-                outcome: Outcome::of(batch, at, record),
+                outcome: EventOutcome::of(batch, at, record),
                 contested_id: batch.contested_id(at).cloned(),
             });
             KeptTraces {

@@ -35,7 +35,7 @@ use crate::exit::{Ending, UsageError};
 use crate::output;
 use harkara_operations::database;
 use progress::Progress;
-use verdict::Verdict;
+use verdict::LoadVerdict;
 
 /// Percentage of deliveries signed with the old secret unless given.
 const OLD_SECRETS_USUAL: f64 = 10.0;
@@ -198,7 +198,7 @@ pub(crate) async fn run(settings: &Settings, options: &LoadOptions) -> anyhow::R
         None => None,
     };
     progress.end();
-    let verdict = Verdict::new(seed, options, &delivered, audit);
+    let verdict = LoadVerdict::new(seed, options, &delivered, audit);
     output::report(options.json, &verdict, |verdict| {
         Ok(page::print(verdict, &urls)?)
     })?;

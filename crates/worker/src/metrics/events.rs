@@ -17,7 +17,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
-use crate::outcome::{OUTCOMES, Outcome};
+use crate::outcome::{EventOutcome, OUTCOMES};
 use crate::spans::KeptTraces;
 
 /// The label of all events that are not in the catalogue, of which there may be any number.
@@ -72,9 +72,9 @@ impl EventCounters {
     ) {
         let now = clock::now();
         for (at, record) in records.iter().enumerate() {
-            let outcome = Outcome::of(batch, at, record);
+            let outcome = EventOutcome::of(batch, at, record);
             self.of(&record.claimed.event_type)[outcome as usize].inc();
-            if matches!(outcome, Outcome::Processed | Outcome::Failed) {
+            if matches!(outcome, EventOutcome::Processed | EventOutcome::Failed) {
                 self.attempts.observe(f64::from(record.claimed.attempts()));
             }
             let is_fresh = !matches!(
@@ -84,7 +84,7 @@ impl EventCounters {
                     ..
                 }
             );
-            if is_fresh && outcome != Outcome::Superseded {
+            if is_fresh && outcome != EventOutcome::Superseded {
                 let took = now.since(record.claimed.received_at);
                 let trace_id = kept.and_then(|kept| kept.trace_id(at, record));
                 self.took(record.claimed.lane, took, trace_id);

@@ -2,16 +2,16 @@
 
 use std::io;
 
-use super::verdict::Verdict;
+use super::verdict::LoadVerdict;
 use crate::output;
 use harkara_operations::verification::Verification;
 
 /// Prints a verdict on a load that went to `urls`.
-pub(super) fn print(verdict: &Verdict, urls: &[String]) -> io::Result<()> {
+pub(super) fn print(verdict: &LoadVerdict, urls: &[String]) -> io::Result<()> {
     output::line(lines(verdict, urls).join("\n"))
 }
 
-fn lines(v: &Verdict, urls: &[String]) -> Vec<String> {
+fn lines(v: &LoadVerdict, urls: &[String]) -> Vec<String> {
     let (rate, seconds, urls) = (v.rate_per_s, v.duration_s, urls.join(" and "));
     let sent = format!(
         "{} deliveries, {} duplicates, {} retries; --seed {}",
@@ -76,7 +76,7 @@ fn audited(audit: &Verification) -> [String; 6] {
     ]
 }
 
-fn by_status(verdict: &Verdict) -> String {
+fn by_status(verdict: &LoadVerdict) -> String {
     let statuses = verdict.refused.iter();
     let mut parts: Vec<String> = statuses
         .map(|(status, n)| format!("{n} × {status}"))

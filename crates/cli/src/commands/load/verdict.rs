@@ -15,7 +15,7 @@ const UNAUTHORIZED: u16 = 401;
 
 /// The result of a load.
 #[derive(Debug, Serialize)]
-pub(super) struct Verdict {
+pub(super) struct LoadVerdict {
     pub(super) seed: u64,
     pub(super) rate_per_s: f64,
     pub(super) duration_s: f64,
@@ -51,7 +51,7 @@ pub(super) struct Latency {
     pub(super) max: f64,
 }
 
-impl Verdict {
+impl LoadVerdict {
     pub(super) fn new(
         seed: u64,
         options: &LoadOptions,
