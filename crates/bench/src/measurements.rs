@@ -21,7 +21,7 @@ use crate::report::Report;
 use crate::results::Results;
 use crate::scale::Scale;
 
-/// Measures what was asked for, reports it, and fails if an audit did.
+/// Measures the requested parts, reports them, and fails if an audit failed.
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

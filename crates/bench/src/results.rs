@@ -48,8 +48,8 @@ pub(crate) struct Stage(pub(crate) Part, pub(crate) &'static str, pub(crate) u32
 pub(crate) type Run = (Figures, Option<RunAudit>);
 
 impl Results {
-    /// Runs every variant that the filter leaves once a round, so that a noisy machine does not decide. Each round
-    /// begins with another variant, so that what a run leaves to be written does not burden the same one every time.
+    /// Runs every variant that passes the filter once per round, so that a noisy machine does not decide. Each round
+    /// starts with another variant, so that the writes that a run leaves behind do not always burden the same one.
     pub(crate) async fn measure<V: Copy + Display>(
         &mut self,
         scale: &Scale,
@@ -134,7 +134,7 @@ impl Results {
             let n = row.runs.iter().filter(ended_early).count();
             if n > 0 {
                 self.notes.push(format!(
-                    "{}: {}: {n} of {} runs ended early, as all deliveries that were prepared were sent",
+                    "{}: {}: {n} of {} runs ended early, because all prepared deliveries were sent",
                     row.stage,
                     row.variant,
                     row.runs.len()

@@ -1,4 +1,4 @@
-//! The backlog: its size, its age and the time to drain it at the present rate.
+//! The backlog: its size, its age and the time to drain it at the current rate.
 //!
 //! A lane's backlog is the entries in its stream, where each stays until its commit, and the due rows of the
 //! ledger. Nothing here depends on the lag that Redis reports for a group, which is sometimes unknown and never
@@ -15,7 +15,7 @@ use crate::lane::{LANES, Lane};
 
 pub use samples::Samples;
 
-/// The present rate is the mean over the samples of this window.
+/// The current rate is the mean over the samples of this window.
 const RATE_WINDOW: Duration = Duration::from_secs(30);
 
 /// The state of all lanes at one time. Everything about Redis is from the same instant.
@@ -111,7 +111,7 @@ pub struct Figures {
     pub arrivals_per_s: Option<f64>,
     /// Departures per second.
     pub drained_per_s: Option<f64>,
-    /// Seconds until the backlog is drained at the present rate if nothing arrives: 0 without a backlog, `None` if
+    /// Seconds until the backlog is drained at the current rate if nothing arrives: 0 without a backlog, `None` if
     /// nothing leaves.
     pub seconds_to_drain: Option<f64>,
 }

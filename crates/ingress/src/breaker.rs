@@ -102,7 +102,7 @@ impl Breaker {
         }
     }
 
-    /// The present state, for a request: one atomic load.
+    /// The current state, for a request: one atomic load.
     pub(crate) fn snapshot(&self) -> BreakerSnapshot {
         BreakerSnapshot(self.snapshot.load(Ordering::Acquire))
     }

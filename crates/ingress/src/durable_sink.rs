@@ -109,7 +109,7 @@ impl DurableSink {
         }
     }
 
-    /// The appender of the present generation; `None` while it is unknown what Redis confirms.
+    /// The appender of the current generation; `None` while it is unknown what Redis confirms.
     fn appender(&self, snapshot: BreakerSnapshot) -> Option<Rc<Appender>> {
         if let Some((generation, appender)) = &*self.appender.borrow()
             && *generation >= snapshot.generation()

@@ -48,7 +48,7 @@ pub(crate) struct Counters {
 /// Counts something as in flight for as long as this lives.
 pub(crate) struct InFlight(Gauge);
 
-/// The gauges of the breaker's states: 1 for the present one.
+/// The gauges of the breaker's states: 1 for the current one.
 pub(crate) struct BreakerGauge([Gauge; State::VARIANTS.len()]);
 
 impl Counters {
@@ -124,10 +124,10 @@ impl BreakerGauge {
         Self(INGRESS_REDIS_BREAKER.per_value(registry, Gauge::default))
     }
 
-    /// Shows `present` as the breaker's state.
-    pub(crate) fn set(&self, present: State) {
+    /// Shows `current` as the breaker's state.
+    pub(crate) fn set(&self, current: State) {
         for (state, gauge) in State::VARIANTS.iter().zip(&self.0) {
-            gauge.set(i64::from(*state == present));
+            gauge.set(i64::from(*state == current));
         }
     }
 }

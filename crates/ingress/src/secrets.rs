@@ -68,12 +68,12 @@ impl LiveSecrets {
         }
     }
 
-    /// The present secrets: one atomic load.
+    /// The current secrets: one atomic load.
     pub(crate) fn load(&self) -> Guard<Arc<SecretSet>> {
         self.current.load()
     }
 
-    /// Replaces the present secrets by valid ones. Only one task may do so.
+    /// Replaces the current secrets with valid ones. Only one task may do so.
     fn replace(&self, live: Vec<Secret>) {
         let before = self.current.load_full();
         let mut retired: Vec<Secret> = before.live.iter().chain(&before.retired).cloned().collect();

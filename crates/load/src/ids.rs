@@ -20,7 +20,7 @@ const NANOS_PER_SECOND: u64 = 1_000_000_000;
 ///
 /// Ten characters of an id are the nanoseconds since 2014, in base 62, and four are random: decoded so,
 /// the ids in Razorpay's published sample bodies give their entity's `created_at` to the second
-/// (`pay_DESlfW9H8K9uqM` 1567674599, `plink_QflcnnZqCekuvL` 1749618314). So new ids stand at the end of an
+/// (`pay_DESlfW9H8K9uqM` 1567674599, `plink_QflcnnZqCekuvL` 1749618314). So new ids are at the end of an
 /// index, where they are cheap to insert; random ones would cost more than real ones.
 pub(crate) struct Ids {
     nanos: u64,

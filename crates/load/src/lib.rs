@@ -3,8 +3,8 @@
 //! Deliveries are signed and rendered beforehand ([`Corpus`]); sending one takes a vectored write and
 //! a read on a connection that stays open, with no HTTP client between. [`closed()`] finds a receiver's
 //! capacity, [`open()`] its latency at a given rate; [`deliver()`] sends a [`LoadPlan`] with everything a
-//! receiver must bear, and reports the outcome of each delivery, for an audit. The modules stand in the order
-//! in which a delivery meets them.
+//! receiver must handle, and reports the outcome of each delivery, for an audit. The modules are in the order
+//! in which a delivery passes them.
 
 mod ids;
 

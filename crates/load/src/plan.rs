@@ -1,4 +1,4 @@
-//! Plans a run: fresh deliveries at a fixed rate, and among them everything a receiver must bear.
+//! Plans a run: fresh deliveries at a fixed rate, and among them everything a receiver must handle.
 
 use std::time::Duration;
 

@@ -12,7 +12,7 @@ use crate::ids::BareId;
 const ID_PREFIXES: &str = "acc acc_prd addr ba bt card cont cust disp doc down fa fav inv li notification order pay \
                            plink pout poutdown poutlk qr rfnd setl spt sub token trf txn va vpa";
 
-/// Stands before an id whose kind of entity has no prefix.
+/// The text before an id whose kind of entity has no prefix.
 const BARE_ID: &[u8] = b"\"id\":\"";
 
 /// A lifecycle of the simulator with the positions of its ids.
@@ -51,7 +51,7 @@ impl LifecycleTemplate {
         }
         let events = lifecycle.iter().map(|event| EventTemplate {
             name: event.name.clone(),
-            // An account's id also stands without its prefix, so prefixes do not matter here.
+            // An account's id also occurs without its prefix, so prefixes do not matter here.
             patches: runs(&event.body)
                 .filter_map(|at| {
                     let id = *ids.get(&bare(&event.body, at))?;

@@ -15,7 +15,7 @@ pub(crate) const HEADER_END: u8 = b'\n';
 /// What ends the head of an entry in the input.
 pub(crate) const HEAD_END: u8 = 0;
 
-/// An entry reads back as it was written, whatever came in the headers and the body, and whatever stands in
+/// An entry reads back as it was written, whatever came in the headers and the body, and whatever is in
 /// a stream is read or refused.
 ///
 /// The input is read twice: as a request (event id, endpoint, `traceparent`, `tracestate`, time of receipt,

@@ -1,4 +1,4 @@
-//! What must hold for any bytes that are delivered or that stand in a stream: one function for each place
+//! Properties that hold for any delivered bytes and any bytes in a stream: one function for each place
 //! that reads them. Each panics where its property does not hold. Fuzzing (`just fuzz`) looks for such bytes;
 //! the tests here try the seeds that it starts from.
 

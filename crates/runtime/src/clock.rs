@@ -4,7 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use harkara_core::time::ReceivedAt;
 
-/// The present instant, to the millisecond.
+/// The current time, to the millisecond.
 #[must_use]
 pub fn now() -> ReceivedAt {
     // A clock before 1970 is a broken clock; 0 is what `ReceivedAt` holds it to anyway.

@@ -91,8 +91,8 @@ impl<'de> Visitor<'de> for FieldsInOrder {
     }
 }
 
-/// Fills in a template: an object in JSON in which each `"$name"` stands for a value, asked for in the
-/// order of the template.
+/// Fills in a template: an object in JSON in which each `"$name"` is replaced by a value, requested in
+/// the order of the template.
 pub(crate) fn fill(template: &str, mut value: impl FnMut(&str) -> Box<RawValue>) -> Object {
     let template = minified(template);
     let mut parts = template.split("\"$");

@@ -76,7 +76,7 @@ impl Sentinels {
         addresses.collect::<Vec<_>>().join(",")
     }
 
-    /// Promotes a replica; the present primary becomes its replica.
+    /// Promotes a replica; the current primary becomes its replica.
     pub async fn fail_over(&self) {
         let answer: Option<String> = self.sentinels[0].ask("failover").await;
         answer.expect("the sentinel finds a replica to promote");

@@ -12,7 +12,7 @@ pub(crate) fn moment(text: &str) -> Result<DateTime<Utc>, String> {
     })
 }
 
-/// The present instant.
+/// The current time.
 pub(crate) fn now() -> DateTime<Utc> {
     DateTime::from_timestamp_millis(clock::now().millis())
         .expect("the clock's times lie between 1970 and 2100")

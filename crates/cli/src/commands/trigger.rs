@@ -15,6 +15,7 @@ use harkara_core::endpoint::EndpointName;
 use harkara_core::secret::Secret;
 use harkara_runtime::clock;
 use harkara_settings::Settings;
+use harkara_simulator::delivery::Signed;
 use harkara_simulator::plan::{Options, plan};
 use harkara_simulator::send::Destination;
 
@@ -123,17 +124,7 @@ pub(crate) async fn run(
         None
     };
 
-    let plan_options = Options {
-        events,
-        count: usize::try_from(options.count)?,
-        duplicate: options.duplicate,
-        reorder: options.reorder,
-        bad_signature: options.bad_signature,
-    };
-    let seed = options.seed.unwrap_or_else(rand::random);
-    let now_seconds = clock::now().millis() / 1000;
-    let deliveries = plan(&plan_options, &secret, seed, now_seconds)
-        .map_err(|error| UsageError(format!("{error}; give a lower --count")))?;
+    let deliveries = signed_deliveries(options, events, &secret)?;
     if options.secret.is_none() && settings.endpoints.is_empty() && !options.json {
         eprintln!("No secret is configured; signing with the development secret.");
     }
@@ -159,6 +150,24 @@ pub(crate) async fn run(
         report::summary(&url, &deliveries, &sent)?;
     }
     sent.check(expected)
+}
+
+fn signed_deliveries(
+    options: &TriggerOptions,
+    events: Vec<String>,
+    secret: &Secret,
+) -> anyhow::Result<Vec<Signed>> {
+    let plan_options = Options {
+        events,
+        count: usize::try_from(options.count)?,
+        duplicate: options.duplicate,
+        reorder: options.reorder,
+        bad_signature: options.bad_signature,
+    };
+    let seed = options.seed.unwrap_or_else(rand::random);
+    let now_seconds = clock::now().millis() / 1000;
+    plan(&plan_options, secret, seed, now_seconds)
+        .map_err(|error| UsageError(format!("{error}; give a lower --count")).into())
 }
 
 fn endpoint(name: &str) -> Result<EndpointName, String> {

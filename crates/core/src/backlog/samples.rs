@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use super::{Backlog, Figures, RATE_WINDOW, Rates, Sample, StreamSample, float};
 use crate::lane::LANES;
 
-/// The samples of the present rate, in order of time.
+/// The samples of the current rate, in order of time.
 ///
 /// The departures from a stream are its appends less its length. So the rates cover all consumers without their
 /// help; deleted and trimmed entries count as departures. Of the ledger only the difference is known, which is the

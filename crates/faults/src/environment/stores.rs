@@ -27,7 +27,7 @@ pub(crate) const RECLAIMED: &str = "harkara_worker_entries_reclaimed_total";
 const JUMPED: Duration = Duration::from_mins(30);
 
 impl Environment {
-    /// A counter, summed over the present workers.
+    /// A counter, summed over the current workers.
     pub(crate) async fn worker_counter(&self, counter: &str) -> Result<f64> {
         let mut sum = 0.0;
         for worker in &self.workers {

@@ -59,7 +59,7 @@ async fn check(
     match rehearsed.map_err(|error| ServerProblem::of(&address(redis), error)) {
         Err(problem @ ServerProblem::NotPermitted { .. }) => return Err(problem.into()),
         // Other refusals (memory, a failover) may pass; readiness reports them.
-        Err(problem) => tracing::warn!(%problem, "Redis does not take deliveries at present."),
+        Err(problem) => tracing::warn!(%problem, "Redis does not take deliveries."),
         Ok(()) => {}
     }
     Ok(confirmations)

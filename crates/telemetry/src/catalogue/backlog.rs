@@ -18,7 +18,7 @@ metrics! { BACKLOG:
     BACKLOG_DRAINED_PER_SECOND = Gauge "harkara_backlog_drained_per_second" [LANE]
         "Departures per second, averaged over the last 30 seconds";
     BACKLOG_SECONDS_TO_DRAIN = Gauge "harkara_backlog_seconds_to_drain" [LANE]
-        "Time to drain the backlog at the present rate; no sample if nothing drains";
+        "Time to drain the backlog at the current rate; no sample if nothing drains";
     BACKLOG_CONSUMERS = Gauge "harkara_backlog_consumers" [one_of("state", &["alive", "stale"])]
         "Consumers of the group, by state: alive, or silent for so long that others reclaim their entries";
     BACKLOG_DEAD_LETTERS = Gauge "harkara_backlog_dead_letters" []

@@ -34,7 +34,7 @@ const LINE_CHARACTERS: u16 = 120;
 const ERROR_CHARACTERS: usize = 116;
 
 /// Tables whose rows are shown last: after the subject of an event come other entities that it changes, then the
-/// present state of an entity whose table is a history.
+/// current state of an entity whose table is a history.
 const LAST_TABLES: [&str; 3] = ["payment_orders", "payment_transactions", "entity_snapshots"];
 
 /// An event that was sent, and its ledger row as last seen.
