@@ -22,7 +22,10 @@ impl Unavailable {
     /// What to do about it.
     #[must_use]
     pub fn remedy(&self) -> String {
-        format!("check that it runs and that {} names it", self.setting)
+        format!(
+            "check that it is running and that {} is correct",
+            self.setting
+        )
     }
 }
 
