@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
 use redis::{RedisResult, Value, cmd, from_redis_value};
-use tokio_postgres::NoTls;
 use tokio_postgres::types::{FromSqlOwned, ToSql};
+use tokio_postgres::{Client, NoTls};
 
 use super::Environment;
 
@@ -87,17 +87,32 @@ impl Environment {
         Ok(last.duration_since(ended).unwrap_or_default())
     }
 
+    /// Collects the planner's statistics. A server that is killed every few seconds never gets to it by
+    /// itself, and without statistics each query of the audit reads the whole ledger.
+    pub(crate) async fn analyze(&self) -> Result<()> {
+        Ok(self.client().await?.batch_execute("ANALYZE").await?)
+    }
+
     /// The one value of a query.
     async fn query<T: FromSqlOwned>(
         &self,
         sql: &str,
         parameters: &[&(dyn ToSql + Sync)],
     ) -> Result<T> {
+        Ok(self
+            .client()
+            .await?
+            .query_one(sql, parameters)
+            .await?
+            .get(0))
+    }
+
+    async fn client(&self) -> Result<Client> {
         let (client, connection) = tokio_postgres::connect(&self.postgres.url(), NoTls)
             .await
             .context("PostgreSQL does not answer")?;
         // The task ends with the client, and the query reports errors of the connection.
         tokio::spawn(connection);
-        Ok(client.query_one(sql, parameters).await?.get(0))
+        Ok(client)
     }
 }

@@ -123,6 +123,7 @@ pub(super) async fn random_kills(environment: &mut Environment) -> Result<Findin
         pause(environment, CALM_MS).await;
     }
     environment.ready().await?;
+    environment.analyze().await?;
     environment.audit(load).await
 }
 
