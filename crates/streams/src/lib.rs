@@ -5,6 +5,7 @@ mod connect;
 mod pooled;
 mod sentinel;
 mod shared;
+mod unknown_command;
 
 mod confirmation;
 pub mod fitness;

@@ -12,6 +12,8 @@ use tokio::task::AbortHandle;
 
 use harkara_settings::RedisSettings;
 
+use crate::unknown_command::without_arguments;
+
 /// The wait before the second attempt to connect, after which the waiting commands fail. It bounds how often
 /// a busy process tries to reach a server that is down.
 const RECONNECT_WAIT: Duration = Duration::from_millis(100);
@@ -128,5 +130,5 @@ async fn connect(
         return Ok(connection);
     }
     tokio::time::sleep(RECONNECT_WAIT).await;
-    attempt().await
+    attempt().await.map_err(without_arguments)
 }
