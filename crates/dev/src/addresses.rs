@@ -150,11 +150,15 @@ impl Format {
     }
 }
 
-/// Host and port of `scheme://user:password@host:port/path?query`.
+/// Host and port of `scheme://user:password@host:port/path?query`. A URL whose user or password has a special
+/// character that is not percent-encoded has none: a part of the password could be taken for the host.
 fn host_and_port<'a>(url: &'a str, schemes: &[&str]) -> Option<(&'a str, Option<u16>)> {
     let (scheme, rest) = url.split_once("://")?;
-    let authority = rest.split(['/', '?']).next()?;
-    let address = authority.rsplit('@').next()?;
+    let (user, rest) = rest.rsplit_once('@').unwrap_or(("", rest));
+    if user.contains(['@', '/', '#', '?']) {
+        return None;
+    }
+    let address = rest.split(['/', '?', '#']).next()?;
     let (host, port) = match address.split_once(':') {
         Some((host, port)) => (host, Some(port.parse().ok()?)),
         None => (address, None),
@@ -190,7 +194,7 @@ mod tests {
     fn port_is_taken_from_a_url_of_this_machine() {
         for (setting, url, port) in [
             ("REDIS", "redis://127.0.0.1:7000/3", 7000),
-            ("REDIS", "redis://user:p@ss:word@localhost:7000", 7000),
+            ("REDIS", "redis://user:p%40ss:word@localhost:7000", 7000),
             ("POSTGRES", "postgres://localhost/harkara?sslmode=off", 5432),
         ] {
             let addresses = with(&format!("HARKARA__{setting}__URL"), url).expect(url);
@@ -217,6 +221,16 @@ mod tests {
             ("HARKARA__REDIS__URL", "rediss://127.0.0.1:7000", unusable),
             ("HARKARA__REDIS__URL", "redis://127.0.0.1:seven", unusable),
             ("HARKARA__REDIS__URL", "127.0.0.1:7000", unusable),
+            (
+                "HARKARA__REDIS__URL",
+                "redis://:top@topsecret/x@localhost:1",
+                unusable,
+            ),
+            (
+                "HARKARA__REDIS__URL",
+                "redis://topsecret/x@localhost:1",
+                unusable,
+            ),
         ] {
             let error = with(setting, value).expect_err(value).to_string();
             assert!(error.contains(problem), "{error}");

@@ -91,14 +91,20 @@ pub enum SendError {
     },
 }
 
+/// A text that should be a URL, without what may be a user and a password: everything before its last `@`.
+fn without_user(url: &str) -> String {
+    url.rsplit_once('@')
+        .map_or_else(|| url.to_owned(), |(_, rest)| format!("…@{rest}"))
+}
+
 impl Destination {
     /// Parses a URL.
     pub fn parse(url: &str) -> Result<Self, InvalidDestination> {
-        let not_http = || InvalidDestination::NotHttp(url.to_owned());
+        let not_http = || InvalidDestination::NotHttp(without_user(url));
         let parsed = Url::parse(url).map_err(|_| not_http())?;
         match parsed.scheme() {
             "http" => {}
-            "https" => return Err(InvalidDestination::Https(url.to_owned())),
+            "https" => return Err(InvalidDestination::Https(without_user(url))),
             _ => return Err(not_http()),
         }
         let has_user = !parsed.username().is_empty() || parsed.password().is_some();

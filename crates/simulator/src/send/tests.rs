@@ -128,6 +128,16 @@ fn only_http_urls_are_destinations() {
     }
     let https = Destination::parse("https://example.test");
     assert!(matches!(https, Err(InvalidDestination::Https(_))));
+    for url in [
+        "http://keeper:hunter2@example.test/",
+        "https://keeper:hun/ter2@ter2@example.test/",
+        "keeper:hunter2@example.test",
+    ] {
+        let error = Destination::parse(url).unwrap_err();
+        let shown = format!("{error} {error:?}");
+        assert!(shown.contains("…@example.test"), "{shown}");
+        assert!(!shown.contains("ter2"), "{shown}");
+    }
     for bad in [
         "",
         "example.test",

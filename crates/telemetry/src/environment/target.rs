@@ -78,13 +78,13 @@ impl Signal {
 impl Target {
     /// The endpoint without user and password, for logs.
     pub(crate) fn redacted_endpoint(&self) -> String {
-        let Some((scheme, rest)) = self.endpoint.split_once("://") else {
-            return self.endpoint.clone();
+        let (scheme, rest) = match self.endpoint.find("://") {
+            Some(end) => self.endpoint.split_at(end + "://".len()),
+            None => ("", self.endpoint.as_str()),
         };
-        let end = rest.find('/').unwrap_or(rest.len());
-        let (authority, path) = rest.split_at(end);
-        let host = authority.rsplit('@').next().unwrap_or(authority);
-        format!("{scheme}://{host}{path}")
+        // A password may hold any character, so everything before the last `@` is left out.
+        let host_and_path = rest.rsplit('@').next().unwrap_or(rest);
+        format!("{scheme}{host_and_path}")
     }
 
     /// `None` if the signal is not exported: no endpoint is set, or `OTEL_SDK_DISABLED` or the variable of
