@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use harkara_core::secret::Secret;
 use harkara_load::{Corpus, Mix};
 use harkara_runtime::clock;
+use harkara_settings::Settings;
 
 use crate::figures::Role;
 use crate::generator::{Model, Traffic};
@@ -46,10 +47,10 @@ pub(crate) struct Bench {
 impl Bench {
     /// Connects to the servers and creates the database that every run copies.
     pub(crate) async fn prepare(scale: Scale) -> Result<Self> {
-        let redis_url = server_url(REDIS_URL)?;
+        let redis_url = server_url(REDIS_URL, "redis.url")?;
         let product = Product::find(&redis_url)?;
         let redis = RedisServer::connect(&redis_url).await?;
-        let postgres = PostgresServer::connect(&server_url(POSTGRES_URL)?).await?;
+        let postgres = PostgresServer::connect(&server_url(POSTGRES_URL, "postgres.url")?).await?;
         product.migrate(&postgres.create_template().await?).await?;
         Ok(Self {
             scale,
@@ -117,8 +118,11 @@ impl Bench {
     }
 }
 
-fn server_url(variable: &str) -> Result<String> {
-    env::var(variable).with_context(|| {
+/// The URL in a variable, as the settings accept it: a driver's message could quote a part of the password.
+fn server_url(variable: &str, setting: &str) -> Result<String> {
+    let url = env::var(variable).with_context(|| {
         format!("{variable} is not set; start the benchmark with `cargo dev bench`")
-    })
+    })?;
+    Settings::from_pairs([(setting, url.as_str())])?;
+    Ok(url)
 }

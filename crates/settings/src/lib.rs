@@ -9,6 +9,7 @@ mod sentinels;
 
 mod postgres;
 mod postgres_url;
+mod server_url;
 
 mod ingress;
 mod networks;

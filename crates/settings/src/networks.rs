@@ -65,6 +65,10 @@ impl Networks {
         text: &str,
         parse: impl Fn(&str) -> Result<Vec<IpNet>, String>,
     ) -> Result<Self, String> {
+        if text.contains('@') {
+            // A URL, which is not shown, because it may hold a password.
+            return Err("a URL is not a list of addresses and networks".to_owned());
+        }
         let items = text.split(',').map(str::trim);
         let networks: Result<Vec<_>, _> =
             items.filter(|item| !item.is_empty()).map(parse).collect();

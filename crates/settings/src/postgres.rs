@@ -28,7 +28,7 @@ pub struct PostgresSettings {
 #[rustfmt::skip]
 pub(crate) const SETTINGS: &[Setting] = &[
     setting("postgres.url", "postgres://harkara@127.0.0.1:15432/harkara", SettingKind::Url(&["postgres://", "postgresql://"]),
-        "The PostgreSQL database that holds the ledger and the projections. `?sslmode=verify-full` (or `verify-ca`, or `require`) uses TLS and verifies certificate and host name; `disable` uses a plain connection; with `prefer` or without `sslmode`, TLS is used if `postgres.ca_file` is set. `sslrootcert`, `sslcert` and `sslkey` in the URL correspond to the three settings below."),
+        "The PostgreSQL database that holds the ledger and the projections: `postgres://user:password@host:port/database`. Special characters of user and password are percent-encoded: `@` as `%40`, `/` as `%2F`. `?sslmode=verify-full` (or `verify-ca`, or `require`) uses TLS and verifies certificate and host name; `disable` uses a plain connection; with `prefer` or without `sslmode`, TLS is used if `postgres.ca_file` is set. `sslrootcert`, `sslcert` and `sslkey` in the URL correspond to the three settings below."),
     setting("postgres.ca_file", "", SettingKind::PemFile,
         "The certificate authorities to trust for PostgreSQL, instead of the public ones (Mozilla's list, built in)."),
     setting("postgres.client_certificate_file", "", SettingKind::PemFile,

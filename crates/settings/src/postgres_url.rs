@@ -4,6 +4,9 @@ use std::path::PathBuf;
 
 use harkara_core::secret::Secret;
 use percent_encoding::percent_decode_str;
+use tokio_postgres::Config;
+
+use crate::server_url::{self, unreadable};
 
 /// A URL split into its TLS parameters and the rest.
 #[derive(Clone, Debug)]
@@ -35,8 +38,9 @@ pub(crate) enum Mode {
 const PUBLIC_AUTHORITIES: &str = "system";
 
 impl PostgresUrl {
-    /// Splits a URL. The error does not quote it.
+    /// Splits a URL that the driver can read. The error does not quote it.
     pub(crate) fn parse(url: &str) -> Result<Self, String> {
+        server_url::unambiguous(url)?;
         let (base, query) = url.split_once('?').unwrap_or((url, ""));
         let mut parsed = Self {
             without_tls: Secret::new(""),
@@ -57,11 +61,14 @@ impl PostgresUrl {
                 _ => others.push(pair),
             }
         }
-        parsed.without_tls = Secret::new(if others.is_empty() {
+        let without_tls = if others.is_empty() {
             base.to_owned()
         } else {
             format!("{base}?{}", others.join("&"))
-        });
+        };
+        let config = without_tls.parse::<Config>();
+        config.map_err(|_| unreadable("postgres://user:password@host:port/database"))?;
+        parsed.without_tls = Secret::new(without_tls);
         Ok(parsed)
     }
 }

@@ -181,7 +181,8 @@ fn is_in_section(key: &str, section: &str) -> bool {
 
 /// Describes a value of the wrong kind, without showing a secret.
 fn unexpected(kind: SettingKind, text: &str) -> String {
-    if kind.is_secret() {
+    // An `@` may follow a password, where a URL stands in place of something else.
+    if kind.is_secret() || text.contains('@') {
         format!("expected {}", kind.expected())
     } else {
         format!("{text:?} is not {}", kind.expected())

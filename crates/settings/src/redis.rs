@@ -9,6 +9,7 @@ use harkara_tls::ClientTls;
 use crate::catalogue::{MINUTE_MS, Setting, SettingKind, count, millis, setting};
 use crate::reader::SettingsReader;
 use crate::sentinels::SentinelSettings;
+use crate::server_url::{self, unreadable};
 use crate::tls;
 
 /// Section `redis`.
@@ -31,7 +32,7 @@ pub struct RedisSettings {
 #[rustfmt::skip]
 pub(crate) const SETTINGS: &[Setting] = &[
     setting("redis.url", "redis://127.0.0.1:16379", SettingKind::Url(&["redis://", "rediss://"]),
-        "The Redis server that holds the lanes, with user, password and database where needed: `redis://user:password@host:port/database`. `rediss://` uses TLS and verifies the server's certificate."),
+        "The Redis server that holds the lanes, with user, password and database where needed: `redis://user:password@host:port/database`. Special characters of user and password are percent-encoded: `@` as `%40`, `/` as `%2F`. `rediss://` uses TLS and verifies the server's certificate."),
     setting("redis.sentinels", "", SettingKind::Servers,
         "All sentinels, if Redis Sentinel manages the server. Every new connection asks them for the primary; user, password, database and TLS are those of `redis.url`, whose host and port are not used. With TLS, the primary's certificate must name the host of `redis.url`, and a sentinel's the host given here."),
     setting("redis.sentinel_primary", "mymaster", SettingKind::Text,
@@ -68,12 +69,9 @@ impl RedisSettings {
 
 fn redis_url(text: &str) -> Result<Secret, String> {
     let url = SettingsReader::url("redis.url", text)?;
-    // The library's message may quote a part of the URL, and a part may be the password.
-    let info = url.expose().into_connection_info().map_err(|_| {
-        "is not a valid URL; expected redis://user:password@host:port/database, with special \
-         characters of the password percent-encoded"
-            .to_owned()
-    })?;
+    server_url::unambiguous(text)?;
+    let info = url.expose().into_connection_info();
+    let info = info.map_err(|_| unreadable("redis://user:password@host:port/database"))?;
     if matches!(info.addr(), ConnectionAddr::TcpTls { insecure: true, .. }) {
         return Err(
             "asks for TLS without verification (#insecure), which protects nothing; set \

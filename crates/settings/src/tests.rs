@@ -1,3 +1,4 @@
+mod passwords;
 mod problems;
 
 use std::collections::BTreeMap;
