@@ -48,7 +48,7 @@ pub fn unavailable(settings: &Settings, report: &Report) -> Vec<Unavailable> {
         },
         _ => Unavailable {
             server: "PostgreSQL",
-            address: database::address(&settings.postgres.url),
+            address: harkara_storage::address(&settings.postgres.url),
             reason,
             setting: "postgres.url (HARKARA__POSTGRES__URL)",
         },

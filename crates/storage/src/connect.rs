@@ -1,13 +1,19 @@
 //! One new connection to PostgreSQL.
 
+use std::ops::{Deref, DerefMut};
+use std::path::Path;
 use std::time::Duration;
 
 use diesel_async::AsyncPgConnection;
+use harkara_core::secret::Secret;
 use harkara_tls::{ClientTls, Refusal};
-use tokio_postgres::config::{Host, SslMode};
+use tokio::net::UnixStream;
+use tokio_postgres::config::{Host, SslMode, SslNegotiation};
 use tokio_postgres::{Config, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
+use tokio_util::task::AbortOnDropHandle;
 
+use crate::sqlstate::{Coded, Plain, plain};
 use crate::{ConnectError, StorageError};
 
 /// A connection that is silent for this long is probed.
@@ -20,32 +26,88 @@ const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(10);
 /// The port where a URL names none.
 const POSTGRES_PORT: u16 = 5432;
 
+/// A connection whose errors carry their SQLSTATE.
+pub(crate) struct Session {
+    connection: AsyncPgConnection,
+    /// The task that drives the connection, if diesel does not.
+    _driver: Option<AbortOnDropHandle<()>>,
+}
+
+impl Deref for Session {
+    type Target = AsyncPgConnection;
+
+    fn deref(&self) -> &AsyncPgConnection {
+        &self.connection
+    }
+}
+
+impl DerefMut for Session {
+    fn deref_mut(&mut self) -> &mut AsyncPgConnection {
+        &mut self.connection
+    }
+}
+
 /// Connects, verifying the server by `tls`; without it, the connection is plain, and a URL that asks for TLS
 /// is refused.
 pub(crate) async fn connect(
-    url: &str,
+    url: &Secret,
     tls: Option<&ClientTls>,
-) -> Result<AsyncPgConnection, StorageError> {
-    let mut config: Config = url.parse().map_err(|_| ConnectError::InvalidUrl)?;
+) -> Result<Session, StorageError> {
+    let mut config = parsed(url)?;
     config
         .keepalives_idle(KEEPALIVE_IDLE)
         .tcp_user_timeout(UNACKNOWLEDGED_MAX);
-    if tls.is_some() {
-        config.ssl_mode(SslMode::Require);
-    }
-    let failed = |source| not_connected(address(&config), source);
-    let connection = match tls {
-        None => {
-            let (client, connection) = config.connect(NoTls).await.map_err(failed)?;
+    let failed = |config: &Config, source| not_connected(address_of(config), source);
+    let connection = match (tls, config.get_hosts()) {
+        (Some(tls), _) => {
+            config.ssl_mode(SslMode::Require);
+            let tls = Coded(MakeRustlsConnect::new(tls.config().clone()));
+            let connecting = config.connect(tls).await;
+            let (client, connection) = connecting.map_err(|error| failed(&config, error))?;
             AsyncPgConnection::try_from_client_and_connection(client, connection).await
         }
-        Some(tls) => {
-            let tls = MakeRustlsConnect::new(tls.config().clone());
-            let (client, connection) = config.connect(tls).await.map_err(failed)?;
+        (None, _) if config.get_ssl_mode() == SslMode::Require => {
+            return Err(ConnectError::TlsNotSetUp.into());
+        }
+        (None, [Host::Unix(folder), ..]) => return over_socket(&config, folder).await,
+        (None, _) => {
+            config
+                .ssl_mode(SslMode::Require)
+                .ssl_negotiation(SslNegotiation::Direct);
+            let connecting = config.connect(Plain).await;
+            let (client, connection) = connecting.map_err(|error| failed(&config, error))?;
             AsyncPgConnection::try_from_client_and_connection(client, connection).await
         }
     };
-    Ok(connection.map_err(ConnectError::Session)?)
+    Ok(Session {
+        connection: connection.map_err(ConnectError::Session)?,
+        _driver: None,
+    })
+}
+
+/// Connects over the Unix socket in a folder, for which the driver takes no connector.
+async fn over_socket(config: &Config, folder: &Path) -> Result<Session, StorageError> {
+    let path = folder.join(format!(".s.PGSQL.{}", port(config)));
+    let socket = UnixStream::connect(&path).await;
+    let socket = socket.map_err(|source| ConnectError::Socket {
+        path: path.display().to_string(),
+        source,
+    })?;
+    let mut config = config.clone();
+    config.ssl_mode(SslMode::Disable);
+    let connecting = config.connect_raw(plain(socket), NoTls).await;
+    let (client, connection) =
+        connecting.map_err(|error| not_connected(address_of(&config), error))?;
+    let driver = tokio::spawn(async move {
+        if let Err(error) = connection.await {
+            tracing::debug!(%error, "PostgreSQL closed a connection.");
+        }
+    });
+    let connection = AsyncPgConnection::try_from(client).await;
+    Ok(Session {
+        connection: connection.map_err(ConnectError::Session)?,
+        _driver: Some(AbortOnDropHandle::new(driver)),
+    })
 }
 
 fn not_connected(address: String, source: tokio_postgres::Error) -> StorageError {
@@ -55,12 +117,60 @@ fn not_connected(address: String, source: tokio_postgres::Error) -> StorageError
     }
 }
 
-fn address(config: &Config) -> String {
-    let hosts = config.get_hosts().iter().map(|host| match host {
-        Host::Tcp(name) => name.clone(),
-        Host::Unix(path) => path.display().to_string(),
+/// The hosts and ports of a URL as the driver reads them, without user and password.
+#[must_use]
+pub fn address(url: &Secret) -> String {
+    parsed(url).map_or_else(|error| error.to_string(), |config| address_of(&config))
+}
+
+/// What the driver reads in a URL, with a host for each address.
+fn parsed(url: &Secret) -> Result<Config, ConnectError> {
+    let config = url.expose().parse::<Config>();
+    let mut config = config.map_err(|_| ConnectError::InvalidUrl)?;
+    if config.get_hosts().is_empty() {
+        for address in config.get_hostaddrs().to_vec() {
+            config.host(address.to_string());
+        }
+    }
+    Ok(config)
+}
+
+fn port(config: &Config) -> u16 {
+    config.get_ports().first().copied().unwrap_or(POSTGRES_PORT)
+}
+
+fn address_of(config: &Config) -> String {
+    let ports = config.get_ports();
+    let hosts = config.get_hosts().iter().enumerate().map(|(at, host)| {
+        let port = ports.get(at).copied().unwrap_or_else(|| port(config));
+        match host {
+            Host::Tcp(name) if name.contains(':') => format!("[{name}]:{port}"),
+            Host::Tcp(name) => format!("{name}:{port}"),
+            Host::Unix(path) => format!("{}:{port}", path.display()),
+        }
     });
-    let port = config.get_ports().first().copied().unwrap_or(POSTGRES_PORT);
-    let hosts: Vec<_> = hosts.map(|host| format!("{host}:{port}")).collect();
-    hosts.join(", ")
+    hosts.collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Secret, address};
+
+    #[test]
+    fn an_address_has_no_user_and_no_password() {
+        for (url, expected) in [
+            (
+                "postgres://u:p@db.internal:6432/harkara?connect_timeout=3",
+                "db.internal:6432",
+            ),
+            ("postgres://u:p%40@db", "db:5432"),
+            ("postgresql://[::1]:5433/x", "[::1]:5433"),
+            ("postgres://u:p@one:1,two/x", "one:1, two:5432"),
+            ("postgres:///x?host=/run/postgresql", "/run/postgresql:5432"),
+            ("postgres:///x?hostaddr=127.0.0.1", "127.0.0.1:5432"),
+            ("postgres://u:p@h:port", "postgres.url is not a valid URL"),
+        ] {
+            assert_eq!(address(&Secret::new(url)), expected);
+        }
+    }
 }

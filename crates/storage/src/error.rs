@@ -4,6 +4,9 @@ use diesel::ConnectionError;
 use diesel::result::{DatabaseErrorKind as Kind, Error as DieselError};
 use harkara_core::causes::with_causes;
 use harkara_tls::Refusal;
+use tokio_postgres::error::SqlState;
+
+use crate::sqlstate;
 
 /// A failed operation on the store.
 #[derive(Debug, thiserror::Error)]
@@ -59,6 +62,18 @@ pub enum ConnectError {
         #[source]
         source: tokio_postgres::Error,
     },
+    /// The Unix socket cannot be connected to.
+    #[error("{path}")]
+    Socket {
+        /// The socket's path; the source says what happened there.
+        path: String,
+        /// The system's error.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The URL asks for TLS, and none is set up.
+    #[error("postgres.url asks for TLS, which is not set up")]
+    TlsNotSetUp,
     /// The server refuses what every session needs.
     #[error("a session cannot be set up")]
     Session(#[source] ConnectionError),
@@ -103,34 +118,37 @@ impl StorageError {
     /// it restarts. A new connection may work immediately.
     #[must_use]
     pub fn ended_the_connection(&self) -> bool {
-        self.is_refusal(|kind, message| match kind {
-            Kind::ClosedConnection | Kind::UnableToSendCommand => true,
-            Kind::Unknown => message.starts_with(TERMINATED),
-            _ => false,
-        })
+        match self.refusal() {
+            Some((_, Some(code))) => ends_the_connection(code.code()),
+            Some((kind, None)) => is_about_the_connection(*kind),
+            None => false,
+        }
     }
 
     /// Whether an optimistic insert failed because an identity is known. Statements pipelined behind the
     /// refused one fail because the transaction is aborted.
     pub(crate) fn is_identity_conflict(&self) -> bool {
-        self.is_refusal(|kind, message| {
-            matches!(kind, Kind::UniqueViolation) || message.contains(ABORTED)
-        })
+        let code = self.refusal().and_then(|(_, code)| code);
+        matches!(
+            code,
+            Some(SqlState::UNIQUE_VIOLATION | SqlState::IN_FAILED_SQL_TRANSACTION)
+        )
     }
 
     /// Whether a write was refused because the session or the server is read-only.
     pub(crate) fn is_read_only(&self) -> bool {
-        self.is_refusal(|kind, _| matches!(kind, Kind::ReadOnlyTransaction))
+        let code = self.refusal().and_then(|(_, code)| code);
+        code == Some(SqlState::READ_ONLY_SQL_TRANSACTION)
     }
 
-    /// Whether the server refused a statement in a certain way.
-    fn is_refusal(&self, matches: impl FnOnce(&Kind, &str) -> bool) -> bool {
+    /// What the server or the driver said to a statement: the driver's kind, and the server's code.
+    fn refusal(&self) -> Option<(&Kind, Option<SqlState>)> {
         match self {
             Self::Statement {
                 source: DieselError::DatabaseError(kind, information),
                 ..
-            } => matches(kind, information.message()),
-            _ => false,
+            } => Some((kind, sqlstate::of_message(information.message()))),
+            _ => None,
         }
     }
 
@@ -151,62 +169,57 @@ fn recovery_after(error: &DieselError) -> Recovery {
         | DieselError::AlreadyInTransaction
         | DieselError::NotInTransaction
         | DieselError::RollbackErrorOnCommit { .. } => Recovery::Wait,
-        DieselError::DatabaseError(kind, information) => match kind {
-            Kind::UnableToSendCommand
-            | Kind::ClosedConnection
-            | Kind::SerializationFailure
-            | Kind::ReadOnlyTransaction => Recovery::Wait,
-            Kind::Unknown => recovery_after_message(information.message()),
-            _ => Recovery::Isolate,
-        },
+        DieselError::DatabaseError(kind, information) => {
+            match sqlstate::of_message(information.message()) {
+                Some(code) => recovery_after_code(code.code()),
+                None if is_about_the_connection(*kind) => Recovery::Wait,
+                None => Recovery::Isolate,
+            }
+        }
         _ => Recovery::Isolate,
     }
 }
 
-/// PostgreSQL's message for a statement after one that failed.
-const ABORTED: &str = "current transaction is aborted";
+/// Whether the driver failed to send a statement or to receive its answer.
+fn is_about_the_connection(kind: Kind) -> bool {
+    matches!(kind, Kind::UnableToSendCommand | Kind::ClosedConnection)
+}
 
-/// PostgreSQL's message when it ends a session.
-const TERMINATED: &str = "terminating connection";
+/// The recovery from an error with this code, by the [classes of PostgreSQL][codes].
+///
+/// `XX000` (internal error) and `54000` (limit of the program) may have either cause, so the event is isolated.
+/// It is blamed only if its ledger row alone can be written.
+///
+/// [codes]: https://www.postgresql.org/docs/current/errcodes-appendix.html
+fn recovery_after_code(code: &str) -> Recovery {
+    match code {
+        // Cancelled by a timeout, waited too long for a lock, ran for too long, used too much memory.
+        "57014" | "55P03" | "25P04" | "53200" => Recovery::Split,
+        // Damaged data or index.
+        "XX001" | "XX002" => Recovery::Wait,
+        _ => match code.get(..2) {
+            Some(
+                // Connection, feature not supported (a plan that a migration has outdated), role.
+                "08" | "0A" | "0L" | "0P"
+                // State of the transaction, prepared statement unknown, authorization, database, schema.
+                | "25" | "26" | "28" | "3D" | "3F"
+                // Rollback (deadlock, serialization), access or schema, which no content can change.
+                | "40" | "42"
+                // Resources, state of an object, operator, system, snapshot, configuration file.
+                | "53" | "55" | "57" | "58" | "72" | "F0",
+            ) => Recovery::Wait,
+            // Data, constraints, triggers, and whatever else the content of an event may cause.
+            _ => Recovery::Isolate,
+        },
+    }
+}
 
-/// PostgreSQL's untranslated messages when no event is at fault. The driver does not pass on the error's
-/// code, and each connection asks for untranslated messages.
-const SERVER_FAILURES: [&str; 18] = [
-    "deadlock detected",
-    TERMINATED,
-    "the database system is",
-    "too many clients",
-    "connection slots",
-    "No space left on device",
-    "could not ",
-    "out of shared memory",
-    "does not exist",
-    "permission denied",
-    "must be owner",
-    ABORTED,
-    "cannot execute",
-    "disk full",
-    "is not accepting commands",
-    "invalid page",
-    "missing chunk",
-    "cached plan",
-];
-
-/// PostgreSQL's messages when a transaction exceeded a time limit or the memory.
-const TOO_MUCH: [&str; 3] = [
-    "canceling statement due to",
-    "out of memory",
-    "invalid memory alloc request size",
-];
-
-fn recovery_after_message(message: &str) -> Recovery {
-    let says = |part: &&str| message.contains(*part);
-    if TOO_MUCH.iter().any(says) {
-        Recovery::Split
-    } else if SERVER_FAILURES.iter().any(says) {
-        Recovery::Wait
-    } else {
-        Recovery::Isolate
+/// Whether the server closes the connection with an error of this code.
+fn ends_the_connection(code: &str) -> bool {
+    match code {
+        // Shutdown, crash, start, dropped database, idle session, and the timeouts of transactions.
+        "57P01" | "57P02" | "57P03" | "57P04" | "57P05" | "25P03" | "25P04" => true,
+        _ => code.starts_with("08"),
     }
 }
 
@@ -222,33 +235,27 @@ impl From<DieselError> for StorageError {
 
 #[cfg(test)]
 mod tests {
-    use super::{Recovery, recovery_after_message};
+    use super::{Recovery, recovery_after_code};
 
     #[test]
-    fn the_message_of_postgresql_decides_the_recovery() {
-        const SPLIT: &[&str] = &[
-            "canceling statement due to statement timeout",
-            "canceling statement due to lock timeout",
-            "out of memory",
-        ];
+    fn the_code_decides_the_recovery() {
+        const SPLIT: &[&str] = &["57014", "55P03", "53200", "25P04"];
         const WAIT: &[&str] = &[
-            "out of shared memory",
-            "deadlock detected",
-            "terminating connection due to administrator command",
-            "could not extend file \"base/1/2\": No space left on device",
-            "relation \"payment_orders\" does not exist",
+            "08006", "0A000", "25006", "25P02", "25P03", "26000", "28000", "3D000", "3F000",
+            "40001", "40P01", "42501", "42703", "42P01", "53100", "53300", "55000", "57P01",
+            "57P02", "57P03", "58030", "58P01", "XX001", "XX002",
         ];
         const ISOLATE: &[&str] = &[
-            "index row size 4000 exceeds btree version 4 maximum 2704 for index \"x\"",
-            "invalid byte sequence for encoding \"UTF8\": 0x00",
+            "21000", "22021", "22P05", "23502", "23505", "23514", "44000", "54000", "P0001",
+            "XX000", "QX123",
         ];
-        for (messages, recovery) in [
+        for (codes, recovery) in [
             (SPLIT, Recovery::Split),
             (WAIT, Recovery::Wait),
             (ISOLATE, Recovery::Isolate),
         ] {
-            for message in messages {
-                assert_eq!(recovery_after_message(message), recovery, "{message}");
+            for code in codes {
+                assert_eq!(recovery_after_code(code), recovery, "{code}");
             }
         }
     }

@@ -6,6 +6,7 @@
 mod connect;
 mod error;
 mod pool;
+mod sqlstate;
 mod statement;
 mod statement_times;
 
@@ -22,6 +23,7 @@ pub mod verification;
 
 pub mod inspection;
 
+pub use connect::address;
 pub use error::{ConnectError, Recovery, StorageError};
 pub use pool::{Pool, PoolSettings, PoolUse};
 pub use statement_times::StatementTime;

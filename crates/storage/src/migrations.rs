@@ -5,12 +5,12 @@ use diesel::pg::Pg;
 use diesel::sql_query;
 use diesel::sql_types::{Bool, Text};
 use diesel_async::async_connection_wrapper::AsyncConnectionWrapper;
-use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
+use diesel_async::{RunQueryDsl, SimpleAsyncConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use harkara_core::secret::Secret;
 use harkara_tls::ClientTls;
 
-use crate::connect::connect;
+use crate::connect::{Session, connect};
 use crate::statement_times::Named;
 use crate::{Pool, StorageError};
 
@@ -79,10 +79,10 @@ impl SchemaState {
 /// Applies the missing migrations under an advisory lock, and returns their versions. Safe to run
 /// concurrently, and again. `tls` is as in [`crate::PoolSettings`].
 pub async fn migrate(url: &Secret, tls: Option<&ClientTls>) -> Result<Vec<String>, StorageError> {
-    let connection = connect(url.expose(), tls).await?;
+    let connection = connect(url, tls).await?;
     // Diesel's migration runner is synchronous, so it needs a thread and a connection for itself.
     let task = tokio::task::spawn_blocking(move || {
-        let mut connection = AsyncConnectionWrapper::<AsyncPgConnection>::from(connection);
+        let mut connection = AsyncConnectionWrapper::<Session>::from(connection);
         let lock = |operation: &str| sql_query(format!("SELECT {operation}({ADVISORY_LOCK})"));
         diesel::RunQueryDsl::execute(lock("pg_advisory_lock"), &mut connection)
             .map_err(StorageError::statement("take the migration lock"))?;

@@ -9,13 +9,13 @@ use diesel::{ConnectionError, QueryResult};
 use diesel_async::methods::LoadQuery;
 use diesel_async::pooled_connection::{PoolableConnection, RecyclingMethod};
 use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
-use futures_util::future::{join, join_all};
+use futures_util::future::join;
 use harkara_core::secret::Secret;
 use harkara_settings::PostgresSettings;
 use harkara_tls::ClientTls;
 use scopeguard::{ScopeGuard, guard};
 
-use crate::connect::connect;
+use crate::connect::{Session, connect};
 use crate::statement_times::Named;
 use crate::{ConnectError, StorageError};
 
@@ -68,14 +68,9 @@ pub struct Pool {
     transaction_timeout: Duration,
 }
 
-/// Best-effort session settings.
-const OPTIONAL_SETTINGS: [&str; 2] = [
-    // `StorageError::recovery` recognizes untranslated messages. Where the role may not choose them, they are
-    // most likely untranslated anyway.
-    "SET lc_messages = 'C'",
-    // Lets a statement that waits for a lock notice that its client has gone. PostgreSQL 14 and later.
-    "SET client_connection_check_interval = '1s'",
-];
+/// Lets a statement that waits for a lock notice that its client has gone. PostgreSQL 14 and later, so an
+/// older server may refuse it.
+const CHECK_CLIENT: &str = "SET client_connection_check_interval = '1s'";
 
 /// A 200 or an acknowledgement rests on a commit, so none is confirmed before it is on disk, whatever the
 /// default of the server, the database or the role. Levels that wait for replicas are kept.
@@ -96,12 +91,12 @@ pub(crate) struct Connector {
 }
 
 impl Connector {
-    async fn open(&self) -> Result<AsyncPgConnection, StorageError> {
-        let connection = connect(self.url.expose(), self.tls.as_ref()).await?;
+    async fn open(&self) -> Result<Session, StorageError> {
+        let connection = connect(&self.url, self.tls.as_ref()).await?;
         // Sent together: on a slow link each round trip counts.
-        let (_, set_up) = join(
-            join_all(OPTIONAL_SETTINGS.map(|text| set_if_allowed(&connection, text))),
-            (&mut &connection).batch_execute(&self.setup),
+        let ((), set_up) = join(
+            set_if_allowed(&connection, CHECK_CLIENT),
+            (&mut &*connection).batch_execute(&self.setup),
         )
         .await;
         set_up.map_err(|e| ConnectError::Session(ConnectionError::CouldntSetupConfiguration(e)))?;
@@ -110,19 +105,15 @@ impl Connector {
 }
 
 impl Manager for Connector {
-    type Type = AsyncPgConnection;
+    type Type = Session;
     type Error = StorageError;
 
-    async fn create(&self) -> Result<AsyncPgConnection, StorageError> {
+    async fn create(&self) -> Result<Session, StorageError> {
         // Boxed, so that the futures of all operations, which may have to connect first, stay small.
         Box::pin(self.open()).await
     }
 
-    async fn recycle(
-        &self,
-        connection: &mut AsyncPgConnection,
-        _: &Metrics,
-    ) -> RecycleResult<StorageError> {
+    async fn recycle(&self, connection: &mut Session, _: &Metrics) -> RecycleResult<StorageError> {
         if connection.is_broken() {
             return Err(RecycleError::message("broken"));
         }

@@ -14,6 +14,7 @@ mod doctor;
 mod events;
 mod lag;
 mod migrate;
+mod passwords;
 mod reference;
 mod replay;
 mod secrets;

@@ -25,7 +25,7 @@ const VERSION_WITH_ALL: i32 = 140_000;
 
 /// Checks everything that one pool can show.
 pub(super) async fn examine(settings: &Settings, processes: Processes) -> Vec<Finding> {
-    let address = database::address(&settings.postgres.url);
+    let address = harkara_storage::address(&settings.postgres.url);
     let asked = async {
         let pool = database::pool(&bounded(&settings.postgres))?;
         let state = server_state(&pool).await?;

@@ -8,7 +8,6 @@ use harkara_settings::{IngressTls, Settings};
 use harkara_tls::{Certificates, ClientTls, PemError, ServerCertificate};
 
 use super::finding::{Area, Check, Finding, Status};
-use crate::database;
 use crate::wording::duration;
 
 const AREA: Area = Area::Tls;
@@ -24,7 +23,11 @@ pub(super) fn examine(settings: &Settings, now: SystemTime) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (section, address, tls) in [
         ("redis", harkara_streams::address(redis), &redis.tls),
-        ("postgres", database::address(&postgres.url), &postgres.tls),
+        (
+            "postgres",
+            harkara_storage::address(&postgres.url),
+            &postgres.tls,
+        ),
     ] {
         findings.push(encryption(section, &address, tls.as_ref()));
         if let Some((chain, _)) = tls.as_ref().and_then(ClientTls::identity) {

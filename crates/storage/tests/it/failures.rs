@@ -21,7 +21,11 @@ const EVERYTHING: &str = "(SELECT 1 FROM event_identities UNION ALL SELECT 1 FRO
 const SECOND: Duration = Duration::from_secs(1);
 
 /// A pool of one connection.
-fn pool_of_one(url: &str, connect_timeout: Duration, statement_timeout: Duration) -> Pool {
+pub(crate) fn pool_of_one(
+    url: &str,
+    connect_timeout: Duration,
+    statement_timeout: Duration,
+) -> Pool {
     Pool::new(&PoolSettings {
         url: Secret::new(url),
         tls: None,
@@ -40,7 +44,7 @@ async fn store_of_one(connect_timeout: Duration, statement_timeout: Duration) ->
     store
 }
 
-fn captured(event_id: &str) -> SimulatedEvent {
+pub(crate) fn captured(event_id: &str) -> SimulatedEvent {
     payment(event_id, "pay_1", "captured", 10)
 }
 
@@ -68,7 +72,7 @@ fn assert_recovery<T>(result: Result<T, StorageError>, recovery: Recovery) -> St
 }
 
 /// Commits events, which fails.
-async fn refused<'a>(
+pub(crate) async fn refused<'a>(
     pool: &Pool,
     events: impl IntoIterator<Item = &'a SimulatedEvent>,
     recovery: Recovery,

@@ -17,6 +17,7 @@ mod law;
 
 mod audit;
 mod failures;
+mod sqlstates;
 mod verdicts;
 
 mod backlog;

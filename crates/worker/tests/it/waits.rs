@@ -3,7 +3,10 @@
 use std::collections::BTreeSet;
 
 use harkara_core::lane::Lane;
-use harkara_testkit::RedisServer;
+use harkara_core::secret::Secret;
+use harkara_storage::migrations::migrate;
+use harkara_telemetry::Tracer;
+use harkara_testkit::{PostgresPlan, PostgresServer, RedisServer, TestDatabase, redis_database};
 use redis::AsyncCommands;
 
 use crate::pipeline::{Pipeline, until};
@@ -31,6 +34,33 @@ async fn an_outage_of_the_database_costs_no_attempt() {
     pipeline.until_processed(31).await;
     let blamed = "webhook_events WHERE attempts > 1 OR error IS NOT NULL OR duplicates > 0";
     assert_eq!(pipeline.count(blamed).await, 0);
+    worker.stop().await;
+}
+
+/// The role is no superuser, as in production, so the server's messages stay German.
+#[tokio::test]
+async fn a_missing_privilege_on_a_german_server_makes_no_dead_letter() {
+    let server = PostgresServer::start_with(&PostgresPlan {
+        arguments: &["lc_messages=C.UTF-8", "fsync=off"],
+        environment: &[("LANGUAGE".to_owned(), "de".to_owned())],
+        ..PostgresPlan::default()
+    })
+    .await;
+    migrate(&Secret::new(server.url()), None).await.unwrap();
+    let admin = TestDatabase::at(server.superuser_url()).await;
+    let database = TestDatabase::at(server.url()).await;
+    let redis = redis_database().await;
+    let mut pipeline = Pipeline::start_with(database, redis, &[], Tracer::off()).await;
+    let worker = pipeline.worker(&[("worker.attempts_max", "1")]).await;
+    admin
+        .execute("REVOKE INSERT ON payment_transactions FROM harkara")
+        .await;
+    pipeline.deliver_payments(20).await;
+    worker.until_counter(WAITS, 4).await;
+    admin
+        .execute("GRANT INSERT ON payment_transactions TO harkara")
+        .await;
+    pipeline.until_processed(20).await;
     worker.stop().await;
 }
 
