@@ -6,6 +6,8 @@ use std::process::ExitCode;
 use harkara_core::causes::with_causes;
 use harkara_operations::OperationError;
 
+use crate::output;
+
 /// How a command ended that did its work and printed the outcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ending {
@@ -45,7 +47,7 @@ pub(crate) fn code(result: anyhow::Result<Ending>) -> ExitCode {
     }
     let remedy = error.downcast_ref().and_then(OperationError::remedy);
     let remedy = remedy.map_or_else(String::new, |remedy| format!("; {remedy}"));
-    eprintln!("harkara: {}{remedy}", with_causes(&*error));
+    output::note(format!("harkara: {}{remedy}", with_causes(&*error)));
     if error.is::<UsageError>() {
         ExitCode::from(USAGE_ERROR)
     } else {

@@ -2,6 +2,9 @@
 //!
 //! The modules are in the order of a call: its arguments, the command, its output and trace, and the exit code.
 
+// What is printed goes through `output`, which escapes it.
+#![warn(clippy::print_stderr)]
+
 mod arguments;
 
 mod commands;

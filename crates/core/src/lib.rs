@@ -31,3 +31,4 @@ pub mod retry;
 pub mod backlog;
 
 pub mod causes;
+pub mod visible;

@@ -102,7 +102,7 @@ async fn interrupted_within(wait: Duration) -> bool {
 
 fn print(settings: &Settings, report: &Report, options: &LagOptions) -> anyhow::Result<Ending> {
     if options.json && options.watch {
-        output::line(serde_json::to_string(&report.json())?)?;
+        output::json_line(&report.json())?;
     } else if options.json {
         output::json(&report.json())?;
     } else if let Some(backlog) = report.present() {
@@ -119,7 +119,7 @@ fn print(settings: &Settings, report: &Report, options: &LagOptions) -> anyhow::
     }
     let unavailable = unavailable(settings, report);
     for dependency in &unavailable {
-        eprintln!("harkara: {dependency}; {}", dependency.remedy());
+        output::note(format!("harkara: {dependency}; {}", dependency.remedy()));
     }
     Ok(Ending::of(unavailable.is_empty()))
 }

@@ -177,7 +177,9 @@ pub(crate) async fn run(settings: &Settings, options: &LoadOptions) -> anyhow::R
     if let Some(pool) = &pool
         && let Err(error) = pool.ping().await
     {
-        eprintln!("PostgreSQL is unavailable ({error}); comparing later.");
+        output::note(format!(
+            "PostgreSQL is unavailable ({error}); comparing later."
+        ));
     }
 
     let progress = Progress::new(plan.requests.len());

@@ -126,7 +126,7 @@ pub(crate) async fn run(
 
     let deliveries = signed_deliveries(options, events, &secret)?;
     if options.secret.is_none() && settings.endpoints.is_empty() && !options.json {
-        eprintln!("No secret is configured; signing with the development secret.");
+        output::note("No secret is configured; signing with the development secret.");
     }
 
     let expected = if options.bad_signature {

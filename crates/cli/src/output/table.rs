@@ -4,6 +4,7 @@ use std::io;
 
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, LineStyle};
+use harkara_core::visible::visible;
 
 use super::line;
 
@@ -52,7 +53,7 @@ impl Table {
     pub(crate) fn row<const N: usize>(&mut self, cells: [String; N]) {
         let cells = cells.map(|cell| match cell.as_str() {
             "" => EMPTY.to_owned(),
-            text => visible(text),
+            text => visible(text).into_owned(),
         });
         self.rows.push(Row {
             cells: cells.into(),
@@ -63,7 +64,7 @@ impl Table {
     /// Adds an indented line below the last row.
     pub(crate) fn below(&mut self, text: &str) {
         if let Some(row) = self.rows.last_mut() {
-            row.below = Some(visible(text));
+            row.below = Some(visible(text).into_owned());
         }
     }
 
@@ -108,19 +109,14 @@ impl Table {
     }
 }
 
-/// The text with `…` for what is beyond `characters_max`.
+/// The text as it is visible, with `…` for what is beyond `characters_max`.
 pub(crate) fn shortened(text: &str, characters_max: usize) -> String {
+    let text = visible(text);
     if text.chars().count() <= characters_max {
-        return text.to_owned();
+        return text.into_owned();
     }
     let kept = text.chars().take(characters_max.saturating_sub(1));
     kept.chain(['…']).collect()
-}
-
-/// The text without characters that could move the cursor or recolour the terminal: names and errors
-/// may quote a body.
-pub(crate) fn visible(text: &str) -> String {
-    text.replace(char::is_control, "\u{fffd}")
 }
 
 #[cfg(test)]
@@ -160,8 +156,18 @@ mod tests {
     }
 
     #[test]
+    fn a_cell_is_as_wide_as_it_is_shown() {
+        let mut table = Table::new(&["NAME", "MS"], &[]);
+        table.row(["a\u{202e}\nb", "7"].map(str::to_owned));
+        table.below("why\u{200b}");
+        let lines = ["NAME          MS", r"a\u{202e}\nb  7", r"    why\u{200b}"];
+        assert_eq!(table.lines(), lines);
+    }
+
+    #[test]
     fn a_long_text_is_cut_with_a_mark() {
         assert_eq!(shortened("abcdef", 6), "abcdef");
         assert_eq!(shortened("abcdefg", 6), "abcde…");
+        assert_eq!(shortened("\u{202e}\u{202e}", 6), r"\u{20…");
     }
 }

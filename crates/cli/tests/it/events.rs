@@ -1,5 +1,6 @@
 //! `harkara events list`.
 
+use harkara_storage::record::Verdict;
 use serde_json::Value;
 
 use crate::harkara::Harkara;
@@ -86,12 +87,32 @@ async fn pages_that_follow_the_hint_leave_no_event_out() {
 }
 
 #[tokio::test]
-async fn a_received_name_cannot_control_the_terminal() {
+async fn nothing_that_was_received_controls_the_terminal_and_json_has_it_exactly() {
+    let hostile = "payment\u{1b}[2J\u{202e}\n\u{200b}";
     let mut event = processed("evt", "payment.captured", 0);
-    event.claimed.event_type = "payment\u{1b}[2J".into();
+    event.claimed.event_type = hostile.into();
+    event.verdict = Verdict::Fail {
+        error: hostile.to_owned(),
+    };
     let database = database_with(vec![event]).await;
-    for command in ["events", "events show evt"] {
-        let shown = Harkara::on(&database).stdout(command).await;
-        assert!(!shown.contains('\u{1b}'), "{shown:?}");
+    let harkara = Harkara::on(&database);
+    for command in [
+        "events",
+        "events show evt",
+        "events --json",
+        "events show evt --json",
+    ] {
+        let shown = harkara.stdout(command).await;
+        let is_hostile = |c: char| "\u{1b}\u{202e}\u{200b}".contains(c);
+        assert!(!shown.contains(is_hostile), "{shown:?}");
+        if command.ends_with("--json") {
+            let shown: Value = serde_json::from_str(&shown).unwrap();
+            let shown = shown.get(0).unwrap_or(&shown);
+            assert_eq!(shown["event_type"], hostile, "{shown}");
+            assert_eq!(shown["error"], hostile, "{shown}");
+        } else {
+            let escaped = r"payment\u{1b}[2J\u{202e}\n\u{200b}";
+            assert_eq!(shown.matches(escaped).count(), 2, "{shown}");
+        }
     }
 }

@@ -1,12 +1,13 @@
 //! `harkara events show`.
 
 use clap::Args;
+use harkara_core::visible::visible;
 use harkara_operations::database;
 use harkara_operations::events::{self, Change, EventDetails, EventRow, SignatureCheck};
 use harkara_settings::Settings;
 
 use crate::exit::Ending;
-use crate::output::{self, rfc3339, visible};
+use crate::output::{self, rfc3339};
 
 /// Shows one event with everything that is known about it
 ///
@@ -19,7 +20,7 @@ pub(crate) struct ShowOptions {
     #[arg(value_name = "EVENT-ID")]
     event_id: String,
 
-    /// Prints the exact bytes of the body, and nothing else
+    /// Prints the exact bytes of the body, and nothing else; on a terminal its text, escaped
     #[arg(long, conflicts_with = "json")]
     body: bool,
 

@@ -5,6 +5,8 @@ use std::io::{self, IsTerminal, Write};
 use harkara_load::LoadPlan;
 use harkara_operations::verification::Step;
 
+use crate::output;
+
 /// A line on standard error that is replaced each time.
 pub(super) struct Progress {
     is_terminal: bool,
@@ -25,10 +27,10 @@ impl Progress {
     /// Says that the first delivery goes out now: programs that break something under load wait for it.
     pub(super) fn begin(&self, seed: u64, plan: &LoadPlan) {
         self.end();
-        eprintln!(
+        output::note(format!(
             "Sending {} requests of {} deliveries; --seed {seed} sends the like again.",
             self.planned, plan.deliveries
-        );
+        ));
     }
 
     pub(super) fn sending(&self, sent: &harkara_load::LoadProgress) {

@@ -89,11 +89,11 @@ async fn wait(pool: &Pool, events: &mut [Followed<'_>]) -> Result<(), StorageErr
         }
         if !is_explained && began.elapsed() >= SILENT_MAX {
             is_explained = true;
-            eprintln!(
+            output::note(format!(
                 "Waiting for {n_open} of {} events, for at most {} s; is the worker running?",
                 events.len(),
                 WAIT_MAX.as_secs()
-            );
+            ));
         }
         tokio::time::sleep(POLL_EVERY).await;
     }
@@ -204,7 +204,7 @@ fn write_table(events: &[Followed<'_>]) -> anyhow::Result<()> {
         events.len()
     ))?;
     if n_processed < events.len() {
-        eprintln!(
+        output::note(
             "harkara: not all events were processed; `harkara events --status failed` lists dead letters, and \
              events that are not stored wait for a worker: see its /readyz",
         );
