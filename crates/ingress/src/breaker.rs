@@ -158,16 +158,19 @@ impl Breaker {
         if before > after {
             return;
         }
-        if before < after {
+        let cause = (before < after).then(|| with_causes(&reason));
+        inner.reason = Some(reason);
+        self.publish(&inner);
+        // Requests wait for the lock: nothing is logged under it.
+        drop(inner);
+        self.opened.notify_one();
+        if let Some(reason) = cause {
             tracing::error!(
-                reason = with_causes(&reason),
+                reason,
                 state = <&str>::from(after),
                 "Redis unavailable; storing deliveries in PostgreSQL (503 if the inbox is disabled)."
             );
         }
-        inner.reason = Some(reason);
-        self.publish(&inner);
-        self.opened.notify_one();
     }
 
     /// Closes the breaker after a health check that began at `snapshot`.
@@ -181,11 +184,6 @@ impl Breaker {
         if !was_open && inner.confirmations.as_ref() == Some(&confirmations) {
             return;
         }
-        if was_open {
-            tracing::info!("Redis takes deliveries again.");
-        } else {
-            tracing::warn!("Redis confirms deliveries differently than before.");
-        }
         *inner = Inner {
             reason: None,
             confirmations: Some(confirmations),
@@ -193,6 +191,12 @@ impl Breaker {
             inbox_failing: false,
         };
         self.publish(&inner);
+        drop(inner);
+        if was_open {
+            tracing::info!("Redis takes deliveries again.");
+        } else {
+            tracing::warn!("Redis confirms deliveries differently than before.");
+        }
     }
 
     fn publish(&self, inner: &Inner) {
@@ -243,3 +247,6 @@ impl Reason {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
