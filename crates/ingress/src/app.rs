@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use actix_web::dev::Server;
 use harkara_runtime::admin::{Admin, AdminServer, Liveness, Progress};
-use harkara_runtime::build_info;
 use harkara_runtime::shutdown::Shutdown;
+use harkara_runtime::{build_info, logging};
 use harkara_settings::Settings;
 use harkara_storage::{Pool, PoolSettings};
 use harkara_streams::backlog::{Latest, Observer};
@@ -147,6 +147,7 @@ impl<'a> Builder<'a> {
     fn new(settings: &'a Settings, tracer: &'a Tracer) -> Self {
         let mut registry = Registry::default();
         build_info::register(&mut registry);
+        logging::register(&mut registry);
         tracer.register(&mut registry);
         Self {
             settings,

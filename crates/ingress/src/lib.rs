@@ -2,6 +2,9 @@
 //! to Redis, or to the inbox in PostgreSQL while Redis is unavailable. Nothing but the event's name is
 //! parsed.
 
+// Nothing may wait for the reader of standard error: it is logged.
+#![warn(clippy::print_stderr)]
+
 mod app;
 mod start_error;
 

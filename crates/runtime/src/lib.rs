@@ -3,6 +3,9 @@
 //! A process sets up [`logging`], serves its [`admin`] port and works until its
 //! [`shutdown`] is requested.
 
+// Nothing may wait for the reader of standard error; see `logging`.
+#![warn(clippy::print_stderr)]
+
 pub mod logging;
 
 pub mod admin;

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use harkara_core::causes::with_causes;
 use harkara_runtime::admin::{Admin, AdminServer, Liveness, Probe};
-use harkara_runtime::build_info;
 use harkara_runtime::shutdown::Shutdown;
+use harkara_runtime::{build_info, logging};
 use harkara_settings::{PostgresSettings, Settings};
 use harkara_storage::migrations::{self, SchemaState};
 use harkara_storage::{Pool, PoolSettings, durability_risks};
@@ -56,6 +56,7 @@ impl App {
 
         let mut registry = Registry::default();
         build_info::register(&mut registry);
+        logging::register(&mut registry);
         tracer.register(&mut registry);
         register_pool(database.clone(), &mut registry);
         let parts = Parts::new(settings, database.clone(), group, tracer, &mut registry);

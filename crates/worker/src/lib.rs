@@ -1,6 +1,9 @@
 //! The worker: claims deliveries, commits their effects, acknowledges them. The modules are in the order in
 //! which a delivery passes them.
 
+// Nothing may wait for the reader of standard error: it is logged.
+#![warn(clippy::print_stderr)]
+
 mod app;
 
 mod claim;

@@ -11,4 +11,6 @@ metrics! { PROCESS:
     TELEMETRY_METRIC_EXPORTS = Counter "harkara_telemetry_metric_exports_total"
         [one_of("outcome", &["exported", "failed"])]
         "Exports of these metrics, by whether the collector took them";
+    LOG_LINES_DROPPED = Counter "harkara_log_lines_dropped_total" []
+        "Log lines dropped because standard error took no more: its reader stands still or has gone, or the disk is full";
 }
