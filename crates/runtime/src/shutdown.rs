@@ -1,13 +1,11 @@
 //! The request to stop: from a signal, or by hand in tests.
 
+mod signals;
+
 use std::io;
 use std::time::Duration;
 
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
-
-/// Exit code of a process that was signalled a second time before it had stopped: 128 + SIGINT.
-const EXIT_CODE_IMPATIENT: i32 = 130;
 
 /// Whether the process was asked to stop. Cheap to clone; all clones see the same request.
 #[derive(Clone, Debug, Default)]
@@ -20,13 +18,12 @@ impl Shutdown {
         Self::default()
     }
 
-    /// Requested by SIGTERM or SIGINT. A second signal ends the process immediately with exit code 130. Must be
-    /// called within a tokio runtime.
+    /// Requested by SIGTERM, SIGINT, SIGQUIT or SIGHUP. A second signal other than SIGHUP ends the process
+    /// immediately with exit code 130. SIGUSR1, SIGUSR2 and SIGXFSZ, which would end it by default, do nothing. Must
+    /// be called within a tokio runtime.
     pub fn on_signals() -> io::Result<Self> {
         let stop = Self::manual();
-        let terminate = signal(SignalKind::terminate())?;
-        let interrupt = signal(SignalKind::interrupt())?;
-        tokio::spawn(listen(stop.clone(), terminate, interrupt));
+        signals::listen(&stop)?;
         Ok(stop)
     }
 
@@ -52,24 +49,5 @@ impl Shutdown {
     /// Waits for the request. Safe to drop and call again.
     pub async fn requested(&self) {
         self.0.cancelled().await;
-    }
-}
-
-async fn listen(stop: Shutdown, mut terminate: Signal, mut interrupt: Signal) {
-    let name = next(&mut terminate, &mut interrupt).await;
-    tracing::info!(signal = name, "Stopping: finishing what is in flight.");
-    stop.request();
-    let name = next(&mut terminate, &mut interrupt).await;
-    tracing::warn!(
-        signal = name,
-        "Stopped immediately by a second signal; work in flight was dropped."
-    );
-    std::process::exit(EXIT_CODE_IMPATIENT);
-}
-
-async fn next(terminate: &mut Signal, interrupt: &mut Signal) -> &'static str {
-    tokio::select! {
-        _ = terminate.recv() => "SIGTERM",
-        _ = interrupt.recv() => "SIGINT",
     }
 }

@@ -9,6 +9,7 @@ mod scraped;
 mod starts;
 mod traced;
 mod trigger;
+mod unread_logs;
 
 use std::fs::File;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -90,8 +91,13 @@ impl Deployment {
 
     /// Starts one of the binaries; it ends with the child.
     fn spawn(&self, binary: &str) -> Child {
-        let folder = binaries_beside(env!("CARGO_BIN_EXE_harkara"));
         let log = File::create(self.logs.path().join(binary)).unwrap();
+        self.spawn_with_log(binary, log)
+    }
+
+    /// The same with a given standard error.
+    fn spawn_with_log(&self, binary: &str, log: impl Into<Stdio>) -> Child {
+        let folder = binaries_beside(env!("CARGO_BIN_EXE_harkara"));
         let mut command = self.harkara.command(folder.join(binary));
         command.stdout(Stdio::null()).stderr(log).spawn().unwrap()
     }
@@ -99,6 +105,11 @@ impl Deployment {
     /// Starts one of the binaries, and waits until it is ready.
     async fn up(&mut self, binary: &str) {
         let child = self.spawn(binary);
+        self.until_ready(binary, child).await;
+    }
+
+    /// Keeps a child, and waits until it is ready.
+    async fn until_ready(&mut self, binary: &str, child: Child) {
         self.children.push(child);
         let admin = match binary {
             INGRESS => self.ingress_admin,

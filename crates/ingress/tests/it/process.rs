@@ -1,21 +1,31 @@
 //! The binary itself: what it prints and how it ends.
 
 use std::fs::File;
-use std::net::SocketAddr;
+use std::io::{BufRead, BufReader, PipeReader};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::thread;
 
 use harkara_core::secret::{Fingerprint, Secret};
-use harkara_testkit::{Folder, Signal, redis_database, send_signal, wait_until};
+use harkara_testkit::{
+    Folder, Signal, free_port, full_pipe, is_ready, redis_database, send_signal, wait_until,
+};
 use serde_json::Value;
 use tokio::process::{Child, Command};
+use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use crate::BOUND;
-use crate::http::until_metric;
+use crate::http::{Request, connected, metric, until_metric};
 use crate::ingress::SECRET;
+
+const BINARY: &str = env!("CARGO_BIN_EXE_harkara-ingress");
 
 /// The binary, without the environment of this process.
 fn binary() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_harkara-ingress"));
+    with_environment(Command::new(BINARY))
+}
+
+fn with_environment(mut command: Command) -> Command {
     command
         .env_clear()
         .env("HARKARA__INGRESS__BIND", "127.0.0.1:0")
@@ -38,8 +48,13 @@ struct Log(Folder);
 impl Process {
     /// Starts the binary with these variables, beyond what every ingress of the tests needs.
     pub(crate) async fn start(variables: &[(&str, &str)]) -> Self {
+        Self::start_by(Command::new(BINARY), variables).await
+    }
+
+    /// The same by another command.
+    async fn start_by(command: Command, variables: &[(&str, &str)]) -> Self {
         let log = Log(Folder::new());
-        let child = binary()
+        let child = with_environment(command)
             .env("HARKARA__REDIS__URL", redis_database().await)
             .env("HARKARA__ENDPOINTS__DEFAULT__SECRETS", SECRET)
             .env("HARKARA__INGRESS__DURABILITY", "appended")
@@ -124,14 +139,150 @@ async fn a_usage_error_ends_with_exit_code_2_and_a_failed_start_with_1() {
 }
 
 #[tokio::test]
-async fn sigterm_and_sigint_end_it_with_exit_code_0() {
-    for signal in [Signal::TERM, Signal::INT] {
+async fn signals_that_ask_for_a_stop_end_it_with_exit_code_0_and_others_do_nothing() {
+    for signal in [Signal::TERM, Signal::INT, Signal::QUIT, Signal::HUP] {
         let mut process = Process::start(&[]).await;
+        for other in [Signal::USR1, Signal::USR2, Signal::PIPE, Signal::XFSZ] {
+            send_signal(&process.child, other);
+        }
+        for other in ["SIGUSR1", "SIGUSR2"] {
+            process.log.until(other).await;
+        }
         send_signal(&process.child, signal);
-        let status = timeout(BOUND, process.child.wait()).await;
-        let status = status.expect("it ends in time").unwrap();
-        assert_eq!(status.code(), Some(0), "{signal:?}");
+        // A closed terminal hangs up twice, and some supervisors do so after SIGTERM.
+        send_signal(&process.child, Signal::HUP);
+        assert_eq!(exit_code(&mut process.child).await, 0, "{signal:?}");
+        process.log.until("Stopped.").await;
     }
+}
+
+#[tokio::test]
+async fn a_second_signal_ends_it_at_once_with_exit_code_130_and_is_logged() {
+    let mut process = Process::start(&[]).await;
+    let unfinished = Request::post().declaring(100).bytes();
+    let _unfinished = connected(process.public, &unfinished).await;
+    let in_flight = "harkara_ingress_in_flight";
+    until_metric(process.admin, in_flight, |n| n == 1).await;
+    send_signal(&process.child, Signal::TERM);
+    process.log.until("Stopping").await;
+    send_signal(&process.child, Signal::TERM);
+    assert_eq!(exit_code(&mut process.child).await, 130);
+    process.log.until("Stopped immediately").await;
+}
+
+#[tokio::test]
+async fn under_nohup_it_outlives_its_terminal() {
+    let mut shell = Command::new("/bin/sh");
+    shell.args(["-c", "trap '' HUP; exec \"$0\""]);
+    shell.arg(BINARY);
+    let mut process = Process::start_by(shell, &[]).await;
+    send_signal(&process.child, Signal::HUP);
+    // It comes after SIGHUP, so that would have been acted on.
+    send_signal(&process.child, Signal::USR1);
+    process.log.until("SIGUSR1").await;
+    let answer = Request::delivery("{}").send(process.public).await;
+    assert_eq!(answer.status, 200);
+    send_signal(&process.child, Signal::TERM);
+    assert_eq!(exit_code(&mut process.child).await, 0);
+    assert!(!process.log.lines().concat().contains("SIGHUP"));
+}
+
+/// Starts the binary with a log that nobody reads, as detailed as can be.
+async fn start_unread() -> (Child, PipeReader, [SocketAddr; 2]) {
+    let address = || SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
+    let [public, admin] = [address(), address()];
+    let (reader, writer) = full_pipe();
+    let child = binary()
+        .env("HARKARA__REDIS__URL", redis_database().await)
+        .env("HARKARA__ENDPOINTS__DEFAULT__SECRETS", SECRET)
+        .env("HARKARA__INGRESS__DURABILITY", "appended")
+        .env("HARKARA__INGRESS__BIND", public.to_string())
+        .env("HARKARA__INGRESS__ADMIN_BIND", admin.to_string())
+        .env("RUST_LOG", "actix_http=trace,info")
+        .stderr(writer)
+        .spawn()
+        .unwrap();
+    wait_until("it is ready", BOUND, async || is_ready(admin).await).await;
+    (child, reader, [public, admin])
+}
+
+/// Delivers until log lines are dropped.
+async fn deliver_until_dropped(public: SocketAddr, admin: SocketAddr) -> u64 {
+    let mut n_dropped = 0;
+    wait_until("lines are dropped", BOUND, async || {
+        for _ in 0..20 {
+            let answer = Request::delivery("{}").send(public).await;
+            assert_eq!(answer.status, 200);
+        }
+        n_dropped = metric(admin, "harkara_log_lines_dropped_total")
+            .await
+            .unwrap();
+        n_dropped > 0
+    })
+    .await;
+    n_dropped
+}
+
+#[tokio::test]
+async fn a_log_that_nobody_reads_stops_nothing_and_later_tells_what_it_lacks() {
+    let (mut child, reader, [public, admin]) = start_unread().await;
+    let n_dropped = deliver_until_dropped(public, admin).await;
+
+    let (sender, mut lines) = mpsc::unbounded_channel();
+    thread::spawn(move || {
+        let lines = BufReader::new(reader).lines().map(Result::unwrap);
+        lines.for_each(|line| drop(sender.send(line)));
+    });
+    let told = async {
+        loop {
+            let line = lines.recv().await.expect("the log goes on");
+            if line.contains("Dropped log lines") {
+                break line;
+            }
+        }
+    };
+    let told = timeout(BOUND, told).await.expect("it is told");
+    let told: Value = serde_json::from_str(&told).unwrap();
+    assert!(told["lines"].as_u64().unwrap() >= n_dropped, "{told}");
+    send_signal(&child, Signal::TERM);
+    assert_eq!(exit_code(&mut child).await, 0);
+    let mut last = String::new();
+    while let Some(line) = lines.recv().await {
+        last = line;
+    }
+    assert!(last.contains("Stopped."), "{last}");
+}
+
+#[tokio::test]
+async fn sigterm_ends_it_while_nobody_reads_its_log() {
+    let (mut child, _reader, [public, admin]) = start_unread().await;
+    deliver_until_dropped(public, admin).await;
+    send_signal(&child, Signal::TERM);
+    assert_eq!(exit_code(&mut child).await, 0);
+}
+
+#[tokio::test]
+async fn an_error_at_the_end_waits_for_no_reader() {
+    let (_reader, writer) = full_pipe();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut child = binary()
+        .env("HARKARA__REDIS__URL", redis_database().await)
+        .env("HARKARA__ENDPOINTS__DEFAULT__SECRETS", SECRET)
+        .env("HARKARA__INGRESS__DURABILITY", "appended")
+        .env(
+            "HARKARA__INGRESS__BIND",
+            taken.local_addr().unwrap().to_string(),
+        )
+        .stderr(writer)
+        .spawn()
+        .unwrap();
+    assert_eq!(exit_code(&mut child).await, 1);
+}
+
+async fn exit_code(child: &mut Child) -> i32 {
+    let status = timeout(BOUND, child.wait()).await;
+    let status = status.expect("it ends in time").unwrap();
+    status.code().unwrap_or_else(|| panic!("{status}"))
 }
 
 #[tokio::test]

@@ -106,6 +106,15 @@ impl Pipeline {
 
     /// Starts the worker's real binary, to be killed.
     pub(crate) fn worker_process(&self, changed: &[(&str, &str)]) -> Child {
+        self.worker_process_with_log(Stdio::piped(), changed)
+    }
+
+    /// The same with a given standard error.
+    pub(crate) fn worker_process_with_log(
+        &self,
+        log: impl Into<Stdio>,
+        changed: &[(&str, &str)],
+    ) -> Child {
         let mut command = Command::new(env!("CARGO_BIN_EXE_harkara-worker"));
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("HARKARA_")) {
             command.env_remove(name);
@@ -120,7 +129,7 @@ impl Pipeline {
         }
         command
             .stdout(Stdio::null())
-            .stderr(Stdio::piped())
+            .stderr(log)
             .kill_on_drop(true)
             .spawn()
             .unwrap()

@@ -1,7 +1,7 @@
 //! A graceful stop finishes what is in flight and leaves nothing behind.
 
 use harkara_core::lane::Lane;
-use harkara_testkit::{Signal, send_signal};
+use harkara_testkit::{Signal, full_pipe, send_signal};
 
 use crate::pipeline::{BOUND, Pipeline, until};
 
@@ -48,12 +48,17 @@ async fn a_stop_does_not_wait_beyond_its_deadline_and_leaves_the_rest_pending() 
 }
 
 #[tokio::test]
-async fn sigterm_and_sigint_end_the_process_with_success() {
-    for signal in [Signal::TERM, Signal::INT] {
+async fn signals_that_ask_for_a_stop_end_the_process_with_success_and_others_do_nothing() {
+    for signal in [Signal::TERM, Signal::INT, Signal::QUIT, Signal::HUP] {
         let mut pipeline = Pipeline::start().await;
         pipeline.deliver_payments(1).await;
         let mut process = pipeline.worker_process(&[]);
         pipeline.until_events("processed", 1).await;
+        for other in [Signal::USR1, Signal::USR2, Signal::PIPE, Signal::XFSZ] {
+            send_signal(&process, other);
+        }
+        pipeline.deliver_payments(1).await;
+        pipeline.until_events("processed", 2).await;
         send_signal(&process, signal);
         let ended = tokio::time::timeout(BOUND, process.wait())
             .await
@@ -62,4 +67,18 @@ async fn sigterm_and_sigint_end_the_process_with_success() {
         assert_eq!(ended.code(), Some(0), "{signal:?}");
         assert_eq!(pipeline.consumers(Lane::Default).await, [] as [&str; 0]);
     }
+}
+
+#[tokio::test]
+async fn a_log_that_nobody_reads_holds_up_neither_work_nor_a_stop() {
+    let mut pipeline = Pipeline::start().await;
+    pipeline.deliver_payments(1).await;
+    let (_reader, writer) = full_pipe();
+    let mut process = pipeline.worker_process_with_log(writer, &[("log.level", "debug")]);
+    pipeline.until_events("processed", 1).await;
+    send_signal(&process, Signal::TERM);
+    let ended = tokio::time::timeout(BOUND, process.wait()).await;
+    let ended = ended.expect("it ends in time").unwrap();
+    assert_eq!(ended.code(), Some(0));
+    assert_eq!(pipeline.consumers(Lane::Default).await, [] as [&str; 0]);
 }
