@@ -6,7 +6,8 @@ use std::time::Duration;
 use harkara_core::lane::LANES;
 
 use crate::catalogue::{
-    DAY_MS, HOUR_MS, LANE_WEIGHT_MAX, MINUTE_MS, Setting, SettingKind, count, millis, setting,
+    DAY_MS, HOUR_MS, LANE_WEIGHT_MAX, MINUTE_MS, Setting, SettingKind, bytes, count, millis,
+    setting,
 };
 use crate::instance;
 use crate::reader::SettingsReader;
@@ -20,6 +21,8 @@ pub struct WorkerSettings {
     pub consumer: String,
     /// Maximum entries in one transaction.
     pub batch_entries_max: usize,
+    /// Maximum bytes of entries in one transaction, in one read of a lane, and in one lease.
+    pub batch_bytes_max: usize,
     /// Maximum batches in flight.
     pub batches_in_flight_max: usize,
     /// How long a partial batch gathers after the previous batch started.
@@ -58,6 +61,8 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "The worker's consumer name, unique among the processes of the group. Empty derives `<host name>-<process id>`."),
     setting("worker.batch_entries_max", "400", count(4, 10_000),
         "Maximum number of entries committed in one transaction. At least the number of lanes, so that none starves."),
+    setting("worker.batch_bytes_max", "4194304", bytes(65_536, 1 << 30),
+        "Maximum bytes of entries or bodies committed in one transaction, beyond one entry of each lane. Reads, leases and reclaimed entries have this bound too, and so the memory of a worker is bounded."),
     setting("worker.batches_in_flight_max", "2", count(1, 64),
         "Maximum number of batches that a worker commits concurrently."),
     setting("worker.gather_ms", "20", millis(0, 10_000),
@@ -108,6 +113,7 @@ impl WorkerSettings {
                 name => Some(name.to_owned()),
             }),
             batch_entries_max: r.whole("worker.batch_entries_max"),
+            batch_bytes_max: r.whole("worker.batch_bytes_max"),
             batches_in_flight_max: r.whole("worker.batches_in_flight_max"),
             gather: r.millis("worker.gather_ms"),
             read_wait: r.millis("worker.read_wait_ms"),

@@ -1,7 +1,5 @@
 //! Connections to Redis, one kind for each use.
 
-use std::time::Duration;
-
 use deadpool_redis::{Manager, PoolConfig, Runtime, Timeouts};
 use harkara_tls::ClientTls;
 use redis::aio::MultiplexedConnection;
@@ -26,15 +24,10 @@ const CHECKED: &str = "URL and certificates were checked with the settings";
 #[cfg(target_os = "linux")]
 const RESPONSE_TIMEOUTS_PER_DEAD_CONNECTION: u32 = 2;
 
-/// Opens a connection for commands that block up to `block_max`, which is added to the response timeout.
-pub(crate) async fn connect_blocking(
-    settings: &RedisSettings,
-    block_max: Duration,
-) -> RedisResult<MultiplexedConnection> {
-    let config = connection_config(settings)
-        .set_response_timeout(Some(settings.response_timeout + block_max));
+/// Opens a connection.
+pub(crate) async fn connect(settings: &RedisSettings) -> RedisResult<MultiplexedConnection> {
     client(settings, ProtocolVersion::RESP2)
-        .get_multiplexed_async_connection_with_config(&config)
+        .get_multiplexed_async_connection_with_config(&connection_config(settings))
         .await
 }
 
@@ -100,15 +93,21 @@ pub(crate) fn connection_info(
 ) -> ConnectionInfo {
     let info = settings.url.expose().into_connection_info().expect(CHECKED);
     let redis = info.redis_settings().clone().set_protocol(protocol);
-    let tcp = TcpSettings::default().set_nodelay(true);
-    #[cfg(target_os = "linux")]
-    let tcp =
-        tcp.set_user_timeout(settings.response_timeout * RESPONSE_TIMEOUTS_PER_DEAD_CONNECTION);
-    let info = info.set_redis_settings(redis).set_tcp_settings(tcp);
+    let info = info
+        .set_redis_settings(redis)
+        .set_tcp_settings(tcp_settings(settings));
     match &settings.tls {
         None => info,
         Some(tls) => with_tls(info, tls),
     }
+}
+
+pub(crate) fn tcp_settings(settings: &RedisSettings) -> TcpSettings {
+    let tcp = TcpSettings::default().set_nodelay(true);
+    #[cfg(target_os = "linux")]
+    let tcp =
+        tcp.set_user_timeout(settings.response_timeout * RESPONSE_TIMEOUTS_PER_DEAD_CONNECTION);
+    tcp
 }
 
 fn with_tls(info: ConnectionInfo, tls: &ClientTls) -> ConnectionInfo {

@@ -1,6 +1,9 @@
 //! The consumer group on the four lanes: every command that a worker sends to Redis.
 
 mod entries;
+mod reader;
+mod reclaim;
+mod repair;
 mod reply;
 mod scripts;
 
@@ -8,15 +11,16 @@ use std::time::{Duration, Instant};
 
 use harkara_core::entry::{EntryId, EntryRef};
 use harkara_core::lane::{CONSUMER_GROUP, LANES, Lane};
-use harkara_settings::RedisSettings;
 use harkara_storage::commit::CommittedBatch;
-use redis::aio::MultiplexedConnection;
 use redis::{Cmd, RedisResult, Value, cmd};
 
-use crate::connect::{Connection, Pool, connect_blocking};
+use crate::connect::{Connection, Pool};
 use crate::group_error::GroupError;
 use crate::pooled::ask_over;
 pub use entries::{ClaimedEntry, PendingEntry};
+pub use reader::{ReadBounds, Reader};
+pub use reclaim::{Claimed, Idle};
+pub use repair::Repaired;
 
 /// The second greatest id, after which nothing is pending. (Redis treats the greatest as `>`, which would
 /// claim new entries.)
@@ -25,28 +29,14 @@ const ID_AFTER_ALL: &str = "18446744073709551615-18446744073709551614";
 /// Maximum pending entries in one reply.
 const PENDING_PER_COMMAND: usize = 500;
 
+/// Most entries handed back in one round trip.
+const HANDED_BACK_PER_PIPELINE: usize = 500;
+
 /// The group as one consumer uses it. Everything but reading uses the pool.
 pub struct Group {
     pool: Pool,
     keys: [String; LANES],
     consumer: String,
-}
-
-/// The connection that reads new entries. Nothing else uses it, because a blocking read delays every command
-/// behind it.
-pub struct Reader(MultiplexedConnection);
-
-impl Reader {
-    /// Connects for reads that wait up to `read_wait`.
-    pub async fn connect(
-        settings: &RedisSettings,
-        read_wait: Duration,
-    ) -> Result<Self, GroupError> {
-        connect_blocking(settings, read_wait)
-            .await
-            .map(Self)
-            .map_err(GroupError::of("connect"))
-    }
 }
 
 impl Group {
@@ -80,60 +70,6 @@ impl Group {
         .await
     }
 
-    /// Claims up to `entries_max` new entries of each lane, waiting up to `block` for the first.
-    pub async fn read(
-        &self,
-        reader: &mut Reader,
-        lanes: &[Lane],
-        entries_max: usize,
-        block: Option<Duration>,
-    ) -> Result<Vec<ClaimedEntry>, GroupError> {
-        let mut read = self.xreadgroup(entries_max);
-        if let Some(block) = block {
-            // 0 would block forever.
-            read.arg("BLOCK").arg(block.as_millis().max(1).to_string());
-        }
-        read.arg("STREAMS");
-        for lane in lanes {
-            read.arg(self.key(*lane));
-        }
-        for _ in lanes {
-            read.arg(">");
-        }
-        let operation = "XREADGROUP";
-        let reply: Value = read
-            .query_async(&mut reader.0)
-            .await
-            .map_err(GroupError::of(operation))?;
-        let streams = reply::streams(reply).ok_or(GroupError::UnexpectedReply { operation })?;
-        let mut claimed = Vec::new();
-        for (key, entries) in streams {
-            let lane = self
-                .lane(&key)
-                .ok_or(GroupError::UnexpectedReply { operation })?;
-            claimed.extend(claimed_entries(lane, entries));
-        }
-        Ok(claimed)
-    }
-
-    /// Moves up to `entries_max` entries that were idle for `idle` to this consumer, without counting that as a
-    /// claim. Returns them and the cursor of the next call; `0-0` starts over.
-    pub async fn reclaim_idle(
-        &self,
-        lane: Lane,
-        idle: Duration,
-        cursor: &str,
-        entries_max: usize,
-    ) -> Result<(String, Vec<EntryId>), GroupError> {
-        let operation = "XAUTOCLAIM";
-        let mut claim = self.for_consumer(operation, lane);
-        claim.arg(millis(idle)).arg(cursor);
-        claim.arg("COUNT").arg(entries_max).arg("JUSTID");
-        // Redis 7 also returns the deleted entries, which it has dropped from the pending list.
-        let reply: Value = self.ask(&claim, operation).await?;
-        reply::autoclaimed(reply).ok_or(GroupError::UnexpectedReply { operation })
-    }
-
     /// Returns this consumer's own pending entries: all, or those from one id to another.
     pub async fn own_pending(
         &self,
@@ -163,37 +99,6 @@ impl Group {
                 return Ok(own);
             }
         }
-    }
-
-    /// Counts one more claim of pending entries and returns their fields. Entries that are no longer in the
-    /// stream are dropped from the pending list and not returned.
-    pub async fn claim_again(
-        &self,
-        lane: Lane,
-        ids: &[EntryId],
-    ) -> Result<Vec<ClaimedEntry>, GroupError> {
-        let operation = "XCLAIM";
-        let reply: Value = self.ask(&self.xclaim(lane, ids), operation).await?;
-        let entries = reply::entries(reply).ok_or(GroupError::UnexpectedReply { operation })?;
-        let claimed: Vec<ClaimedEntry> = claimed_entries(lane, entries).collect();
-        // An absent entry was either deleted, and Redis before 7 keeps it pending; or it is no longer pending,
-        // because the group was recreated, and will be claimed as new. The latter must stay claimable.
-        let absent: Vec<String> = ids
-            .iter()
-            .filter(|id| !claimed.iter().any(|c| c.entry.id == **id))
-            .map(ToString::to_string)
-            .collect();
-        if !absent.is_empty() {
-            tracing::warn!(lane = %lane, entries = absent.len(), "Pending entries are gone from the stream.");
-            let mut forget = scripts::FORGET_DELETED.key(self.key(lane));
-            forget.arg(CONSUMER_GROUP).arg(absent);
-            let _forgotten: u64 = self
-                .over("forget deleted entries", async |connection| {
-                    forget.invoke_async(connection).await
-                })
-                .await?;
-        }
-        Ok(claimed)
     }
 
     /// Resets the idle time of entries that this consumer has claimed.
@@ -254,21 +159,24 @@ impl Group {
         untried: impl Fn(EntryRef) -> bool,
         idle: Duration,
     ) -> Result<(), GroupError> {
-        let mut pipeline = redis::pipe();
-        for entry in pending {
-            let uncounted = u64::from(untried(EntryRef { lane, id: entry.id }));
-            let mut claim = self.xclaim(lane, &[entry.id]);
-            claim.arg("IDLE").arg(millis(idle));
-            claim
-                .arg("RETRYCOUNT")
-                .arg(entry.claims.saturating_sub(uncounted));
-            claim.arg("JUSTID");
-            pipeline.add_command(claim).ignore();
+        for pending in pending.chunks(HANDED_BACK_PER_PIPELINE) {
+            let mut pipeline = redis::pipe();
+            for entry in pending {
+                let uncounted = u64::from(untried(EntryRef { lane, id: entry.id }));
+                let mut claim = self.xclaim(lane, &[entry.id]);
+                claim.arg("IDLE").arg(millis(idle));
+                claim
+                    .arg("RETRYCOUNT")
+                    .arg(entry.claims.saturating_sub(uncounted));
+                claim.arg("JUSTID");
+                pipeline.add_command(claim).ignore();
+            }
+            self.over("XCLAIM RETRYCOUNT", async |connection| {
+                pipeline.query_async::<()>(connection).await
+            })
+            .await?;
         }
-        self.over("XCLAIM RETRYCOUNT", async |connection| {
-            pipeline.query_async(connection).await
-        })
-        .await
+        Ok(())
     }
 
     /// Removes other consumers that have nothing pending and were idle for `idle`; returns how many. Redis

@@ -24,6 +24,12 @@ pub enum GroupError {
     /// No connection could be taken from the pool.
     #[error("no connection to Redis: {0}")]
     Connect(#[source] PoolError),
+    /// The reply has more bytes than were asked for. The connection is closed.
+    #[error("the reply to {operation} is larger than worker.batch_bytes_max allows")]
+    ReplyTooLarge {
+        /// The command.
+        operation: &'static str,
+    },
     /// The reply does not have the form that the command returns.
     #[error("{operation} returned an unexpected reply")]
     UnexpectedReply {

@@ -2,6 +2,7 @@
 //! of the server and its streams.
 
 mod connect;
+mod limited_connection;
 mod pooled;
 mod sentinel;
 mod shared;

@@ -88,7 +88,7 @@ pub async fn check_server(settings: &RedisSettings) -> Result<ServerReport, Serv
 pub async fn connect_to_check(
     settings: &RedisSettings,
 ) -> Result<MultiplexedConnection, ServerProblem> {
-    let connected = crate::connect::connect_blocking(settings, std::time::Duration::ZERO).await;
+    let connected = crate::connect::connect(settings).await;
     connected.map_err(|source| {
         let address = crate::address(settings);
         if settings.tls.is_some() && source.is_timeout() {

@@ -8,6 +8,7 @@ use redis::aio::MultiplexedConnection;
 use redis::{Client, Cmd, FromRedisValue, Value};
 
 pub(crate) struct TestRedis {
+    pub(crate) url: String,
     connection: MultiplexedConnection,
     partition: u16,
 }
@@ -22,6 +23,7 @@ impl TestRedis {
         let client = Client::open(url).unwrap();
         let connection = client.get_multiplexed_async_connection().await.unwrap();
         Self {
+            url: url.to_owned(),
             connection,
             partition,
         }

@@ -24,7 +24,9 @@ mod tests {
     use harkara_testkit::RedisServer;
 
     use crate::test_redis::settings;
-    use crate::{connect_blocking, connect_shared, ping, pool};
+    use crate::limited_connection::LimitedConnection;
+    use crate::shared::connect_shared;
+    use crate::{connect, ping, pool};
 
     /// Redis quotes the arguments of a command that it does not know.
     #[tokio::test]
@@ -35,12 +37,14 @@ mod tests {
         let settings = settings(&url).redis;
         let pooled = ping(&pool(&settings)).await.unwrap_err();
         let shared = connect_shared(&settings).handle().await.unwrap_err();
-        let blocking = connect_blocking(&settings, Duration::ZERO).await;
+        let single = connect::connect(&settings).await;
+        let limited = LimitedConnection::open(&settings, Duration::ZERO).await;
         assert!(shared.to_string().contains("unknown command"), "{shared}");
         for error in [
             format!("{} {pooled:?}", with_causes(&pooled)),
             format!("{shared} {shared:?}"),
-            blocking.map(drop).unwrap_err().to_string(),
+            single.map(drop).unwrap_err().to_string(),
+            limited.map(drop).unwrap_err().to_string(),
         ] {
             assert!(!error.contains("hunter2"), "{error}");
         }

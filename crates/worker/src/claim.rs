@@ -2,6 +2,7 @@
 
 mod lane_reader;
 mod read_ahead;
+mod read_size;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,7 +18,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use crate::active_claims::ActiveClaims;
 use crate::batch_processor::BatchProcessor;
 pub(crate) use lane_reader::LaneReader;
-pub(crate) use read_ahead::BATCH_BYTES_MAX;
+pub(crate) use read_ahead::BatchBounds;
 use read_ahead::ReadAhead;
 
 /// How often a loop that waits for a permit reports progress.
@@ -31,7 +32,7 @@ pub(crate) struct Claimer {
     pub(crate) progress: Progress,
     /// The time that a batch takes.
     pub(crate) batch_seconds: Histogram,
-    pub(crate) batch_entries_max: usize,
+    pub(crate) batch: BatchBounds,
     pub(crate) gather: Duration,
     pub(crate) lane_weights: [usize; LANES],
 }
@@ -55,7 +56,7 @@ impl Claimer {
                 }
                 continue;
             }
-            let is_small = !self.reader.left_more() && read_ahead.len() < self.batch_entries_max;
+            let is_small = !self.reader.left_more() && read_ahead.len() < self.batch.entries;
             if let Some(sent_at) = sent_at.filter(|_| is_small) {
                 self.gather(sent_at, &shutdown).await;
             }
@@ -70,7 +71,7 @@ impl Claimer {
                 );
             }
             sent_at = Some(Instant::now());
-            let batch = read_ahead.take(self.batch_entries_max, self.lane_weights);
+            let batch = read_ahead.take(self.batch, self.lane_weights);
             self.send(batch, permit);
         }
     }

@@ -16,9 +16,6 @@ const RENEWALS_PER_CLAIM_TIME: u32 = 3;
 /// Maximum ids in one renewal command.
 const IDS_PER_RENEWAL: usize = 1000;
 
-/// Maximum entries handed back in one round trip.
-const IDS_PER_HAND_BACK: usize = 500;
-
 #[derive(Clone)]
 pub(crate) struct Membership {
     pub(crate) group: Arc<Group>,
@@ -62,11 +59,8 @@ impl Membership {
     async fn hand_back(&self, lane: Lane) -> Result<(), GroupError> {
         let pending = self.group.own_pending(lane, None).await?;
         let is_untried = |entry| self.claims.is_untried(entry);
-        for pending in pending.chunks(IDS_PER_HAND_BACK) {
-            self.group
-                .hand_back(lane, pending, is_untried, self.claim_idle)
-                .await?;
-        }
-        Ok(())
+        self.group
+            .hand_back(lane, &pending, is_untried, self.claim_idle)
+            .await
     }
 }

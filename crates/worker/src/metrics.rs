@@ -6,9 +6,10 @@ use harkara_storage::Pool;
 use harkara_storage::commit::CommittedBatch;
 use harkara_storage::record::EventRecord;
 use harkara_telemetry::catalogue::{
-    ByLabel, WORKER_BATCH_EVENTS, WORKER_BATCH_SECONDS, WORKER_BATCHES, WORKER_ENTRIES_RECLAIMED,
-    WORKER_ENTRIES_SET_ASIDE, WORKER_GROUPS_RECREATED, WORKER_POOL_CONNECTIONS, WORKER_SNAPSHOTS,
-    WORKER_STAGE_SECONDS, WORKER_STATEMENT_SECONDS, WORKER_WAITS,
+    ByLabel, WORKER_BATCH_EVENTS, WORKER_BATCH_SECONDS, WORKER_BATCHES, WORKER_ENTRIES_DELETED,
+    WORKER_ENTRIES_RECLAIMED, WORKER_ENTRIES_SET_ASIDE, WORKER_ENTRIES_SKIPPED,
+    WORKER_GROUPS_RECREATED, WORKER_POOL_CONNECTIONS, WORKER_SNAPSHOTS, WORKER_STAGE_SECONDS,
+    WORKER_STATEMENT_SECONDS, WORKER_WAITS,
 };
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::histogram::Histogram;
@@ -43,6 +44,8 @@ pub(crate) struct Counters {
     statements: ByLabel<Histogram>,
     pub(crate) reclaimed: Counter,
     pub(crate) set_aside: Counter,
+    pub(crate) deleted: Counter,
+    pub(crate) skipped: Counter,
     pub(crate) waits: Counter,
     pub(crate) groups_recreated: Counter,
 }
@@ -63,6 +66,8 @@ impl Counters {
             statements: WORKER_STATEMENT_SECONDS.registered(registry, statements),
             reclaimed: WORKER_ENTRIES_RECLAIMED.registered(registry, counter()),
             set_aside: WORKER_ENTRIES_SET_ASIDE.registered(registry, counter()),
+            deleted: WORKER_ENTRIES_DELETED.registered(registry, counter()),
+            skipped: WORKER_ENTRIES_SKIPPED.registered(registry, counter()),
             waits: WORKER_WAITS.registered(registry, counter()),
             groups_recreated: WORKER_GROUPS_RECREATED.registered(registry, counter()),
         }

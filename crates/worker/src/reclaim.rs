@@ -1,5 +1,7 @@
 //! Pending entries of dead workers as a source of batches.
 
+mod damage;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,12 +12,14 @@ use harkara_core::retry::{Handling, handling};
 use harkara_runtime::shutdown::Shutdown;
 use harkara_storage::Pool;
 use harkara_streams::GroupError;
-use harkara_streams::consumer_group::{ClaimedEntry, Group, PendingEntry};
+use harkara_streams::consumer_group::{Claimed, Group, PendingEntry};
 use prometheus_client::metrics::counter::Counter;
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::active_claims::ActiveClaims;
 use crate::batch_processor::BatchProcessor;
+use crate::claim::BatchBounds;
+pub(crate) use damage::Damage;
 
 /// The cursor at which a scan for idle entries begins and ends.
 const FROM_START: &str = "0-0";
@@ -32,7 +36,8 @@ pub(crate) struct Reclaimer {
     pub(crate) reclaimed: Counter,
     /// Entries that became dead letters because they were claimed so often.
     pub(crate) set_aside: Counter,
-    pub(crate) entries_max: usize,
+    pub(crate) damage: Damage,
+    pub(crate) batch: BatchBounds,
     pub(crate) claim_idle: Duration,
     pub(crate) every: Duration,
     pub(crate) claims_max: u64,
@@ -42,12 +47,13 @@ pub(crate) struct Reclaimer {
 pub(crate) type Inherited = Vec<(Lane, Vec<PendingEntry>)>;
 
 impl Reclaimer {
-    /// Lists what is pending under this consumer's own name. Call it before anything is read, because entries
-    /// that are being read are pending too.
+    /// Lists what is pending under this consumer's own name, including what the group had skipped. Call it
+    /// before anything is read: entries that are being read are pending too, and once a later entry was read
+    /// Redis may not know any more how many before it were deleted.
     pub(crate) async fn inherited(&self) -> Inherited {
         let mut inherited = Vec::new();
         for lane in Lane::ALL {
-            match self.group.own_pending(lane, None).await {
+            match self.pending_at_start(lane).await {
                 Ok(pending) if pending.is_empty() => {}
                 Ok(pending) => inherited.push((lane, pending)),
                 Err(error) => {
@@ -58,11 +64,18 @@ impl Reclaimer {
         inherited
     }
 
+    async fn pending_at_start(&self, lane: Lane) -> Result<Vec<PendingEntry>, GroupError> {
+        let BatchBounds { entries, bytes } = self.batch;
+        let repaired = self.group.repair(lane, entries, bytes).await?;
+        self.damage.repaired(lane, &repaired);
+        self.group.own_pending(lane, None).await
+    }
+
     /// Processes inherited entries, then reclaims the entries of dead consumers until shutdown.
     pub(crate) async fn run(self, inherited: Inherited, shutdown: Shutdown) {
         for (lane, pending) in inherited {
             tracing::info!(%lane, entries = pending.len(), "Processing entries that a predecessor left pending.");
-            for pending in pending.chunks(self.entries_max) {
+            for pending in pending.chunks(self.batch.entries) {
                 if let Err(error) = self.process(lane, pending, &shutdown).await {
                     tracing::warn!(%lane, error = with_causes(&error), "Could not process own pending entries; they will be reclaimed when idle.");
                 }
@@ -75,8 +88,11 @@ impl Reclaimer {
                 continue;
             }
             for lane in Lane::ALL {
+                // The reader logs problems of Redis at a higher level.
+                if let Err(error) = self.repair(lane, &shutdown).await {
+                    tracing::debug!(%lane, error = with_causes(&error), "Could not check the lane for skipped entries.");
+                }
                 if let Err(error) = self.reclaim(lane, &shutdown).await {
-                    // The reader logs problems of Redis at a higher level.
                     tracing::debug!(%lane, error = with_causes(&error), "Could not reclaim idle entries.");
                 }
             }
@@ -84,13 +100,31 @@ impl Reclaimer {
         }
     }
 
+    /// Processes entries that the group has skipped, and reports what was deleted unread.
+    async fn repair(&self, lane: Lane, shutdown: &Shutdown) -> Result<(), GroupError> {
+        while !shutdown.is_requested() {
+            let BatchBounds { entries, bytes } = self.batch;
+            let repaired = self.group.repair(lane, entries, bytes).await?;
+            self.damage.repaired(lane, &repaired);
+            if repaired.skipped.is_empty() {
+                break;
+            }
+            let unclaimed = |id| PendingEntry { id, claims: 0 };
+            let skipped: Vec<_> = repaired.skipped.into_iter().map(unclaimed).collect();
+            self.process(lane, &skipped, shutdown).await?;
+        }
+        Ok(())
+    }
+
     async fn reclaim(&self, lane: Lane, shutdown: &Shutdown) -> Result<(), GroupError> {
         let mut cursor = FROM_START.to_owned();
         while !shutdown.is_requested() {
-            let (next, mut ids) = self
+            let idle = self
                 .group
-                .reclaim_idle(lane, self.claim_idle, &cursor, self.entries_max)
+                .reclaim_idle(lane, self.claim_idle, &cursor, self.batch.entries)
                 .await?;
+            self.damage.deleted_pending(lane, &idle.deleted);
+            let (next, mut ids) = (idle.next, idle.ids);
             // Our own entries in flight, whose renewal failed, are alive.
             ids.retain(|&id| !self.claims.contains(EntryRef { lane, id }));
             if let (Some(&first), Some(&last)) = (ids.first(), ids.last()) {
@@ -125,7 +159,7 @@ impl Reclaimer {
         };
         for entry in handled(Handling::DeadLetter) {
             if let Some((_permit, claimed)) = self.claim(lane, &[entry.id], shutdown).await? {
-                for claimed in claimed {
+                for claimed in claimed.entries {
                     self.set_aside.inc();
                     self.processor.dead_letter(&claimed, entry.claims).await;
                 }
@@ -136,28 +170,31 @@ impl Reclaimer {
         // was not counted as claimed, and goes to the next worker unchanged.
         let alone = handled(Handling::Alone).map(|entry| vec![entry.id]);
         for ids in [together].into_iter().chain(alone) {
-            if let Some((_permit, claimed)) = self.claim(lane, &ids, shutdown).await? {
-                self.processor.entries(claimed).await;
+            let mut ids = &ids[..];
+            while let Some((_permit, claimed)) = self.claim(lane, ids, shutdown).await? {
+                self.processor.entries(claimed.entries).await;
+                ids = &ids[claimed.handled..];
             }
         }
         Ok(())
     }
 
-    /// Waits for a permit, then counts a claim of these entries and returns them; `None` if there are no ids,
-    /// or on shutdown.
+    /// Waits for a permit, then counts a claim of as many of these entries as have the bytes of a batch, and
+    /// returns them; `None` if there are no ids, or on shutdown.
     async fn claim(
         &self,
         lane: Lane,
         ids: &[EntryId],
         shutdown: &Shutdown,
-    ) -> Result<Option<(OwnedSemaphorePermit, Vec<ClaimedEntry>)>, GroupError> {
+    ) -> Result<Option<(OwnedSemaphorePermit, Claimed)>, GroupError> {
         if ids.is_empty() {
             return Ok(None);
         }
         let Some(permit) = self.permit(shutdown).await else {
             return Ok(None);
         };
-        let claimed = self.group.claim_again(lane, ids).await?;
+        let claimed = self.group.claim_again(lane, ids, self.batch.bytes).await?;
+        self.damage.deleted_pending(lane, &claimed.deleted);
         Ok(Some((permit, claimed)))
     }
 

@@ -4,6 +4,8 @@ use bytes::Bytes;
 use harkara_core::entry::EntryId;
 use redis::{FromRedisValue, Value};
 
+use super::Idle;
+
 type Fields = Vec<(Bytes, Bytes)>;
 pub(super) type Entries = Vec<(EntryId, Fields)>;
 
@@ -43,13 +45,24 @@ pub(super) fn entries(reply: Value) -> Option<Entries> {
         .collect()
 }
 
-/// `XAUTOCLAIM … JUSTID`: the next cursor and the ids.
-pub(super) fn autoclaimed(reply: Value) -> Option<(String, Vec<EntryId>)> {
+/// `XAUTOCLAIM … JUSTID`: the next cursor, the ids, and since Redis 7 the deleted ones.
+pub(super) fn autoclaimed(reply: Value) -> Option<Idle> {
     let mut parts = Vec::<Value>::from_redis_value(reply).ok()?.into_iter();
-    let cursor = text(parts.next()?)?;
-    let ids = Vec::<String>::from_redis_value(parts.next()?).ok()?;
-    let ids: Option<_> = ids.iter().map(|id| EntryId::parse(id)).collect();
-    Some((cursor, ids?))
+    let next = text(parts.next()?)?;
+    let mut part = || match parts.next() {
+        Some(part) => ids(&Vec::<String>::from_redis_value(part).ok()?),
+        None => Some(Vec::new()),
+    };
+    Some(Idle {
+        next,
+        ids: part()?,
+        deleted: part()?,
+    })
+}
+
+/// Ids as text; `None` if one is not an id.
+pub(super) fn ids(texts: &[String]) -> Option<Vec<EntryId>> {
+    texts.iter().map(|id| EntryId::parse(id)).collect()
 }
 
 fn pairs(fields: Value) -> Option<Fields> {

@@ -68,18 +68,107 @@ pub(super) static RETIRE_IDLE: LazyLock<Script> = LazyLock::new(|| {
     )
 });
 
-/// Acknowledges those of the entries `ARGV[2…]` that are no longer in the stream; returns how many. An existing
-/// entry keeps its claim: another consumer may have it by now.
-pub(super) static FORGET_DELETED: LazyLock<Script> = LazyLock::new(|| {
+/// Claims the entries `ARGV[4…]` that are pending in the group `ARGV[1]` for the consumer `ARGV[2]`, one by one
+/// until they have `ARGV[3]` bytes. Returns how many ids were handled, the entries, and the ids of those that
+/// were deleted from the stream, which it acknowledges.
+///
+/// An entry that is not pending stays as it is: its group was recreated, and it will be claimed as new.
+pub(super) static CLAIM_AGAIN: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         r"
-        local forgotten = 0
-        for i = 2, #ARGV do
-            if #redis.call('XRANGE', KEYS[1], ARGV[i], ARGV[i]) == 0 then
-                forgotten = forgotten + redis.call('XACK', KEYS[1], ARGV[1], ARGV[i])
+        local key, group, consumer, bytes_max = KEYS[1], ARGV[1], ARGV[2], tonumber(ARGV[3])
+        local entries, deleted, bytes, at = {}, {}, 0, 4
+        while at <= #ARGV and bytes < bytes_max do
+            local id = ARGV[at]
+            if #redis.call('XPENDING', key, group, id, id, 1) > 0 then
+                local entry = redis.call('XCLAIM', key, group, consumer, 0, id)[1]
+                if entry then
+                    entries[#entries + 1] = entry
+                    for _, part in ipairs(entry[2]) do bytes = bytes + #part end
+                else
+                    -- Redis before 7 keeps it pending.
+                    redis.call('XACK', key, group, id)
+                    deleted[#deleted + 1] = id
+                end
+            end
+            at = at + 1
+        end
+        return {at - 4, entries, deleted}",
+    )
+});
+
+/// Repairs a stream and its group `ARGV[1]` for the consumer `ARGV[2]`:
+///
+/// 1. A group ahead of the stream's latest id (`XGROUP SETID`) is set back to it.
+/// 2. Entries at the front that the group has passed and that are not pending (`XGROUP SETID`, `XACK` or
+///    `XGROUP DELCONSUMER` by hand) become pending with the consumer, up to `ARGV[3]` entries of `ARGV[4]`
+///    bytes. Entries are acknowledged and deleted in one step, so no others look like these.
+/// 3. Entries that were deleted before they were delivered (`XDEL`, `XTRIM`) are counted as read. Every entry
+///    ever added is unread, pending or gone, and what was read was deleted only after it was pending; so what
+///    is neither in the stream nor pending nor read is missing.
+///
+/// Returns whether the group was ahead, the number of missing entries, and the ids of those that became
+/// pending.
+pub(super) static REPAIR: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        r"
+        local key, group, consumer = KEYS[1], ARGV[1], ARGV[2]
+        local entries_max, bytes_max = tonumber(ARGV[3]), tonumber(ARGV[4])
+        local function fields_of(list)
+            local fields = {}
+            for i = 1, #list, 2 do fields[list[i]] = list[i + 1] end
+            return fields
+        end
+        local function is_later(id, than)
+            local millis, sequence = id:match('(%d+)-(%d+)')
+            local than_millis, than_sequence = than:match('(%d+)-(%d+)')
+            if millis ~= than_millis then return tonumber(millis) > tonumber(than_millis) end
+            return tonumber(sequence) > tonumber(than_sequence)
+        end
+        local stream, state = redis.pcall('XINFO', 'STREAM', key), nil
+        if stream.err then return {0, 0, {}} end
+        stream = fields_of(stream)
+        for _, other in ipairs(redis.call('XINFO', 'GROUPS', key)) do
+            other = fields_of(other)
+            if other.name == group then state = other end
+        end
+        if not state then return {0, 0, {}} end
+
+        local last, ahead = state['last-delivered-id'], 0
+        if is_later(last, stream['last-generated-id']) then
+            last, ahead = stream['last-generated-id'], 1
+            redis.call('XGROUP', 'SETID', key, group, last)
+        end
+
+        local skipped, bytes, from = {}, 0, '-'
+        local oldest = redis.call('XPENDING', key, group, '-', '+', 1)[1]
+        while #skipped < entries_max and bytes < bytes_max do
+            local entry = redis.call('XRANGE', key, from, last, 'COUNT', 1)[1]
+            if not entry or oldest and not is_later(oldest[1], entry[1]) then break end
+            redis.call('XCLAIM', key, group, consumer, 0, entry[1], 'RETRYCOUNT', 0, 'FORCE', 'JUSTID')
+            skipped[#skipped + 1] = entry[1]
+            for _, part in ipairs(entry[2]) do bytes = bytes + #part end
+            from = '(' .. entry[1]
+        end
+
+        local read, added, missing = state['entries-read'], stream['entries-added'], 0
+        if read and added and ahead == 0 and #skipped == 0 then
+            missing = added - read + state.pending - stream.length
+            if missing > 0 then
+                -- Pending entries that were deleted are found when they are reclaimed. If there are many, the
+                -- next round looks again. After `XGROUP SETID` to an earlier id entries count twice.
+                local pending = redis.call('XPENDING', key, group, '-', '+', 1000)
+                if #pending < state.pending then missing = 0 end
+                for _, entry in ipairs(pending) do
+                    if is_later(entry[1], last) then missing = 0 end
+                    if #redis.call('XRANGE', key, entry[1], entry[1]) == 0 then missing = missing - 1 end
+                end
+            end
+            if missing > 0 then
+                redis.call('XGROUP', 'SETID', key, group, last, 'ENTRIESREAD', read + missing)
             end
         end
-        return forgotten",
+        return {ahead, math.max(missing, 0), skipped}",
     )
 });
 

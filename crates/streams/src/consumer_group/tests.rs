@@ -1,14 +1,14 @@
 use std::time::Duration;
 
 use harkara_core::entry::{EntryId, EntryRef};
-use harkara_core::lane::{CONSUMER_GROUP, Lane};
+use harkara_core::lane::Lane;
 use harkara_testkit::{redis_database, wait_until};
 use redis::Value;
 use redis::streams::{StreamInfoConsumersReply, StreamRangeReply};
 
-use super::{Group, PendingEntry, scripts};
-use crate::pool;
+use super::{Group, PendingEntry, ReadBounds, Reader, Repaired};
 use crate::test_redis::{TestRedis, settings};
+use crate::{GroupError, pool};
 
 /// A group on a Redis of its own, as the consumer `me` sees it.
 async fn group() -> (Group, TestRedis) {
@@ -92,9 +92,76 @@ async fn a_pending_entry_that_was_deleted_from_the_stream_is_forgotten() {
         panic!("it is pending")
     };
     let () = redis.run(&format!("XDEL normal {id}")).await;
-    let claimed = group.claim_again(Lane::Normal, &[id]).await.unwrap();
-    assert!(claimed.is_empty());
+    let claimed = group.claim_again(Lane::Normal, &[id], 1).await.unwrap();
+    assert!(claimed.entries.is_empty());
+    assert_eq!((claimed.deleted, claimed.handled), (vec![id], 1));
     assert!(own_pending(&group, Lane::Normal).await.is_empty());
+}
+
+#[tokio::test]
+async fn an_idle_entry_that_was_deleted_from_the_stream_is_reported_once() {
+    let (group, mut redis) = group().await;
+    let claimed = claimed_as(&mut redis, Lane::Normal, &["1-1", "1-2"]).await;
+    let () = redis.run("XDEL normal 1-1").await;
+    let mut deleted = Vec::new();
+    for _ in 0..2 {
+        let idle = group.reclaim_idle(Lane::Normal, Duration::ZERO, "0-0", 10);
+        let idle = idle.await.unwrap();
+        let again = group.claim_again(Lane::Normal, &idle.ids, 100);
+        deleted.extend(idle.deleted);
+        // Redis before 7.
+        deleted.extend(again.await.unwrap().deleted);
+    }
+    assert_eq!(deleted, [claimed[0].id]);
+}
+
+#[tokio::test]
+async fn entries_claimed_again_are_bounded_in_bytes() {
+    let (group, mut redis) = group().await;
+    let large = "x".repeat(1000);
+    for _ in 0..250 {
+        let _: String = redis.run(&format!("XADD normal * a {large}")).await;
+    }
+    redis.claim("dead", Lane::Normal, 250).await;
+    let idle = group.reclaim_idle(Lane::Normal, Duration::ZERO, "0-0", 250);
+    let ids = idle.await.unwrap().ids;
+    for (bytes_max, n_entries) in [(1, 1), (2_000, 2), (110_000, 110), (1_000_000, 250)] {
+        let claimed = group.claim_again(Lane::Normal, &ids, bytes_max).await;
+        let claimed = claimed.unwrap();
+        assert_eq!(claimed.entries.len(), n_entries, "{bytes_max}");
+        assert_eq!(claimed.handled, n_entries, "{bytes_max}");
+        assert_eq!(claimed.entries[0].entry.id, ids[0]);
+    }
+    let claims = own_pending(&group, Lane::Normal).await;
+    let claims: Vec<u64> = claims.iter().map(|entry| entry.claims).collect();
+    assert_eq!([claims[0], claims[1], claims[2], claims[249]], [5, 4, 3, 2]);
+}
+
+#[tokio::test]
+async fn a_reply_larger_than_asked_for_is_not_received() {
+    let (group, mut redis) = group().await;
+    let settings = settings(&redis.url).redis;
+    let large = "x".repeat(100_000);
+    for _ in 0..20 {
+        let _: String = redis.run(&format!("XADD normal * a {large}")).await;
+    }
+    let mut reader = Reader::connect(&settings, Duration::ZERO).await.unwrap();
+    let bounds = |entries, reply_bytes| ReadBounds {
+        entries,
+        reply_bytes,
+        block: None,
+    };
+    let few = group.read(&mut reader, &Lane::ALL, bounds(2, Some(250_000)));
+    assert_eq!(few.await.unwrap().len(), 2);
+    let whatever = group.read(&mut reader, &Lane::ALL, bounds(1, None));
+    assert_eq!(whatever.await.unwrap().len(), 1);
+    let many = group.read(&mut reader, &Lane::ALL, bounds(10, Some(250_000)));
+    let refused = many.await.unwrap_err();
+    assert!(
+        matches!(refused, GroupError::ReplyTooLarge { .. }),
+        "{refused}"
+    );
+    assert_eq!(own_pending(&group, Lane::Normal).await.len(), 13);
 }
 
 #[tokio::test]
@@ -105,16 +172,9 @@ async fn an_entry_that_another_consumer_claimed_as_new_stays_with_it() {
     let () = redis.run("XGROUP DESTROY normal GROUP").await;
     group.ensure().await.unwrap();
     // Not pending with anyone: nothing is claimed, and it stays claimable for others.
-    let claimed = group.claim_again(Lane::Normal, &[id]).await.unwrap();
-    assert!(claimed.is_empty());
+    let claimed = group.claim_again(Lane::Normal, &[id], 1).await.unwrap();
+    assert!(claimed.entries.is_empty() && claimed.deleted.is_empty());
     redis.claim("other", Lane::Normal, 1).await;
-    let mut forget = scripts::FORGET_DELETED.key(group.key(Lane::Normal));
-    forget.arg(CONSUMER_GROUP).arg(id.to_string());
-    let forgotten: u64 = group
-        .over("forget", async |redis| forget.invoke_async(redis).await)
-        .await
-        .unwrap();
-    assert_eq!(forgotten, 0);
     let pending: Vec<Value> = redis.run("XPENDING normal GROUP").await;
     assert_eq!(pending[0], Value::Int(1));
 }
@@ -135,7 +195,7 @@ async fn an_entry_handed_back_looks_idle_and_only_an_untried_one_is_uncounted() 
     assert_eq!(claims, [0, 1]);
     let idle = Duration::from_mins(59);
     let reclaimed = group.reclaim_idle(Lane::Normal, idle, "0-0", 10).await;
-    assert_eq!(reclaimed.unwrap().1.len(), 2);
+    assert_eq!(reclaimed.unwrap().ids.len(), 2);
 }
 
 /// Appends entries of given ids to a lane and lets this consumer claim them.
@@ -190,4 +250,129 @@ async fn another_entry_with_the_id_of_a_committed_one_is_not_deleted() {
     let later = entry(Lane::Normal, "6-1");
     assert_eq!(group.remove_all(&[later]).await.unwrap(), 0);
     assert_eq!(stream(&mut redis, Lane::Normal).await, ["6-0", "6-1"]);
+}
+
+/// What a repair of the lane `normal` finds, with ids as text.
+async fn repaired(group: &Group) -> (bool, u64, Vec<String>) {
+    let Repaired {
+        was_ahead,
+        deleted_unread,
+        skipped,
+    } = group.repair(Lane::Normal, 100, 1_000_000).await.unwrap();
+    let skipped = skipped.iter().map(ToString::to_string).collect();
+    (was_ahead, deleted_unread, skipped)
+}
+
+/// A group on a lane with five entries, of which this consumer has claimed three, after some commands.
+async fn group_after(commands: &[&str]) -> (Group, TestRedis) {
+    let (group, mut redis) = group().await;
+    redis
+        .append(Lane::Normal, (1..=5).map(|n| format!("1-{n}")))
+        .await;
+    redis.claim("me", Lane::Normal, 3).await;
+    for command in commands {
+        let _: Value = redis.run(command).await;
+    }
+    (group, redis)
+}
+
+#[tokio::test]
+async fn entries_that_the_group_has_skipped_become_pending() {
+    for (commands, was_ahead, expected) in [
+        (&[][..], false, &[][..]),
+        (&["XGROUP SETID normal GROUP 0"], false, &[]),
+        (&["XACK normal GROUP 1-1 1-2"], false, &["1-1", "1-2"]),
+        (
+            &["XGROUP DELCONSUMER normal GROUP me"],
+            false,
+            &["1-1", "1-2", "1-3"],
+        ),
+        // Those behind a pending one come to the front later.
+        (&["XGROUP SETID normal GROUP $"], false, &[]),
+        (
+            &[
+                "XGROUP SETID normal GROUP $",
+                "XACK normal GROUP 1-1 1-2 1-3",
+                "XDEL normal 1-1 1-2 1-3",
+            ],
+            false,
+            &["1-4", "1-5"],
+        ),
+        (
+            &[
+                "XGROUP SETID normal GROUP 9-0",
+                "XACK normal GROUP 1-1 1-2 1-3",
+                "XDEL normal 1-1 1-2 1-3",
+            ],
+            true,
+            &["1-4", "1-5"],
+        ),
+    ] {
+        let (group, mut redis) = group_after(commands).await;
+        let (ahead, deleted, skipped) = repaired(&group).await;
+        assert_eq!((ahead, deleted), (was_ahead, 0), "{commands:?}");
+        assert_eq!(skipped, expected, "{commands:?}");
+        assert_eq!(
+            repaired(&group).await,
+            (false, 0, Vec::new()),
+            "{commands:?}"
+        );
+        let pending = own_pending(&group, Lane::Normal).await;
+        for entry in &pending {
+            let is_skipped = skipped.contains(&entry.id.to_string());
+            assert_eq!(entry.claims, u64::from(!is_skipped), "{commands:?}");
+        }
+        // New entries are delivered.
+        redis.append(Lane::Normal, ["2-0"]).await;
+        redis.claim("me", Lane::Normal, 10).await;
+        let last = own_pending(&group, Lane::Normal).await.pop().unwrap();
+        assert_eq!(last.id, entry(Lane::Normal, "2-0").id, "{commands:?}");
+    }
+}
+
+#[tokio::test]
+async fn skipped_entries_are_adopted_in_parts() {
+    let (group, _redis) = group_after(&["XGROUP DELCONSUMER normal GROUP me"]).await;
+    for (entries_max, bytes_max, expected) in [(1, 100, 1), (100, 1, 1), (100, 100, 1), (9, 9, 0)] {
+        let repaired = group.repair(Lane::Normal, entries_max, bytes_max).await;
+        assert_eq!(repaired.unwrap().skipped.len(), expected);
+        let own = own_pending(&group, Lane::Normal).await;
+        group
+            .remove_all(
+                &own.iter()
+                    .map(|pending| EntryRef {
+                        lane: Lane::Normal,
+                        id: pending.id,
+                    })
+                    .collect::<Vec<_>>(),
+            )
+            .await
+            .unwrap();
+    }
+}
+
+#[tokio::test]
+async fn entries_deleted_before_they_were_read_are_counted_once() {
+    for (commands, expected) in [
+        (&["XDEL normal 1-5"][..], 1),
+        (&["XDEL normal 1-4", "XDEL normal 1-5"], 2),
+        // Three of them are pending, and are reported when they are reclaimed.
+        (&["XTRIM normal MAXLEN = 1"], 1),
+        (&["XTRIM normal MAXLEN = 0"], 2),
+        (&["XDEL normal 1-2"], 0),
+        (&["XACK normal GROUP 1-1", "XDEL normal 1-1"], 0),
+    ] {
+        let (group, mut redis) = group_after(commands).await;
+        assert_eq!(
+            repaired(&group).await,
+            (false, expected, Vec::new()),
+            "{commands:?}"
+        );
+        assert_eq!(repaired(&group).await.1, 0, "{commands:?}");
+        redis.append(Lane::Normal, ["2-0", "2-1"]).await;
+        redis.claim("me", Lane::Normal, 10).await;
+        assert_eq!(repaired(&group).await.1, 0, "{commands:?}");
+        let () = redis.run("XTRIM normal MAXLEN = 0").await;
+        assert_eq!(repaired(&group).await.1, 0, "{commands:?}");
+    }
 }

@@ -37,6 +37,10 @@ metrics! { WORKER:
         "Pending entries reclaimed from other consumers";
     WORKER_ENTRIES_SET_ASIDE = Counter "harkara_worker_entries_set_aside_total" []
         "Entries dead-lettered after repeated crashes";
+    WORKER_ENTRIES_DELETED = Counter "harkara_worker_entries_deleted_total" []
+        "Entries that somebody deleted from their streams before they were acknowledged";
+    WORKER_ENTRIES_SKIPPED = Counter "harkara_worker_entries_skipped_total" []
+        "Entries that the consumer group had skipped because somebody moved it, and that a worker then processed";
     WORKER_GROUPS_RECREATED = Counter "harkara_worker_groups_recreated_total" []
         "Times a consumer group was missing and created again";
 }

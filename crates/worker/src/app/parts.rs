@@ -21,14 +21,14 @@ use tokio_util::task::TaskTracker;
 use crate::acknowledge::Acknowledgements;
 use crate::active_claims::ActiveClaims;
 use crate::batch_processor::BatchProcessor;
-use crate::claim::{BATCH_BYTES_MAX, Claimer, LaneReader};
+use crate::claim::{BatchBounds, Claimer, LaneReader};
 use crate::committer::Committer;
 use crate::due::DueSource;
 use crate::failure_log::FailureLog;
 use crate::janitor;
 use crate::membership::Membership;
 use crate::metrics::Counters;
-use crate::reclaim::Reclaimer;
+use crate::reclaim::{Damage, Reclaimer};
 use crate::spans::BatchSpans;
 
 /// A reader without progress for this long is stuck. It reports progress every second, and a read takes no
@@ -126,6 +126,10 @@ impl<'a> Parts<'a> {
         }
     }
 
+    fn batch(&self) -> BatchBounds {
+        BatchBounds::of(&self.settings.worker)
+    }
+
     fn claimer(&self, liveness: &Liveness) -> Claimer {
         let worker = &self.settings.worker;
         let counters = &self.processor.counters;
@@ -141,7 +145,7 @@ impl<'a> Parts<'a> {
             claims: self.claims.clone(),
             progress: liveness.watch("reader", READER_QUIET_MAX + worker.read_wait),
             batch_seconds: counters.batch_seconds.clone(),
-            batch_entries_max: worker.batch_entries_max,
+            batch: self.batch(),
             gather: worker.gather,
             lane_weights: worker.lane_weights,
         }
@@ -157,7 +161,11 @@ impl<'a> Parts<'a> {
             claims: self.claims.clone(),
             reclaimed: counters.reclaimed.clone(),
             set_aside: counters.set_aside.clone(),
-            entries_max: worker.batch_entries_max,
+            damage: Damage {
+                deleted: counters.deleted.clone(),
+                skipped: counters.skipped.clone(),
+            },
+            batch: self.batch(),
             claim_idle: worker.claim_idle,
             every: worker.reclaim_every,
             claims_max: u64::from(worker.claims_max),
@@ -171,7 +179,7 @@ impl<'a> Parts<'a> {
             processor: self.processor.clone(),
             bounds: LeaseBounds {
                 rows_max: worker.batch_entries_max,
-                bytes_max: BATCH_BYTES_MAX,
+                bytes_max: worker.batch_bytes_max,
                 attempts_max: worker.attempts_max,
                 lease: worker.lease,
             },
