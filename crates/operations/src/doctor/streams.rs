@@ -70,6 +70,19 @@ fn of_lane(check: Check, state: &LaneState, now_ms: u64, worker: &WorkerSettings
             ),
         };
     };
+    if group.missing > 0 {
+        let missing = counted(group.missing, "accepted entry");
+        return check.problem(
+            format!("{entries}; {missing} deleted before their commit, by XDEL, XTRIM or the like"),
+            "see docs/runbooks/lanes-edited.md: find out who did it, and fetch the events from Razorpay",
+        );
+    }
+    if group.skips_entries {
+        return check.warning(
+            format!("{entries}; the consumer group has passed some that nobody has claimed, by XGROUP SETID, XACK or XGROUP DELCONSUMER"),
+            "start a worker, which processes them; if workers run, wait for a minute and look again",
+        );
+    }
     let Some(oldest) = &group.oldest else {
         return check.ok(format!("{entries}, none pending"));
     };
@@ -166,6 +179,7 @@ mod tests {
                     pending,
                     idle,
                 }],
+                ..GroupState::default()
             }),
         }
     }
@@ -188,6 +202,29 @@ mod tests {
             assert_eq!(lane.status, status, "{lane:?}");
             assert!(lane.found.contains(of_lane), "{lane:?}");
             assert!(consumers.found.contains(of_consumers), "{consumers:?}");
+        }
+    }
+
+    #[test]
+    fn entries_that_somebody_deleted_or_skipped_are_reported() {
+        let edited = |skips_entries, missing| {
+            let mut lane = lane(3, 2, 1);
+            let group = lane.group.take().unwrap();
+            lane.group = Some(GroupState {
+                skips_entries,
+                missing,
+                ..group
+            });
+            lane
+        };
+        for (lane, status, found) in [
+            (edited(false, 0), Status::Ok, "2 pending"),
+            (edited(true, 0), Status::Warning, "nobody has claimed"),
+            (edited(true, 2), Status::Problem, "2 accepted entries"),
+        ] {
+            let findings = judged(&[(Lane::Default, Ok(lane))], NOW_MS, &settings());
+            assert_eq!(findings[0].status, status, "{findings:?}");
+            assert!(findings[0].found.contains(found), "{findings:?}");
         }
     }
 

@@ -1,11 +1,15 @@
 //! A lane's stream, its consumer group and its consumers.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
+use harkara_core::entry::EntryId;
 use harkara_core::lane::{CONSUMER_GROUP, Lane};
 use redis::aio::MultiplexedConnection;
-use redis::streams::{StreamInfoConsumer, StreamInfoConsumersReply, StreamInfoGroupsReply};
-use redis::{RedisError, RedisResult, cmd};
+use redis::streams::{
+    StreamInfoConsumer, StreamInfoConsumersReply, StreamInfoGroup, StreamInfoGroupsReply,
+};
+use redis::{FromRedisValue, RedisError, RedisResult, Value, cmd};
 
 /// A lane's stream.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -25,6 +29,11 @@ pub struct GroupState {
     pub oldest: Option<OldestPending>,
     /// The consumers.
     pub consumers: Vec<ConsumerState>,
+    /// Whether it has passed entries that are not pending, or is ahead of the stream's latest id: somebody
+    /// moved it, or removed its pending entries.
+    pub skips_entries: bool,
+    /// Entries that were deleted from the stream before they were acknowledged. Redis before 7 does not know.
+    pub missing: u64,
 }
 
 /// A pending entry.
@@ -66,28 +75,42 @@ pub async fn inspect_lane(
         Err(error) if is_no_such_key(&error) => StreamInfoGroupsReply::default(),
         groups => groups?,
     };
-    let group = groups.groups.iter().find(|g| g.name == CONSUMER_GROUP);
-    let group = match group {
-        None => None,
-        Some(group) => Some(inspect_group(connection, &key, group.pending as u64).await?),
+    let has_group = groups.groups.iter().any(|g| g.name == CONSUMER_GROUP);
+    let group = if has_group {
+        Some(inspect_group(connection, &key).await?)
+    } else {
+        None
     };
     Ok(LaneState { entries, group })
 }
 
+/// Id, consumer, milliseconds since its last claim, claims.
+type Pending = (String, String, u64, u64);
+
 async fn inspect_group(
     connection: &mut MultiplexedConnection,
     key: &str,
-    pending: u64,
 ) -> RedisResult<GroupState> {
     let mut consumers = cmd("XINFO");
     consumers.arg("CONSUMERS").arg(key).arg(CONSUMER_GROUP);
     let consumers: StreamInfoConsumersReply = consumers.query_async(connection).await?;
-    let mut first = cmd("XPENDING");
-    first.arg(key).arg(CONSUMER_GROUP).arg(&["-", "+", "1"]);
-    let first: Vec<(String, String, u64, u64)> = first.query_async(connection).await?;
+    // In one step, because they are compared.
+    let mut state = redis::pipe();
+    state.atomic().cmd("XINFO").arg(&["STREAM", key]);
+    state.cmd("XINFO").arg(&["GROUPS", key]);
+    state
+        .cmd("XPENDING")
+        .arg(&[key, CONSUMER_GROUP, "-", "+", "1"]);
+    let (stream, groups, first): (HashMap<String, Value>, StreamInfoGroupsReply, Vec<Pending>) =
+        state.query_async(connection).await?;
+    let mut groups = groups.groups.into_iter();
+    let group = groups.find(|group| group.name == CONSUMER_GROUP);
+    let group = group.unwrap_or_default();
     let oldest = first.into_iter().next();
     Ok(GroupState {
-        pending,
+        pending: group.pending as u64,
+        skips_entries: skips_entries(&stream, &group, oldest.as_ref()),
+        missing: missing(&stream, &group),
         oldest: oldest.map(|(id, consumer, idle, _claims)| OldestPending {
             appended_at_ms: appended_at_ms(&id),
             consumer,
@@ -95,6 +118,44 @@ async fn inspect_group(
         }),
         consumers: consumers.consumers.into_iter().map(consumer).collect(),
     })
+}
+
+/// Delivered entries are pending until they are acknowledged and deleted in one step. So the first entry of the
+/// stream is the oldest pending one, or the group has not come to it yet.
+fn skips_entries(
+    stream: &HashMap<String, Value>,
+    group: &StreamInfoGroup,
+    oldest_pending: Option<&Pending>,
+) -> bool {
+    let Some(delivered) = EntryId::parse(&group.last_delivered_id) else {
+        return false;
+    };
+    let generated: Option<String> = field(stream, "last-generated-id");
+    let is_ahead = generated
+        .and_then(|id| EntryId::parse(&id))
+        .is_some_and(|generated| delivered > generated);
+    let first: Option<(String, Value)> = field(stream, "first-entry");
+    let is_unclaimed = first
+        .and_then(|(id, _)| EntryId::parse(&id))
+        .is_some_and(|first| {
+            let oldest = oldest_pending.and_then(|(id, ..)| EntryId::parse(id));
+            first <= delivered && oldest.is_none_or(|oldest| first < oldest)
+        });
+    is_ahead || is_unclaimed
+}
+
+/// Every entry ever added is unread, pending or was deleted after it was pending.
+fn missing(stream: &HashMap<String, Value>, group: &StreamInfoGroup) -> u64 {
+    let added: Option<u64> = field(stream, "entries-added");
+    let (Some(added), Some(read)) = (added, group.entries_read) else {
+        return 0;
+    };
+    let length: u64 = field(stream, "length").unwrap_or(0);
+    (added + group.pending as u64).saturating_sub(read as u64 + length)
+}
+
+fn field<T: FromRedisValue>(stream: &HashMap<String, Value>, name: &str) -> Option<T> {
+    redis::from_redis_value_ref(stream.get(name)?).ok()
 }
 
 fn consumer(consumer: StreamInfoConsumer) -> ConsumerState {
@@ -119,7 +180,63 @@ fn is_no_such_key(error: &RedisError) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use harkara_testkit::redis_database;
+
     use super::*;
+    use crate::connect::connect;
+    use crate::consumer_group::Group;
+    use crate::pool;
+    use crate::test_redis::{TestRedis, settings};
+
+    /// Whether entries are skipped and how many are missing, after commands on a lane with five entries of
+    /// which three are claimed.
+    async fn after(commands: &[&str]) -> (bool, u64) {
+        let url = redis_database().await;
+        let settings = settings(&url).redis;
+        let group = Group::new(pool(&settings), 0, "me".to_owned());
+        group.ensure().await.unwrap();
+        let mut redis = TestRedis::at(&url, 0).await;
+        redis
+            .append(Lane::Normal, (1..=5).map(|n| format!("1-{n}")))
+            .await;
+        redis.claim("me", Lane::Normal, 3).await;
+        for command in commands {
+            let _: Value = redis.run(command).await;
+        }
+        let mut connection = connect(&settings).await.unwrap();
+        let state = inspect_lane(&mut connection, 0, Lane::Normal)
+            .await
+            .unwrap();
+        let group = state.group.unwrap();
+        (group.skips_entries, group.missing)
+    }
+
+    #[tokio::test]
+    async fn entries_that_were_skipped_or_deleted_by_hand_are_seen() {
+        for (commands, expected) in [
+            (&[][..], (false, 0)),
+            (
+                &["XACK normal GROUP 1-1 1-2", "XDEL normal 1-1 1-2"],
+                (false, 0),
+            ),
+            (&["XGROUP SETID normal GROUP 0"], (false, 0)),
+            (&["XACK normal GROUP 1-1"], (true, 0)),
+            (&["XGROUP DELCONSUMER normal GROUP me"], (true, 0)),
+            (
+                &[
+                    "XACK normal GROUP 1-1 1-2 1-3",
+                    "XDEL normal 1-1 1-2 1-3",
+                    "XGROUP SETID normal GROUP $",
+                ],
+                (true, 0),
+            ),
+            (&["XGROUP SETID normal GROUP 9-0"], (true, 0)),
+            (&["XDEL normal 1-2"], (false, 1)),
+            (&["XTRIM normal MAXLEN = 1"], (false, 4)),
+        ] {
+            assert_eq!(after(commands).await, expected, "{commands:?}");
+        }
+    }
 
     #[test]
     fn an_id_contains_the_time_of_the_append() {
