@@ -29,7 +29,7 @@ const ID_AFTER_ALL: &str = "18446744073709551615-18446744073709551614";
 /// Maximum pending entries in one reply.
 const PENDING_PER_COMMAND: usize = 500;
 
-/// Most entries handed back in one round trip.
+/// Maximum entries handed back in one round trip.
 const HANDED_BACK_PER_PIPELINE: usize = 500;
 
 /// The group as one consumer uses it. Everything but reading uses the pool.

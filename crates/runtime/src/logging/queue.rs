@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use prometheus_client::metrics::counter::Counter;
 
-/// Most bytes of lines that wait; further lines are dropped. As many again may be on their way to the reader. It
+/// Maximum bytes of lines that wait; further lines are dropped. As many again may be on their way to the reader. It
 /// is some 5,000 lines, far more than a process logs in a second.
 pub(super) const WAITING_BYTES_MAX: usize = 1 << 20;
 

@@ -30,9 +30,9 @@ impl Reader {
 /// The bounds of one read.
 #[derive(Clone, Copy, Debug)]
 pub struct ReadBounds {
-    /// Most entries of each lane.
+    /// Maximum entries of each lane.
     pub entries: usize,
-    /// Most bytes of the whole reply; `None` for a single entry of each lane, which is read whatever its size.
+    /// Maximum bytes of the whole reply; `None` for a single entry of each lane, which is read whatever its size.
     pub reply_bytes: Option<usize>,
     /// How long to wait for the first entry; `None` does not wait.
     pub block: Option<Duration>,

@@ -9,7 +9,7 @@ use redis::Value;
 use super::{ClaimedEntry, Group, claimed_entries, millis, reply, scripts};
 use crate::group_error::GroupError;
 
-/// Most entries that one script claims, which blocks Redis for about a millisecond.
+/// Maximum entries that one script claims, which blocks Redis for about a millisecond.
 const CLAIMED_PER_SCRIPT: usize = 100;
 
 /// Idle entries that were moved to this consumer.

@@ -24,7 +24,7 @@ const LARGE_BYTES: usize = 1024 * 1024;
 /// of a batch, if they are like the ones before.
 pub(super) struct ReadSize {
     batch: BatchBounds,
-    /// Most entries that Redis can answer in time.
+    /// Maximum entries that Redis can answer in time.
     entries_max: usize,
     /// Bytes of an entry, as far as known.
     entry_bytes: usize,
@@ -39,13 +39,13 @@ impl ReadSize {
         }
     }
 
-    /// Most entries of each lane in the next read.
+    /// Maximum entries of each lane in the next read.
     pub(super) fn entries(&self) -> usize {
         let fit = self.batch.bytes / self.entry_bytes;
         fit.clamp(1, self.entries_max)
     }
 
-    /// Most bytes of a reply with so many entries of each lane: each lane may have the bytes of a batch. `None`
+    /// Maximum bytes of a reply with so many entries of each lane: each lane may have the bytes of a batch. `None`
     /// for a single entry, which must be read whatever its size.
     pub(super) fn reply_bytes(&self, entries: usize) -> Option<usize> {
         (entries > 1).then_some(self.batch.bytes * LANES)

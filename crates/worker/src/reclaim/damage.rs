@@ -5,7 +5,7 @@ use harkara_core::lane::Lane;
 use harkara_streams::consumer_group::Repaired;
 use prometheus_client::metrics::counter::Counter;
 
-/// Most ids in one log line. A lane may lose thousands of entries at once.
+/// Maximum ids in one log line. A lane may lose thousands of entries at once.
 const IDS_LOGGED_MAX: usize = 50;
 
 /// Counts and logs entries that were deleted or skipped.
