@@ -14,6 +14,7 @@ use harkara_settings::{IngressSettings, Networks, RateLimit};
 
 use crate::outcome::{Rejected, Rejection};
 use client::client_address;
+pub(crate) use rate::customer;
 use rate::{AddressRates, Rate};
 
 /// Least milliseconds between two log lines about refused addresses: a flood must not fill the log.
@@ -23,6 +24,11 @@ const LOG_EVERY_MS: u64 = 60_000;
 pub(crate) struct Admission {
     trusted_proxies: Networks,
     address_rates: Option<AddressRates>,
+    refused_log: RefusedLog,
+}
+
+/// The log of refused addresses, which shows when a load balancer is missing in the settings.
+pub(crate) struct RefusedLog {
     started_at: Instant,
     log_from_ms: AtomicU64,
 }
@@ -38,8 +44,7 @@ impl Admission {
         Self {
             trusted_proxies: settings.trusted_proxies.clone(),
             address_rates: settings.address_rate.map(AddressRates::new),
-            started_at: Instant::now(),
-            log_from_ms: AtomicU64::new(0),
+            refused_log: RefusedLog::new(),
         }
     }
 
@@ -49,7 +54,7 @@ impl Admission {
         if gate.allow.is_some() || self.address_rates.is_some() {
             let client = self.client_of(request);
             if gate.allow.as_ref().is_some_and(|a| !a.contains(client)) {
-                self.log_refused(client);
+                self.refused_log.log(client);
                 return Err(Rejection::Forbidden.into());
             }
             if let Some(rates) = &self.address_rates {
@@ -65,9 +70,18 @@ impl Admission {
         let peer = peer.unwrap_or(Ipv4Addr::UNSPECIFIED.into());
         client_address(peer, request.headers(), &self.trusted_proxies)
     }
+}
 
-    /// Logs the address, which shows when a load balancer is missing in the settings.
-    fn log_refused(&self, client: IpAddr) {
+impl RefusedLog {
+    pub(crate) fn new() -> Self {
+        Self {
+            started_at: Instant::now(),
+            log_from_ms: AtomicU64::new(0),
+        }
+    }
+
+    /// Logs the address, or only the first of each minute.
+    pub(crate) fn log(&self, client: IpAddr) {
         let now_ms = u64::try_from(self.started_at.elapsed().as_millis()).unwrap_or(u64::MAX);
         let from_ms = self.log_from_ms.load(Relaxed);
         let next_ms = now_ms.saturating_add(LOG_EVERY_MS);

@@ -16,7 +16,7 @@ use prometheus_client::registry::Registry;
 use tokio::task::JoinSet;
 
 use crate::breaker::{Breaker, HealthCheck, startup_check};
-use crate::connections::Connections;
+use crate::connections::OpenConnections;
 use crate::durable_sink::Stores;
 use crate::inbox::Inbox;
 use crate::metrics::{BreakerGauge, Counters};
@@ -194,7 +194,7 @@ impl<'a> Builder<'a> {
         Rules::new(self.settings, secrets, refusals, registry)
     }
 
-    /// Binds the public port. Background tasks close idle connections and reload the certificate.
+    /// Binds the public port. Background tasks close connections that exceed their bounds and reload the certificate.
     fn server(
         &mut self,
         tls: Option<Tls>,
@@ -203,6 +203,9 @@ impl<'a> Builder<'a> {
     ) -> Result<(SocketAddr, Server), StartError> {
         let ingress = &self.settings.ingress;
         let counters = Counters::register(&mut self.registry);
+        descriptors::raise_limit(ingress.connections_max);
+        let connections = OpenConnections::new(self.settings, counters.clone(), &mut self.registry);
+        self.background.spawn(connections.clone().watch());
         let shared = Shared {
             rules: Arc::new(self.rules()),
             stores: Stores {
@@ -216,9 +219,6 @@ impl<'a> Builder<'a> {
             liveness: self.liveness.clone(),
             tracer: self.tracer.clone(),
         };
-        descriptors::raise_limit(ingress.connections_max);
-        let connections = Connections::of(ingress);
-        self.background.spawn(connections.clone().close_idle());
         let shutdown = self.shutdown.clone();
         let bound = listen(ingress, tls.as_ref(), shared, connections, shutdown)?;
         if let Some(tls) = tls {

@@ -10,12 +10,14 @@ use bytes::Bytes;
 use futures_core::Stream;
 
 use crate::admission::buffered::Charge;
+use crate::connections::InRequest;
 use crate::outcome::Rejection;
 
 /// Reads the whole body and charges the memory that it takes. A body that declares to be too large is not
 /// read at all.
 pub(crate) async fn read(
     payload: &mut Payload,
+    in_request: &InRequest,
     declared_bytes: Option<u64>,
     bytes_max: usize,
     timeout: Duration,
@@ -26,7 +28,7 @@ pub(crate) async fn read(
     }
     let declared_bytes = declared_bytes.and_then(|declared| usize::try_from(declared).ok());
     let bytes_max = declared_bytes.unwrap_or(bytes_max);
-    let mut read = pin!(read_all(payload, bytes_max, charge));
+    let mut read = pin!(read_all(payload, in_request, bytes_max, charge));
     // Usually the whole body came with the head. Then no timer is needed.
     let ready = poll_fn(|context| Poll::Ready(read.as_mut().poll(context))).await;
     if let Poll::Ready(body) = ready {
@@ -38,15 +40,16 @@ pub(crate) async fn read(
 
 async fn read_all(
     payload: &mut Payload,
+    in_request: &InRequest,
     bytes_max: usize,
     charge: &mut Charge<'_>,
 ) -> Result<Bytes, Rejection> {
-    let first = next(payload).await?.unwrap_or_default();
+    let first = next(payload, in_request).await?.unwrap_or_default();
     if first.len() > bytes_max {
         return Err(Rejection::TooLarge);
     }
     charge.grow_to(first.len())?;
-    let Some(second) = next(payload).await? else {
+    let Some(second) = next(payload, in_request).await? else {
         return Ok(first);
     };
     let mut body = Vec::new();
@@ -55,7 +58,7 @@ async fn read_all(
     let mut more = Some(second);
     while let Some(chunk) = more {
         append(&mut body, &chunk, bytes_max, charge)?;
-        more = next(payload).await?;
+        more = next(payload, in_request).await?;
     }
     Ok(body.into())
 }
@@ -81,9 +84,8 @@ fn append(
     Ok(())
 }
 
-async fn next(payload: &mut Payload) -> Result<Option<Bytes>, Rejection> {
-    poll_fn(|context| Pin::new(&mut *payload).poll_next(context))
-        .await
-        .transpose()
-        .map_err(|_| Rejection::Incomplete)
+async fn next(payload: &mut Payload, in_request: &InRequest) -> Result<Option<Bytes>, Rejection> {
+    let chunk = poll_fn(|context| Pin::new(&mut *payload).poll_next(context)).await;
+    in_request.took();
+    chunk.transpose().map_err(|_| Rejection::Incomplete)
 }

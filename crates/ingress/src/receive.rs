@@ -19,13 +19,14 @@ use harkara_runtime::clock;
 use harkara_telemetry::Tracer;
 
 use crate::admission::buffered::Charge;
+use crate::connections::InRequest;
 use crate::durable_sink::{DurableSink, NotDurable};
 use crate::metrics::Counters;
 use crate::outcome::{Rejected, Rejection, RequestOutcome};
 use crate::routed_delivery::RoutedDelivery;
 use crate::rules::{Endpoint, Rules};
 use crate::spans::RequestSpans;
-use crate::{answer, body, connections};
+use crate::{answer, body};
 
 const SIGNATURE: HeaderName = HeaderName::from_static("x-razorpay-signature");
 const EVENT_ID: HeaderName = HeaderName::from_static("x-razorpay-event-id");
@@ -76,13 +77,15 @@ pub(crate) fn routes(config: &mut web::ServiceConfig) {
 }
 
 async fn method_not_allowed(request: HttpRequest, unread: web::Payload) -> HttpResponse {
-    connections::mark_active(&request);
-    answer::and_close(answer::method_not_allowed(), unread.into_inner())
+    let in_request = InRequest::begin(&request);
+    let response = answer::and_close(answer::method_not_allowed(), unread.into_inner());
+    in_request.ends_with(response)
 }
 
 async fn not_found(request: HttpRequest, unread: web::Payload) -> HttpResponse {
-    connections::mark_active(&request);
-    answer::and_close(answer::not_found(), unread.into_inner())
+    let in_request = InRequest::begin(&request);
+    let response = answer::and_close(answer::not_found(), unread.into_inner());
+    in_request.ends_with(response)
 }
 
 async fn receive(
@@ -93,7 +96,7 @@ async fn receive(
     let received_at = clock::now();
     let since = Instant::now();
     let _in_flight = receiver.counters.begin();
-    connections::mark_active(&request);
+    let in_request = InRequest::begin(&request);
     let caller = caller_trace(request.headers());
     let mut spans = RequestSpans::begin(&receiver.tracer, caller.as_ref());
     let trace = match (&spans, caller) {
@@ -103,16 +106,24 @@ async fn receive(
         (None, None) => TraceContext::generated(rand::random(), rand::random()),
     };
     let payload = payload.into_inner();
-    let handling = receiver.handle(&request, payload, received_at, trace, spans.as_mut());
+    let handling = receiver.handle(
+        &request,
+        &in_request,
+        payload,
+        received_at,
+        trace,
+        spans.as_mut(),
+    );
     let handled = handling.await;
     receiver.count(&request, &handled, since, spans);
-    handled.response
+    in_request.ends_with(handled.response)
 }
 
 impl Receiver {
     async fn handle(
         &self,
         request: &HttpRequest,
+        in_request: &InRequest,
         mut payload: Payload,
         received_at: ReceivedAt,
         trace: TraceContext,
@@ -128,7 +139,10 @@ impl Receiver {
         let headers = request.headers();
         // Held until the answer, as the body is.
         let mut charge = self.rules.buffered.charge();
-        let body = match self.read_body(headers, &mut payload, &mut charge).await {
+        let body = match self
+            .read_body(headers, in_request, &mut payload, &mut charge)
+            .await
+        {
             Ok(body) => body,
             Err(rejection) => return self.reject(Some(endpoint), rejection.into(), payload),
         };
@@ -141,7 +155,10 @@ impl Receiver {
             body: body.clone(),
         };
         match self.verify(endpoint, delivery, spans.as_deref_mut()) {
-            Ok(verified) => self.store(endpoint, verified, spans).await,
+            Ok(verified) => {
+                in_request.has_signed();
+                self.store(endpoint, verified, spans).await
+            }
             Err(refusal) => self.refuse(endpoint, refusal, headers, body, spans.as_deref()),
         }
     }
@@ -159,12 +176,14 @@ impl Receiver {
     async fn read_body(
         &self,
         headers: &HeaderMap,
+        in_request: &InRequest,
         payload: &mut Payload,
         charge: &mut Charge<'_>,
     ) -> Result<Bytes, Rejection> {
         let declared_bytes = text(headers, &CONTENT_LENGTH).and_then(|length| length.parse().ok());
         body::read(
             payload,
+            in_request,
             declared_bytes,
             self.rules.body_bytes_max,
             self.rules.body_read_timeout,

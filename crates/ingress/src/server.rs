@@ -4,14 +4,18 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::dev::Server;
-use actix_web::{HttpServer, web};
+use actix_http::HttpService;
+use actix_service::{ServiceFactoryExt as _, map_config};
+use actix_web::dev::{AppConfig, Server, fn_service};
+use actix_web::web;
 use harkara_runtime::admin::Liveness;
 use harkara_runtime::shutdown::Shutdown;
 use harkara_settings::IngressSettings;
 use harkara_telemetry::Tracer;
 
-use crate::connections::Connections;
+use crate::connections::{
+    Acceptor, ClientStream, NotServed, OpenConnections, connection_of, listener,
+};
 use crate::durable_sink::{DurableSink, Stores};
 use crate::metrics::Counters;
 use crate::receive::{Receiver, routes};
@@ -43,34 +47,51 @@ pub(crate) fn listen(
     settings: &IngressSettings,
     tls: Option<&Tls>,
     shared: Shared,
-    connections: Connections,
+    connections: OpenConnections,
     shutdown: Shutdown,
 ) -> Result<(SocketAddr, Server), StartError> {
-    let address = settings.bind;
+    let failed = |source| StartError::Bind {
+        address: settings.bind,
+        source,
+    };
+    let listener = listener(settings.bind).map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    let acceptor = Acceptor::new(
+        connections,
+        tls.map(Tls::config),
+        settings.header_read_timeout,
+    );
+    let server = Server::build()
+        .workers(settings.threads)
+        .max_concurrent_connections(settings.connections_max.div_ceil(settings.threads))
+        .shutdown_timeout(whole_seconds(settings.stop_deadline))
+        .shutdown_signal(async move { shutdown.requested().await });
+    let stopping = server.graceful_shutdown_signal();
     let shared = Arc::new(shared);
+    let (keep_alive, head_timeout) = (settings.keep_alive, settings.header_read_timeout);
     // The closure runs once on each server thread.
-    let server = HttpServer::new(move || {
+    let server = server.listen("webhooks", listener, move || {
         shared.tick();
         let receiver = web::Data::new(shared.receiver());
-        actix_web::App::new().app_data(receiver).configure(routes)
-    })
-    .on_connect(move |stream, extensions| connections.opened(stream, extensions))
-    .workers(settings.threads)
-    .max_connections(settings.connections_max.div_ceil(settings.threads))
-    .keep_alive(settings.keep_alive)
-    .client_request_timeout(settings.header_read_timeout)
-    .client_disconnect_timeout(CLOSE_WAIT)
-    .shutdown_timeout(whole_seconds(settings.stop_deadline))
-    .shutdown_signal(async move { shutdown.requested().await })
-    .tls_handshake_timeout(settings.header_read_timeout)
-    .tcp_nodelay(true);
-    let server = match tls {
-        None => server.bind(address),
-        Some(tls) => server.bind_rustls_0_23(address, tls.config()),
-    };
-    let server = server.map_err(|source| StartError::Bind { address, source })?;
-    let bound = *server.addrs().first().expect("one address was bound");
-    Ok((bound, server.run()))
+        let app = actix_web::App::new().app_data(receiver).configure(routes);
+        let stopping = stopping.clone();
+        let http = HttpService::build()
+            .graceful_shutdown_signal(move || {
+                let stopping = stopping.clone();
+                async move { stopping.notified().await }
+            })
+            .keep_alive(keep_alive)
+            .client_request_timeout(head_timeout)
+            .client_disconnect_timeout(CLOSE_WAIT)
+            .on_connect_ext(|stream: &ClientStream, extensions| {
+                extensions.insert(connection_of(stream));
+            })
+            .h1(map_config(app, |()| AppConfig::default()));
+        let acceptor = acceptor.clone();
+        fn_service(move |stream| acceptor.clone().accept(stream))
+            .and_then(http.map_err(|_| NotServed))
+    });
+    Ok((address, server.map_err(failed)?.run()))
 }
 
 /// The server counts its deadline in whole seconds; a fraction is rounded up.

@@ -38,6 +38,8 @@ pub struct IngressSettings {
     pub body_read_timeout: Duration,
     /// Maximum connections of the process.
     pub connections_max: usize,
+    /// Maximum connections of an address without a valid signature; 0 is no limit.
+    pub connections_per_address_max: usize,
     /// How long an idle connection is kept.
     pub keep_alive: Duration,
     /// Proxies whose `X-Forwarded-For` is trusted.
@@ -90,7 +92,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
     setting("ingress.body_bytes_max", "1048576", bytes(1, 67_108_864),
         "Maximum size of a body; a larger one is answered 413."),
     setting("ingress.buffered_bytes_max", "67108864", bytes(1, 1 << 40),
-        "Maximum bytes of bodies in memory, over all requests that are being read or not yet durable. A request that would exceed it is answered 429 with the `Retry-After` of `ingress.retry_after_s`. At least `ingress.body_bytes_max`. Each connection buffers up to 160 KiB of its own on top."),
+        "Maximum bytes of bodies in memory, over all requests that are being read or not yet durable. A request that would exceed it is answered 429 with the `Retry-After` of `ingress.retry_after_s`. At least `ingress.body_bytes_max`. Each connection buffers up to 64 KiB of its own on top."),
     setting("ingress.header_bytes_max", "16384", bytes(1024, 131_072),
         "Maximum bytes of header names and values together; more is answered 431."),
     setting("ingress.header_read_timeout_ms", "5000", millis(1, MINUTE_MS),
@@ -99,8 +101,10 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "How long a client may take to send its whole body; longer is answered 408. Razorpay gives up after 5 seconds."),
     setting("ingress.connections_max", "10000", count(1, 1_000_000),
         "Maximum number of open connections; further ones wait to be accepted."),
+    setting("ingress.connections_per_address_max", "1000", count(0, 1_000_000),
+        "Maximum connections of one client address (for IPv6, of one /64) that never sent a valid signature; further ones are closed. Does not apply to `ingress.trusted_proxies`. 0 is no limit."),
     setting("ingress.keep_alive_ms", "75000", millis(1, HOUR_MS),
-        "How long an idle connection is kept open."),
+        "How long a connection that has sent a valid signature, or is a trusted proxy's, is kept open while idle. Others are closed after `ingress.header_read_timeout_ms`, and after each answer."),
     setting("ingress.trusted_proxies", "", SettingKind::Networks,
         "The load balancers in front of the ingress, whose `X-Forwarded-For` is trusted: its last address that is not one of theirs is the client's. Empty trusts none, and the client is the peer of the connection."),
     setting("ingress.address_requests_per_s", "0", count(0, 1_000_000),
@@ -156,6 +160,7 @@ impl IngressSettings {
             header_read_timeout: r.millis("ingress.header_read_timeout_ms"),
             body_read_timeout: r.millis("ingress.body_read_timeout_ms"),
             connections_max: r.whole("ingress.connections_max"),
+            connections_per_address_max: r.whole("ingress.connections_per_address_max"),
             keep_alive: r.millis("ingress.keep_alive_ms"),
             trusted_proxies: r.value_or("ingress.trusted_proxies", Networks::parse),
             address_rate: RateLimit::read(r, "ingress.address_requests"),

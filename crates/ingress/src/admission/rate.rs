@@ -66,7 +66,7 @@ impl AddressRates {
 }
 
 /// One client is an IPv4 address or an IPv6 network.
-fn customer(client: IpAddr) -> IpAddr {
+pub(crate) fn customer(client: IpAddr) -> IpAddr {
     match client {
         IpAddr::V4(_) => client,
         IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & IPV6_CLIENT_MASK).into(),

@@ -6,8 +6,9 @@ use harkara_core::secret::Secret;
 use harkara_core::signature::sign;
 use harkara_core::trace::TraceContext;
 use harkara_runtime::clock;
+use tokio::io::AsyncWriteExt;
 
-use crate::http::{Request, answer_to};
+use crate::http::{Request, answer_to, assert_accepted_over, connected};
 use crate::ingress::{Ingress, PATH, SECRET};
 
 const CAPTURED: &str = r#"{"entity":"event","event":"payment.captured","payload":{"payment":{"entity":{"id":"pay_1","notes":{"é":"✓ \/"}}}}}"#;
@@ -150,4 +151,17 @@ async fn a_chunked_body_is_read_whole() {
     assert_eq!(answer_to(ingress.public, &bytes).await.status, 200);
     let entries = ingress.entries(Lane::Default).await;
     assert_eq!(entries[0].body, &b"{\"event\":\"x\"}"[..]);
+}
+
+#[tokio::test]
+async fn large_deliveries_follow_each_other_over_one_connection() {
+    const BODIES: usize = 3;
+    let ingress = Ingress::start().await;
+    let delivery = Request::delivery(vec![b'x'; 500_000]).kept_alive();
+    let mut stream = connected(ingress.public, b"").await;
+    for _ in 0..BODIES {
+        stream.write_all(&delivery).await.unwrap();
+        assert_accepted_over(&mut stream).await;
+    }
+    assert_eq!(ingress.entries(Lane::Default).await.len(), BODIES);
 }

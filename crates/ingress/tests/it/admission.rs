@@ -4,7 +4,7 @@ use harkara_testkit::wait_until;
 use tokio::io::AsyncWriteExt;
 
 use crate::BOUND;
-use crate::http::{Request, Response, answer_to, connected};
+use crate::http::{Request, Response, answer_to, connected, read_to_end};
 use crate::ingress::{Ingress, PATH, SECRET};
 
 /// An ingress behind a load balancer: the tests themselves.
@@ -143,4 +143,18 @@ async fn bodies_beyond_the_bytes_buffered_are_answered_429_until_others_are_done
     ingress.until_metric(BUFFERED, |bytes| bytes == 0).await;
     assert_eq!(ingress.deliver(large()).await.status, 200);
     drop(idle);
+}
+
+#[tokio::test]
+async fn where_all_endpoints_have_lists_others_cannot_connect() {
+    let ingress = Ingress::start_with(&[
+        ("endpoints.default.allow", "razorpay"),
+        ("ingress.trusted_proxies", "127.0.0.2"),
+    ])
+    .await;
+    let mut refused = connected(ingress.public, b"").await;
+    assert_eq!(read_to_end(&mut refused).await, "");
+    assert_counted(&ingress, "forbidden", 1).await;
+    let closed = r#"harkara_ingress_connections_closed_total{reason="forbidden"} 1"#;
+    ingress.assert_metrics(&[closed]).await;
 }

@@ -51,8 +51,7 @@ async fn drip(address: SocketAddr, head: &[u8], drop: &'static [u8]) -> (Option<
 
 /// A delivery after which the connection stays open.
 fn delivery() -> Vec<u8> {
-    let text = String::from_utf8(Request::delivery("{}").bytes()).unwrap();
-    text.replace("connection: close\r\n", "").into_bytes()
+    Request::delivery("{}").kept_alive()
 }
 
 #[tokio::test]

@@ -91,6 +91,11 @@ impl Request {
         [head.as_bytes(), &self.body, more].concat()
     }
 
+    /// The bytes of the request, after which the connection stays open.
+    pub(crate) fn kept_alive(&self) -> Vec<u8> {
+        [self.head.as_bytes(), b"\r\n", &self.body].concat()
+    }
+
     pub(crate) fn bytes(&self) -> Vec<u8> {
         self.then(b"")
     }

@@ -16,6 +16,7 @@ mod accepted;
 mod admission;
 mod backlog;
 mod breaker;
+mod connection_states;
 mod durability;
 mod grouped_appends;
 mod hostile_clients;
@@ -32,6 +33,7 @@ mod secrets;
 mod sentinels;
 mod shutdown;
 mod startup;
+mod strangers;
 mod tls;
 
 /// No condition that a test waits for takes this long.

@@ -14,7 +14,7 @@ use crate::process::Process;
 const BOUND: std::time::Duration = std::time::Duration::from_mins(1);
 
 const KIB: u64 = 1024;
-const MIB: u64 = 1024 * KIB;
+pub(crate) const MIB: u64 = 1024 * KIB;
 
 const BUFFERED_MAX: u64 = 32 * MIB;
 const CLIENTS: u64 = 500;
@@ -23,16 +23,25 @@ const BUFFERED: &str = "harkara_ingress_buffered_bytes";
 const OVERLOADED: &str = r#"harkara_ingress_deliveries_total{outcome="overloaded"}"#;
 
 /// What the reference says that a connection buffers itself.
-const CONNECTION_BYTES: u64 = 160 * KIB;
+const CONNECTION_BYTES: u64 = 64 * KIB;
 
 /// For what has nothing to do with bodies: stacks, gaps in the heap, code that is run for the first time.
 const MARGIN: u64 = 32 * MIB;
 
 /// The peak memory of the process.
-fn peak_bytes(process: &Process) -> u64 {
+pub(crate) fn peak_bytes(process: &Process) -> u64 {
+    status_bytes(process, "VmHWM:")
+}
+
+/// The memory that the process has.
+pub(crate) fn resident_bytes(process: &Process) -> u64 {
+    status_bytes(process, "VmRSS:")
+}
+
+fn status_bytes(process: &Process, name: &str) -> u64 {
     let path = format!("/proc/{}/status", process.child.id().unwrap());
     let status = std::fs::read_to_string(path).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
     let kib = line.unwrap().trim().strip_suffix(" kB").unwrap();
     kib.parse::<u64>().unwrap() * KIB
 }

@@ -17,6 +17,13 @@ metrics! { INGRESS:
         "Time from the head of a request to its answer, by kind of answer";
     INGRESS_IN_FLIGHT = Gauge "harkara_ingress_in_flight" []
         "Requests in flight";
+    INGRESS_CONNECTIONS = Gauge "harkara_ingress_connections" []
+        "Open connections of the public port";
+    INGRESS_CONNECTIONS_CLOSED = Counter "harkara_ingress_connections_closed_total"
+        [one_of("reason", &[
+            "idle", "head", "request", "unread", "closing", "crowded", "address", "forbidden",
+        ])]
+        "Connections closed for exceeding a bound, or not admitted, by reason";
     INGRESS_ACCEPTED_BYTES = Counter "harkara_ingress_accepted_bytes_total" []
         "Body bytes of accepted deliveries";
     INGRESS_BUFFERED_BYTES = Gauge "harkara_ingress_buffered_bytes" []

@@ -1,0 +1,103 @@
+//! From a new TCP connection to the byte stream that the server reads.
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::rt::net::TcpStream;
+use harkara_tls::ServerConfig;
+use tokio::net::TcpSocket;
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+use tokio_util::either::Either;
+
+use super::bounded_stream::BoundedStream;
+use super::connection::Connection;
+use super::open_connections::OpenConnections;
+
+/// Connections that wait to be accepted.
+const BACKLOG: u32 = 1024;
+
+/// What the system may buffer of what a client sends, in bytes; the system doubles it.
+const RECEIVE_BUFFER_BYTES: u32 = 131_072;
+
+/// What the system may buffer of answers that a client does not read, in bytes; the system doubles it.
+const SEND_BUFFER_BYTES: u32 = 16_384;
+
+/// The only protocol that is offered to TLS clients.
+const HTTP_1_1: &[u8] = b"http/1.1";
+
+/// A client's bytes, plain or within TLS. What a client sends is bounded before it is decrypted.
+pub(crate) type ClientStream = Either<BoundedStream, TlsStream<BoundedStream>>;
+
+/// The connection was not admitted, or ended with an error; there is nobody to tell.
+#[derive(Debug)]
+pub(crate) struct NotServed;
+
+/// Accepts connections: admission, then TLS.
+#[derive(Clone)]
+pub(crate) struct Acceptor {
+    open: OpenConnections,
+    tls: Option<TlsAcceptor>,
+    handshake_timeout: Duration,
+}
+
+impl Acceptor {
+    pub(crate) fn new(
+        open: OpenConnections,
+        tls: Option<ServerConfig>,
+        handshake_timeout: Duration,
+    ) -> Self {
+        Self {
+            open,
+            tls: tls.map(|mut config| {
+                config.alpn_protocols = vec![HTTP_1_1.to_vec()];
+                Arc::new(config).into()
+            }),
+            handshake_timeout,
+        }
+    }
+
+    /// The client's bytes and address.
+    pub(crate) async fn accept(
+        self,
+        stream: TcpStream,
+    ) -> Result<(ClientStream, Option<SocketAddr>), NotServed> {
+        let connection = self.open.admit(&stream).ok_or(NotServed)?;
+        let peer = stream.peer_addr().ok();
+        stream.set_nodelay(true).map_err(|_| NotServed)?;
+        let Some(tls) = self.tls else {
+            let stream = BoundedStream::plain(stream, connection);
+            return Ok((Either::Left(stream), peer));
+        };
+        let stream = BoundedStream::encrypted(stream, connection);
+        match timeout(self.handshake_timeout, tls.accept(stream)).await {
+            Ok(Ok(stream)) => Ok((Either::Right(stream), peer)),
+            Ok(Err(_)) | Err(_) => Err(NotServed),
+        }
+    }
+}
+
+/// The connection of a client's bytes.
+pub(crate) fn connection_of(stream: &ClientStream) -> Arc<Connection> {
+    let stream = match stream {
+        Either::Left(plain) => plain,
+        Either::Right(encrypted) => encrypted.get_ref().0,
+    };
+    stream.connection().clone()
+}
+
+/// Listens at the address. Connections inherit the bounds of the system's buffers, which would otherwise grow
+/// to megabytes for each.
+pub(crate) fn listener(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4(),
+        SocketAddr::V6(_) => TcpSocket::new_v6(),
+    }?;
+    socket.set_reuseaddr(true)?;
+    socket.set_recv_buffer_size(RECEIVE_BUFFER_BYTES)?;
+    socket.set_send_buffer_size(SEND_BUFFER_BYTES)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)?.into_std()
+}
