@@ -50,6 +50,8 @@ pub(crate) struct Environment {
     pub(crate) postgres: PostgresServer,
     pub(crate) disk: Option<SmallDisk>,
     pub(crate) clocks: Option<Clocks>,
+    /// Where the first ingress receives.
+    pub(crate) public: SocketAddr,
     /// The link from the load to the ingress.
     pub(crate) front: Proxy,
     pub(crate) redis_links: Links,
@@ -155,6 +157,7 @@ impl Environment {
             postgres,
             disk,
             clocks,
+            public: address,
             front: Proxy::to_port(address.port()).await,
             redis_links,
             postgres_links,

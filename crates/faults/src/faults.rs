@@ -5,6 +5,7 @@ mod network;
 mod postgres;
 mod processes;
 mod redis;
+mod strangers;
 
 use anyhow::Result;
 use futures_util::future::LocalBoxFuture;
@@ -80,6 +81,12 @@ faults! {
         "1 → 6 → 1 workers (`SIGTERM`)";
     "clock-jumps" = clocks::jump() => Accepted [clocks]
         "the clocks of Redis, PostgreSQL and Harkara jump by an hour, forward and back, each by itself";
+    "strangers-pipeline" = strangers::attack(strangers::Attack::Pipelining) => Accepted
+        "clients without a signature send thousands of requests each and read their answers slowly";
+    "strangers-hold" = strangers::attack(strangers::Attack::Holding) => Accepted
+        "clients without a signature from 100 addresses hold their connections, most of `ingress.connections_max`";
+    "strangers-never-end" = strangers::attack(strangers::Attack::EndlessHead) => Accepted
+        "as many clients send 120 KB of a head that does not end";
     "random-kills" = processes::random_kills() => AcceptedOrNone
         "any process killed (`SIGKILL`) at random, started again after up to 2 s";
     "redis-loses-its-backlog" = redis::loses_backlog() => AcceptedAndLost

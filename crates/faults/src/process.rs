@@ -96,6 +96,15 @@ impl Process {
         }
     }
 
+    /// The most memory that it ever had, in bytes.
+    pub(crate) fn peak_bytes(&self) -> Result<u64> {
+        let running = self.running.as_ref().context("only what runs has memory")?;
+        let status = std::fs::read_to_string(format!("/proc/{}/status", running.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib = line.and_then(|line| line.trim().strip_suffix(" kB"));
+        Ok(kib.context("the system does not tell")?.parse::<u64>()? << 10)
+    }
+
     /// Sends it a signal.
     pub(crate) fn signal(&self, signal: Signal) -> Result<()> {
         let process = self.running.as_ref();

@@ -17,6 +17,8 @@ pub(crate) struct Scale {
     pub(crate) kills: Duration,
     /// Undisturbed time at last.
     pub(crate) after: Duration,
+    /// Clients without a valid signature that hold connections.
+    pub(crate) strangers: usize,
     /// How long a claimed entry stays with an unresponsive worker (`worker.claim_idle_ms`).
     pub(crate) claim_idle: Duration,
     /// How long the pipeline may take to process accepted deliveries, once all were sent.
@@ -35,6 +37,7 @@ pub(crate) const LONG: Scale = Scale {
     outage: Duration::from_mins(1),
     kills: Duration::from_mins(5),
     after: Duration::from_secs(4),
+    strangers: 9_000,
     claim_idle: Duration::from_secs(5),
     settle: Duration::from_mins(3),
     retry_after: Duration::from_secs(15),
@@ -48,6 +51,7 @@ pub(crate) const SHORT: Scale = Scale {
     outage: Duration::from_secs(4),
     kills: Duration::from_secs(8),
     after: Duration::from_secs(1),
+    strangers: 900,
     claim_idle: Duration::from_millis(1_500),
     settle: Duration::from_mins(1),
     retry_after: Duration::from_secs(1),

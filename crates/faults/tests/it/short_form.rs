@@ -58,6 +58,9 @@ faults! {
     everything_may_be_replaced: "rolling-restart",
     workers_may_be_scaled: "scaling",
     clocks_may_jump: "clock-jumps",
+    strangers_may_pipeline: "strangers-pipeline",
+    strangers_may_hold_connections: "strangers-hold",
+    strangers_may_never_end_heads: "strangers-never-end",
     anything_may_be_killed_at_random: "random-kills",
     a_loss_is_found: "redis-loses-its-backlog",
 }
