@@ -69,10 +69,11 @@ pub(crate) fn method_not_allowed() -> HttpResponse {
 ///
 /// Once the payload is dropped, the server would wait without limit for the rest of a chunked body and hold
 /// the connection. So the answer's body holds the payload until that body is sent.
-pub(crate) fn and_close(response: HttpResponse, unread: Payload) -> HttpResponse {
+pub(crate) fn and_close(mut response: HttpResponse, unread: Payload) -> HttpResponse {
     if matches!(unread, Payload::None) {
         return response;
     }
+    response.extensions_mut().insert(Unread);
     response.map_body(|_, body| match body.try_into_bytes() {
         Ok(text) => BoxBody::new(HoldingPayload {
             text: Some(text),
@@ -81,6 +82,9 @@ pub(crate) fn and_close(response: HttpResponse, unread: Payload) -> HttpResponse
         Err(body) => body,
     })
 }
+
+/// Marks the answer to a request whose body was not read.
+pub(crate) struct Unread;
 
 struct HoldingPayload {
     text: Option<Bytes>,

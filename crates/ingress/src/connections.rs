@@ -21,12 +21,13 @@
 mod accept;
 mod bounded_stream;
 mod connection;
+mod handshake_stream;
 mod open_connections;
 mod reason;
 
 use std::time::Duration;
 
-pub(crate) use accept::{Acceptor, ClientStream, NotServed, connection_of, listener};
+pub(crate) use accept::{Acceptor, ClientStream, NotServed, listener};
 pub(crate) use connection::InRequest;
 pub(crate) use open_connections::OpenConnections;
 

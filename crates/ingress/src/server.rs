@@ -13,9 +13,7 @@ use harkara_runtime::shutdown::Shutdown;
 use harkara_settings::IngressSettings;
 use harkara_telemetry::Tracer;
 
-use crate::connections::{
-    Acceptor, ClientStream, NotServed, OpenConnections, connection_of, listener,
-};
+use crate::connections::{Acceptor, ClientStream, NotServed, OpenConnections, listener};
 use crate::durable_sink::{DurableSink, Stores};
 use crate::metrics::Counters;
 use crate::receive::{Receiver, routes};
@@ -84,7 +82,7 @@ pub(crate) fn listen(
             .client_request_timeout(head_timeout)
             .client_disconnect_timeout(CLOSE_WAIT)
             .on_connect_ext(|stream: &ClientStream, extensions| {
-                extensions.insert(connection_of(stream));
+                extensions.insert(stream.connection().clone());
             })
             .h1(map_config(app, |()| AppConfig::default()));
         let acceptor = acceptor.clone();

@@ -13,7 +13,7 @@ use tokio_rustls::server::TlsStream;
 use tokio_util::either::Either;
 
 use super::bounded_stream::BoundedStream;
-use super::connection::Connection;
+use super::handshake_stream::HandshakeStream;
 use super::open_connections::OpenConnections;
 
 /// Connections that wait to be accepted.
@@ -28,8 +28,8 @@ const SEND_BUFFER_BYTES: u32 = 16_384;
 /// The only protocol that is offered to TLS clients.
 const HTTP_1_1: &[u8] = b"http/1.1";
 
-/// A client's bytes, plain or within TLS. What a client sends is bounded before it is decrypted.
-pub(crate) type ClientStream = Either<BoundedStream, TlsStream<BoundedStream>>;
+/// A client's bytes, plain or within TLS.
+pub(crate) type ClientStream = BoundedStream<Either<TcpStream, TlsStream<HandshakeStream>>>;
 
 /// The connection was not admitted, or ended with an error; there is nobody to tell.
 #[derive(Debug)]
@@ -67,25 +67,21 @@ impl Acceptor {
         let connection = self.open.admit(&stream).ok_or(NotServed)?;
         let peer = stream.peer_addr().ok();
         stream.set_nodelay(true).map_err(|_| NotServed)?;
-        let Some(tls) = self.tls else {
-            let stream = BoundedStream::plain(stream, connection);
-            return Ok((Either::Left(stream), peer));
+        let stream = match self.tls {
+            None => Either::Left(stream),
+            Some(tls) => {
+                let handshake = tls.accept(HandshakeStream::new(stream));
+                match timeout(self.handshake_timeout, handshake).await {
+                    Ok(Ok(mut stream)) => {
+                        stream.get_mut().0.ends();
+                        Either::Right(stream)
+                    }
+                    Ok(Err(_)) | Err(_) => return Err(NotServed),
+                }
+            }
         };
-        let stream = BoundedStream::encrypted(stream, connection);
-        match timeout(self.handshake_timeout, tls.accept(stream)).await {
-            Ok(Ok(stream)) => Ok((Either::Right(stream), peer)),
-            Ok(Err(_)) | Err(_) => Err(NotServed),
-        }
+        Ok((BoundedStream::new(stream, connection), peer))
     }
-}
-
-/// The connection of a client's bytes.
-pub(crate) fn connection_of(stream: &ClientStream) -> Arc<Connection> {
-    let stream = match stream {
-        Either::Left(plain) => plain,
-        Either::Right(encrypted) => encrypted.get_ref().0,
-    };
-    stream.connection().clone()
 }
 
 /// Listens at the address. Connections inherit the bounds of the system's buffers, which would otherwise grow

@@ -5,7 +5,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use actix_web::rt::net::TcpStream;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf, Take};
 
 use super::connection::{Allowance, Connection};
@@ -15,48 +14,34 @@ const HEAD_TOO_LARGE: &[u8] = b"HTTP/1.1 431 Request Header Fields Too Large\r\n
     content-type: application/json\r\ncontent-length: 29\r\nconnection: close\r\n\r\n\
     {\"error\":\"headers_too_large\"}";
 
-/// A client's bytes, below TLS if there is TLS.
+/// What a client sends, decrypted if there is TLS: one record of TLS may hold hundreds of requests.
 ///
-/// It gives no bytes while the client does not take its answers: whoever does not read is not read. Between
-/// two requests it gives [`super::STEP_BYTES`] at a time, and during one [`super::AHEAD_BYTES`] beyond what
-/// the request took.
-pub(crate) struct BoundedStream {
-    stream: Take<TcpStream>,
+/// It gives no bytes while the client does not take its answers: whoever does not read is not read. It gives
+/// them in steps, and during a request at most [`super::AHEAD_BYTES`] beyond what the request took.
+pub(crate) struct BoundedStream<S> {
+    stream: Take<S>,
     connection: Arc<Connection>,
-    /// The answer to a head that is too large.
-    head_too_large: &'static [u8],
     /// The last write found the socket full.
     is_blocked: bool,
     /// A read was put off until the socket takes bytes.
     is_read_put_off: bool,
 }
 
-impl BoundedStream {
-    /// Without TLS.
-    pub(super) fn plain(stream: TcpStream, connection: Arc<Connection>) -> Self {
-        Self::new(stream, connection, HEAD_TOO_LARGE)
-    }
-
-    /// Below TLS, where nothing can be said to a client but by TLS.
-    pub(super) fn encrypted(stream: TcpStream, connection: Arc<Connection>) -> Self {
-        Self::new(stream, connection, b"")
-    }
-
-    fn new(stream: TcpStream, connection: Arc<Connection>, head_too_large: &'static [u8]) -> Self {
+impl<S: AsyncRead + AsyncWrite + Unpin> BoundedStream<S> {
+    pub(super) fn new(stream: S, connection: Arc<Connection>) -> Self {
         Self {
             stream: stream.take(0),
             connection,
-            head_too_large,
             is_blocked: false,
             is_read_put_off: false,
         }
     }
 
-    pub(super) fn connection(&self) -> &Arc<Connection> {
+    pub(crate) fn connection(&self) -> &Arc<Connection> {
         &self.connection
     }
 
-    fn inner(&mut self) -> Pin<&mut TcpStream> {
+    fn inner(&mut self) -> Pin<&mut S> {
         Pin::new(self.stream.get_mut())
     }
 
@@ -77,7 +62,7 @@ impl BoundedStream {
     }
 }
 
-impl AsyncRead for BoundedStream {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for BoundedStream<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -93,8 +78,7 @@ impl AsyncRead for BoundedStream {
             Allowance::HeadTooLarge => {
                 self.connection.refuses_head();
                 // If it cannot be sent immediately, the client goes without.
-                let answer = self.head_too_large;
-                let _is_sent = self.inner().poll_write(context, answer);
+                let _is_sent = self.inner().poll_write(context, HEAD_TOO_LARGE);
                 return Poll::Ready(Ok(()));
             }
         }
@@ -105,7 +89,7 @@ impl AsyncRead for BoundedStream {
     }
 }
 
-impl AsyncWrite for BoundedStream {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for BoundedStream<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,

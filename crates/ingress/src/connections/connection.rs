@@ -11,6 +11,8 @@ use actix_web::{HttpRequest, HttpResponse};
 
 use super::open_connections::Slot;
 use super::reason::Reason;
+use crate::answer::Unread;
+
 use super::{
     AHEAD_BYTES, CLOSE_MAX, REQUEST_LINE_BYTES, STEP_BYTES, STRANGER_STEP_BYTES, UNREAD_MAX,
 };
@@ -22,6 +24,8 @@ pub(crate) struct Connection {
     slot: Slot,
     head_bytes_max: usize,
     epoch: Instant,
+    /// In milliseconds from the epoch.
+    opened_ms: u64,
     /// The phase and its beginning, see [`Connection::phase`].
     phase: AtomicU64,
     /// When a write last found the socket full and nothing was sent since, in milliseconds from the epoch; 0
@@ -31,9 +35,10 @@ pub(crate) struct Connection {
     closing_ms: AtomicU64,
     /// It has sent no valid signature, and is not a trusted proxy's.
     is_stranger: AtomicBool,
-    /// Bytes given to the server since it last sent answers (between requests) or since the request last took
-    /// some of its body.
+    /// Bytes given to the server since it last handled what it had.
     given: AtomicUsize,
+    /// Bytes given to the server since the request last took some of its body.
+    ahead: AtomicUsize,
     /// Bytes given to the server since its last request began or ended.
     head_bytes: AtomicUsize,
     is_closed: AtomicBool,
@@ -90,11 +95,13 @@ impl Connection {
             slot,
             head_bytes_max,
             epoch,
+            opened_ms: millis(epoch.elapsed()),
             phase: AtomicU64::new(0),
             blocked_ms: AtomicU64::new(0),
             closing_ms: AtomicU64::new(0),
             is_stranger: AtomicBool::new(!is_proxy),
             given: AtomicUsize::new(0),
+            ahead: AtomicUsize::new(0),
             head_bytes: AtomicUsize::new(0),
             is_closed: AtomicBool::new(false),
             starved: Mutex::default(),
@@ -105,34 +112,36 @@ impl Connection {
 
     /// What the server may read now. Wakes it later where it has to wait.
     pub(super) fn allowance(&self, context: &Context<'_>) -> Allowance {
-        let given = self.given.load(Relaxed);
-        let phase = self.phase().0;
-        let most = match phase {
-            Phase::Request => AHEAD_BYTES,
-            _ if self.is_stranger() => STRANGER_STEP_BYTES,
-            _ => STEP_BYTES,
-        };
-        if given < most {
-            return Allowance::Bytes(most - given);
-        }
-        if phase == Phase::Request {
-            *self.starved() = Some(context.waker().clone());
+        if self.phase().0 == Phase::Request {
+            if self.ahead.load(Relaxed) >= AHEAD_BYTES {
+                *self.starved() = Some(context.waker().clone());
+                return Allowance::Later;
+            }
         } else if self.head_bytes.load(Relaxed) > self.head_bytes_max + REQUEST_LINE_BYTES
             && !self.is_closing()
         {
             return Allowance::HeadTooLarge;
-        } else {
-            // The server handles what it has before it reads again.
-            self.given.store(0, Relaxed);
-            context.waker().wake_by_ref();
         }
+        let step = if self.is_stranger() {
+            STRANGER_STEP_BYTES
+        } else {
+            STEP_BYTES
+        };
+        let given = self.given.load(Relaxed);
+        if given < step {
+            return Allowance::Bytes(step - given);
+        }
+        // The server handles what it has before it reads again.
+        self.given.store(0, Relaxed);
+        context.waker().wake_by_ref();
         Allowance::Later
     }
 
     /// Records that the server was given bytes.
     pub(super) fn was_given(&self, bytes: usize) {
-        add(&self.given, bytes);
-        add(&self.head_bytes, bytes);
+        for counter in [&self.given, &self.ahead, &self.head_bytes] {
+            add(counter, bytes);
+        }
         if self.phase().0 == Phase::Idle {
             self.enter(Phase::Head);
         }
@@ -146,7 +155,7 @@ impl Connection {
 
     /// Lets the server read again, after the request took a part of its body or ended.
     fn may_give_more(&self) {
-        self.given.store(0, Relaxed);
+        self.ahead.store(0, Relaxed);
         if let Some(waker) = self.starved().take() {
             waker.wake();
         }
@@ -160,7 +169,10 @@ impl Connection {
 
     /// Records that an answer closes the connection.
     fn closes(&self) {
-        self.closing_ms.store(self.now_ms(), Relaxed);
+        // The first such answer counts: whoever sends on must not stay longer for it.
+        if !self.is_closing() {
+            self.closing_ms.store(self.now_ms(), Relaxed);
+        }
     }
 
     fn has_signed(&self) {
@@ -176,12 +188,11 @@ impl Connection {
         self.is_stranger.load(Relaxed)
     }
 
-    /// How long it could have been closed to make room, if it can: it is a stranger's without a request in
-    /// progress.
+    /// How long it has been open, if it may be closed to make room: a stranger's. What a stranger sends is
+    /// not accepted, and a delivery is made durable only after its sender is no stranger.
     pub(super) fn dispensable_for(&self) -> Option<Duration> {
-        let (phase, since_ms) = self.phase();
-        let is_dispensable = self.is_stranger() && phase != Phase::Request;
-        is_dispensable.then(|| Duration::from_millis(self.now_ms().saturating_sub(since_ms)))
+        let open_ms = self.now_ms().saturating_sub(self.opened_ms);
+        self.is_stranger().then(|| Duration::from_millis(open_ms))
     }
 
     /// The bound that the connection exceeds.
@@ -234,7 +245,7 @@ impl Connection {
 
     /// Milliseconds from the epoch, at least 1.
     fn now_ms(&self) -> u64 {
-        u64::try_from(self.epoch.elapsed().as_millis()).unwrap_or(u64::MAX >> 2) + 1
+        millis(self.epoch.elapsed()) + 1
     }
 
     fn starved(&self) -> std::sync::MutexGuard<'_, Option<Waker>> {
@@ -249,7 +260,7 @@ impl InRequest {
         let connection = request.conn_data::<Arc<Connection>>().cloned();
         if let Some(connection) = &connection {
             connection.head_bytes.store(0, Relaxed);
-            connection.given.store(0, Relaxed);
+            connection.ahead.store(0, Relaxed);
             connection.enter(Phase::Request);
         }
         Self(connection)
@@ -269,11 +280,12 @@ impl InRequest {
         }
     }
 
-    /// Ends the request. The answer to a stranger closes the connection: no stranger gets a 2xx, so that
-    /// none is kept waiting, and none gets many answers.
+    /// Ends the request. The answer to a stranger closes the connection, which keeps no sender of deliveries
+    /// waiting: no stranger gets a 2xx. So does one to a request whose body was not read.
     pub(crate) fn ends_with(self, mut response: HttpResponse) -> HttpResponse {
+        let has_unread = response.extensions().get::<Unread>().is_some();
         if let Some(connection) = &self.0
-            && connection.is_stranger()
+            && (has_unread || connection.is_stranger() || connection.is_closing())
         {
             response
                 .head_mut()
@@ -297,4 +309,8 @@ impl Drop for InRequest {
 /// Only the connection's server thread adds.
 fn add(counter: &AtomicUsize, n: usize) {
     counter.store(counter.load(Relaxed).saturating_add(n), Relaxed);
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX >> 3)
 }

@@ -1,7 +1,7 @@
 //! All open connections: whom to admit, and whom to close.
 
+use std::collections::HashSet;
 use std::collections::hash_map::{Entry, HashMap};
-use std::collections::{HashSet, VecDeque};
 use std::net::IpAddr;
 use std::os::fd::AsFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -17,6 +17,8 @@ use strum::EnumCount as _;
 
 use super::connection::{Connection, TimeBounds};
 use super::reason::Reason;
+use tokio::time::MissedTickBehavior;
+
 use super::{ANSWER_WAIT, UNREAD_MAX};
 use crate::admission::{RefusedLog, customer};
 use crate::metrics::{Counters, InFlight};
@@ -26,7 +28,7 @@ const CHECK_EVERY: Duration = Duration::from_millis(250);
 
 /// How long a stranger's connection is kept even when slots run short: enough for a TLS handshake and a request
 /// over a distance.
-const GRACE: Duration = Duration::from_millis(500);
+const GRACE: Duration = Duration::from_secs(1);
 
 /// The part of all slots that is kept free: one in this many. When fewer are free, strangers' oldest
 /// connections are closed.
@@ -41,8 +43,8 @@ const SIGNERS_MAX: usize = 4096;
 pub(crate) struct OpenConnections(Arc<Shared>);
 
 struct Shared {
-    /// About in the order in which they were opened. Whoever holds this lock may take that of `clients`.
-    connections: Mutex<VecDeque<Weak<Connection>>>,
+    /// The oldest first. Whoever holds this lock may take that of `clients`.
+    connections: Mutex<Vec<Weak<Connection>>>,
     clients: Mutex<Clients>,
     limits: Limits,
     n_open: Gauge,
@@ -90,7 +92,7 @@ impl OpenConnections {
         }))
     }
 
-    /// Admits a new connection, or `None` if it is to be dropped. Makes room for it if necessary.
+    /// Admits a new connection, or `None` if it is to be dropped.
     pub(crate) fn admit(&self, stream: &TcpStream) -> Option<Arc<Connection>> {
         let limits = &self.0.limits;
         // A connection without a peer is closed already.
@@ -128,17 +130,14 @@ impl OpenConnections {
         let connection =
             Connection::new(socket, slot, is_proxy, limits.head_bytes_max, self.0.epoch);
         let connection = Arc::new(connection);
-        let mut connections = lock(&self.0.connections);
-        connections.push_back(Arc::downgrade(&connection));
-        if self.0.n_open.get() > limits.crowded_above && close_oldest_stranger(&mut connections) {
-            self.0.count(Reason::Crowded);
-        }
+        lock(&self.0.connections).push(Arc::downgrade(&connection));
         Some(connection)
     }
 
     /// Closes connections that exceed a bound, until aborted.
     pub(crate) async fn watch(self) {
         let mut checks = tokio::time::interval(CHECK_EVERY);
+        checks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             checks.tick().await;
             self.close_exceeding();
@@ -146,22 +145,28 @@ impl OpenConnections {
     }
 
     fn close_exceeding(&self) {
-        let mut connections = lock(&self.0.connections);
-        connections.retain(|connection| {
+        let limits = &self.0.limits;
+        let mut n_excess = self.0.n_open.get() - limits.crowded_above;
+        let mut exceeding = Vec::new();
+        lock(&self.0.connections).retain(|connection| {
             let Some(connection) = connection.upgrade() else {
                 return false;
             };
-            if let Some(reason) = connection.exceeds(&self.0.limits.bounds)
-                && connection.close()
-            {
-                self.0.count(reason);
+            let had_its_time = connection
+                .dispensable_for()
+                .is_some_and(|time| time >= GRACE);
+            let reason = connection.exceeds(&limits.bounds);
+            let reason = reason.or((n_excess > 0 && had_its_time).then_some(Reason::Crowded));
+            if let Some(reason) = reason {
+                n_excess -= 1;
+                exceeding.push((connection, reason));
             }
             true
         });
-        // None is admitted, and makes room, while all slots are taken.
-        for _ in self.0.limits.crowded_above..self.0.n_open.get() {
-            if close_oldest_stranger(&mut connections) {
-                self.0.count(Reason::Crowded);
+        // Closing is left until no server thread can wait for the lock.
+        for (connection, reason) in exceeding {
+            if connection.close() {
+                self.0.count(reason);
             }
         }
     }
@@ -255,29 +260,6 @@ impl Drop for Slot {
     fn drop(&mut self) {
         lock(&self.shared.clients).leave(self.client);
     }
-}
-
-/// Closes the oldest connection of a stranger without a request in progress. Returns whether there was one
-/// that had its time. The others that it passes are passed last the next time.
-fn close_oldest_stranger(connections: &mut VecDeque<Weak<Connection>>) -> bool {
-    for _ in 0..connections.len() {
-        let Some(next) = connections.pop_front() else {
-            break;
-        };
-        let Some(connection) = next.upgrade() else {
-            continue;
-        };
-        match connection.dispensable_for() {
-            Some(time) if time >= GRACE => return connection.close(),
-            // All strangers behind it are younger.
-            Some(_) => {
-                connections.push_front(next);
-                break;
-            }
-            None => connections.push_back(next),
-        }
-    }
-    false
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -19,6 +19,9 @@ pub(crate) const MIB: u64 = 1024 * KIB;
 const BUFFERED_MAX: u64 = 32 * MIB;
 const CLIENTS: u64 = 500;
 
+/// What each client sends of its body. As many of these as fit into the buffers are held.
+const SENT_BYTES: u64 = 900 * KIB;
+
 const BUFFERED: &str = "harkara_ingress_buffered_bytes";
 const OVERLOADED: &str = r#"harkara_ingress_deliveries_total{outcome="overloaded"}"#;
 
@@ -54,7 +57,8 @@ async fn assert_accepts(public: SocketAddr) {
 /// Sends nearly all of a body over each of many connections.
 async fn send_bodies(public: SocketAddr) -> Vec<TcpStream> {
     let head = Request::post().declaring(usize::try_from(MIB).unwrap());
-    let bytes: &'static [u8] = head.then(&vec![b'x'; 900 * 1024]).leak();
+    let sent = vec![b'x'; usize::try_from(SENT_BYTES).unwrap()];
+    let bytes: &'static [u8] = head.then(&sent).leak();
     let clients = (0..CLIENTS).map(|_| {
         tokio::spawn(async move {
             let mut stream = TcpStream::connect(public).await.unwrap();
@@ -86,7 +90,7 @@ async fn memory_stays_flat_while_500_clients_send_a_mebibyte_each() {
 
     let connections = send_bodies(public).await;
     wait_until("all bodies are held or refused", BOUND, async || {
-        value(OVERLOADED).await >= CLIENTS - BUFFERED_MAX / MIB
+        value(OVERLOADED).await >= CLIENTS - BUFFERED_MAX / SENT_BYTES
             && value(BUFFERED).await >= BUFFERED_MAX - MIB
     })
     .await;
