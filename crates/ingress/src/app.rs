@@ -77,7 +77,7 @@ impl App {
         let mut builder = Builder::new(settings, tracer);
         let redis = harkara_streams::pool(&settings.redis);
         let (breaker, health_progress) = builder.breaker(found);
-        let inbox = Inbox::open(settings, &mut builder.registry).map_err(StartError::Inbox)?;
+        let inbox = builder.inbox()?;
         let backlog = builder.backlog(&redis, database);
         let is_tls = tls.is_some();
         let (public_addr, server) = builder.server(tls, breaker.clone(), inbox.clone())?;
@@ -171,6 +171,15 @@ impl<'a> Builder<'a> {
         let progress = health_check.progress();
         self.background.spawn(health_check.run());
         (breaker, progress)
+    }
+
+    /// The inbox, if there is one, with a background task that keeps it warm.
+    fn inbox(&mut self) -> Result<Option<Inbox>, StartError> {
+        let inbox = Inbox::open(self.settings, &mut self.registry).map_err(StartError::Inbox)?;
+        if let Some(inbox) = &inbox {
+            self.background.spawn(inbox.clone().keep_warm());
+        }
+        Ok(inbox)
     }
 
     /// The latest backlog, which a background task samples.

@@ -7,16 +7,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use harkara_core::causes::with_causes;
 use harkara_core::delivery::body_sha256;
 use harkara_core::durability::Durability;
 use harkara_settings::Settings;
-use harkara_storage::commit::{CommittedBatch, DuplicateHint, commit};
+use harkara_storage::commit::{CommittedBatch, DuplicateHint, commit, rehearse};
 use harkara_storage::record::{ClaimedEvent, EventRecord, Origin, Verdict};
 use harkara_storage::{Pool, PoolSettings, Recovery, StorageError};
 use harkara_telemetry::catalogue::INGRESS_INBOX_WAITING;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::task::JoinSet;
+use tokio::time::{MissedTickBehavior, interval};
 
 use crate::APPLICATION;
 use crate::metrics::InFlight;
@@ -31,6 +34,9 @@ const WAITING_MAX: usize = 4096;
 /// Maximum bytes of bodies that wait or are being stored; more are refused.
 const WAITING_BYTES_MAX: usize = 64 * 1024 * 1024;
 
+/// How often its connections are used, so that neither a server nor a firewall closes them as idle.
+const WARM_EVERY: Duration = Duration::from_secs(10);
+
 /// The event type of a delivery without an event name.
 const UNKNOWN: &str = "unknown";
 
@@ -38,6 +44,7 @@ const UNKNOWN: &str = "unknown";
 #[derive(Clone)]
 pub(crate) struct Inbox {
     pool: Pool,
+    connections_max: usize,
     waiting: mpsc::Sender<Waiting>,
     bytes: Arc<Semaphore>,
     timeout: Duration,
@@ -91,6 +98,7 @@ impl Inbox {
         tokio::spawn(gather(pool.clone(), waiting, connections_max));
         Ok(Some(Self {
             pool,
+            connections_max,
             waiting: sender,
             bytes: Arc::new(Semaphore::new(WAITING_BYTES_MAX)),
             timeout: settings.ingress.inbox_timeout,
@@ -125,6 +133,28 @@ impl Inbox {
     /// The longest that storing takes.
     pub(crate) fn timeout(&self) -> Duration {
         self.timeout
+    }
+
+    /// Keeps all connections open and the statements of a commit prepared, forever: an outage of Redis must not
+    /// begin with connecting, which takes long on a busy machine, while deliveries wait.
+    pub(crate) async fn keep_warm(self) {
+        let mut ticks = interval(WARM_EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            // At the same time, so that each uses another connection.
+            let mut rehearsals = JoinSet::new();
+            for _ in 0..self.connections_max {
+                let pool = self.pool.clone();
+                rehearsals.spawn(async move { rehearse(&pool).await });
+            }
+            for rehearsed in rehearsals.join_all().await {
+                if let Err(error) = rehearsed {
+                    let error = with_causes(&error);
+                    tracing::debug!(error, "Could not keep the inbox connected.");
+                }
+            }
+        }
     }
 
     /// Whether PostgreSQL answers.

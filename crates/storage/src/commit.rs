@@ -147,6 +147,17 @@ pub async fn commit(
     })
 }
 
+/// Runs the statements that insert new deliveries without any, on a connection of the pool: it is then open and
+/// has prepared them. Writes nothing.
+pub async fn rehearse(pool: &Pool) -> Result<(), StorageError> {
+    let none = Identified::default();
+    pool.within("rehearse commit", async |connection| {
+        none.insert_all(connection, &[], &[]).await?;
+        ledger_rows::insert_all(connection, &[], &none).await
+    })
+    .await
+}
+
 async fn apply(
     connection: &AsyncPgConnection,
     records: &[EventRecord],

@@ -23,9 +23,9 @@ mod tests {
     use harkara_core::causes::with_causes;
     use harkara_testkit::RedisServer;
 
-    use crate::test_redis::settings;
     use crate::limited_connection::LimitedConnection;
     use crate::shared::connect_shared;
+    use crate::test_redis::settings;
     use crate::{connect, ping, pool};
 
     /// Redis quotes the arguments of a command that it does not know.

@@ -123,7 +123,10 @@ async fn a_client_has_so_many_connections_until_it_signs() {
         open.push(TcpStream::connect(public).await.unwrap());
     }
     wait_until("five are refused", BOUND, async || refused().await == 5).await;
-    open[0].write_all(&Request::delivery("{}").bytes()).await.unwrap();
+    open[0]
+        .write_all(&Request::delivery("{}").bytes())
+        .await
+        .unwrap();
     wait_until("the first has signed and is closed", BOUND, async || {
         metric(admin, "harkara_ingress_connections").await.unwrap() == 9
     })

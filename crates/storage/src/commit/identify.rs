@@ -165,6 +165,16 @@ impl Identified {
         if at.is_empty() {
             return Ok(());
         }
+        self.insert_all(connection, records, at).await
+    }
+
+    /// The same with no rows too.
+    pub(super) async fn insert_all(
+        &self,
+        connection: &AsyncPgConnection,
+        records: &[EventRecord],
+        at: &[usize],
+    ) -> Result<(), StorageError> {
         Statement::<()>::new(&INSERT, self.columns(records, at))
             .execute(&mut &*connection)
             .named("insert event identities")

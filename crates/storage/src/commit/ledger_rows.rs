@@ -33,6 +33,15 @@ pub(super) async fn insert(
     if identified.new.is_empty() {
         return Ok(());
     }
+    insert_all(connection, records, identified).await
+}
+
+/// The same with no rows too.
+pub(super) async fn insert_all(
+    connection: &AsyncPgConnection,
+    records: &[EventRecord],
+    identified: &Identified,
+) -> Result<(), StorageError> {
     let new = identified.new.iter();
     let columns = Rows::of(new.map(|&at| (&records[at], identified.event_id(records, at))))
         .text("id", |(_, event_id)| Some(event_id.as_str()))
