@@ -65,6 +65,17 @@ impl PostgresServer {
         .await
     }
 
+    /// Starts a server whose messages are German, also for a role that is no superuser and so cannot choose.
+    /// With the locale `C.UTF-8` the server follows `LANGUAGE`.
+    pub async fn german() -> Self {
+        Self::start_with(&PostgresPlan {
+            arguments: &["lc_messages=C.UTF-8", "fsync=off"],
+            environment: &[("LANGUAGE".to_owned(), "de".to_owned())],
+            ..PostgresPlan::default()
+        })
+        .await
+    }
+
     /// The same, with more than settings.
     pub async fn start_with(plan: &PostgresPlan<'_>) -> Self {
         let port = free_port();

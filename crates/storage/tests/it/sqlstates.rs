@@ -48,16 +48,9 @@ async fn the_code_of_an_error_decides_and_not_its_text() {
     }
 }
 
-/// The role of the tests is no superuser, so it cannot choose another language. With the locale `C.UTF-8` the
-/// server follows `LANGUAGE`.
 #[tokio::test]
 async fn a_server_in_another_language_is_waited_for_and_split_as_any() {
-    let server = PostgresServer::start_with(&PostgresPlan {
-        arguments: &["lc_messages=C.UTF-8", "fsync=off"],
-        environment: &[("LANGUAGE".to_owned(), "de".to_owned())],
-        ..PostgresPlan::default()
-    })
-    .await;
+    let server = PostgresServer::german().await;
     migrate(&Secret::new(server.url()), None).await.unwrap();
     let admin = TestDatabase::at(server.superuser_url()).await;
     let pool = pool_of_one(

@@ -6,7 +6,7 @@ use harkara_core::lane::Lane;
 use harkara_core::secret::Secret;
 use harkara_storage::migrations::migrate;
 use harkara_telemetry::Tracer;
-use harkara_testkit::{PostgresPlan, PostgresServer, RedisServer, TestDatabase, redis_database};
+use harkara_testkit::{PostgresServer, RedisServer, TestDatabase, redis_database};
 use redis::AsyncCommands;
 
 use crate::pipeline::{Pipeline, until};
@@ -37,15 +37,9 @@ async fn an_outage_of_the_database_costs_no_attempt() {
     worker.stop().await;
 }
 
-/// The role is no superuser, as in production, so the server's messages stay German.
 #[tokio::test]
 async fn a_missing_privilege_on_a_german_server_makes_no_dead_letter() {
-    let server = PostgresServer::start_with(&PostgresPlan {
-        arguments: &["lc_messages=C.UTF-8", "fsync=off"],
-        environment: &[("LANGUAGE".to_owned(), "de".to_owned())],
-        ..PostgresPlan::default()
-    })
-    .await;
+    let server = PostgresServer::german().await;
     migrate(&Secret::new(server.url()), None).await.unwrap();
     let admin = TestDatabase::at(server.superuser_url()).await;
     let database = TestDatabase::at(server.url()).await;
