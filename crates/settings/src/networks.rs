@@ -4,6 +4,8 @@ use std::net::IpAddr;
 
 use ipnet::{IpNet, Ipv4Net};
 
+use crate::reader::may_be_url;
+
 /// The addresses from which Razorpay sends webhooks: the list "Webhook IPs" in
 /// `security/whitelists.md` of its documentation (razorpay/markdown-docs, April 2026). Its
 /// separate list of UAT addresses is not included.
@@ -65,8 +67,8 @@ impl Networks {
         text: &str,
         parse: impl Fn(&str) -> Result<Vec<IpNet>, String>,
     ) -> Result<Self, String> {
-        if text.contains('@') {
-            // A URL, which is not shown, because it may hold a password.
+        if may_be_url(text) {
+            // Not shown, because it may hold a password.
             return Err("a URL is not a list of addresses and networks".to_owned());
         }
         let items = text.split(',').map(str::trim);

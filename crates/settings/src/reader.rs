@@ -181,12 +181,18 @@ fn is_in_section(key: &str, section: &str) -> bool {
 
 /// Describes a value of the wrong kind, without showing a secret.
 fn unexpected(kind: SettingKind, text: &str) -> String {
-    // An `@` may follow a password, where a URL stands in place of something else.
-    if kind.is_secret() || text.contains('@') {
+    if kind.is_secret() || may_be_url(text) {
         format!("expected {}", kind.expected())
     } else {
         format!("{text:?} is not {}", kind.expected())
     }
+}
+
+/// Whether a text may be a URL that stands in place of something else, and so hold a password.
+pub(crate) fn may_be_url(text: &str) -> bool {
+    ["@", "://", "password="]
+        .iter()
+        .any(|part| text.contains(part))
 }
 
 fn in_catalogue(key: &str) -> &'static Setting {

@@ -103,9 +103,9 @@ proptest! {
 
     #[test]
     fn a_url_in_place_of_another_value_shows_nothing(password in passwords()) {
-        for (_, url) in urls(&password).iter().filter(|(_, url)| url.contains('@')) {
+        for (_, url) in urls(&password) {
             for key in ["redis.sentinels", "ingress.bind", "log.format", "redis.partition", "ingress.trusted_proxies"] {
-                let error = from(&[(key, url)]).unwrap_err();
+                let error = from(&[(key, &url)]).unwrap_err();
                 let shown = format!("{error} {error:?}");
                 prop_assert_eq!(shown_part(&shown, &password), None, "{} in {}", url, shown);
             }
