@@ -3,6 +3,7 @@
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::panic::{self, PanicHookInfo};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
 use std::time::Duration;
 
@@ -15,9 +16,13 @@ const LINE_WAIT: Duration = Duration::from_millis(100);
 
 /// Logs every panic. The standard library would write it to standard error itself, and wait for the reader.
 pub(super) fn log_panics(queue: Arc<LineQueue>) {
+    let stands_still = AtomicBool::new(false);
     panic::set_hook(Box::new(move |panic| {
         log(panic);
-        queue.finish(LINE_WAIT);
+        // A reader that stands still is waited for once, not at every caught panic.
+        if !stands_still.load(Relaxed) {
+            stands_still.store(!queue.finish(LINE_WAIT), Relaxed);
+        }
     }));
 }
 

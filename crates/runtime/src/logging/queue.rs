@@ -81,14 +81,14 @@ impl LineQueue {
         self.filled.notify_one();
     }
 
-    /// Waits until every line is written, at most this long.
-    pub(super) fn finish(&self, within: Duration) {
+    /// Waits until every line is written, at most this long. Returns whether they are; otherwise they are lost if
+    /// the reader does not read.
+    pub(super) fn finish(&self, within: Duration) -> bool {
         let is_busy = |waiting: &mut Waiting| waiting.is_writing || waiting.has_work();
         let waited = self
             .emptied
             .wait_timeout_while(self.lock(), within, is_busy);
-        // Only this process's end is left to whoever waits; the lines are lost if the reader does not read.
-        drop(waited);
+        waited.is_ok_and(|(_, waited)| !waited.timed_out())
     }
 
     fn write_lines(&self, mut out: impl Write, tell: impl Fn(u64)) {
