@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::confirmation::{Confirmation, Confirmations};
 use crate::shared::{SharedConnection, connect_shared};
+use crate::unknown_command::without_arguments;
 use harkara_core::delivery::VerifiedDelivery;
 use harkara_core::durability::Durability;
 use harkara_core::entry;
@@ -60,6 +61,12 @@ pub enum NotAppended {
         /// Replicas that confirmed.
         confirmed: i64,
     },
+}
+
+impl NotAppended {
+    fn refused(error: RedisError) -> Self {
+        Self::Redis(without_arguments(error))
+    }
 }
 
 /// Arguments besides the fields: the command's name, the key and the `*`.
@@ -146,7 +153,7 @@ impl AppendMode {
         let groups = match self {
             Self::Pipelined(connection) => {
                 let appended = async { command.exec_async(&mut connection.handle().await?).await };
-                return appended.await.map_err(NotAppended::Redis);
+                return appended.await.map_err(NotAppended::refused);
             }
             Self::Grouped(groups) => groups,
         };

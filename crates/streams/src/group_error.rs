@@ -4,6 +4,7 @@ use deadpool_redis::PoolError;
 use redis::RedisError;
 
 use crate::pooled::PooledError;
+use crate::unknown_command::without_arguments;
 
 /// A failed operation on the consumer group. Every one can be retried: entries stay pending until they are
 /// acknowledged.
@@ -51,6 +52,7 @@ impl GroupError {
             if source.code() == Some("NOGROUP") {
                 Self::NoGroup
             } else {
+                let source = without_arguments(source);
                 Self::Redis { operation, source }
             }
         }

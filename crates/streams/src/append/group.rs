@@ -184,7 +184,7 @@ impl Sending {
         };
         let outcomes = match tokio::time::timeout(self.timeout, reply).await {
             Ok(Ok(replies)) => self.outcomes(replies, waiting.len(), in_transaction),
-            Ok(Err(error)) => Err(NotAppended::Redis(error)),
+            Ok(Err(error)) => Err(NotAppended::refused(error)),
             Err(_) => Err(NotAppended::Timeout),
         };
         // Whatever the error, a new connection may reach a healthy server.
@@ -232,7 +232,7 @@ impl Sending {
                 Some(Value::ServerError(error)) => {
                     // The reason is the reply to the entry that made the transaction fail.
                     let first = queued.into_iter().find_map(refusal);
-                    return Err(first.unwrap_or_else(|| NotAppended::Redis(error.into())));
+                    return Err(first.unwrap_or_else(|| NotAppended::refused(error.into())));
                 }
                 _ => return Err(unexpected("no replies to the appends in a transaction")),
             }
@@ -264,14 +264,14 @@ fn outcome(reply: Value) -> Result<(), NotAppended> {
     match reply {
         // Only the entry's id confirms it.
         Value::BulkString(_) => Ok(()),
-        Value::ServerError(error) => Err(NotAppended::Redis(error.into())),
+        Value::ServerError(error) => Err(NotAppended::refused(error.into())),
         _ => Err(unexpected("no entry id in the reply to an append")),
     }
 }
 
 fn refusal(reply: Value) -> Option<NotAppended> {
     match reply {
-        Value::ServerError(error) => Some(NotAppended::Redis(error.into())),
+        Value::ServerError(error) => Some(NotAppended::refused(error.into())),
         _ => None,
     }
 }
@@ -280,7 +280,7 @@ fn expect_ok(reply: Option<Value>) -> Result<(), NotAppended> {
     match reply {
         Some(Value::Okay) => Ok(()),
         Some(Value::SimpleString(text)) if text == OK => Ok(()),
-        Some(Value::ServerError(error)) => Err(NotAppended::Redis(error.into())),
+        Some(Value::ServerError(error)) => Err(NotAppended::refused(error.into())),
         _ => Err(unexpected("no OK in the reply to MULTI")),
     }
 }
@@ -288,7 +288,7 @@ fn expect_ok(reply: Option<Value>) -> Result<(), NotAppended> {
 fn integer(reply: Option<Value>) -> Result<i64, NotAppended> {
     match reply {
         Some(Value::Int(number)) => Ok(number),
-        Some(Value::ServerError(error)) => Err(NotAppended::Redis(error.into())),
+        Some(Value::ServerError(error)) => Err(NotAppended::refused(error.into())),
         _ => Err(unexpected("no number in the reply to a wait")),
     }
 }
