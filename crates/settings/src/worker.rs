@@ -61,7 +61,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "The worker's consumer name, unique among the processes of the group. Empty derives `<host name>-<process id>`."),
     setting("worker.batch_entries_max", "400", count(4, 10_000),
         "Maximum number of entries committed in one transaction. At least the number of lanes, so that none starves."),
-    setting("worker.batch_bytes_max", "4194304", bytes(65_536, 1 << 30),
+    setting("worker.batch_bytes_max", "4194304", bytes(65_536, 1 << 28),
         "Maximum bytes of entries or bodies committed in one transaction, beyond one entry of each lane. Reads, leases and reclaimed entries have this bound too, and so the memory of a worker is bounded."),
     setting("worker.batches_in_flight_max", "2", count(1, 64),
         "Maximum number of batches that a worker commits concurrently."),

@@ -12,6 +12,9 @@ const SHRINK_BY: usize = 4;
 /// Successful reads after which a shrunk read has its full size again.
 const GROWTH_STEPS: usize = 32;
 
+/// The next entries may be so many times as large as the last ones before their reply is too large.
+const ROOM: usize = 2;
+
 /// The bytes of a usual entry: less is not known before the first read.
 const USUAL_BYTES: usize = 2 * 1024;
 
@@ -20,8 +23,8 @@ const LARGE_BYTES: usize = 1024 * 1024;
 
 /// Adapts the size of reads to what Redis can answer in time, and to how large entries are.
 ///
-/// Redis bounds a reply in entries, not in bytes. A read asks for as many entries of each lane as have the bytes
-/// of a batch, if they are like the ones before.
+/// Redis bounds a reply in entries, not in bytes. A read asks for as many entries of each lane as have half the
+/// bytes of a batch, if they are like the ones before.
 pub(super) struct ReadSize {
     batch: BatchBounds,
     /// Maximum entries that Redis can answer in time.
@@ -41,7 +44,7 @@ impl ReadSize {
 
     /// Maximum entries of each lane in the next read.
     pub(super) fn entries(&self) -> usize {
-        let fit = self.batch.bytes / self.entry_bytes;
+        let fit = self.batch.bytes / ROOM / self.entry_bytes;
         fit.clamp(1, self.entries_max)
     }
 
@@ -113,7 +116,7 @@ mod tests {
     fn reads_of_usual_entries_have_the_size_of_a_batch() {
         let mut size = ReadSize::new(BATCH);
         assert_eq!(size.entries(), 400);
-        for bytes in [100, 2_000, 10_000] {
+        for bytes in [100, 2_000, 5_000] {
             size.succeeded(&entries(Lane::Default, bytes, 400));
             assert_eq!(size.entries(), 400, "{bytes}");
         }
@@ -127,14 +130,14 @@ mod tests {
         let mut mixed = entries(Lane::Critical, 1 << 20, 2);
         mixed.extend(entries(Lane::Default, 1000, 300));
         size.succeeded(&mixed);
-        assert_eq!(size.entries(), 4);
+        assert_eq!(size.entries(), 2);
         let grown: Vec<usize> = (0..7)
             .map(|_| {
                 size.succeeded(&entries(Lane::Default, 1000, 4));
                 size.entries()
             })
             .collect();
-        assert_eq!(grown, [8, 16, 32, 64, 128, 256, 400]);
+        assert_eq!(grown, [4, 8, 16, 32, 64, 128, 256]);
     }
 
     #[test]
@@ -155,6 +158,6 @@ mod tests {
                 size.entries()
             })
             .collect();
-        assert_eq!(after, [4, 1, 1]);
+        assert_eq!(after, [2, 1, 1]);
     }
 }
