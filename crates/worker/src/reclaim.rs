@@ -16,7 +16,7 @@ use harkara_streams::consumer_group::{Claimed, Group, PendingEntry};
 use prometheus_client::metrics::counter::Counter;
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::active_claims::ActiveClaims;
+use crate::active_claims::{ActiveClaims, ClaimGuard};
 use crate::batch_processor::BatchProcessor;
 use crate::claim::BatchBounds;
 pub(crate) use damage::Damage;
@@ -44,36 +44,51 @@ pub(crate) struct Reclaimer {
 }
 
 /// Entries that a predecessor of the same name left pending.
-pub(crate) type Inherited = Vec<(Lane, Vec<PendingEntry>)>;
+pub(crate) struct Inherited {
+    lanes: Vec<(Lane, Vec<PendingEntry>)>,
+    /// They are not handed back as unread with what is read from now on, which would reset how often they were
+    /// claimed.
+    _claims: ClaimGuard,
+}
 
 impl Reclaimer {
     /// Lists what is pending under this consumer's own name, including what the group had skipped. Call it
     /// before anything is read: entries that are being read are pending too, and once a later entry was read
     /// Redis may not know any more how many before it were deleted.
     pub(crate) async fn inherited(&self) -> Inherited {
-        let mut inherited = Vec::new();
+        let mut lanes = Vec::new();
         for lane in Lane::ALL {
-            match self.pending_at_start(lane).await {
+            let BatchBounds { entries, bytes } = self.batch;
+            match self.group.repair(lane, entries, bytes).await {
+                Ok(repaired) => self.damage.repaired(lane, &repaired),
+                Err(error) => {
+                    tracing::warn!(%lane, error = with_causes(&error), "Could not check the lane for skipped and deleted entries.");
+                }
+            }
+            match self.group.own_pending(lane, None).await {
                 Ok(pending) if pending.is_empty() => {}
-                Ok(pending) => inherited.push((lane, pending)),
+                Ok(pending) => lanes.push((lane, pending)),
                 Err(error) => {
                     tracing::warn!(%lane, error = with_causes(&error), "Could not list own pending entries; they will be reclaimed when idle.");
                 }
             }
         }
-        inherited
-    }
-
-    async fn pending_at_start(&self, lane: Lane) -> Result<Vec<PendingEntry>, GroupError> {
-        let BatchBounds { entries, bytes } = self.batch;
-        let repaired = self.group.repair(lane, entries, bytes).await?;
-        self.damage.repaired(lane, &repaired);
-        self.group.own_pending(lane, None).await
+        let entries = lanes.iter().flat_map(|(lane, pending)| {
+            let lane = *lane;
+            pending
+                .iter()
+                .map(move |entry| EntryRef { lane, id: entry.id })
+        });
+        Inherited {
+            _claims: self.claims.hold(entries.collect()),
+            lanes,
+        }
     }
 
     /// Processes inherited entries, then reclaims the entries of dead consumers until shutdown.
     pub(crate) async fn run(self, inherited: Inherited, shutdown: Shutdown) {
-        for (lane, pending) in inherited {
+        for (lane, pending) in &inherited.lanes {
+            let lane = *lane;
             tracing::info!(%lane, entries = pending.len(), "Processing entries that a predecessor left pending.");
             for pending in pending.chunks(self.batch.entries) {
                 if let Err(error) = self.process(lane, pending, &shutdown).await {
@@ -81,6 +96,7 @@ impl Reclaimer {
                 }
             }
         }
+        drop(inherited);
         while !shutdown.is_requested() {
             // A worker that cannot commit must not take entries from those that can.
             if self.database.ping().await.is_err() {
@@ -88,7 +104,7 @@ impl Reclaimer {
                 continue;
             }
             for lane in Lane::ALL {
-                // The reader logs problems of Redis at a higher level.
+                // The reader logs an outage of Redis at a higher level, and the start a command that is refused.
                 if let Err(error) = self.repair(lane, &shutdown).await {
                     tracing::debug!(%lane, error = with_causes(&error), "Could not check the lane for skipped entries.");
                 }

@@ -70,13 +70,6 @@ fn of_lane(check: Check, state: &LaneState, now_ms: u64, worker: &WorkerSettings
             ),
         };
     };
-    if group.missing > 0 {
-        let missing = counted(group.missing, "accepted entry");
-        return check.problem(
-            format!("{entries}; {missing} deleted before their commit, by XDEL, XTRIM or the like"),
-            "see docs/runbooks/lanes-edited.md: find out who did it, and fetch the events from Razorpay",
-        );
-    }
     if group.skips_entries {
         return check.warning(
             format!("{entries}; the consumer group has passed some that nobody has claimed, by XGROUP SETID, XACK or XGROUP DELCONSUMER"),
@@ -206,21 +199,19 @@ mod tests {
     }
 
     #[test]
-    fn entries_that_somebody_deleted_or_skipped_are_reported() {
-        let edited = |skips_entries, missing| {
+    fn entries_that_somebody_made_the_group_skip_are_reported() {
+        let edited = |skips_entries| {
             let mut lane = lane(3, 2, 1);
             let group = lane.group.take().unwrap();
             lane.group = Some(GroupState {
                 skips_entries,
-                missing,
                 ..group
             });
             lane
         };
         for (lane, status, found) in [
-            (edited(false, 0), Status::Ok, "2 pending"),
-            (edited(true, 0), Status::Warning, "nobody has claimed"),
-            (edited(true, 2), Status::Problem, "2 accepted entries"),
+            (edited(false), Status::Ok, "2 pending"),
+            (edited(true), Status::Warning, "nobody has claimed"),
         ] {
             let findings = judged(&[(Lane::Default, Ok(lane))], NOW_MS, &settings());
             assert_eq!(findings[0].status, status, "{findings:?}");

@@ -15,7 +15,7 @@ pub struct Repaired {
     /// Entries that the group has passed without having them pending. They are pending with this consumer now,
     /// unclaimed so far. There may be more behind them.
     pub skipped: Vec<EntryId>,
-    /// Entries that were deleted from the stream before a consumer claimed them. Redis before 7 does not know.
+    /// Entries that were deleted from the stream before a consumer claimed them. Redis before 7.4 and Valkey do not know.
     pub deleted_unread: u64,
 }
 

@@ -114,7 +114,9 @@ pub(super) static CLAIM_AGAIN: LazyLock<Script> = LazyLock::new(|| {
 /// 2. Entries at the front that the group has passed and that are not pending (`XGROUP SETID`, `XACK` or
 ///    `XGROUP DELCONSUMER` by hand) become pending with the consumer, up to `ARGV[3]` entries of `ARGV[4]`
 ///    bytes. Entries are acknowledged and deleted in one step, so no others look like these.
-/// 3. Entries that were deleted before they were delivered (`XDEL`, `XTRIM`) are counted as read. Every entry
+/// 3. From Redis 7.4 on, entries that were deleted before they were delivered (`XDEL`, `XTRIM`) are counted as
+///    read. (Earlier versions keep an old number of read entries in replicas and after a restart, which looks as
+///    if what came since was deleted: redis/redis#12898. Valkey calls itself 7.2.) Every entry
 ///    ever added is unread, pending or gone, and what was read was deleted only after it was pending; so what
 ///    is neither in the stream nor pending nor read is missing.
 ///
@@ -152,7 +154,8 @@ pub(super) static REPAIR: LazyLock<Script> = LazyLock::new(|| {
         end
 
         local read, added, missing = state['entries-read'], stream['entries-added'], 0
-        if read and added and ahead == 0 and #skipped == 0 then
+        local is_counting = (redis.REDIS_VERSION_NUM or 0) >= 0x070400
+        if is_counting and read and added and ahead == 0 and #skipped == 0 then
             missing = added - read + state.pending - stream.length
             if missing > 0 then
                 -- Pending entries that were deleted are found when they are reclaimed. If there are many, the

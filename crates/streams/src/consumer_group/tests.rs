@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use harkara_core::entry::{EntryId, EntryRef};
 use harkara_core::lane::Lane;
-use harkara_testkit::{redis_database, wait_until};
+use harkara_testkit::{RedisServer, redis_database, wait_until};
 use redis::Value;
 use redis::streams::{StreamInfoConsumersReply, StreamRangeReply};
 
@@ -10,12 +10,17 @@ use super::{Group, PendingEntry, ReadBounds, Reader, Repaired};
 use crate::test_redis::{TestRedis, settings};
 use crate::{GroupError, pool};
 
+const BOUND: Duration = Duration::from_secs(30);
+
 /// A group on a Redis of its own, as the consumer `me` sees it.
 async fn group() -> (Group, TestRedis) {
-    let url = redis_database().await;
-    let group = Group::new(pool(&settings(&url).redis), 0, "me".to_owned());
+    group_on(&redis_database().await).await
+}
+
+async fn group_on(url: &str) -> (Group, TestRedis) {
+    let group = Group::new(pool(&settings(url).redis), 0, "me".to_owned());
     assert_eq!(group.ensure().await.unwrap(), 4);
-    (group, TestRedis::at(&url, 0).await)
+    (group, TestRedis::at(url, 0).await)
 }
 
 /// This consumer's own pending entries of a lane.
@@ -264,8 +269,8 @@ async fn repaired(group: &Group) -> (bool, u64, Vec<String>) {
 }
 
 /// A group on a lane with five entries, of which this consumer has claimed three, after some commands.
-async fn group_after(commands: &[&str]) -> (Group, TestRedis) {
-    let (group, mut redis) = group().await;
+async fn group_after(url: &str, commands: &[&str]) -> (Group, TestRedis) {
+    let (group, mut redis) = group_on(url).await;
     redis
         .append(Lane::Normal, (1..=5).map(|n| format!("1-{n}")))
         .await;
@@ -308,7 +313,7 @@ async fn entries_that_the_group_has_skipped_become_pending() {
             &["1-4", "1-5"],
         ),
     ] {
-        let (group, mut redis) = group_after(commands).await;
+        let (group, mut redis) = group_after(&redis_database().await, commands).await;
         let (ahead, deleted, skipped) = repaired(&group).await;
         assert_eq!((ahead, deleted), (was_ahead, 0), "{commands:?}");
         assert_eq!(skipped, expected, "{commands:?}");
@@ -332,7 +337,8 @@ async fn entries_that_the_group_has_skipped_become_pending() {
 
 #[tokio::test]
 async fn skipped_entries_are_adopted_in_parts() {
-    let (group, _redis) = group_after(&["XGROUP DELCONSUMER normal GROUP me"]).await;
+    let commands = ["XGROUP DELCONSUMER normal GROUP me"];
+    let (group, _redis) = group_after(&redis_database().await, &commands).await;
     for (entries_max, bytes_max, expected) in [(1, 100, 1), (100, 1, 1), (100, 100, 1), (9, 9, 0)] {
         let repaired = group.repair(Lane::Normal, entries_max, bytes_max).await;
         assert_eq!(repaired.unwrap().skipped.len(), expected);
@@ -353,6 +359,7 @@ async fn skipped_entries_are_adopted_in_parts() {
 
 #[tokio::test]
 async fn entries_deleted_before_they_were_read_are_counted_once() {
+    let server = RedisServer::start_with_waitaof(&[]).await;
     for (commands, expected) in [
         (&["XDEL normal 1-5"][..], 1),
         (&["XDEL normal 1-4", "XDEL normal 1-5"], 2),
@@ -362,7 +369,7 @@ async fn entries_deleted_before_they_were_read_are_counted_once() {
         (&["XDEL normal 1-2"], 0),
         (&["XACK normal GROUP 1-1", "XDEL normal 1-1"], 0),
     ] {
-        let (group, mut redis) = group_after(commands).await;
+        let (group, mut redis) = group_after(&server.url(), commands).await;
         assert_eq!(
             repaired(&group).await,
             (false, expected, Vec::new()),
@@ -374,5 +381,35 @@ async fn entries_deleted_before_they_were_read_are_counted_once() {
         assert_eq!(repaired(&group).await.1, 0, "{commands:?}");
         let () = redis.run("XTRIM normal MAXLEN = 0").await;
         assert_eq!(repaired(&group).await.1, 0, "{commands:?}");
+        let () = redis.run("FLUSHALL").await;
+    }
+}
+
+/// Redis before 7.4 forgets with a restart how many entries were read since its file was rewritten.
+#[tokio::test]
+async fn after_a_restart_of_redis_no_entry_counts_as_deleted() {
+    let persistent = ["--appendonly", "yes"];
+    for mut server in [
+        RedisServer::start(&persistent).await,
+        RedisServer::start_with_waitaof(&persistent).await,
+    ] {
+        let (group, mut redis) = group_on(&server.url()).await;
+        let committed = claimed_as(&mut redis, Lane::Normal, &["1-0", "2-0"]).await;
+        group.remove_all(&committed).await.unwrap();
+        let () = redis.run("BGREWRITEAOF").await;
+        wait_until("the file is rewritten", BOUND, async || {
+            let info: String = redis.run("INFO persistence").await;
+            info.contains("aof_rewrite_in_progress:0") && info.contains("aof_rewrite_scheduled:0")
+        })
+        .await;
+        let committed = claimed_as(&mut redis, Lane::Normal, &["3-0", "4-0", "5-0"]).await;
+        group.remove_all(&committed).await.unwrap();
+        server.kill();
+        server.resume().await;
+        wait_until("Redis answers", BOUND, async || {
+            group.heartbeat().await.is_ok()
+        })
+        .await;
+        assert_eq!(repaired(&group).await, (false, 0, Vec::new()));
     }
 }

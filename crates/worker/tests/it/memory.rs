@@ -9,8 +9,8 @@ use crate::pipeline::Pipeline;
 
 const MIB: u64 = 1 << 20;
 
-/// All of them together are far more than the bound.
-const BODIES: u64 = 240;
+/// All of them together are half as much again as the bound.
+const BODIES: u64 = 360;
 
 const BODY_BYTES: usize = 256 << 10;
 
