@@ -7,6 +7,7 @@ use bytes::Bytes;
 use harkara_core::entry;
 use harkara_core::ids::EventId;
 use harkara_core::lane::{LANES, Lane};
+use harkara_core::redis_keys::RedisKeys;
 use harkara_streams::inspection::inspect_lane;
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Client, FromRedisValue, cmd, pipe};
@@ -19,9 +20,6 @@ const ENTRIES_PER_READ: usize = 1_000;
 
 /// Keys that are measured together.
 const KEYS_PER_SCAN: usize = 1_000;
-
-/// The partition that everything is measured on.
-const PARTITION: u16 = 0;
 
 /// Longest wait for a reply: a flush of gigabytes takes its time, and so do thousands of entries in one pipeline.
 const RESPONSE_BOUND: Duration = Duration::from_mins(1);
@@ -87,7 +85,8 @@ impl RedisServer {
     pub(crate) async fn n_pending(&self) -> Result<u64> {
         let mut n_pending = 0;
         for lane in Lane::ALL {
-            let lane = inspect_lane(&mut self.connection.clone(), PARTITION, lane).await;
+            let lane =
+                inspect_lane(&mut self.connection.clone(), &RedisKeys::default(), lane).await;
             let group = lane.context("cannot read the pending entries")?.group;
             n_pending += group.map_or(0, |group| group.pending);
         }
@@ -172,7 +171,7 @@ impl RedisServer {
 
 /// The key of a lane's stream.
 pub(crate) fn stream_key(lane: Lane) -> String {
-    lane.stream_key(PARTITION)
+    RedisKeys::default().stream(lane)
 }
 
 async fn connect(url: &str) -> Result<MultiplexedConnection> {

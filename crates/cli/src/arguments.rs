@@ -1,5 +1,6 @@
 //! The arguments that commands share. Those of one command are with it.
 
+mod actor;
 mod moment;
 
 use std::path::PathBuf;
@@ -11,6 +12,7 @@ use harkara_operations::events::EventStatus;
 use harkara_settings::{Settings, SettingsError};
 use strum::IntoStaticStr;
 
+use crate::commands::adopt::AdoptOptions;
 use crate::commands::doctor::DoctorOptions;
 use crate::commands::events::EventsOptions;
 use crate::commands::lag::LagOptions;
@@ -20,6 +22,7 @@ use crate::commands::replay::ReplayOptions;
 use crate::commands::secrets::SecretsOptions;
 use crate::commands::trigger::TriggerOptions;
 
+pub(crate) use actor::{actor, current_user};
 pub(crate) use moment::{moment, now};
 
 /// Operates Harkara, which receives Razorpay webhooks and keeps them in PostgreSQL
@@ -46,6 +49,7 @@ Examples:
   harkara secrets                                show which webhook secrets are in use
   harkara load --rate 500 --duration 1m          prove that nothing is lost or doubled
   harkara doctor                                 check the stores and the settings
+  harkara adopt                                  give the streams to a deployment that moved
 
 Exit codes: 0 done, 1 failed, 2 usage error.";
 
@@ -67,6 +71,7 @@ pub(crate) enum Command {
     Secrets(SecretsOptions),
     Load(LoadOptions),
     Doctor(DoctorOptions),
+    Adopt(AdoptOptions),
     /// Prints a generated page of the documentation
     #[command(hide = true)]
     Reference {

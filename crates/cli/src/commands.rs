@@ -16,6 +16,9 @@ pub(crate) mod load;
 
 pub(crate) mod doctor;
 
+pub(crate) mod adopt;
+
 pub(crate) mod reference;
 
+mod question;
 mod receiver;

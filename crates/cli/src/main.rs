@@ -20,7 +20,9 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::arguments::{Arguments, Command};
-use crate::commands::{doctor, events, lag, load, migrate, reference, replay, secrets, trigger};
+use crate::commands::{
+    adopt, doctor, events, lag, load, migrate, reference, replay, secrets, trigger,
+};
 use crate::exit::Ending;
 use crate::traced::Call;
 
@@ -46,6 +48,7 @@ async fn run_within(call: &Call, arguments: &Arguments) -> anyhow::Result<Ending
         Command::Lag(options) => lag::run(&arguments.settings()?, options).await,
         Command::Secrets(options) => secrets::run(&arguments.settings()?, options).await,
         Command::Load(options) => load::run(&arguments.settings()?, options).await,
+        Command::Adopt(options) => adopt::run(&arguments.settings()?, options).await,
         Command::Doctor(options) => doctor::run(arguments.settings(), options).await,
         Command::Reference { page } => reference::run(*page),
     }

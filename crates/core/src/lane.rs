@@ -52,12 +52,6 @@ impl Lane {
         name.parse().ok()
     }
 
-    /// The key of the lane's stream; the braces keep a partition's lanes in one cluster slot.
-    #[must_use]
-    pub fn stream_key(self, partition: u16) -> String {
-        format!("harkara:{{{partition}}}:{self}")
-    }
-
     /// The lane's index in [`Lane::ALL`].
     #[must_use]
     pub fn index(self) -> usize {

@@ -16,6 +16,9 @@ pub mod catalogue;
 pub mod entry;
 pub mod lane;
 
+pub mod deployment;
+pub mod redis_keys;
+
 pub mod entity;
 pub mod event;
 pub mod ids;

@@ -10,12 +10,13 @@ use harkara_runtime::{build_info, logging};
 use harkara_settings::Settings;
 use harkara_storage::{Pool, PoolSettings};
 use harkara_streams::backlog::{Latest, Observer};
-use harkara_streams::{Confirmations, ServerProblem};
+use harkara_streams::fitness::FitnessCheck;
+use harkara_streams::{Confirmations, Deployment};
 use harkara_telemetry::{Metrics, Tracer};
 use prometheus_client::registry::Registry;
 use tokio::task::JoinSet;
 
-use crate::breaker::{Breaker, HealthCheck, startup_check};
+use crate::breaker::{Breaker, HealthCheck, Reason, startup_check};
 use crate::connections::OpenConnections;
 use crate::durable_sink::Stores;
 use crate::inbox::Inbox;
@@ -66,19 +67,23 @@ impl App {
         }
         let tls = settings.ingress.tls.as_ref().map(Tls::read).transpose();
         let tls = tls.map_err(StartError::Certificate)?;
-        let found = startup_check(&settings.redis, &settings.ingress).await?;
         let database = Pool::new(&PoolSettings {
             connections_max: OBSERVING_CONNECTIONS,
             ..PoolSettings::of(&settings.postgres, APPLICATION)
         })
         .map_err(StartError::Backlog)?;
         schema_check::check(&database).await?;
+        let deployment = Deployment::of(settings);
+        if let Err(error) = deployment.identify(&database).await {
+            tracing::debug!(error = error.full(), "Could not read the id of the ledger.");
+        }
+        let found = startup_check(&deployment, &settings.redis, &settings.ingress).await?;
 
         let mut builder = Builder::new(settings, tracer);
         let redis = harkara_streams::pool(&settings.redis);
-        let (breaker, health_progress) = builder.breaker(found);
+        let (breaker, health_progress) = builder.breaker(&deployment, found);
         let inbox = builder.inbox()?;
-        let backlog = builder.backlog(&redis, database);
+        let backlog = builder.backlog(deployment, &redis, database);
         let is_tls = tls.is_some();
         let (public_addr, server) = builder.server(tls, breaker.clone(), inbox.clone())?;
         let metrics = Metrics::of(builder.registry);
@@ -162,12 +167,14 @@ impl<'a> Builder<'a> {
     /// The breaker, and what shows that its health check runs.
     fn breaker(
         &mut self,
-        found: Result<Confirmations, ServerProblem>,
+        deployment: &Deployment,
+        found: Result<Confirmations, Reason>,
     ) -> (Arc<Breaker>, Arc<Progress>) {
         let Settings { redis, ingress, .. } = self.settings;
         let gauge = BreakerGauge::register(&mut self.registry);
         let breaker = Arc::new(Breaker::new(found, gauge));
-        let health_check = HealthCheck::new(breaker.clone(), redis, ingress, &self.liveness);
+        let check = FitnessCheck::new(deployment.clone(), redis, ingress);
+        let health_check = HealthCheck::new(breaker.clone(), check, ingress, &self.liveness);
         let progress = health_check.progress();
         self.background.spawn(health_check.run());
         (breaker, progress)
@@ -183,10 +190,15 @@ impl<'a> Builder<'a> {
     }
 
     /// The latest backlog, which a background task samples.
-    fn backlog(&mut self, redis: &harkara_streams::Pool, database: Pool) -> Latest {
+    fn backlog(
+        &mut self,
+        deployment: Deployment,
+        redis: &harkara_streams::Pool,
+        database: Pool,
+    ) -> Latest {
         let latest = Latest::default();
         harkara_runtime::backlog::register(&latest, &mut self.registry);
-        let observer = Observer::of(self.settings, redis.clone(), database);
+        let observer = Observer::of(self.settings, deployment, redis.clone(), database);
         self.background.spawn(observer.watch(latest.clone()));
         latest
     }

@@ -11,9 +11,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use harkara_core::causes::with_causes;
+use harkara_streams::Confirmations;
 use harkara_streams::append::NotAppended;
 use harkara_streams::fitness::{CheckError, Unfit};
-use harkara_streams::{Confirmations, ServerProblem};
 use strum::{IntoStaticStr, VariantArray};
 use tokio::sync::{Notify, watch};
 
@@ -54,7 +54,7 @@ struct Inner {
 /// Why Redis is given no deliveries.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
-enum Reason {
+pub(crate) enum Reason {
     Append(#[from] NotAppended),
     Check(#[from] CheckError),
     Unfit(#[from] Unfit),
@@ -80,10 +80,10 @@ const STATE_BITS: u32 = 2;
 
 impl Breaker {
     /// Closed if the startup check found what confirms the levels, open otherwise.
-    pub(crate) fn new(found: Result<Confirmations, ServerProblem>, gauge: BreakerGauge) -> Self {
+    pub(crate) fn new(found: Result<Confirmations, Reason>, gauge: BreakerGauge) -> Self {
         let (reason, confirmations) = match found {
             Ok(confirmations) => (None, Some(confirmations)),
-            Err(problem) => (Some(CheckError::Server(problem).into()), None),
+            Err(reason) => (Some(reason), None),
         };
         let inner = Inner {
             reason,

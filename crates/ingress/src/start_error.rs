@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use harkara_runtime::admin::AdminError;
 use harkara_storage::StorageError;
 use harkara_storage::migrations::SchemaState;
-use harkara_streams::{LevelUnavailable, ServerProblem};
+use harkara_streams::{ForeignStreams, LevelUnavailable, ServerProblem};
 use harkara_tls::PemError;
 
 /// Why the ingress did not start.
@@ -18,6 +18,9 @@ pub enum StartError {
     /// Redis cannot hold deliveries.
     #[error("{}", .0.problem())]
     Redis(#[from] ServerProblem),
+    /// The streams belong to another deployment, and there is no inbox.
+    #[error(transparent)]
+    Foreign(ForeignStreams),
     /// Redis is less durable than configured.
     #[error("{}", .0.problem())]
     Level(#[from] LevelUnavailable),
@@ -56,6 +59,7 @@ impl StartError {
                 "give the webhook's secret as HARKARA__ENDPOINTS__DEFAULT__SECRETS or in the section [endpoints.default] of the settings file"
             }
             Self::Redis(problem) => return Some(problem.remedy()),
+            Self::Foreign(foreign) => foreign.remedy(),
             Self::Level(level) => level.remedy(),
             Self::Inbox(_) | Self::Backlog(_) => return None,
             Self::Schema(state) => state.remedy(),

@@ -3,29 +3,32 @@
 use harkara_settings::Settings;
 use harkara_storage::StorageError;
 use harkara_streams::backlog::{Observer, Report};
+use harkara_streams::{Deployment, ForeignStreams};
 
 use crate::database;
 
 pub use harkara_storage::ledger::DUE_COUNTED_MAX;
 
-/// A dependency without an answer.
+/// Why the backlog is not known: a dependency without an answer, or streams that are another deployment's.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{server} at {address} did not answer: {reason}")]
+#[error("{problem}")]
 pub struct Unavailable {
-    server: &'static str,
-    address: String,
-    reason: String,
-    setting: &'static str,
+    problem: String,
+    remedy: String,
 }
 
 impl Unavailable {
+    fn without_answer(server: &str, address: &str, reason: &str, setting: &str) -> Self {
+        Self {
+            problem: format!("{server} at {address} did not answer: {reason}"),
+            remedy: format!("check that it is running and that {setting} is correct"),
+        }
+    }
+
     /// What to do about it.
     #[must_use]
-    pub fn remedy(&self) -> String {
-        format!(
-            "check that it is running and that {} is correct",
-            self.setting
-        )
+    pub fn remedy(&self) -> &str {
+        &self.remedy
     }
 }
 
@@ -33,25 +36,34 @@ impl Unavailable {
 pub fn observer(settings: &Settings) -> Result<Observer, StorageError> {
     let database = database::pool(&settings.postgres)?;
     let redis = harkara_streams::pool(&settings.redis);
-    Ok(Observer::of(settings, redis, database))
+    Ok(Observer::of(
+        settings,
+        Deployment::of(settings),
+        redis,
+        database,
+    ))
 }
 
-/// The dependencies that did not answer.
+/// Why a report is not complete.
 #[must_use]
 pub fn unavailable(settings: &Settings, report: &Report) -> Vec<Unavailable> {
     let problem = |(name, reason): (&str, String)| match name {
-        "redis" => Unavailable {
-            server: "Redis",
-            address: harkara_streams::address(&settings.redis),
-            reason,
-            setting: "redis.url (HARKARA__REDIS__URL)",
+        "redis" => Unavailable::without_answer(
+            "Redis",
+            &harkara_streams::address(&settings.redis),
+            &reason,
+            "redis.url (HARKARA__REDIS__URL)",
+        ),
+        "deployment" => Unavailable {
+            problem: reason,
+            remedy: ForeignStreams::REMEDY.to_owned(),
         },
-        _ => Unavailable {
-            server: "PostgreSQL",
-            address: harkara_storage::address(&settings.postgres.url),
-            reason,
-            setting: "postgres.url (HARKARA__POSTGRES__URL)",
-        },
+        _ => Unavailable::without_answer(
+            "PostgreSQL",
+            &harkara_storage::address(&settings.postgres.url),
+            &reason,
+            "postgres.url (HARKARA__POSTGRES__URL)",
+        ),
     };
     report.faults().into_iter().map(problem).collect()
 }

@@ -5,6 +5,7 @@
 
 mod clocks;
 mod connections;
+mod deployment;
 mod endpoints;
 mod finding;
 mod health;
@@ -19,6 +20,7 @@ mod tls;
 use std::time::SystemTime;
 
 use harkara_settings::{Settings, SettingsError, SettingsProblem};
+use harkara_streams::Deployment;
 use serde::Serialize;
 
 pub use connections::Processes;
@@ -45,10 +47,11 @@ pub async fn examine(
         Ok(settings) => settings,
         Err(error) => return DoctorReport::new(error.problems().iter().map(invalid).collect()),
     };
+    let deployment = Deployment::of(settings);
     let (sentinels, redis, postgres) = tokio::join!(
         sentinels::examine(settings),
         redis::examine(settings),
-        postgres::examine(settings, processes),
+        postgres::examine(settings, &deployment, processes),
     );
     let valid = Area::Settings.check("valid");
     let mut findings = vec![valid.ok("every setting is known and valid")];
@@ -57,6 +60,7 @@ pub async fn examine(
     findings.extend(sentinels);
     findings.extend(redis);
     findings.extend(postgres);
+    findings.extend(deployment::examine(settings, &deployment).await);
     findings.sort_by_key(|finding| finding.area);
     DoctorReport::new(findings)
 }

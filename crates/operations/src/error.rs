@@ -1,6 +1,8 @@
 //! Why an operation failed, and what an operator does about it.
 
+use harkara_core::deployment::Mark;
 use harkara_storage::{StorageError, migrations::SchemaState};
+use harkara_streams::ServerProblem;
 
 /// A failed operation.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +25,17 @@ pub enum OperationError {
     /// The ledger holds too many events to count within a statement's bound.
     #[error("the ledger holds too many events to count in time")]
     TooManyEvents(#[source] StorageError),
+    /// Redis cannot be used. Displayed with its remedy.
+    #[error(transparent)]
+    Redis(#[from] ServerProblem),
+    /// Workers of another deployment use the streams.
+    #[error("the streams are in use by workers of the deployment {owner}: {}", .workers.join(", "))]
+    StreamsInUse {
+        /// Their consumer names.
+        workers: Vec<String>,
+        /// Their deployment.
+        owner: Mark,
+    },
     /// PostgreSQL failed.
     #[error(transparent)]
     Storage(#[from] StorageError),
@@ -43,7 +56,11 @@ impl OperationError {
                  (HARKARA__POSTGRES__STATEMENT_TIMEOUT_MS)",
             ),
             Self::Schema(state) => Some(state.remedy()),
-            Self::Storage(_) => None,
+            Self::StreamsInUse { .. } => Some(
+                "if it is no longer to use them, stop its workers and ingresses first (killed ones count for another \
+                 minute); if it is, set redis.url or redis.prefix of this one",
+            ),
+            Self::Redis(_) | Self::Storage(_) => None,
         }
     }
 }

@@ -8,6 +8,8 @@ pub mod events;
 
 pub mod replay;
 
+pub mod adoption;
+
 pub mod backlog;
 
 pub mod secrets;

@@ -90,9 +90,10 @@ mod tests {
 
     use harkara_core::backlog::LedgerSample;
     use harkara_core::lane::Lane;
+    use harkara_core::redis_keys::RedisKeys;
     use harkara_settings::Settings;
     use harkara_streams::backlog::{Latest, Observer};
-    use harkara_streams::pool;
+    use harkara_streams::{Deployment, pool};
     use harkara_testkit::RedisServer;
     use prometheus_client::encoding::text::encode;
     use prometheus_client::registry::Registry;
@@ -104,14 +105,14 @@ mod tests {
         let mut server = RedisServer::start(&[]).await;
         let settings = Settings::from_pairs([("redis.url", server.url())]).unwrap();
         let pool = pool(&settings.redis);
-        let key = Lane::Normal.stream_key(0);
+        let key = RedisKeys::default().stream(Lane::Normal);
         for _ in 0..5 {
             let mut append = redis::cmd("XADD");
             append.arg(&key).arg(&["*", "a", "b"]);
             let append = async |redis: &mut _| append.query_async::<()>(redis).await;
             harkara_streams::ask_over(&pool, append).await.unwrap();
         }
-        let mut observer = Observer::new(pool, 0, &settings.worker, || {
+        let mut observer = Observer::new(pool, Deployment::of(&settings), &settings.worker, || {
             ready(Ok::<_, Infallible>(LedgerSample::default()))
         });
         let latest = Latest::default();

@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use crate::{endpoints, ingress, lanes, log, postgres, redis, trace, worker};
+use crate::{deployment, endpoints, ingress, lanes, log, postgres, redis, trace, worker};
 
 /// One setting, or (with a `<name>` in its key) a family of them.
 pub(crate) struct Setting {
@@ -64,7 +64,8 @@ pub(crate) const LANE_WEIGHT_MAX: usize = 1000;
 /// The names of the lanes, highest first.
 pub(crate) const LANE_NAMES: &[&str] = &["critical", "medium", "normal", "default"];
 
-const SECTIONS: [&[Setting]; 9] = [
+const SECTIONS: [&[Setting]; 10] = [
+    deployment::SETTINGS,
     redis::SETTINGS,
     postgres::SETTINGS,
     ingress::SETTINGS,

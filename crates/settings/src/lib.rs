@@ -4,6 +4,8 @@
 //! does not start. All processes read the same settings. Each section has a file with its struct and the
 //! table of its keys.
 
+mod deployment;
+
 mod redis;
 mod sentinels;
 
@@ -39,6 +41,7 @@ use std::env;
 use std::ffi::OsString;
 use std::path::Path;
 
+use harkara_core::deployment::DeploymentName;
 use harkara_core::endpoint::EndpointName;
 use harkara_core::lane::LaneTable;
 
@@ -72,6 +75,8 @@ pub fn variable(name: &str) -> Option<String> {
 /// All settings, parsed and checked.
 #[derive(Clone, Debug)]
 pub struct Settings {
+    /// The name of the deployment.
+    pub deployment: DeploymentName,
     /// The Redis server that holds the lanes.
     pub redis: RedisSettings,
     /// The PostgreSQL database that holds the ledger.
@@ -113,6 +118,7 @@ impl Settings {
         let mut reader = SettingsReader::new(layer);
         let r = &mut reader;
         let settings = Self {
+            deployment: deployment::read(r),
             redis: RedisSettings::read(r),
             postgres: PostgresSettings::read(r),
             ingress: IngressSettings::read(r),

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use ::redis::{ConnectionAddr, IntoConnectionInfo};
+use harkara_core::redis_keys::RedisKeys;
 use harkara_core::secret::Secret;
 use harkara_tls::ClientTls;
 
@@ -21,8 +22,8 @@ pub struct RedisSettings {
     pub sentinels: Option<SentinelSettings>,
     /// How to verify the server; present exactly if the URL is `rediss://`.
     pub tls: Option<ClientTls>,
-    /// The partition whose streams this process uses.
-    pub partition: u16,
+    /// The streams that this process uses, and what is beside them.
+    pub keys: RedisKeys,
     /// Bound of one connection attempt.
     pub connect_timeout: Duration,
     /// Bound of one command.
@@ -45,6 +46,8 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "The client certificate, if Redis asks for one. Requires `redis.client_key_file`."),
     setting("redis.client_key_file", "", SettingKind::PemFile,
         "The private key of `redis.client_certificate_file`."),
+    setting("redis.prefix", RedisKeys::DEFAULT_PREFIX, SettingKind::Text,
+        "The beginning of every key: the `harkara` in `harkara:{0}:critical`, 1 to 64 of a-z, A-Z, 0-9, `-`, `_`, `.` and `:`. Deployments that share a Redis need one each."),
     setting("redis.partition", "0", count(0, 16_383),
         "The partition whose streams this process uses: the N in `harkara:{N}:critical`."),
     setting("redis.connect_timeout_ms", "2000", millis(1, MINUTE_MS),
@@ -60,11 +63,18 @@ impl RedisSettings {
             tls: tls::redis(r, &url),
             url,
             sentinels: SentinelSettings::read(r),
-            partition: r.whole("redis.partition"),
+            keys: keys(r),
             connect_timeout: r.millis("redis.connect_timeout_ms"),
             response_timeout: r.millis("redis.response_timeout_ms"),
         }
     }
+}
+
+fn keys(r: &mut SettingsReader) -> RedisKeys {
+    let partition = r.whole("redis.partition");
+    r.value_or("redis.prefix", |prefix| {
+        RedisKeys::new(prefix, partition).map_err(|error| error.to_string())
+    })
 }
 
 fn redis_url(text: &str) -> Result<Secret, String> {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use harkara_core::endpoint::EndpointName;
 use harkara_core::lane::Lane;
+use harkara_core::redis_keys::RedisKeys;
 use harkara_core::secret::Secret;
 use tempfile::NamedTempFile;
 
@@ -39,6 +40,8 @@ fn exposed(secrets: &[Secret]) -> Vec<&str> {
 fn defaults_are_complete_and_valid() {
     let settings = from(&[]).unwrap();
     assert_eq!(settings.redis.url.expose(), "redis://127.0.0.1:16379");
+    assert_eq!(settings.redis.keys, RedisKeys::default());
+    assert_eq!(settings.deployment.to_string(), "harkara");
     assert!(settings.redis.sentinels.is_none());
     assert!(settings.redis.tls.is_none() && settings.postgres.tls.is_none());
     assert_eq!(settings.ingress.bind.port(), 8080);
@@ -51,6 +54,13 @@ fn defaults_are_complete_and_valid() {
     assert!(consumer.ends_with(&format!("-{}", std::process::id())));
     assert_eq!(settings.log.format, LogFormat::Auto);
     assert!(settings.endpoints.is_empty());
+}
+
+#[test]
+fn the_prefix_and_the_partition_are_in_every_key() {
+    let settings = from(&[("redis.prefix", "team-a:live"), ("redis.partition", "7")]).unwrap();
+    let stream = settings.redis.keys.stream(Lane::Critical);
+    assert_eq!(stream, "team-a:live:{7}:critical");
 }
 
 #[test]

@@ -102,7 +102,7 @@ impl Appender {
         Self {
             modes,
             levels: levels.clone(),
-            stream_keys: Lane::ALL.map(|lane| lane.stream_key(redis.partition)),
+            stream_keys: redis.keys.streams(),
             timeout,
         }
     }

@@ -13,6 +13,7 @@ use serde::Serialize;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::connect::Pool;
+use crate::deployment::Deployment;
 use harkara_core::causes::with_causes;
 use harkara_settings::{Settings, WorkerSettings};
 use harkara_storage::ledger::{DUE_COUNTED_MAX, due_backlog};
@@ -27,9 +28,11 @@ const SAMPLE_TIMEOUT: Duration = Duration::from_secs(3);
 /// An older sample is stale: three were missed.
 const FRESH_MAX: Duration = Duration::from_secs(15);
 
-/// What a sample depends on, as keys of a report's faults.
+/// What a sample depends on, as keys of a report's faults: the servers, streams of this deployment, and samples at
+/// all.
 const REDIS: &str = "redis";
 const POSTGRES: &str = "postgres";
+const DEPLOYMENT: &str = "deployment";
 const SAMPLES: &str = "looks";
 
 /// Samples the ledger; an error is text for people.
@@ -37,7 +40,7 @@ type SampleLedger = Box<
     dyn Fn() -> Pin<Box<dyn Future<Output = Result<LedgerSample, String>> + Send>> + Send + Sync,
 >;
 
-/// Samples the backlog of one partition.
+/// Samples the backlog of one deployment.
 pub struct Observer {
     streams: Streams,
     sample_ledger: SampleLedger,
@@ -72,21 +75,31 @@ pub struct ReportJson<'a> {
 pub struct Latest(Arc<Mutex<Report>>);
 
 impl Observer {
-    /// Observes the streams and the ledger of the settings, over these pools.
+    /// Observes the streams and the ledger of a deployment with these settings, over these pools. Identifies its
+    /// ledger, if it is not known.
     #[must_use]
-    pub fn of(settings: &Settings, redis: Pool, database: harkara_storage::Pool) -> Self {
+    pub fn of(
+        settings: &Settings,
+        deployment: Deployment,
+        redis: Pool,
+        database: harkara_storage::Pool,
+    ) -> Self {
+        let identified = deployment.clone();
         let due = move || {
-            let database = database.clone();
-            async move { due_backlog(&database, DUE_COUNTED_MAX).await }
+            let (database, deployment) = (database.clone(), identified.clone());
+            async move {
+                deployment.identify(&database).await?;
+                due_backlog(&database, DUE_COUNTED_MAX).await
+            }
         };
-        Self::new(redis, settings.redis.partition, &settings.worker, due)
+        Self::new(redis, deployment, &settings.worker, due)
     }
 
-    /// Observes the streams of a partition, and the ledger through `sample_ledger`. The settings of workers
+    /// Observes the streams of a deployment, and the ledger through `sample_ledger`. The settings of workers
     /// say how long a live consumer may be quiet.
     pub fn new<F, E>(
         redis: Pool,
-        partition: u16,
+        deployment: Deployment,
         worker: &WorkerSettings,
         sample_ledger: impl Fn() -> F + Send + Sync + 'static,
     ) -> Self
@@ -95,7 +108,7 @@ impl Observer {
         E: Error + 'static,
     {
         Self {
-            streams: Streams::new(redis, partition, worker.quiet_max()),
+            streams: Streams::new(redis, deployment, worker.quiet_max()),
             sample_ledger: Box::new(move || {
                 let sample = sample_ledger();
                 Box::pin(async move { sample.await.map_err(|error| with_causes(&error)) })
@@ -121,10 +134,16 @@ impl Observer {
         let mut faults = BTreeMap::new();
         let ledger = ledger.map_err(|error| faults.insert(POSTGRES, error)).ok();
         match streams {
-            Ok(sample) => {
-                self.samples.add(Sample { ledger, ..sample });
-                self.sampled_at = Some(Instant::now());
-            }
+            // By now the ledger is identified, if it can be.
+            Ok((sample, mark)) => match self.streams.deployment.judge(mark) {
+                Ok(()) => {
+                    self.samples.add(Sample { ledger, ..sample });
+                    self.sampled_at = Some(Instant::now());
+                }
+                Err(foreign) => {
+                    faults.insert(DEPLOYMENT, foreign.to_string());
+                }
+            },
             Err(error) => {
                 faults.insert(REDIS, error);
             }
@@ -189,7 +208,9 @@ impl Report {
     #[must_use]
     pub fn present(&self) -> Option<&Backlog> {
         let faults = self.faults();
-        let is_known = !faults.contains_key(REDIS) && !faults.contains_key(SAMPLES);
+        let is_known = ![REDIS, DEPLOYMENT, SAMPLES]
+            .iter()
+            .any(|fault| faults.contains_key(fault));
         self.backlog.as_ref().filter(|_| is_known)
     }
 }

@@ -1,6 +1,7 @@
 //! The consumer group on the four lanes: every command that a worker sends to Redis.
 
 mod entries;
+mod owner;
 mod reader;
 mod reclaim;
 mod repair;
@@ -13,8 +14,10 @@ use harkara_core::entry::{EntryId, EntryRef};
 use harkara_core::lane::{CONSUMER_GROUP, LANES, Lane};
 use harkara_storage::commit::CommittedBatch;
 use redis::{Cmd, RedisResult, Value, cmd};
+use tokio::sync::SetOnce;
 
 use crate::connect::{Connection, Pool};
+use crate::deployment::{Deployment, ForeignStreams};
 use crate::group_error::GroupError;
 use crate::pooled::ask_over;
 pub use entries::{ClaimedEntry, PendingEntry};
@@ -35,24 +38,30 @@ const HANDED_BACK_PER_PIPELINE: usize = 500;
 /// The group as one consumer uses it. Everything but reading uses the pool.
 pub struct Group {
     pool: Pool,
+    deployment: Deployment,
+    /// Set once the streams were found to be another deployment's.
+    foreign: SetOnce<ForeignStreams>,
     keys: [String; LANES],
     consumer: String,
 }
 
 impl Group {
-    /// The group of a partition's lanes, used under the name `consumer`.
+    /// The group of a deployment's lanes, used under the name `consumer`.
     #[must_use]
-    pub fn new(pool: Pool, partition: u16, consumer: String) -> Self {
+    pub fn new(pool: Pool, deployment: Deployment, consumer: String) -> Self {
         Self {
             pool,
-            keys: Lane::ALL.map(|lane| lane.stream_key(partition)),
+            keys: deployment.keys().streams(),
+            deployment,
+            foreign: SetOnce::new(),
             consumer,
         }
     }
 
-    /// Creates missing streams and groups. A group starts at the first entry, so that entries appended before
-    /// it existed are read too. Returns how many groups it created.
+    /// Creates missing streams and groups, unless the streams are another deployment's. A group starts at the
+    /// first entry, so that entries appended before it existed are read too. Returns how many groups it created.
     pub async fn ensure(&self) -> Result<u64, GroupError> {
+        self.check_owner().await?;
         self.over("XGROUP CREATE", async |connection| {
             let mut created = 0;
             for key in &self.keys {

@@ -2,19 +2,21 @@
 
 use std::time::Duration;
 
-use harkara_core::lane::Lane;
+use harkara_core::deployment::Mark;
 use harkara_settings::{IngressSettings, RedisSettings};
 use redis::RedisResult;
 use redis::aio::MultiplexedConnection;
 
 use crate::confirmation::{Confirmations, LevelUnavailable};
 use crate::connect::address;
+use crate::deployment::{Deployment, ForeignStreams, found};
 use crate::rehearsal::rehearse;
 use crate::server_check::{check_server_over, connect_to_check};
 use crate::server_problem::ServerProblem;
 
-/// Checks one server repeatedly. Writes nothing.
+/// Checks one server repeatedly. Writes nothing but the mark of the deployment, where there is none.
 pub struct FitnessCheck {
+    deployment: Deployment,
     redis: RedisSettings,
     ingress: IngressSettings,
     /// Kept while Redis is fit. Otherwise the next check opens a new connection: the same name may lead to another
@@ -43,6 +45,12 @@ pub enum Fitness {
 /// Why a server that answers must not be given deliveries.
 #[derive(Debug, thiserror::Error)]
 pub enum Unfit {
+    /// Its streams belong to another deployment.
+    #[error("{}; {}", .foreign, .foreign.remedy())]
+    Foreign {
+        /// Whose they are.
+        foreign: ForeignStreams,
+    },
     /// It takes appends and drops them when its memory is full.
     #[error(transparent)]
     Evicts(ServerProblem),
@@ -83,8 +91,9 @@ pub enum CheckError {
 impl FitnessCheck {
     /// A check that connects with the first run.
     #[must_use]
-    pub fn new(redis: &RedisSettings, ingress: &IngressSettings) -> Self {
+    pub fn new(deployment: Deployment, redis: &RedisSettings, ingress: &IngressSettings) -> Self {
         Self {
+            deployment,
             redis: redis.clone(),
             ingress: ingress.clone(),
             connection: None,
@@ -146,27 +155,35 @@ impl FitnessCheck {
                 percent_max,
             }));
         }
+        let (entries, mark) = self.entries_and_mark(connection).await.map_err(problem)?;
+        let claimed = self.deployment.claim_found(connection, mark).await;
+        if let Err(foreign) = claimed.map_err(problem)? {
+            return Ok(Fitness::Unfit(Unfit::Foreign { foreign }));
+        }
         let entries_max = room.entries_max;
-        let entries = n_entries(connection, self.redis.partition).await;
-        let entries = entries.map_err(problem)?;
         if entries >= entries_max {
             return Ok(Fitness::Unfit(Unfit::Entries {
                 entries,
                 entries_max,
             }));
         }
-        let rehearsed = rehearse(connection, self.redis.partition, &confirmations).await;
+        let rehearsed = rehearse(connection, &self.redis.keys, &confirmations).await;
         rehearsed.map_err(problem)?;
         Ok(Fitness::Fit(confirmations))
     }
-}
 
-/// Entries in all lanes of a partition.
-async fn n_entries(connection: &mut MultiplexedConnection, partition: u16) -> RedisResult<u64> {
-    let mut lengths = redis::pipe();
-    for lane in Lane::ALL {
-        lengths.cmd("XLEN").arg(lane.stream_key(partition));
+    /// Entries in all lanes, and whose these are.
+    async fn entries_and_mark(
+        &self,
+        connection: &mut MultiplexedConnection,
+    ) -> RedisResult<(u64, Option<Mark>)> {
+        let mut queries = redis::pipe();
+        for stream in self.redis.keys.streams() {
+            queries.cmd("XLEN").arg(stream);
+        }
+        queries.add_command(self.deployment.get_mark());
+        let (a, b, c, d, mark): (u64, u64, u64, u64, Option<Vec<u8>>) =
+            queries.query_async(connection).await?;
+        Ok((a + b + c + d, mark.map(|text| found(&text))))
     }
-    let lengths: Vec<u64> = lengths.query_async(connection).await?;
-    Ok(lengths.into_iter().sum())
 }

@@ -3,13 +3,17 @@
 use deadpool_redis::PoolError;
 use redis::RedisError;
 
+use crate::deployment::ForeignStreams;
 use crate::pooled::PooledError;
 use crate::unknown_command::without_arguments;
 
-/// A failed operation on the consumer group. Every one can be retried: entries stay pending until they are
-/// acknowledged.
+/// A failed operation on the consumer group. Every one can be retried, except on foreign streams: entries stay
+/// pending until they are acknowledged.
 #[derive(Debug, thiserror::Error)]
 pub enum GroupError {
+    /// The streams belong to another deployment. Nothing was read.
+    #[error(transparent)]
+    Foreign(#[from] ForeignStreams),
     /// The group is missing, with or without its stream: Redis lost its data, or somebody deleted it.
     #[error("the consumer group does not exist")]
     NoGroup,

@@ -14,6 +14,8 @@ mod rehearsal;
 mod server_check;
 mod server_problem;
 
+mod deployment;
+
 pub mod append;
 
 pub mod consumer_group;
@@ -27,6 +29,7 @@ mod test_redis;
 
 pub use confirmation::{Confirmation, Confirmations, LevelUnavailable};
 pub use connect::{Connection, Pool, address, pool};
+pub use deployment::{Deployment, ForeignStreams};
 pub use group_error::GroupError;
 pub use pooled::{PooledError, ask_over, ping};
 pub use rehearsal::rehearse;

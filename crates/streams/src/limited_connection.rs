@@ -79,6 +79,12 @@ impl LimitedConnection {
         command.query_async(&mut self.connection).await
     }
 
+    /// The connection, for commands whose replies have no bound.
+    pub(crate) fn unlimited(&mut self) -> &mut MultiplexedConnection {
+        self.limit.left.store(usize::MAX, Ordering::Relaxed);
+        &mut self.connection
+    }
+
     /// Whether a reply was larger than its bound.
     pub(crate) fn is_exceeded(&self) -> bool {
         self.limit.is_exceeded.load(Ordering::Relaxed)

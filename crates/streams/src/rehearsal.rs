@@ -1,6 +1,7 @@
 //! Rehearses an append without writing: whether Redis would accept and confirm a real one.
 
 use harkara_core::lane::Lane;
+use harkara_core::redis_keys::RedisKeys;
 use redis::aio::MultiplexedConnection;
 use redis::{Pipeline, RedisResult, Value};
 
@@ -12,7 +13,7 @@ const WAIT_MS: u64 = 1;
 /// Sends every command that appends need, in one round trip. Fails with the first refusal.
 pub async fn rehearse(
     connection: &mut MultiplexedConnection,
-    partition: u16,
+    keys: &RedisKeys,
     confirmations: &Confirmations,
 ) -> RedisResult<()> {
     let mut pipeline = redis::pipe();
@@ -21,7 +22,7 @@ pub async fn rehearse(
     if confirmations.are_grouped() {
         pipeline.cmd("MULTI");
     }
-    add_append(&mut pipeline, partition);
+    add_append(&mut pipeline, keys);
     if confirmations.are_grouped() {
         pipeline.cmd("EXEC");
     }
@@ -36,10 +37,10 @@ pub async fn rehearse(
 /// An append to a missing stream that must not be created: Redis replies nil and writes nothing, but first
 /// checks everything that a real append needs: memory, permission, being a primary, persistence, and
 /// loaded data.
-fn add_append(pipeline: &mut Pipeline, partition: u16) {
+fn add_append(pipeline: &mut Pipeline, keys: &RedisKeys) {
     pipeline
         .cmd("XADD")
-        .arg(format!("harkara:{{{partition}}}:rehearsal"))
+        .arg(keys.rehearsal())
         .arg(&["NOMKSTREAM", "*", "f", "v"]);
 }
 

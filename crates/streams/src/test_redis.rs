@@ -3,6 +3,7 @@
 use std::fmt::Display;
 
 use harkara_core::lane::{CONSUMER_GROUP, Lane};
+use harkara_core::redis_keys::RedisKeys;
 use harkara_settings::Settings;
 use redis::aio::MultiplexedConnection;
 use redis::{Client, Cmd, FromRedisValue, Value};
@@ -10,7 +11,7 @@ use redis::{Client, Cmd, FromRedisValue, Value};
 pub(crate) struct TestRedis {
     pub(crate) url: String,
     connection: MultiplexedConnection,
-    partition: u16,
+    keys: RedisKeys,
 }
 
 /// Settings for a Redis.
@@ -25,7 +26,7 @@ impl TestRedis {
         Self {
             url: url.to_owned(),
             connection,
-            partition,
+            keys: RedisKeys::new(RedisKeys::DEFAULT_PREFIX, partition).unwrap(),
         }
     }
 
@@ -34,7 +35,7 @@ impl TestRedis {
         let mut asked = Cmd::new();
         for word in command.split(' ') {
             match (word, Lane::parse(word)) {
-                (_, Some(lane)) => asked.arg(lane.stream_key(self.partition)),
+                (_, Some(lane)) => asked.arg(self.keys.stream(lane)),
                 ("GROUP", None) => asked.arg(CONSUMER_GROUP),
                 (word, None) => asked.arg(word),
             };
@@ -46,7 +47,7 @@ impl TestRedis {
     /// Appends entries of these ids.
     pub(crate) async fn append(&mut self, lane: Lane, ids: impl IntoIterator<Item: Display>) {
         let mut pipeline = redis::pipe();
-        let key = lane.stream_key(self.partition);
+        let key = self.keys.stream(lane);
         for id in ids {
             pipeline.cmd("XADD").arg(&[&key, &id.to_string(), "a", "b"]);
         }

@@ -25,11 +25,14 @@ pub struct TestDatabase {
 }
 
 impl TestDatabase {
-    /// A database with the current schema.
+    /// A database with the current schema. Its ledger has an id of its own, unlike any other copy.
     pub async fn migrated() -> Self {
         let server = connect(&postgres_url()).await;
         ensure_template(&server).await;
-        Self::create(&server, &format!("TEMPLATE {TEMPLATE}")).await
+        let database = Self::create(&server, &format!("TEMPLATE {TEMPLATE}")).await;
+        let renew = "UPDATE harkara_schema SET ledger_id = gen_random_uuid()";
+        database.execute(renew).await;
+        database
     }
 
     /// A database without any table.

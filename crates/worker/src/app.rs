@@ -15,8 +15,8 @@ use harkara_settings::{PostgresSettings, Settings};
 use harkara_storage::migrations::{self, SchemaState};
 use harkara_storage::{Pool, PoolSettings, durability_risks};
 use harkara_streams::backlog::{Latest, Observer};
-use harkara_streams::check_server;
 use harkara_streams::consumer_group::Group;
+use harkara_streams::{Deployment, check_server};
 use harkara_telemetry::{Metrics, Tracer};
 use prometheus_client::registry::Registry;
 use tokio::task::JoinSet;
@@ -35,6 +35,7 @@ pub struct App {
     consumer: String,
     stop_deadline: Duration,
     loops: Loops,
+    group: Arc<Group>,
     processor: Arc<BatchProcessor>,
     membership: Membership,
     /// Stops the loops and turns the admin port unready.
@@ -51,15 +52,23 @@ impl App {
     pub async fn build(settings: &Settings, tracer: &Tracer) -> Result<Self, StartError> {
         check_server(&settings.redis).await?.log();
         let database = open_database(&settings.postgres).await?;
+        let deployment = Deployment::of(settings);
+        deployment.identify(&database).await?;
         let redis = harkara_streams::pool(&settings.redis);
-        let group = open_group(settings, &redis).await?;
+        let group = open_group(settings, &deployment, &redis).await?;
 
         let mut registry = Registry::default();
         build_info::register(&mut registry);
         logging::register(&mut registry);
         tracer.register(&mut registry);
         register_pool(database.clone(), &mut registry);
-        let parts = Parts::new(settings, database.clone(), group, tracer, &mut registry);
+        let parts = Parts::new(
+            settings,
+            database.clone(),
+            group.clone(),
+            tracer,
+            &mut registry,
+        );
         let backlog = Latest::default();
         harkara_runtime::backlog::register(&backlog, &mut registry);
         let metrics = Metrics::of(registry);
@@ -67,7 +76,7 @@ impl App {
         let shutdown = Shutdown::manual();
         let liveness = Liveness::default();
         let loops = parts.loops(&liveness, &shutdown);
-        let observer = Observer::of(settings, redis.clone(), database.clone());
+        let observer = Observer::of(settings, deployment, redis.clone(), database.clone());
         let admin = Admin {
             probes: vec![redis_probe(redis), postgres_probe(database)],
             liveness,
@@ -80,6 +89,7 @@ impl App {
             consumer: settings.worker.consumer.clone(),
             stop_deadline: settings.worker.stop_deadline,
             loops,
+            group,
             membership: parts.membership(),
             processor: parts.processor,
             shutdown,
@@ -104,7 +114,7 @@ impl App {
 
     /// Works until `stop` is requested, then claims nothing more, finishes what is in flight within
     /// `worker.stop_deadline`, leaves the consumer group and returns. What could not be finished stays pending
-    /// for another worker.
+    /// for another worker. It also ends once the streams are found to be another deployment's.
     pub async fn run_until_stopped(self, stop: Shutdown) -> Result<(), RunError> {
         tracing::info!(consumer = self.consumer, admin.address = %self.admin.address(), "Working.");
         let mut loops: JoinSet<()> = self.loops.into_iter().collect();
@@ -113,6 +123,7 @@ impl App {
         let ended = tokio::select! {
             () = stop.requested() => Ok(()),
             ended = loops.join_next() => Err(RunError::of(ended)),
+            foreign = self.group.foreign() => Err(RunError::Foreign(foreign)),
         };
         self.shutdown.request();
         tracing::info!("Stopping; no more entries are claimed.");
@@ -161,14 +172,15 @@ async fn open_database(settings: &PostgresSettings) -> Result<Pool, StartError> 
     }
 }
 
-/// The consumer group, whose streams and groups exist.
+/// The consumer group, whose streams and groups exist and are this deployment's.
 async fn open_group(
     settings: &Settings,
+    deployment: &Deployment,
     redis: &harkara_streams::Pool,
 ) -> Result<Arc<Group>, StartError> {
     let consumer = settings.worker.consumer.clone();
-    let group = Group::new(redis.clone(), settings.redis.partition, consumer);
-    group.ensure().await.map_err(StartError::Group)?;
+    let group = Group::new(redis.clone(), deployment.clone(), consumer);
+    group.ensure().await?;
     Ok(Arc::new(group))
 }
 

@@ -20,6 +20,7 @@ use crate::decode;
 use crate::failure_log::FailureLog;
 use crate::metrics::Counters;
 use crate::spans::{BatchSpans, BatchTimes};
+use crate::unknown_endpoints::UnknownEndpoints;
 
 /// Entries decoded before other tasks have a turn on the worker's one thread: a fraction of a millisecond.
 /// With a whole batch, PostgreSQL would wait for the next statement of another batch.
@@ -35,6 +36,7 @@ pub(crate) struct BatchProcessor {
     pub(crate) in_flight: TaskTracker,
     pub(crate) retries: RetryPolicy,
     pub(crate) claims: Arc<ActiveClaims>,
+    pub(crate) unknown_endpoints: UnknownEndpoints,
     pub(crate) committer: Committer,
     pub(crate) acknowledgements: Acknowledgements,
     pub(crate) counters: Counters,
@@ -56,7 +58,7 @@ impl BatchProcessor {
     }
 
     /// Processes claimed stream entries. Like all of these functions it returns when every event is
-    /// committed, or when the stop deadline has passed; an acknowledgement that Redis does not take soon goes
+    /// committed or left to other workers, or when the stop deadline has passed; an acknowledgement that Redis does not take soon goes
     /// on by itself.
     pub(crate) async fn entries(&self, entries: Vec<ClaimedEntry>) {
         let started = Instant::now();
@@ -94,7 +96,11 @@ impl BatchProcessor {
         self.process(records, times).await;
     }
 
-    async fn process(&self, records: Vec<EventRecord>, times: BatchTimes) {
+    async fn process(&self, mut records: Vec<EventRecord>, times: BatchTimes) {
+        self.unknown_endpoints.leave(&mut records).await;
+        if records.is_empty() {
+            return;
+        }
         let entries: Vec<EntryRef> = records
             .iter()
             .filter_map(|record| record.claimed.entry())

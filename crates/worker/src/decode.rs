@@ -14,7 +14,7 @@ use harkara_storage::record::{ClaimedEvent, EventRecord, Origin, Verdict};
 use harkara_streams::consumer_group::ClaimedEntry;
 
 /// The event type of a body without an event name, and the endpoint of an entry that is not ours.
-const UNKNOWN: &str = "unknown";
+pub(crate) const UNKNOWN: &str = "unknown";
 
 /// The record of a stream entry.
 pub(crate) fn entry(entry: &ClaimedEntry, retries: &RetryPolicy, now: ReceivedAt) -> EventRecord {

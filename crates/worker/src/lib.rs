@@ -12,6 +12,7 @@ mod reclaim;
 
 mod batch_processor;
 mod decode;
+mod unknown_endpoints;
 
 mod committer;
 

@@ -9,7 +9,7 @@ use harkara_runtime::shutdown::Shutdown;
 use harkara_runtime::{failure, logging};
 use harkara_settings::{Settings, variable};
 use harkara_telemetry::{Limits, MetricsExporter, TraceExporter};
-use harkara_worker::{App, StartError};
+use harkara_worker::{App, RunError, StartError};
 
 /// The service name in telemetry.
 const SERVICE: &str = "harkara-worker";
@@ -29,7 +29,8 @@ struct Arguments {
 async fn main() -> ExitCode {
     let ran = run(&Arguments::parse()).await;
     failure::exit_code(SERVICE, ran, |error| {
-        error.downcast_ref().and_then(StartError::remedy)
+        let start = error.downcast_ref().and_then(StartError::remedy);
+        start.or_else(|| error.downcast_ref().and_then(RunError::remedy))
     })
 }
 

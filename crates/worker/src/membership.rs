@@ -1,4 +1,5 @@
-//! This worker's place in the consumer group: it shows life, renews claims and leaves.
+//! This worker's place in the consumer group: it shows life, checks whose the streams are, renews claims and
+//! leaves.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,11 +25,18 @@ pub(crate) struct Membership {
 }
 
 impl Membership {
-    /// Renews all claims, and sends a heartbeat even if there are none, until dropped.
+    /// Renews all claims, and sends a heartbeat even if there are none, until dropped. A lost mark of the deployment
+    /// is written again; a foreign one ends the worker.
     pub(crate) async fn keep(self) {
         loop {
             if let Err(error) = self.group.heartbeat().await {
                 tracing::debug!(error = with_causes(&error), "Could not send a heartbeat.");
+            }
+            if let Err(error) = self.group.check_owner().await {
+                tracing::debug!(
+                    error = with_causes(&error),
+                    "Could not check whose the streams are."
+                );
             }
             for (lane, ids) in self.claims.to_renew(self.claim_idle) {
                 for ids in ids.chunks(IDS_PER_RENEWAL) {

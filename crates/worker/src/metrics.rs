@@ -8,8 +8,8 @@ use harkara_storage::record::EventRecord;
 use harkara_telemetry::catalogue::{
     ByLabel, WORKER_BATCH_EVENTS, WORKER_BATCH_SECONDS, WORKER_BATCHES, WORKER_ENTRIES_DELETED,
     WORKER_ENTRIES_RECLAIMED, WORKER_ENTRIES_SET_ASIDE, WORKER_ENTRIES_SKIPPED,
-    WORKER_GROUPS_RECREATED, WORKER_POOL_CONNECTIONS, WORKER_SNAPSHOTS, WORKER_STAGE_SECONDS,
-    WORKER_STATEMENT_SECONDS, WORKER_WAITS,
+    WORKER_ENTRIES_UNKNOWN_ENDPOINT, WORKER_GROUPS_RECREATED, WORKER_POOL_CONNECTIONS,
+    WORKER_SNAPSHOTS, WORKER_STAGE_SECONDS, WORKER_STATEMENT_SECONDS, WORKER_WAITS,
 };
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::histogram::Histogram;
@@ -46,6 +46,7 @@ pub(crate) struct Counters {
     pub(crate) set_aside: Counter,
     pub(crate) deleted: Counter,
     pub(crate) skipped: Counter,
+    pub(crate) unknown_endpoint: Counter,
     pub(crate) waits: Counter,
     pub(crate) groups_recreated: Counter,
 }
@@ -68,6 +69,7 @@ impl Counters {
             set_aside: WORKER_ENTRIES_SET_ASIDE.registered(registry, counter()),
             deleted: WORKER_ENTRIES_DELETED.registered(registry, counter()),
             skipped: WORKER_ENTRIES_SKIPPED.registered(registry, counter()),
+            unknown_endpoint: WORKER_ENTRIES_UNKNOWN_ENDPOINT.registered(registry, counter()),
             waits: WORKER_WAITS.registered(registry, counter()),
             groups_recreated: WORKER_GROUPS_RECREATED.registered(registry, counter()),
         }

@@ -103,6 +103,11 @@ impl Reclaimer {
                 shutdown.sleep(DATABASE_CHECK_EVERY).await;
                 continue;
             }
+            // The connections may lead to another server than in the last round.
+            if self.group.check_owner().await.is_err() {
+                shutdown.sleep(self.every).await;
+                continue;
+            }
             for lane in Lane::ALL {
                 // The reader logs an outage of Redis at a higher level, and the start a command that is refused.
                 if let Err(error) = self.repair(lane, &shutdown).await {

@@ -1,19 +1,17 @@
 //! `harkara replay`.
 
-use std::io::{self, BufRead, IsTerminal, Write};
-
 use anyhow::bail;
 use chrono::{DateTime, Utc};
 use clap::{ArgGroup, Args};
-use harkara_operations::database;
 use harkara_operations::events::EventStatus;
 use harkara_operations::replay::{self, ReplayReport, ReplaySelection};
 use harkara_operations::wording::counted;
-use harkara_operations::{Actor, ActorOrigin, InvalidName};
-use harkara_settings::{Settings, variable};
+use harkara_operations::{Actor, database};
+use harkara_settings::Settings;
 
-use crate::arguments::{moment, status};
-use crate::exit::{Ending, UsageError};
+use crate::arguments::{actor, current_user, moment, status};
+use crate::commands::question;
+use crate::exit::Ending;
 use crate::output;
 
 /// Puts events back to pending, so that the worker processes them again
@@ -78,7 +76,7 @@ pub(crate) async fn run(settings: &Settings, options: &ReplayOptions) -> anyhow:
     let actor = if options.dry_run {
         None
     } else {
-        Some(options.actor.clone().map_or_else(user, Ok)?)
+        Some(options.actor.clone().map_or_else(current_user, Ok)?)
     };
     let pool = database::open(&settings.postgres).await?;
     let mut report = replay::preview(&pool, &selection).await?;
@@ -119,30 +117,11 @@ fn confirm(number: u64, is_confirmed: bool) -> anyhow::Result<()> {
     if number <= 1 || is_confirmed {
         return Ok(());
     }
-    if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
-        return Err(UsageError(format!(
-            "this would replay {number} events; confirm with --yes, or count them with --dry-run"
-        ))
-        .into());
-    }
-    write!(io::stderr(), "Replay {number} events? [y/N] ")?;
-    let mut answer = String::new();
-    io::stdin().lock().read_line(&mut answer)?;
-    if matches!(answer.trim(), "y" | "Y" | "yes") {
+    let unasked = format!(
+        "this would replay {number} events; confirm with --yes, or count them with --dry-run"
+    );
+    if question::is_confirmed(&format!("Replay {number} events?"), unasked)? {
         return Ok(());
     }
     bail!("nothing was replayed")
-}
-
-/// The user of the system. Under sudo `USER` is root, and `SUDO_USER` the person.
-fn user() -> Result<Actor, UsageError> {
-    let variables = ["SUDO_USER", "USER", "LOGNAME"].into_iter();
-    let mut actors = variables.filter_map(|name| actor(&variable(name)?).ok());
-    actors.next().ok_or_else(|| {
-        UsageError("the audit needs a name, and USER is not set; give --actor NAME".to_owned())
-    })
-}
-
-fn actor(name: &str) -> Result<Actor, InvalidName> {
-    Actor::new(name, ActorOrigin::CommandLine)
 }

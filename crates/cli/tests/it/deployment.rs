@@ -17,6 +17,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use harkara_core::lane::Lane;
+use harkara_core::redis_keys::RedisKeys;
 use harkara_testkit::{
     Folder, TestDatabase, ask_admin, binaries_beside, free_port, is_ready, redis_database,
     wait_until,
@@ -139,7 +140,7 @@ impl Deployment {
         let mut connection = client.get_multiplexed_async_connection().await.unwrap();
         let mut lengths = redis::pipe();
         for lane in Lane::ALL {
-            lengths.cmd("XLEN").arg(lane.stream_key(0));
+            lengths.cmd("XLEN").arg(RedisKeys::default().stream(lane));
         }
         let lengths: Vec<usize> = lengths.query_async(&mut connection).await.unwrap();
         lengths.iter().sum()

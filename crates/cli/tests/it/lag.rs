@@ -1,6 +1,7 @@
 //! `harkara lag`.
 
 use harkara_core::lane::{CONSUMER_GROUP, Lane};
+use harkara_core::redis_keys::RedisKeys;
 use harkara_storage::ledger::{EventStatus, ReplaySelection, replay};
 use harkara_testkit::{Signal, TestDatabase, redis_database, send_signal};
 use redis::aio::MultiplexedConnection;
@@ -24,7 +25,7 @@ pub(crate) async fn some_backlog() -> (TestDatabase, String, MultiplexedConnecti
     let url = redis_database().await;
     let client = redis::Client::open(url.as_str()).unwrap();
     let mut connection = client.get_multiplexed_async_connection().await.unwrap();
-    let key = Lane::Critical.stream_key(0);
+    let key = RedisKeys::default().stream(Lane::Critical);
     let mut pipeline = redis::pipe();
     for _ in 0..9 {
         pipeline.cmd("XADD").arg(&[&key, "*", "a", "b"]);
@@ -77,7 +78,12 @@ async fn watching_continues_until_interrupted() {
     };
     assert_eq!(next().await["total"]["backlog"], 11);
     let () = redis::cmd("XTRIM")
-        .arg(&[&Lane::Critical.stream_key(0), "MAXLEN", "=", "2"])
+        .arg(&[
+            &RedisKeys::default().stream(Lane::Critical),
+            "MAXLEN",
+            "=",
+            "2",
+        ])
         .query_async(&mut redis)
         .await
         .unwrap();

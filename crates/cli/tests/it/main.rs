@@ -9,6 +9,7 @@ mod harkara;
 
 mod ledger;
 
+mod adopt;
 mod deployment;
 mod doctor;
 mod events;

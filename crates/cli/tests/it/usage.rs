@@ -20,6 +20,7 @@ async fn usage_errors_end_with_2_and_point_to_the_help() {
         "secrets --days 1",
         "doctor --workers some",
         "doctor --ingresses -1",
+        "adopt --actor ''",
     ] {
         let ran = Harkara::default().run(arguments).await.ended_with(2);
         assert!(ran.stderr.contains("--help"), "{arguments}: {ran:?}");
@@ -40,6 +41,7 @@ async fn every_command_explains_itself_with_examples() {
         "lag",
         "secrets",
         "doctor",
+        "adopt",
     ] {
         let help = Harkara::default()
             .stdout(&format!("{command} --help"))

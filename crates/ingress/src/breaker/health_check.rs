@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use harkara_core::causes::with_causes;
 use harkara_runtime::admin::{Liveness, Progress};
-use harkara_settings::{IngressSettings, RedisSettings};
+use harkara_settings::IngressSettings;
 use harkara_streams::fitness::{Fitness, FitnessCheck, Room};
 
 use super::Breaker;
@@ -48,11 +48,10 @@ struct Backoff {
 impl HealthCheck {
     pub(crate) fn new(
         breaker: Arc<Breaker>,
-        redis: &RedisSettings,
+        check: FitnessCheck,
         ingress: &IngressSettings,
         liveness: &Liveness,
     ) -> Self {
-        let check = FitnessCheck::new(redis, ingress);
         let turn_max = TURN_MAX + check.duration_max();
         Self {
             breaker,

@@ -2,6 +2,7 @@
 
 use harkara_core::durability::Durability;
 use harkara_core::lane::Lane;
+use harkara_core::redis_keys::RedisKeys;
 use harkara_testkit::{Proxy, RedisServer, TestDatabase, wait_until};
 
 use crate::BOUND;
@@ -133,7 +134,10 @@ async fn a_redis_that_was_full_is_used_again_only_when_there_is_some_room() {
     for _ in 0..20 {
         ingress.assert_accepts().await;
     }
-    let trim = format!("XTRIM {} MAXLEN", Lane::Default.stream_key(0));
+    let trim = format!(
+        "XTRIM {} MAXLEN",
+        RedisKeys::default().stream(Lane::Default)
+    );
     assert_opens(&ingress, UNFIT, async || {
         let () = run(&redis, &format!("{trim} 19")).await;
         until_readiness_says(&ingress, "19 entries").await;

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use harkara_core::durability::Durability;
 use harkara_core::lane::Lane;
+use harkara_core::redis_keys::RedisKeys;
 use harkara_testkit::{RedisServer, wait_until};
 use redis::aio::MultiplexedConnection;
 
@@ -145,7 +146,7 @@ async fn a_delivery_to_be_replicated_is_on_the_replica_when_it_is_answered() {
     assert_refused(&redis.url(), &[REPLICATED], &["Level("]).await;
     let replica = replica_of(&redis).await;
     let ingress = Ingress::start_on(&redis.url(), &[REPLICATED, WITHOUT_INBOX]).await;
-    let length = format!("XLEN {}", Lane::Default.stream_key(0));
+    let length = format!("XLEN {}", RedisKeys::default().stream(Lane::Default));
     for n in 1..=20 {
         ingress.assert_accepts().await;
         assert_eq!(run::<usize>(&replica, &length).await, n);

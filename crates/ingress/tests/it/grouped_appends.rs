@@ -1,6 +1,7 @@
 //! Appends to a server that writes to disk before it answers go in groups.
 
 use harkara_core::lane::Lane;
+use harkara_core::redis_keys::RedisKeys;
 
 use crate::http::Response;
 use crate::ingress::Ingress;
@@ -44,7 +45,7 @@ async fn deliveries_that_come_together_are_appended_once_each_in_transactions() 
 #[tokio::test]
 async fn an_entry_that_the_server_refuses_takes_no_other_of_its_group_with_it() {
     let (redis, ingress) = Ingress::start_with_redis(&FSYNC_ALWAYS, &ONE_THREAD).await;
-    let key = Lane::Critical.stream_key(0);
+    let key = RedisKeys::default().stream(Lane::Critical);
     let () = run(&redis, &format!("SET {key} no-stream")).await;
     let responses = deliver_all(&ingress, |n| match n % 3 {
         0 => "payment.dispute.created",

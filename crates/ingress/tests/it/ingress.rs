@@ -9,6 +9,7 @@ use futures_util::future::join_all;
 use harkara_core::causes::with_remedy_and_causes;
 use harkara_core::entry::StreamEntry;
 use harkara_core::lane::Lane;
+use harkara_core::redis_keys::RedisKeys;
 use harkara_ingress::{App, RunError, StartError};
 use harkara_runtime::shutdown::Shutdown;
 use harkara_settings::Settings;
@@ -154,7 +155,10 @@ impl Ingress {
     /// All entries of a lane, oldest first.
     pub(crate) async fn entries(&self, lane: Lane) -> Vec<StreamEntry> {
         let mut connection = connect(&self.redis_url).await;
-        let reply: StreamRangeReply = connection.xrange_all(lane.stream_key(0)).await.unwrap();
+        let reply: StreamRangeReply = connection
+            .xrange_all(RedisKeys::default().stream(lane))
+            .await
+            .unwrap();
         let entry = |fields: std::collections::HashMap<String, redis::Value>| {
             let fields = fields.into_iter().map(|(name, value)| {
                 let value = Vec::<u8>::from_redis_value(value).unwrap();
@@ -229,7 +233,7 @@ pub(crate) async fn build(redis_url: &str, changed: &[(&str, &str)]) -> Result<A
     App::build(&settings, &Tracer::off()).await
 }
 
-async fn connect(url: &str) -> MultiplexedConnection {
+pub(crate) async fn connect(url: &str) -> MultiplexedConnection {
     let client = Client::open(url).unwrap();
     client.get_multiplexed_async_connection().await.unwrap()
 }

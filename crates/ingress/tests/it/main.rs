@@ -17,6 +17,7 @@ mod admission;
 mod backlog;
 mod breaker;
 mod connection_states;
+mod deployments;
 mod durability;
 mod grouped_appends;
 mod hostile_clients;

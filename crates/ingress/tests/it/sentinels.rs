@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use harkara_core::lane::Lane;
+use harkara_core::redis_keys::RedisKeys;
 use harkara_testkit::{RedisServer, Sentinels, wait_until};
 
 use crate::BOUND;
@@ -20,7 +21,7 @@ const URL: &str = "redis://127.0.0.1:1";
 /// Entries that the primary has.
 async fn n_entries(sentinels: &Sentinels) -> usize {
     let mut primary = sentinels.primary().await.unwrap();
-    let length = format!("XLEN {}", Lane::Default.stream_key(0));
+    let length = format!("XLEN {}", RedisKeys::default().stream(Lane::Default));
     run_over(&mut primary, &length).await
 }
 

@@ -6,6 +6,7 @@ use harkara_settings::{PostgresSettings, Settings};
 use harkara_storage::StorageError;
 use harkara_storage::durability_risks::{Risk, risks};
 use harkara_storage::inspection::{self, ServerState, server_state};
+use harkara_streams::Deployment;
 use tokio::time::timeout;
 
 use super::connections::{self, Processes};
@@ -23,8 +24,12 @@ const STATEMENT_MAX: Duration = Duration::from_secs(4);
 /// its client has gone.
 const VERSION_WITH_ALL: i32 = 140_000;
 
-/// Checks everything that one pool can show.
-pub(super) async fn examine(settings: &Settings, processes: Processes) -> Vec<Finding> {
+/// Checks everything that one pool can show, and identifies the ledger of the deployment.
+pub(super) async fn examine(
+    settings: &Settings,
+    deployment: &Deployment,
+    processes: Processes,
+) -> Vec<Finding> {
     let address = harkara_storage::address(&settings.postgres.url);
     let asked = async {
         let pool = database::pool(&bounded(&settings.postgres))?;
@@ -43,6 +48,8 @@ pub(super) async fn examine(settings: &Settings, processes: Processes) -> Vec<Fi
     });
     findings.push(connections::judged(&state, settings, processes));
     findings.extend(schema::examine(&pool).await);
+    // Without the id, which a schema that is behind lacks, the names alone are compared.
+    within(deployment.identify(&pool)).await.ok();
     let skew = clocks::skew_of::<StorageError>(async || {
         Ok(inspection::time(&pool).await?.timestamp_micros())
     });

@@ -93,7 +93,7 @@ async fn usable(
         confirmations.as_ref(),
     ));
     if let Ok(confirmations) = confirmations {
-        let rehearsed = rehearse(connection, settings.redis.partition, &confirmations);
+        let rehearsed = rehearse(connection, &settings.redis.keys, &confirmations);
         findings.push(match timeout(PROBE_MAX, rehearsed).await {
             Ok(Ok(())) => AREA
                 .check("takes deliveries")

@@ -21,14 +21,14 @@ const RECLAIMS_MISSED: u32 = 2;
 /// A lane's state, or why it is unknown.
 type Inspected = (Lane, Result<LaneState, String>);
 
-/// Checks every lane of the settings' partition.
+/// Checks every lane, and whose they are.
 pub(super) async fn examine(
     settings: &Settings,
     connection: &mut MultiplexedConnection,
 ) -> Vec<Finding> {
     let mut lanes: Vec<Inspected> = Vec::new();
     for lane in Lane::ALL {
-        let state = inspect_lane(connection, settings.redis.partition, lane);
+        let state = inspect_lane(connection, &settings.redis.keys, lane);
         lanes.push((lane, within(state).await));
     }
     let now = within(server_time_us(connection)).await.unwrap_or(0);
@@ -37,13 +37,13 @@ pub(super) async fn examine(
 }
 
 fn judged(lanes: &[Inspected], now_ms: u64, settings: &Settings) -> Vec<Finding> {
-    let partition = settings.redis.partition;
+    let keys = &settings.redis.keys;
     let of_lane = |(lane, state): &Inspected| {
         let check = AREA.check(format!("lane {lane}"));
         match state {
             Ok(state) => of_lane(check, state, now_ms, &settings.worker),
             Err(reason) => check.problem(
-                format!("{} cannot be inspected: {reason}", lane.stream_key(partition)),
+                format!("{} cannot be inspected: {reason}", keys.stream(*lane)),
                 "allow XLEN, XINFO and XPENDING for the user of redis.url; remove a key of another type",
             ),
         }

@@ -16,6 +16,8 @@ fn all_problems_are_reported_with_key_origin_and_expectation() {
     let ca_in_url = "postgres://u:word@host/db?sslrootcert=/nowhere/ca.pem";
     let invalid: &[&[(&str, &str)]] = &[
         &[
+            ("deployment.name", "two words"),
+            ("redis.prefix", "harkara{1}"),
             ("redis.partition", "70000"),
             ("ingress.bind", "somewhere"),
             ("ingress.body_bytes_max", "1 MiB"),

@@ -4,6 +4,7 @@ use futures_util::future::join_all;
 use harkara_core::secret::Secret;
 use harkara_core::time::ReceivedAt;
 use harkara_storage::durability_risks::{Risk, risks};
+use harkara_storage::ledger::ledger_id;
 use harkara_storage::migrations::{SchemaState, check, ensure_partitions, migrate};
 use harkara_testkit::TestDatabase;
 
@@ -25,6 +26,18 @@ async fn an_empty_database_is_migrated_once_and_then_left_alone() {
     assert!(first.is_sorted());
     assert_eq!(migrated(&db).await, Vec::<String>::new());
     assert_eq!(check(&db.pool()).await.unwrap(), SchemaState::Fits);
+}
+
+#[tokio::test]
+async fn a_ledger_keeps_the_id_that_its_first_migration_gave_it() {
+    let (first, second) = (TestDatabase::empty().await, TestDatabase::empty().await);
+    for db in [&first, &second] {
+        migrated(db).await;
+    }
+    let id = ledger_id(&first.pool()).await.unwrap();
+    assert_ne!(ledger_id(&second.pool()).await.unwrap(), id);
+    assert_eq!(migrated(&first).await, Vec::<String>::new());
+    assert_eq!(ledger_id(&first.pool()).await.unwrap(), id);
 }
 
 #[tokio::test]

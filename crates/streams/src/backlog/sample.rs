@@ -4,10 +4,11 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use harkara_core::backlog::{Consumers, Sample, StreamSample};
-use harkara_core::lane::{CONSUMER_GROUP, LANES, Lane};
+use harkara_core::deployment::Mark;
+use harkara_core::lane::{CONSUMER_GROUP, LANES};
 use redis::Script;
 
-use crate::{Pool, PooledError, ask_over};
+use crate::{Deployment, Pool, PooledError, ask_over};
 
 /// Maximum pending entries of a lane that are looked up in its stream one by one. With more, entries that were
 /// deleted while pending count as pending until a worker notices. The backlog itself does not depend on it.
@@ -87,25 +88,27 @@ type Reply = (
     StreamReply,
 );
 
-/// The streams of a partition.
+/// The streams of a deployment.
 pub(super) struct Streams {
     pool: Pool,
+    pub(super) deployment: Deployment,
     keys: [String; LANES],
     pub(super) quiet_max: Duration,
 }
 
 impl Streams {
     /// A consumer that has been idle for more than `quiet_max` is stale.
-    pub(super) fn new(pool: Pool, partition: u16, quiet_max: Duration) -> Self {
+    pub(super) fn new(pool: Pool, deployment: Deployment, quiet_max: Duration) -> Self {
         Self {
             pool,
-            keys: Lane::ALL.map(|lane| lane.stream_key(partition)),
+            keys: deployment.keys().streams(),
+            deployment,
             quiet_max,
         }
     }
 
-    /// Samples the streams alone, at the time of Redis.
-    pub(super) async fn sample(&self) -> Result<Sample, PooledError> {
+    /// Samples the streams alone, at the time of Redis, and reads whose they are.
+    pub(super) async fn sample(&self) -> Result<(Sample, Option<Mark>), PooledError> {
         let mut script = SAMPLE.prepare_invoke();
         for key in &self.keys {
             script.key(key);
@@ -115,15 +118,19 @@ impl Streams {
             .arg(CONSUMER_GROUP)
             .arg(PENDING_LOOKUPS_MAX)
             .arg(quiet_max_ms);
-        let invoke = async |connection: &mut _| script.invoke_async(connection).await;
-        let (seconds, micros, alive, stale, critical, medium, normal, default): Reply =
-            ask_over(&self.pool, invoke).await?;
-        Ok(Sample {
+        let query = async |connection: &mut _| {
+            let reply: Reply = script.invoke_async(connection).await?;
+            Ok((reply, self.deployment.read_mark(connection).await?))
+        };
+        let (reply, mark) = ask_over(&self.pool, query).await?;
+        let (seconds, micros, alive, stale, critical, medium, normal, default) = reply;
+        let sample = Sample {
             at_micros: seconds * 1_000_000 + micros,
             consumers: Consumers { alive, stale },
             streams: [critical, medium, normal, default].map(stream_sample),
             ledger: None,
-        })
+        };
+        Ok((sample, mark))
     }
 }
 

@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use harkara_core::backlog::{Consumers, Figures, LedgerLane, LedgerSample};
 use harkara_core::lane::{LANES, Lane};
+use harkara_core::redis_keys::RedisKeys;
 use harkara_testkit::{RedisServer, free_port, redis_database, wait_until};
 use redis::streams::StreamInfoGroupsReply;
 
 use super::sample::PENDING_LOOKUPS_MAX;
 use super::{Latest, Observer};
-use crate::pool;
 use crate::test_redis::{TestRedis, settings};
+use crate::{Deployment, pool};
 
 const BOUND: Duration = Duration::from_secs(20);
 
@@ -29,12 +30,13 @@ impl Lanes {
     }
 
     async fn on(url: &str, partition: u16) -> Self {
-        let settings = settings(url);
+        let mut settings = settings(url);
+        settings.redis.keys = RedisKeys::new(RedisKeys::DEFAULT_PREFIX, partition).unwrap();
         let ledger = || ready(Ok::<_, Infallible>(LedgerSample::default()));
         let redis = pool(&settings.redis);
         Self {
             redis: TestRedis::at(url, partition).await,
-            observer: Observer::new(redis, partition, &settings.worker, ledger),
+            observer: Observer::new(redis, Deployment::of(&settings), &settings.worker, ledger),
         }
     }
 

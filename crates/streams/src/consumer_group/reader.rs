@@ -14,19 +14,6 @@ use crate::limited_connection::LimitedConnection;
 /// behind it.
 pub struct Reader(LimitedConnection);
 
-impl Reader {
-    /// Connects for reads that wait up to `read_wait`.
-    pub async fn connect(
-        settings: &RedisSettings,
-        read_wait: Duration,
-    ) -> Result<Self, GroupError> {
-        LimitedConnection::open(settings, read_wait)
-            .await
-            .map(Self)
-            .map_err(GroupError::of("connect"))
-    }
-}
-
 /// The bounds of one read.
 #[derive(Clone, Copy, Debug)]
 pub struct ReadBounds {
@@ -39,17 +26,31 @@ pub struct ReadBounds {
 }
 
 impl Group {
+    /// Connects for reads that wait up to `read_wait`. The address may lead to another server than before, so this
+    /// checks whose its streams are.
+    pub async fn reader(
+        &self,
+        settings: &RedisSettings,
+        read_wait: Duration,
+    ) -> Result<Reader, GroupError> {
+        let connected = LimitedConnection::open(settings, read_wait).await;
+        let mut connected = connected.map_err(GroupError::of("connect"))?;
+        self.check_owner_over(connected.unlimited()).await?;
+        Ok(Reader(connected))
+    }
+
     /// Claims new entries of each lane.
     ///
     /// Redis bounds a reply in entries only. Beyond `reply_bytes` this stops to receive, closes the connection
     /// and fails with [`GroupError::ReplyTooLarge`]; the entries are then pending with this consumer, which
-    /// has not seen them.
+    /// has not seen them. Likewise with [`GroupError::Foreign`], if the streams became another deployment's.
     pub async fn read(
         &self,
         reader: &mut Reader,
         lanes: &[Lane],
         bounds: ReadBounds,
     ) -> Result<Vec<ClaimedEntry>, GroupError> {
+        self.known_owner()?;
         let mut read = self.xreadgroup(bounds.entries);
         if let Some(block) = bounds.block {
             // 0 would block forever.
@@ -70,6 +71,7 @@ impl Group {
             }
             Err(error) => return Err(GroupError::of(operation)(error)),
         };
+        self.known_owner()?;
         let streams = reply::streams(reply).ok_or(GroupError::UnexpectedReply { operation })?;
         let mut claimed = Vec::new();
         for (key, entries) in streams {

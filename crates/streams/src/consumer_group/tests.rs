@@ -6,9 +6,9 @@ use harkara_testkit::{RedisServer, redis_database, wait_until};
 use redis::Value;
 use redis::streams::{StreamInfoConsumersReply, StreamRangeReply};
 
-use super::{Group, PendingEntry, ReadBounds, Reader, Repaired};
+use super::{Group, PendingEntry, ReadBounds, Repaired};
 use crate::test_redis::{TestRedis, settings};
-use crate::{GroupError, pool};
+use crate::{Deployment, GroupError, pool};
 
 const BOUND: Duration = Duration::from_secs(30);
 
@@ -18,7 +18,12 @@ async fn group() -> (Group, TestRedis) {
 }
 
 async fn group_on(url: &str) -> (Group, TestRedis) {
-    let group = Group::new(pool(&settings(url).redis), 0, "me".to_owned());
+    let settings = settings(url);
+    let group = Group::new(
+        pool(&settings.redis),
+        Deployment::of(&settings),
+        "me".to_owned(),
+    );
     assert_eq!(group.ensure().await.unwrap(), 4);
     (group, TestRedis::at(url, 0).await)
 }
@@ -150,7 +155,7 @@ async fn a_reply_larger_than_asked_for_is_not_received() {
     for _ in 0..20 {
         let _: String = redis.run(&format!("XADD normal * a {large}")).await;
     }
-    let mut reader = Reader::connect(&settings, Duration::ZERO).await.unwrap();
+    let mut reader = group.reader(&settings, Duration::ZERO).await.unwrap();
     let bounds = |entries, reply_bytes| ReadBounds {
         entries,
         reply_bytes,

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use harkara_core::entry::EntryId;
 use harkara_core::lane::{CONSUMER_GROUP, Lane};
+use harkara_core::redis_keys::RedisKeys;
 use redis::aio::MultiplexedConnection;
 use redis::streams::{
     StreamInfoConsumer, StreamInfoConsumersReply, StreamInfoGroup, StreamInfoGroupsReply,
@@ -59,13 +60,13 @@ pub struct ConsumerState {
 /// The error of Redis for a missing key or group.
 const NO_SUCH_KEY: &str = "no such key";
 
-/// Inspects one lane of a partition.
+/// Inspects one lane.
 pub async fn inspect_lane(
     connection: &mut MultiplexedConnection,
-    partition: u16,
+    keys: &RedisKeys,
     lane: Lane,
 ) -> RedisResult<LaneState> {
-    let key = lane.stream_key(partition);
+    let key = keys.stream(lane);
     let entries = cmd("XLEN").arg(&key).query_async(connection).await?;
     let mut groups = cmd("XINFO");
     groups.arg("GROUPS").arg(&key);
@@ -170,6 +171,7 @@ mod tests {
     use harkara_testkit::redis_database;
 
     use super::*;
+    use crate::Deployment;
     use crate::connect::connect;
     use crate::consumer_group::Group;
     use crate::pool;
@@ -178,8 +180,12 @@ mod tests {
     /// Whether entries are skipped after commands on a lane with five entries of which three are claimed.
     async fn after(commands: &[&str]) -> bool {
         let url = redis_database().await;
-        let settings = settings(&url).redis;
-        let group = Group::new(pool(&settings), 0, "me".to_owned());
+        let settings = settings(&url);
+        let group = Group::new(
+            pool(&settings.redis),
+            Deployment::of(&settings),
+            "me".to_owned(),
+        );
         group.ensure().await.unwrap();
         let mut redis = TestRedis::at(&url, 0).await;
         redis
@@ -189,8 +195,8 @@ mod tests {
         for command in commands {
             let _: Value = redis.run(command).await;
         }
-        let mut connection = connect(&settings).await.unwrap();
-        let state = inspect_lane(&mut connection, 0, Lane::Normal)
+        let mut connection = connect(&settings.redis).await.unwrap();
+        let state = inspect_lane(&mut connection, &settings.redis.keys, Lane::Normal)
             .await
             .unwrap();
         state.group.unwrap().skips_entries

@@ -41,6 +41,8 @@ metrics! { WORKER:
         "Entries that somebody deleted from their streams before they were acknowledged";
     WORKER_ENTRIES_SKIPPED = Counter "harkara_worker_entries_skipped_total" []
         "Entries that the consumer group had skipped because somebody moved it, and that a worker then processed";
+    WORKER_ENTRIES_UNKNOWN_ENDPOINT = Counter "harkara_worker_entries_unknown_endpoint_total" []
+        "Times an entry was left in Redis because the worker's settings do not name its endpoint";
     WORKER_GROUPS_RECREATED = Counter "harkara_worker_groups_recreated_total" []
         "Times a consumer group was missing and created again";
 }

@@ -3,7 +3,7 @@
 use harkara_runtime::admin::AdminError;
 use harkara_storage::StorageError;
 use harkara_storage::migrations::SchemaState;
-use harkara_streams::{GroupError, ServerProblem};
+use harkara_streams::{ForeignStreams, GroupError, ServerProblem};
 use harkara_tls::Refusal;
 use tokio::task::JoinError;
 
@@ -13,6 +13,9 @@ pub enum StartError {
     /// Redis cannot be used.
     #[error("{}", .0.problem())]
     Redis(#[from] ServerProblem),
+    /// The streams belong to another deployment.
+    #[error(transparent)]
+    Foreign(ForeignStreams),
     /// The consumer groups cannot be created.
     #[error("cannot create the consumer groups")]
     Group(#[source] GroupError),
@@ -41,6 +44,7 @@ impl StartError {
     pub fn remedy(&self) -> Option<String> {
         let remedy = match self {
             Self::Redis(problem) => return Some(problem.remedy()),
+            Self::Foreign(foreign) => foreign.remedy(),
             Self::Group(_) => return None,
             Self::Postgres(_) => "start it, or correct postgres.url (HARKARA__POSTGRES__URL)",
             Self::PostgresUntrusted { refusal, .. } => return Some(refusal.remedy("postgres")),
@@ -48,6 +52,15 @@ impl StartError {
             Self::Admin(_) => "worker.admin_bind (HARKARA__WORKER__ADMIN_BIND) changes it",
         };
         Some(remedy.to_owned())
+    }
+}
+
+impl From<GroupError> for StartError {
+    fn from(error: GroupError) -> Self {
+        match error {
+            GroupError::Foreign(foreign) => Self::Foreign(foreign),
+            other => Self::Group(other),
+        }
     }
 }
 
@@ -71,9 +84,21 @@ pub enum RunError {
     /// A loop returned.
     #[error("one of the worker's loops ended without a request to stop")]
     Ended,
+    /// The streams belong to another deployment.
+    #[error(transparent)]
+    Foreign(ForeignStreams),
 }
 
 impl RunError {
+    /// What an operator can do about it, where that is known.
+    #[must_use]
+    pub fn remedy(&self) -> Option<String> {
+        match self {
+            Self::Foreign(foreign) => Some(foreign.remedy().to_owned()),
+            Self::Failed(_) | Self::Ended => None,
+        }
+    }
+
     pub(super) fn of(ended: Option<Result<(), JoinError>>) -> Self {
         match ended {
             Some(Err(error)) => Self::Failed(error),

@@ -30,6 +30,7 @@ use crate::membership::Membership;
 use crate::metrics::Counters;
 use crate::reclaim::{Damage, Reclaimer};
 use crate::spans::BatchSpans;
+use crate::unknown_endpoints::UnknownEndpoints;
 
 /// A reader without progress for this long is stuck. It reports progress every second, and a read takes no
 /// longer than its wait and the response timeout.
@@ -68,6 +69,11 @@ impl<'a> Parts<'a> {
                 attempts_max: worker.attempts_max,
             },
             claims: claims.clone(),
+            unknown_endpoints: UnknownEndpoints::new(
+                settings,
+                group.clone(),
+                counters.unknown_endpoint.clone(),
+            ),
             committer: Committer {
                 database: database.clone(),
                 duplicate_hint: DuplicateHint::default(),

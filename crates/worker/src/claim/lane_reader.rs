@@ -102,7 +102,7 @@ impl LaneReader {
         };
         let connection = match &mut self.connection {
             Some(connection) => connection,
-            none => none.insert(Reader::connect(&self.redis, self.read_wait).await?),
+            none => none.insert(self.group.reader(&self.redis, self.read_wait).await?),
         };
         let claimed = self.group.read(connection, &lanes, bounds).await?;
         self.claims

@@ -1,6 +1,7 @@
 //! Lanes that somebody edits by hand: what was skipped is processed, what was deleted is counted.
 
 use harkara_core::lane::{CONSUMER_GROUP, Lane};
+use harkara_core::redis_keys::RedisKeys;
 use harkara_testkit::RedisServer;
 use redis::cmd;
 use redis::streams::StreamRangeReply;
@@ -9,7 +10,7 @@ use crate::pipeline::{Pipeline, Worker};
 
 /// Runs a command on the default lane: `KEY` and `GROUP` stand for its stream and its group.
 async fn edit(pipeline: &Pipeline, command: &str) {
-    let key = Lane::Default.stream_key(0);
+    let key = RedisKeys::default().stream(Lane::Default);
     let mut words = command.split(' ').map(|word| match word {
         "KEY" => key.as_str(),
         "GROUP" => CONSUMER_GROUP,
@@ -61,7 +62,7 @@ async fn entries_that_somebody_deletes_are_counted() {
     let mut pipeline = Pipeline::start_on(server.url()).await;
     five_of_which_two_are_claimed(&mut pipeline).await;
     let mut redis = pipeline.redis().await;
-    let key = Lane::Default.stream_key(0);
+    let key = RedisKeys::default().stream(Lane::Default);
     let mut range = cmd("XRANGE");
     range.arg(&[&key, "-", "+"]);
     let entries: StreamRangeReply = range.query_async(&mut redis).await.unwrap();

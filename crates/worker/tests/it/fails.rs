@@ -2,6 +2,7 @@
 
 use harkara_core::entry::field;
 use harkara_core::lane::Lane;
+use harkara_core::redis_keys::RedisKeys;
 use redis::AsyncCommands;
 
 use crate::pipeline::{Pipeline, until};
@@ -65,7 +66,7 @@ async fn an_entry_that_the_ingress_did_not_write_is_kept_and_stops_nothing() {
             (field::BODY, "from the future"),
         ],
     ] {
-        let key = Lane::Critical.stream_key(0);
+        let key = RedisKeys::default().stream(Lane::Critical);
         let () = redis.xadd(key, "*", fields).await.unwrap();
     }
     pipeline.deliver_new("payment.dispute.created", 1).await;

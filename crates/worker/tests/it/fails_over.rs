@@ -1,6 +1,7 @@
 //! Another Redis takes over the name of the one that was used.
 
 use harkara_core::lane::Lane;
+use harkara_core::redis_keys::RedisKeys;
 use harkara_testkit::{Proxy, RedisServer};
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncCommands, cmd};
@@ -9,7 +10,7 @@ use crate::pipeline::{Pipeline, consumers, until};
 
 /// Appends an entry that becomes a dead letter, for no ingress wrote it.
 async fn append(redis: &mut MultiplexedConnection, value: &str) {
-    let key = Lane::Normal.stream_key(0);
+    let key = RedisKeys::default().stream(Lane::Normal);
     let () = redis.xadd(key, "*", &[("body", value)]).await.unwrap();
 }
 

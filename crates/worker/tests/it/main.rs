@@ -10,6 +10,7 @@ mod pipeline;
 
 mod backlog;
 mod delivers;
+mod deployments;
 mod disorder;
 mod duplicates;
 mod edited;

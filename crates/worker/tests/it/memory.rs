@@ -1,6 +1,7 @@
 //! A worker's memory is bounded, however many large bodies wait.
 
 use harkara_core::lane::{CONSUMER_GROUP, Lane};
+use harkara_core::redis_keys::RedisKeys;
 use harkara_simulator::SimulatedEvent;
 use redis::{AsyncCommands, Script};
 use tokio::process::Child;
@@ -36,7 +37,7 @@ fn large(event: SimulatedEvent) -> SimulatedEvent {
 /// Lets the consumer `dead` claim entries of the default lane.
 async fn claim_as_dead(pipeline: &Pipeline, n_entries: u64) {
     let mut redis = pipeline.redis().await;
-    let key = Lane::Default.stream_key(0);
+    let key = RedisKeys::default().stream(Lane::Default);
     let () = redis
         .xgroup_create(&key, CONSUMER_GROUP, "0")
         .await

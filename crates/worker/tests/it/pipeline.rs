@@ -6,6 +6,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use harkara_core::lane::{CONSUMER_GROUP, Lane};
+use harkara_core::redis_keys::RedisKeys;
 use harkara_core::secret::Secret;
 use harkara_core::signature::sign;
 use harkara_runtime::shutdown::Shutdown;
@@ -165,8 +166,13 @@ impl Pipeline {
 
     /// Delivers an event, correctly signed, and returns the status of the answer.
     pub(crate) async fn try_deliver(&self, event: &SimulatedEvent) -> u16 {
-        let destination =
-            Destination::parse(&format!("http://{}/webhooks/razorpay", self.public)).unwrap();
+        self.try_deliver_to("default", event).await
+    }
+
+    /// The same to another endpoint with the same secret.
+    pub(crate) async fn try_deliver_to(&self, endpoint: &str, event: &SimulatedEvent) -> u16 {
+        let url = format!("http://{}/webhooks/razorpay/{endpoint}", self.public);
+        let destination = Destination::parse(&url).unwrap();
         let signed = Signed::new(event.clone(), &Secret::new(SECRET));
         let answer = self.sender.send(&destination, &signed).await;
         answer.unwrap().status
@@ -271,7 +277,7 @@ impl Pipeline {
 
     pub(crate) async fn length(&self, lane: Lane) -> u64 {
         let mut redis = self.redis().await;
-        redis.xlen(lane.stream_key(0)).await.unwrap()
+        redis.xlen(RedisKeys::default().stream(lane)).await.unwrap()
     }
 
     /// Waits until as many entries of a lane are claimed and not acknowledged.
@@ -285,8 +291,9 @@ impl Pipeline {
     /// Entries that some consumer has claimed and not acknowledged.
     pub(crate) async fn pending(&self, lane: Lane) -> u64 {
         let mut redis = self.redis().await;
-        let pending: redis::RedisResult<StreamPendingReply> =
-            redis.xpending(lane.stream_key(0), CONSUMER_GROUP).await;
+        let pending: redis::RedisResult<StreamPendingReply> = redis
+            .xpending(RedisKeys::default().stream(lane), CONSUMER_GROUP)
+            .await;
         pending.map_or(0, |pending| pending.count() as u64)
     }
 
@@ -348,7 +355,7 @@ pub(crate) async fn until(what: &str, condition: impl AsyncFnMut() -> bool) {
 /// The consumers of a lane at a Redis.
 pub(crate) async fn consumers(redis: &mut MultiplexedConnection, lane: Lane) -> Vec<String> {
     let reply: StreamInfoConsumersReply = redis
-        .xinfo_consumers(lane.stream_key(0), CONSUMER_GROUP)
+        .xinfo_consumers(RedisKeys::default().stream(lane), CONSUMER_GROUP)
         .await
         .unwrap();
     let consumers = reply.consumers.into_iter();

@@ -1,6 +1,7 @@
 //! The entries of a dead worker are reclaimed; those of a live one are not.
 
 use harkara_core::lane::{CONSUMER_GROUP, Lane};
+use harkara_core::redis_keys::RedisKeys;
 use redis::aio::MultiplexedConnection;
 use redis::streams::{StreamPendingCountReply, StreamReadOptions, StreamReadReply};
 use redis::{AsyncCommands, cmd};
@@ -23,7 +24,7 @@ async fn leave_pending(
 
 /// Creates the group of the default lane, and claims some entries for the consumer `dead`.
 async fn claim_as_dead(redis: &mut MultiplexedConnection, n_entries: usize) -> Vec<String> {
-    let key = Lane::Default.stream_key(0);
+    let key = RedisKeys::default().stream(Lane::Default);
     let () = redis
         .xgroup_create(&key, CONSUMER_GROUP, "0")
         .await
@@ -91,7 +92,7 @@ async fn the_entries_of_a_live_worker_are_not_reclaimed() {
     let mut redis = pipeline.redis().await;
     let (mut renewals, mut idle_before) = (0, 0);
     until("the claim was renewed six times", async || {
-        let key = Lane::Default.stream_key(0);
+        let key = RedisKeys::default().stream(Lane::Default);
         let reply = redis.xpending_count(key, CONSUMER_GROUP, "-", "+", 10);
         let pending: StreamPendingCountReply = reply.await.unwrap();
         let entry = pending.ids.last().expect("an entry is pending");
@@ -120,7 +121,7 @@ async fn an_entry_that_ends_its_workers_becomes_a_dead_letter() {
     for (id, claims) in ids.iter().zip(["5", "1"]) {
         let () = cmd("XCLAIM")
             .arg(&[
-                &Lane::Default.stream_key(0),
+                &RedisKeys::default().stream(Lane::Default),
                 CONSUMER_GROUP,
                 "dead",
                 "0",
@@ -159,7 +160,7 @@ async fn a_group_that_is_lost_while_reclaimed_entries_wait_loses_no_entry() {
     ];
     let worker = pipeline.worker(&one_at_a_time).await;
     // The reader holds the only permit; the reclaimed entries wait for it.
-    let key = Lane::Default.stream_key(0);
+    let key = RedisKeys::default().stream(Lane::Default);
     until("the dead worker's entries are reclaimed", async || {
         let reply = redis.xpending_consumer_count(&key, CONSUMER_GROUP, "-", "+", 10, "dead");
         let dead: StreamPendingCountReply = reply.await.unwrap();

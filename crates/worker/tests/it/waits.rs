@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use harkara_core::lane::Lane;
+use harkara_core::redis_keys::RedisKeys;
 use harkara_core::secret::Secret;
 use harkara_storage::migrations::migrate;
 use harkara_telemetry::Tracer;
@@ -83,7 +84,7 @@ async fn a_group_that_disappears_is_created_again_from_the_first_entry() {
     let worker = pipeline.worker(&[]).await;
     pipeline.deliver_payments(1).await;
     pipeline.until_events("processed", 1).await;
-    let streams = Lane::ALL.map(|lane| lane.stream_key(0));
+    let streams = Lane::ALL.map(|lane| RedisKeys::default().stream(lane));
     let () = pipeline.redis().await.del(&streams).await.unwrap();
     pipeline.deliver_payments(1).await;
     pipeline.until_processed(2).await;

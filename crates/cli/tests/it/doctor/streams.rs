@@ -1,6 +1,7 @@
 //! What is found in the lanes.
 
 use harkara_core::lane::{CONSUMER_GROUP, Lane};
+use harkara_core::redis_keys::RedisKeys;
 use harkara_testkit::{RedisServer, wait_until};
 
 use super::{Report, sound};
@@ -23,7 +24,7 @@ async fn a_dead_consumer_with_pending_entries_is_named() {
         .with("HARKARA__WORKER__CLAIM_IDLE_MS", "1")
         .with("HARKARA__WORKER__RECLAIM_EVERY_MS", "1")
         .with("HARKARA__WORKER__READ_WAIT_MS", "1");
-    let key = Lane::Medium.stream_key(0);
+    let key = RedisKeys::default().stream(Lane::Medium);
     for _ in 0..3 {
         ask(&redis, &format!("XADD {key} * f v")).await;
     }
@@ -50,7 +51,7 @@ async fn a_dead_consumer_with_pending_entries_is_named() {
 #[tokio::test]
 async fn a_key_of_another_kind_is_a_problem_of_its_lane_alone() {
     let (redis, _database, harkara) = sound().await;
-    let key = Lane::Critical.stream_key(0);
+    let key = RedisKeys::default().stream(Lane::Critical);
     ask(&redis, &format!("SET {key} text")).await;
     let report = Report::of(&harkara, 1, "").await;
     assert_eq!(report.with_status("problem"), ["streams: lane critical"]);
