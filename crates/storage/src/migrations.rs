@@ -1,5 +1,8 @@
 //! The schema: its embedded migrations, and whether this binary may work on the database.
 
+use std::error::Error;
+use std::time::Duration;
+
 use diesel::dsl::sql;
 use diesel::pg::Pg;
 use diesel::sql_query;
@@ -9,8 +12,10 @@ use diesel_async::{RunQueryDsl, SimpleAsyncConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use harkara_core::secret::Secret;
 use harkara_tls::ClientTls;
+use tokio_postgres::error::SqlState;
 
 use crate::connect::{Session, connect};
+use crate::sqlstate;
 use crate::statement_times::Named;
 use crate::{Pool, StorageError};
 
@@ -76,8 +81,17 @@ impl SchemaState {
     }
 }
 
+/// Longest wait of a migration for a lock on a table that others use: everybody who comes later waits behind it.
+const LOCK_WAIT_MAX: &str = "150ms";
+
+/// How often a migration is tried that waits too long for a lock, most likely because of a long-running reader
+/// such as `pg_dump`; and the pause between two tries. In all five minutes.
+const LOCK_TRIES: u32 = 150;
+const LOCK_PAUSE: Duration = Duration::from_secs(2);
+
 /// Applies the missing migrations under an advisory lock, and returns their versions. Safe to run
-/// concurrently, and again. `tls` is as in [`crate::PoolSettings`].
+/// concurrently, and again. Nobody waits behind it for a lock for longer than 300 ms; a migration that would is
+/// tried again. `tls` is as in [`crate::PoolSettings`].
 pub async fn migrate(url: &Secret, tls: Option<&ClientTls>) -> Result<Vec<String>, StorageError> {
     let connection = connect(url, tls).await?;
     // Diesel's migration runner is synchronous, so it needs a thread and a connection for itself.
@@ -87,12 +101,42 @@ pub async fn migrate(url: &Secret, tls: Option<&ClientTls>) -> Result<Vec<String
         diesel::RunQueryDsl::execute(lock("pg_advisory_lock"), &mut connection)
             .map_err(StorageError::statement("take the migration lock"))?;
         // The lock belongs to the session and ends with it, whatever the outcome.
-        let applied = connection
-            .run_pending_migrations(MIGRATIONS)
-            .map_err(StorageError::Migration)?;
-        Ok(applied.iter().map(ToString::to_string).collect())
+        let bound = sql_query(format!("SET lock_timeout = '{LOCK_WAIT_MAX}'"));
+        diesel::RunQueryDsl::execute(bound, &mut connection)
+            .map_err(StorageError::statement("bound the waits for locks"))?;
+        apply_missing(&mut connection).map_err(StorageError::Migration)
     });
     task.await.map_err(|e| StorageError::Migration(e.into()))?
+}
+
+/// Applies the missing migrations, each in its transaction, and returns their versions.
+fn apply_missing(
+    connection: &mut AsyncConnectionWrapper<Session>,
+) -> diesel::migration::Result<Vec<String>> {
+    let mut applied = Vec::new();
+    for migration in connection.pending_migrations(MIGRATIONS)? {
+        let mut tries = 1;
+        let version = loop {
+            match connection.run_migration(&migration) {
+                Err(error) if tries < LOCK_TRIES && waited_for_a_lock(&*error) => {
+                    tracing::warn!(
+                        migration = %migration.name(),
+                        %error,
+                        "A table is in use; trying the migration again."
+                    );
+                    tries += 1;
+                    std::thread::sleep(LOCK_PAUSE);
+                }
+                result => break result?,
+            }
+        };
+        applied.push(version.to_string());
+    }
+    Ok(applied)
+}
+
+fn waited_for_a_lock(error: &(dyn Error + 'static)) -> bool {
+    sqlstate::of_message(&error.to_string()) == Some(SqlState::LOCK_NOT_AVAILABLE)
 }
 
 /// Compares the database's schema with this binary's migrations.

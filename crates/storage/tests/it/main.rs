@@ -5,6 +5,7 @@
 mod records;
 mod store;
 
+mod maintenance;
 mod migrations;
 mod schema;
 
