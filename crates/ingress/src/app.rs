@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use actix_web::dev::Server;
-use harkara_runtime::admin::{Admin, AdminServer, Liveness, Progress};
+use harkara_runtime::admin::{Admin, AdminServer, Degraded, Liveness, Progress};
 use harkara_runtime::shutdown::Shutdown;
 use harkara_runtime::{build_info, logging};
 use harkara_settings::Settings;
@@ -92,6 +92,7 @@ impl App {
             liveness: builder.liveness,
             metrics: metrics.clone(),
             backlog,
+            degraded: Degraded::default(),
             stop: builder.shutdown.clone(),
         };
         let admin = admin.serve(settings.ingress.admin_bind);

@@ -1,5 +1,6 @@
 //! The admin port of a process: `/livez`, `/readyz`, `/metrics` and `/backlog`.
 
+mod degraded;
 mod exposition;
 mod liveness;
 mod probe;
@@ -21,6 +22,7 @@ use tokio::task::JoinHandle;
 use crate::shutdown::Shutdown;
 use exposition::ExpositionFormat;
 
+pub use degraded::Degraded;
 pub use liveness::{Liveness, Progress};
 pub use probe::Probe;
 
@@ -40,6 +42,8 @@ pub struct Admin {
     pub metrics: Metrics,
     /// The backlog.
     pub backlog: Latest,
+    /// What does not work although the process is ready.
+    pub degraded: Degraded,
     /// Once requested, the process is not ready.
     pub stop: Shutdown,
 }
@@ -127,13 +131,18 @@ async fn ready(admin: web::Data<Admin>) -> HttpResponse {
         .into_iter()
         .map(|(name, outcome)| (name.to_owned(), outcome.to_json()))
         .collect();
-    let (status, word) = if ready {
-        (StatusCode::OK, "ready")
-    } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "not_ready")
+    let degraded = admin.degraded.reasons();
+    let (status, word) = match (ready, degraded.is_empty()) {
+        (true, true) => (StatusCode::OK, "ready"),
+        (true, false) => (StatusCode::OK, "degraded"),
+        (false, _) => (StatusCode::SERVICE_UNAVAILABLE, "not_ready"),
     };
-    HttpResponse::build(status)
-        .json(json!({ "status": word, "stopping": stopping, "dependencies": dependencies }))
+    HttpResponse::build(status).json(json!({
+        "status": word,
+        "stopping": stopping,
+        "degraded": degraded,
+        "dependencies": dependencies,
+    }))
 }
 
 async fn metrics(admin: web::Data<Admin>, request: HttpRequest) -> HttpResponse {

@@ -15,7 +15,7 @@ use harkara_core::ids::EventId;
 use harkara_core::projection::{Projection, project};
 
 use crate::projections;
-pub use crate::projections::Applied;
+pub use crate::projections::{Applied, tables};
 use crate::record::{EventRecord, Verdict};
 use crate::statement_times::{StatementTime, collected};
 use crate::{Pool, StorageError};
@@ -55,6 +55,8 @@ pub struct Outcome {
     pub retried: usize,
     /// Stored for a first attempt.
     pub deferred: usize,
+    /// Stored until a table can be written again.
+    pub postponed: usize,
     /// Deliveries of events that were already known, by id or by body: no effect.
     pub duplicates: usize,
     /// Ledger rows that someone else had settled in the meantime: no effect.
@@ -171,7 +173,7 @@ async fn apply(
     let ours = || identified.new.iter().chain(&rows.settled).copied();
     let projection = project(ours().filter_map(|at| match &records[at].verdict {
         Verdict::Project(event) => Some((identified.event_id(records, at), event)),
-        Verdict::Defer | Verdict::Fail { .. } | Verdict::Retry { .. } => None,
+        _ => None,
     }));
 
     let applied = write(connection, records, &identified, to_insert, &projection).await?;
@@ -222,6 +224,7 @@ impl Outcome {
                 Verdict::Fail { .. } => outcome.failed += 1,
                 Verdict::Retry { .. } => outcome.retried += 1,
                 Verdict::Defer => outcome.deferred += 1,
+                Verdict::Postpone { .. } => outcome.postponed += 1,
             }
         }
         outcome

@@ -6,7 +6,7 @@ use harkara_core::causes::with_causes;
 use harkara_tls::Refusal;
 use tokio_postgres::error::SqlState;
 
-use crate::sqlstate;
+use crate::{projections, sqlstate};
 
 /// A failed operation on the store.
 #[derive(Debug, thiserror::Error)]
@@ -98,6 +98,12 @@ pub enum Recovery {
     Split,
     /// Split the batch until the event at fault is alone.
     Isolate,
+    /// Postpone the events that change the [table](StorageError::table), which cannot be written now. No event
+    /// is at fault.
+    Postpone,
+    /// Find out who has the lock that was not granted in time. If it is on a whole table, postpone its events, or wait
+    /// if every event needs it; if it is on a row, split the batch. No event is at fault.
+    FindLock,
 }
 
 impl StorageError {
@@ -110,7 +116,25 @@ impl StorageError {
             | Self::Migration(_)
             | Self::HolderNotFound => Recovery::Wait,
             Self::TimedOut { .. } => Recovery::Split,
+            Self::Statement { .. } if self.is_about_a_table() => Recovery::Postpone,
             Self::Statement { source, .. } => recovery_after(source),
+        }
+    }
+
+    /// Whether the failure is about the table of a projection, and not about the whole store.
+    fn is_about_a_table(&self) -> bool {
+        let code = self.refusal().and_then(|(_, code)| code);
+        self.table().is_some() && code.is_some_and(|code| may_be_about_a_table(code.code()))
+    }
+
+    /// The table whose projection failed; `None` if the failure was elsewhere.
+    #[must_use]
+    pub fn table(&self) -> Option<&'static str> {
+        match self {
+            Self::Statement { operation, .. } => {
+                projections::tables().find(|table| table == operation)
+            }
+            _ => None,
         }
     }
 
@@ -193,8 +217,10 @@ fn is_about_the_connection(kind: Kind) -> bool {
 /// [codes]: https://www.postgresql.org/docs/current/errcodes-appendix.html
 fn recovery_after_code(code: &str) -> Recovery {
     match code {
-        // Cancelled by a timeout, waited too long for a lock, ran for too long, used too much memory.
-        "57014" | "55P03" | "25P04" | "53200" => Recovery::Split,
+        // Cancelled by a timeout, ran for too long, used too much memory.
+        "57014" | "25P04" | "53200" => Recovery::Split,
+        // Waited too long for a lock.
+        "55P03" => Recovery::FindLock,
         // Damaged data or index.
         "XX001" | "XX002" => Recovery::Wait,
         _ => match code.get(..2) {
@@ -211,6 +237,19 @@ fn recovery_after_code(code: &str) -> Recovery {
             // Data, constraints, triggers, and whatever else the content of an event may cause.
             _ => Recovery::Isolate,
         },
+    }
+}
+
+/// Whether an error of this code may be about the one table that the statement writes. (Ledger rows are written
+/// before, in the same transaction, so the store as a whole works.)
+fn may_be_about_a_table(code: &str) -> bool {
+    match code {
+        // A lock, and prepared statements and cursors, which a pooler mixes up.
+        "55P03" | "42P03" | "42P05" | "42P14" => false,
+        // Full disk, damaged data or index.
+        "53100" | "XX001" | "XX002" => true,
+        // Privileges and the shape of tables, state of an object, errors of its files.
+        _ => matches!(code.get(..2), Some("42" | "55" | "58")),
     }
 }
 
@@ -235,11 +274,11 @@ impl From<DieselError> for StorageError {
 
 #[cfg(test)]
 mod tests {
-    use super::{Recovery, recovery_after_code};
+    use super::{Recovery, may_be_about_a_table, recovery_after_code};
 
     #[test]
     fn the_code_decides_the_recovery() {
-        const SPLIT: &[&str] = &["57014", "55P03", "53200", "25P04"];
+        const SPLIT: &[&str] = &["57014", "53200", "25P04"];
         const WAIT: &[&str] = &[
             "08006", "0A000", "25006", "25P02", "25P03", "26000", "28000", "3D000", "3F000",
             "40001", "40P01", "42501", "42703", "42P01", "53100", "53300", "55000", "57P01",
@@ -251,12 +290,29 @@ mod tests {
         ];
         for (codes, recovery) in [
             (SPLIT, Recovery::Split),
+            (&["55P03"], Recovery::FindLock),
             (WAIT, Recovery::Wait),
             (ISOLATE, Recovery::Isolate),
         ] {
             for code in codes {
                 assert_eq!(recovery_after_code(code), recovery, "{code}");
             }
+        }
+    }
+
+    #[test]
+    fn the_code_tells_whether_one_table_is_at_fault() {
+        for code in [
+            "42501", "42P01", "42703", "42804", "53100", "55000", "58030", "58P01", "XX001",
+            "XX002",
+        ] {
+            assert!(may_be_about_a_table(code), "{code}");
+        }
+        for code in [
+            "0A000", "23514", "25006", "25P02", "40P01", "42P05", "53200", "55P03", "57014",
+            "57P01", "P0001", "XX000",
+        ] {
+            assert!(!may_be_about_a_table(code), "{code}");
         }
     }
 }

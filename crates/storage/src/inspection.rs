@@ -3,6 +3,7 @@
 mod indexes;
 mod partitions;
 mod server;
+mod tables;
 
 use chrono::{DateTime, Utc};
 use diesel::dsl::sql;
@@ -13,6 +14,7 @@ use crate::{Pool, StorageError};
 pub use indexes::{INDEXES, Index, IndexProblem, index_problems};
 pub use partitions::{Partitions, partitions};
 pub use server::{ServerState, server_state};
+pub use tables::{MissingPrivilege, TableLock, lock_on, missing_privileges, table_locks};
 
 /// The server's clock.
 pub async fn time(pool: &Pool) -> Result<DateTime<Utc>, StorageError> {

@@ -125,12 +125,27 @@ impl Manager for Connector {
 impl Pool {
     /// Builds a pool without connecting, so this succeeds while the server is unavailable.
     pub fn new(settings: &PoolSettings) -> Result<Self, StorageError> {
+        Self::with_setup(settings, "")
+    }
+
+    /// The same with a bound on each wait for a lock, at most half the timeout of a statement: one that waits
+    /// longer fails for this reason.
+    pub fn with_lock_timeout(
+        settings: &PoolSettings,
+        lock_timeout: Duration,
+    ) -> Result<Self, StorageError> {
+        let lock_timeout = lock_timeout.min(settings.statement_timeout / 2);
+        let setup = format!("SET lock_timeout = {}; ", lock_timeout.as_millis());
+        Self::with_setup(settings, &setup)
+    }
+
+    fn with_setup(settings: &PoolSettings, more: &str) -> Result<Self, StorageError> {
         let timeout_ms = settings.statement_timeout.as_millis();
         let connector = Connector {
             url: settings.url.clone(),
             tls: settings.tls.clone(),
             setup: format!(
-                "SET statement_timeout = {timeout_ms}; \
+                "{more}SET statement_timeout = {timeout_ms}; \
                  SET idle_in_transaction_session_timeout = {timeout_ms}; \
                  SET application_name = '{}'; SET timezone = 'UTC'; {WAIT_FOR_COMMITS}",
                 settings.application

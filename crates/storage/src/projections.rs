@@ -24,6 +24,47 @@ pub struct Applied {
     pub unchanged: usize,
 }
 
+/// Each table of projections, with the number of rows that a projection has for it.
+fn rows(projection: &Projection) -> [(&'static str, usize); 11] {
+    [
+        (ORDERS.name(), projection.orders.len()),
+        (PAYMENTS.name(), projection.payments.len()),
+        (REFUNDS.name(), projection.refunds.len()),
+        (DISPUTES.name(), projection.disputes.len()),
+        (SNAPSHOTS.name(), projection.states.len()),
+        (DOWNTIMES.name(), projection.downtimes.len()),
+        (INVOICES.name(), projection.invoices.len()),
+        (VALIDATIONS.name(), projection.validations.len()),
+        (ACCOUNTS.name(), projection.accounts.len()),
+        (PAYMENT_LINKS.name(), projection.payment_links.len()),
+        (NOTIFICATIONS.name(), projection.notifications.len()),
+    ]
+}
+
+/// The tables that projections are written to, by name.
+pub fn tables() -> impl Iterator<Item = &'static str> {
+    rows(&Projection::default())
+        .into_iter()
+        .map(|(table, _)| table)
+}
+
+/// Those of them whose rows are merged, and so updated.
+pub(crate) fn merged_tables() -> [&'static str; 5] {
+    [
+        ORDERS.name(),
+        PAYMENTS.name(),
+        REFUNDS.name(),
+        DISPUTES.name(),
+        SNAPSHOTS.name(),
+    ]
+}
+
+/// The tables that a projection changes, by name.
+pub(crate) fn tables_of(projection: &Projection) -> impl Iterator<Item = &'static str> {
+    let changed = rows(projection).into_iter().filter(|(_, rows)| *rows > 0);
+    changed.map(|(table, _)| table)
+}
+
 /// Writes a projection. Tables are locked in one fixed order, and rows within a table in order of their
 /// keys, so that concurrent commits cannot deadlock. The statements are pipelined; the server runs them one
 /// after the other, in this order.

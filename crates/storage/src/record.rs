@@ -8,12 +8,14 @@ use harkara_core::entry::EntryRef;
 use harkara_core::event::Event;
 use harkara_core::ids::{AccountId, EventId};
 use harkara_core::lane::Lane;
+use harkara_core::projection::project;
 use harkara_core::secret::Fingerprint;
 use harkara_core::text::Text;
 use harkara_core::time::{EventTime, ReceivedAt};
 use harkara_core::trace::TraceContext;
 
 use crate::ledger::EventStatus;
+use crate::projections;
 
 /// An event as it was claimed, from whichever source, before its body is decoded.
 #[derive(Clone, Debug)]
@@ -125,21 +127,71 @@ pub enum Verdict {
         /// How long to wait.
         after: Duration,
     },
+    /// Store it as pending, without counting the attempt: a table that it changes cannot be written. Made by
+    /// [`Verdict::postpone`].
+    Postpone {
+        /// The table.
+        table: &'static str,
+        /// The problem, for the operator; it begins as [`postponed_for`] says.
+        error: String,
+        /// When it comes due, unless [`crate::ledger::recall`] makes it due before.
+        after: Duration,
+    },
+}
+
+/// How the error of an event begins that is postponed because of this table.
+pub(crate) fn postponed_for(table: &str) -> String {
+    format!("postponed while {table} cannot be written: ")
+}
+
+impl EventRecord {
+    /// The tables that the event changes, by name; none unless its verdict is to project it.
+    #[must_use]
+    pub fn tables(&self) -> Vec<&'static str> {
+        match &self.verdict {
+            Verdict::Project(event) => {
+                let projection = project([(&self.claimed.event_id, event)]);
+                projections::tables_of(&projection).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// The attempts to store: a postponed event was not attempted.
+    pub(crate) fn attempts(&self) -> u32 {
+        let attempts = self.claimed.attempts();
+        match self.verdict {
+            Verdict::Postpone { .. } => attempts.saturating_sub(1),
+            _ => attempts,
+        }
+    }
 }
 
 impl Verdict {
+    /// Postpones an event because a table that it changes cannot be written, for this reason.
+    #[must_use]
+    pub fn postpone(table: &'static str, reason: &str, after: Duration) -> Self {
+        Self::Postpone {
+            table,
+            error: postponed_for(table) + reason,
+            after,
+        }
+    }
+
     pub(crate) fn status(&self) -> EventStatus {
         match self {
             Self::Project(_) => EventStatus::Processed,
             Self::Fail { .. } => EventStatus::Failed,
-            Self::Defer | Self::Retry { .. } => EventStatus::Pending,
+            Self::Defer | Self::Retry { .. } | Self::Postpone { .. } => EventStatus::Pending,
         }
     }
 
     pub(crate) fn error(&self) -> Option<&str> {
         match self {
             Self::Defer | Self::Project(_) => None,
-            Self::Fail { error } | Self::Retry { error, .. } => Some(error),
+            Self::Fail { error } | Self::Retry { error, .. } | Self::Postpone { error, .. } => {
+                Some(error)
+            }
         }
     }
 
@@ -147,7 +199,7 @@ impl Verdict {
         match self {
             Self::Defer => Some(0),
             Self::Project(_) | Self::Fail { .. } => None,
-            Self::Retry { after, .. } => {
+            Self::Retry { after, .. } | Self::Postpone { after, .. } => {
                 Some(i64::try_from(after.as_millis()).unwrap_or(i64::MAX / 2))
             }
         }

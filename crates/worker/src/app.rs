@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use harkara_core::causes::with_causes;
-use harkara_runtime::admin::{Admin, AdminServer, Liveness, Probe};
+use harkara_runtime::admin::{Admin, AdminServer, Degraded, Liveness, Probe};
 use harkara_runtime::shutdown::Shutdown;
 use harkara_runtime::{build_info, logging};
 use harkara_settings::{PostgresSettings, Settings};
@@ -24,11 +24,16 @@ use tokio::task::JoinSet;
 use crate::batch_processor::BatchProcessor;
 use crate::membership::Membership;
 use crate::metrics::register_pool;
+use crate::unavailable_tables::UnavailableTables;
 pub use errors::{RunError, StartError};
 use parts::{Loops, Parts};
 
 /// How long batches may take to end once they are abandoned. Only one that awaits nothing takes longer.
 const ABANDON_BOUND: Duration = Duration::from_secs(2);
+
+/// Longest wait for a lock. A batch fails that waits longer, and is tried again without the events of the locked
+/// table: others are committed within a second. Between workers, locks on rows last for milliseconds.
+const LOCK_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// A worker whose dependencies are available and whose admin port is open.
 pub struct App {
@@ -82,6 +87,7 @@ impl App {
             liveness,
             metrics: metrics.clone(),
             backlog: backlog.clone(),
+            degraded: unavailable_tables(parts.unavailable.clone()),
             stop: shutdown.clone(),
         };
         let admin = admin.serve(settings.worker.admin_bind);
@@ -162,7 +168,8 @@ async fn drain(mut loops: JoinSet<()>, processor: &BatchProcessor, stop_deadline
 
 /// Connects to PostgreSQL, logs what makes it less durable and checks its schema.
 async fn open_database(settings: &PostgresSettings) -> Result<Pool, StartError> {
-    let database = Pool::new(&PoolSettings::of(settings, "harkara-worker"))?;
+    let settings = PoolSettings::of(settings, "harkara-worker");
+    let database = Pool::with_lock_timeout(&settings, LOCK_TIMEOUT)?;
     for risk in durability_risks::risks(&database).await? {
         tracing::warn!("{risk}");
     }
@@ -198,5 +205,14 @@ fn postgres_probe(database: Pool) -> Probe {
     Probe::new("postgres", move || {
         let database = database.clone();
         async move { database.ping().await.map_err(|error| error.full()) }
+    })
+}
+
+/// A worker with an unavailable table is ready, since it processes the events of the others.
+fn unavailable_tables(unavailable: UnavailableTables) -> Degraded {
+    Degraded::new(move || {
+        let reasons = unavailable.reasons().into_iter();
+        let reasons = reasons.map(|(table, reason)| format!("{table} cannot be written: {reason}"));
+        reasons.collect()
     })
 }

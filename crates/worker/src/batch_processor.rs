@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use harkara_core::entry::EntryRef;
 use harkara_core::retry::RetryPolicy;
 use harkara_runtime::clock;
-use harkara_storage::record::{ClaimedEvent, EventRecord};
+use harkara_storage::record::{ClaimedEvent, EventRecord, Verdict};
 use harkara_streams::consumer_group::ClaimedEntry;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -20,6 +20,7 @@ use crate::decode;
 use crate::failure_log::FailureLog;
 use crate::metrics::Counters;
 use crate::spans::{BatchSpans, BatchTimes};
+use crate::unavailable_tables::UnavailableTables;
 use crate::unknown_endpoints::UnknownEndpoints;
 
 /// Entries decoded before other tasks have a turn on the worker's one thread: a fraction of a millisecond.
@@ -28,6 +29,9 @@ const DECODED_PER_TURN: usize = 32;
 
 /// Longest time spent on releasing leased rows after the stop deadline.
 const RELEASE_BOUND: Duration = Duration::from_millis(500);
+
+/// How long an event waits whose own row is locked, or whose statement takes too long.
+const STUCK_WAIT: Duration = Duration::from_secs(10);
 
 pub(crate) struct BatchProcessor {
     /// One for each batch in flight.
@@ -38,6 +42,7 @@ pub(crate) struct BatchProcessor {
     pub(crate) claims: Arc<ActiveClaims>,
     pub(crate) unknown_endpoints: UnknownEndpoints,
     pub(crate) committer: Committer,
+    pub(crate) unavailable: UnavailableTables,
     pub(crate) acknowledgements: Acknowledgements,
     pub(crate) counters: Counters,
     pub(crate) failures: FailureLog,
@@ -119,14 +124,25 @@ impl BatchProcessor {
         }
     }
 
-    /// Commits and acknowledges a batch, in halves if it is refused, down to the one event at fault.
-    async fn commit_and_acknowledge(&self, records: Vec<EventRecord>, times: &BatchTimes) {
+    /// Commits and acknowledges a batch, in halves if it is refused, down to the one event at fault. The events
+    /// that change an unavailable table are stored as pending with the others.
+    async fn commit_and_acknowledge(&self, mut records: Vec<EventRecord>, times: &BatchTimes) {
+        self.unavailable.postpone(&mut records);
         let mut batches = vec![records];
         let mut waits = 0;
         while let Some(mut records) = batches.pop() {
             match self.committer.commit(&records).await {
                 Ok(commit) => self.acknowledge(&records, commit, times).await,
                 Err(NotCommitted::Released) => {}
+                Err(NotCommitted::Unavailable { table, reason }) => {
+                    self.unavailable.add(table, &reason, &mut records);
+                    batches.push(records);
+                }
+                Err(NotCommitted::Stuck { table, reason }) => {
+                    let postponed = Verdict::postpone(table, &reason, STUCK_WAIT);
+                    records[0].verdict = postponed;
+                    batches.push(records);
+                }
                 Err(NotCommitted::Refused(error)) if records.len() > 1 => {
                     let events = records.len();
                     tracing::warn!(events, error, "A batch did not commit; trying its halves.");
@@ -163,6 +179,7 @@ impl BatchProcessor {
         self.counters
             .committed(records, &commit.batch, kept.as_ref());
         self.failures.log(records, &commit.batch);
+        self.unavailable.committed(records, &commit.batch);
         let from = Instant::now();
         self.acknowledgements.acknowledge(commit.batch).await;
         let acknowledged = (from, Instant::now());

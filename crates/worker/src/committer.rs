@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use futures_util::FutureExt;
 use harkara_core::retry::backoff;
 use harkara_storage::commit::{CommittedBatch, DuplicateHint, commit};
+use harkara_storage::inspection::lock_on;
 use harkara_storage::ledger::release;
 use harkara_storage::record::{ClaimedEvent, EventRecord};
 use harkara_storage::{Pool, Recovery};
@@ -36,6 +37,10 @@ pub(crate) struct Commit {
 pub(crate) enum NotCommitted {
     /// Its leased rows were released and come due again.
     Released,
+    /// A table cannot be written, for this reason. The events that change it must be postponed.
+    Unavailable { table: &'static str, reason: String },
+    /// Its one event must be postponed: a row of this table is locked, or its statement takes too long.
+    Stuck { table: &'static str, reason: String },
     /// It must be split. A single event is at fault itself.
     Refused(String),
 }
@@ -43,6 +48,8 @@ pub(crate) enum NotCommitted {
 /// A failed attempt to commit.
 pub(crate) struct Failure {
     recovery: Recovery,
+    /// The table of the projection that failed.
+    table: Option<&'static str>,
     pub(crate) error: String,
 }
 
@@ -50,25 +57,59 @@ impl Committer {
     /// Commits a batch. Waits while PostgreSQL is unavailable, unless the batch has leased rows to release.
     pub(crate) async fn commit(&self, records: &[EventRecord]) -> Result<Commit, NotCommitted> {
         let mut waits = 0;
-        // The first refusal may come from a server that is shutting down, so it is confirmed by a second.
+        // The first refusal may come from a server that is shutting down, or from the lock of another commit, so
+        // it is confirmed by a second.
         let mut is_confirmed = false;
         loop {
-            let Failure { recovery, error } = match self.try_once(records).await {
+            let failure = match self.try_once(records).await {
                 Ok(commit) => return Ok(commit),
                 Err(failure) => failure,
             };
-            match recovery {
-                Recovery::Isolate if !is_confirmed => is_confirmed = true,
-                Recovery::Isolate => return Err(NotCommitted::Refused(error)),
-                Recovery::Split if records.len() > 1 => return Err(NotCommitted::Refused(error)),
-                Recovery::Wait | Recovery::Split => {
+            let Failure {
+                recovery,
+                table,
+                error: reason,
+            } = self.with_lock(failure).await;
+            match (recovery, table) {
+                (Recovery::Postpone, Some(table)) => {
+                    return Err(NotCommitted::Unavailable { table, reason });
+                }
+                (Recovery::Isolate | Recovery::FindLock, _) if !is_confirmed => is_confirmed = true,
+                (Recovery::Isolate, _) => return Err(NotCommitted::Refused(reason)),
+                (Recovery::Split | Recovery::FindLock, _) if records.len() > 1 => {
+                    return Err(NotCommitted::Refused(reason));
+                }
+                (Recovery::Split | Recovery::FindLock, Some(table)) => {
+                    return Err(NotCommitted::Stuck { table, reason });
+                }
+                _ => {
                     is_confirmed = false;
                     if self.release(&leased(records)).await {
                         return Err(NotCommitted::Released);
                     }
-                    self.wait(&mut waits, records.len(), &error).await;
+                    self.wait(&mut waits, records.len(), &reason).await;
                 }
             }
+        }
+    }
+
+    /// If a failure was the wait for a lock and a whole table is locked, adds who has it locked, and decides how to
+    /// recover. Otherwise a row is locked, and the failure is as it was.
+    async fn with_lock(&self, failure: Failure) -> Failure {
+        if failure.recovery != Recovery::FindLock {
+            return failure;
+        }
+        match lock_on(&self.database, failure.table).await {
+            Ok(Some(lock)) => Failure {
+                recovery: if failure.table.is_some() {
+                    Recovery::Postpone
+                } else {
+                    Recovery::Wait
+                },
+                error: format!("{}; {lock}", failure.error),
+                ..failure
+            },
+            _ => failure,
         }
     }
 
@@ -85,10 +126,12 @@ impl Committer {
             }),
             Ok(Err(error)) => Err(Failure {
                 recovery: error.recovery(),
+                table: error.table(),
                 error: error.full(),
             }),
             Err(panic) => Err(Failure {
                 recovery: Recovery::Isolate,
+                table: None,
                 error: format!("panicked while projecting: {}", panic_message(&*panic)),
             }),
         }

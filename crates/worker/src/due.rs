@@ -1,13 +1,17 @@
-//! Due ledger rows as a source of batches: retries, replays and deliveries that Redis could not take.
+//! Due ledger rows as a source of batches: retries, replays, deliveries that Redis could not take, and events
+//! that waited for a table.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use harkara_runtime::shutdown::Shutdown;
 use harkara_storage::Pool;
-use harkara_storage::ledger::{LeaseBounds, lease_due};
+use harkara_storage::ledger::{LeaseBounds, lease_due, recall};
 
 use crate::batch_processor::BatchProcessor;
+
+/// Postponed events that are made due in one statement.
+const RECALLED_MAX: usize = 1000;
 
 /// Leases due rows and processes them like new entries.
 pub(crate) struct DueSource {
@@ -33,6 +37,7 @@ impl DueSource {
         if shutdown.is_requested() {
             return false;
         }
+        self.recall().await;
         let leased = match lease_due(&self.database, &self.bounds).await {
             Ok(leased) => leased,
             Err(error) => {
@@ -48,5 +53,24 @@ impl DueSource {
         }
         drop(permit);
         leased.left_more
+    }
+
+    /// Makes events due that waited for a table which can be written again.
+    async fn recall(&self) {
+        let Some(table) = self.processor.unavailable.take_available_again() else {
+            return;
+        };
+        match recall(&self.database, table, RECALLED_MAX).await {
+            Ok(recalled) if recalled < RECALLED_MAX => {}
+            Ok(_) => self.processor.unavailable.recall_later(table),
+            Err(error) => {
+                self.processor.unavailable.recall_later(table);
+                tracing::warn!(
+                    table,
+                    error = error.full(),
+                    "Could not recall the events that waited for a table; trying again."
+                );
+            }
+        }
     }
 }

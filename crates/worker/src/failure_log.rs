@@ -104,7 +104,7 @@ fn log(record: &EventRecord, contested_id: Option<&EventId>) {
             again_in_ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX),
             "An event could not be applied and will be retried."
         ),
-        Verdict::Defer | Verdict::Project(_) => {}
+        Verdict::Defer | Verdict::Postpone { .. } | Verdict::Project(_) => {}
     }
 }
 

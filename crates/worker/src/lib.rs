@@ -15,6 +15,7 @@ mod decode;
 mod unknown_endpoints;
 
 mod committer;
+mod unavailable_tables;
 
 mod acknowledge;
 

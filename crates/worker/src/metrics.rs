@@ -3,19 +3,22 @@
 mod events;
 
 use harkara_storage::Pool;
-use harkara_storage::commit::CommittedBatch;
-use harkara_storage::record::EventRecord;
+use harkara_storage::commit::{CommittedBatch, tables};
+use harkara_storage::record::{EventRecord, Verdict};
 use harkara_telemetry::catalogue::{
     ByLabel, WORKER_BATCH_EVENTS, WORKER_BATCH_SECONDS, WORKER_BATCHES, WORKER_ENTRIES_DELETED,
     WORKER_ENTRIES_RECLAIMED, WORKER_ENTRIES_SET_ASIDE, WORKER_ENTRIES_SKIPPED,
-    WORKER_ENTRIES_UNKNOWN_ENDPOINT, WORKER_GROUPS_RECREATED, WORKER_POOL_CONNECTIONS,
-    WORKER_SNAPSHOTS, WORKER_STAGE_SECONDS, WORKER_STATEMENT_SECONDS, WORKER_WAITS,
+    WORKER_ENTRIES_UNKNOWN_ENDPOINT, WORKER_EVENTS_POSTPONED, WORKER_GROUPS_RECREATED,
+    WORKER_POOL_CONNECTIONS, WORKER_SNAPSHOTS, WORKER_STAGE_SECONDS, WORKER_STATEMENT_SECONDS,
+    WORKER_TABLE_UNAVAILABLE, WORKER_WAITS,
 };
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
+use crate::outcome::EventOutcome;
 use crate::spans::{BatchTimes, Interval, KeptTraces};
+use crate::unavailable_tables::UnavailableTables;
 use events::EventCounters;
 
 /// Buckets of batch times, in seconds: dense around the 50 ms p99 target.
@@ -42,6 +45,7 @@ pub(crate) struct Counters {
     /// Wait, decode, commit, acknowledge.
     stages: [Histogram; 4],
     statements: ByLabel<Histogram>,
+    postponed: ByLabel<Counter>,
     pub(crate) reclaimed: Counter,
     pub(crate) set_aside: Counter,
     pub(crate) deleted: Counter,
@@ -57,6 +61,10 @@ impl Counters {
         let batch_seconds = Histogram::new(BATCH_SECONDS);
         let statements = ByLabel::new_with_constructor(step_seconds as fn() -> Histogram);
         let counter = Counter::default;
+        let postponed = ByLabel::new_with_constructor(counter as fn() -> Counter);
+        for table in tables() {
+            drop(postponed.get_or_create_owned(&[("table", table)]));
+        }
         Self {
             events: EventCounters::register(registry),
             snapshots: WORKER_SNAPSHOTS.per_value(registry, counter),
@@ -65,6 +73,7 @@ impl Counters {
             batch_seconds: WORKER_BATCH_SECONDS.registered(registry, batch_seconds),
             stages: WORKER_STAGE_SECONDS.per_value(registry, step_seconds),
             statements: WORKER_STATEMENT_SECONDS.registered(registry, statements),
+            postponed: WORKER_EVENTS_POSTPONED.registered(registry, postponed),
             reclaimed: WORKER_ENTRIES_RECLAIMED.registered(registry, counter()),
             set_aside: WORKER_ENTRIES_SET_ASIDE.registered(registry, counter()),
             deleted: WORKER_ENTRIES_DELETED.registered(registry, counter()),
@@ -86,6 +95,9 @@ impl Counters {
         #[expect(clippy::cast_precision_loss, reason = "a batch is bounded")]
         self.batch_events.observe(records.len() as f64);
         self.events.committed(records, batch, kept);
+        if batch.outcome().postponed > 0 {
+            self.postponed(records, batch);
+        }
         let applied = batch.outcome().applied;
         self.snapshots[0].inc_by(count(applied.changed));
         self.snapshots[1].inc_by(count(applied.unchanged));
@@ -94,6 +106,17 @@ impl Counters {
             self.statements
                 .get_or_create_owned(&[("statement", statement.name)])
                 .observe(took.as_secs_f64());
+        }
+    }
+
+    fn postponed(&self, records: &[EventRecord], batch: &CommittedBatch) {
+        for (at, record) in records.iter().enumerate() {
+            if let Verdict::Postpone { table, .. } = record.verdict
+                && EventOutcome::of(batch, at, record) == EventOutcome::Postponed
+            {
+                let counter = self.postponed.get_or_create_owned(&[("table", table)]);
+                counter.inc();
+            }
         }
     }
 
@@ -117,6 +140,17 @@ pub(crate) fn register_pool(pool: Pool, registry: &mut Registry) {
         let used = pool.use_now();
         let n = |connections| i64::try_from(connections).unwrap_or(i64::MAX);
         vec![("in_use", n(used.in_use)), ("idle", n(used.idle))]
+    });
+}
+
+/// Registers, for each table of projections, whether it cannot be written.
+pub(crate) fn register_unavailable_tables(unavailable: UnavailableTables, registry: &mut Registry) {
+    WORKER_TABLE_UNAVAILABLE.computed(registry, move || {
+        let reasons = unavailable.reasons();
+        let is_unavailable = |name| reasons.iter().any(|(table, _)| *table == name);
+        tables()
+            .map(|table| (table, i64::from(is_unavailable(table))))
+            .collect()
     });
 }
 

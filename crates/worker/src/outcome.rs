@@ -12,11 +12,19 @@ pub(crate) enum EventOutcome {
     Duplicate,
     /// Another worker settled its row in the meantime.
     Superseded,
+    /// It waits for a table that cannot be written.
+    Postponed,
 }
 
 /// The names of all outcomes, in order.
-pub(crate) const OUTCOMES: [&str; 5] =
-    ["processed", "failed", "retried", "duplicate", "superseded"];
+pub(crate) const OUTCOMES: [&str; 6] = [
+    "processed",
+    "failed",
+    "retried",
+    "duplicate",
+    "superseded",
+    "postponed",
+];
 
 impl EventOutcome {
     /// The outcome of the record at a position of a batch.
@@ -30,6 +38,7 @@ impl EventOutcome {
         match record.verdict {
             Verdict::Project(_) => Self::Processed,
             Verdict::Fail { .. } => Self::Failed,
+            Verdict::Postpone { .. } => Self::Postponed,
             // Only an inbox holds events.
             Verdict::Retry { .. } | Verdict::Defer => Self::Retried,
         }
@@ -49,6 +58,6 @@ mod tests {
     #[test]
     fn outcomes_match_the_catalogue() {
         assert_eq!(WORKER_EVENTS.labels[1].values, Values::OneOf(&OUTCOMES));
-        assert_eq!(EventOutcome::Superseded.as_str(), "superseded");
+        assert_eq!(EventOutcome::Postponed.as_str(), "postponed");
     }
 }

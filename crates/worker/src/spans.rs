@@ -193,6 +193,9 @@ impl Recorder<'_> {
         self.record(match &record.verdict {
             Verdict::Fail { .. } => span.failed("failed", "stored as a dead letter"),
             Verdict::Retry { .. } => span.failed("retried", "stored for a retry"),
+            Verdict::Postpone { .. } => {
+                span.failed("postponed", "stored until its table can be written")
+            }
             Verdict::Project(_) | Verdict::Defer => span,
         });
         self.record(self.commit_span(place.child()).linked(self.batch));

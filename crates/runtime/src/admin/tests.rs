@@ -9,7 +9,7 @@ use prometheus_client::registry::Registry;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::{Admin, AdminServer, Liveness};
+use super::{Admin, AdminServer, Degraded, Liveness};
 use crate::shutdown::Shutdown;
 
 fn serve(registry: Registry) -> AdminServer {
@@ -18,6 +18,7 @@ fn serve(registry: Registry) -> AdminServer {
         liveness: Liveness::default(),
         metrics: Metrics::of(registry),
         backlog: Latest::default(),
+        degraded: Degraded::default(),
         stop: Shutdown::default(),
     };
     admin

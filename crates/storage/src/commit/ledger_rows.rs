@@ -75,7 +75,7 @@ pub(super) async fn insert_all(
             r.occurred_at.map(EventTime::seconds)
         })
         .bigint("ms", |(r, _)| Some(r.claimed.received_at.millis()))
-        .bigint("attempts", |(r, _)| Some(r.claimed.attempts().into()))
+        .bigint("attempts", |(r, _)| Some(r.attempts().into()))
         .bigint("retry_ms", |(r, _)| r.verdict.retry_after_millis())
         .columns();
     Statement::<()>::new(&INSERT, columns)

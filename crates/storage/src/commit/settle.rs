@@ -25,7 +25,7 @@ static SETTLE: SqlText = SqlText::cut(
     "WITH verdict AS (\
        SELECT id, 'epoch'::timestamptz + us * interval '1 microsecond' AS at, \
          'epoch'::timestamptz + until_us * interval '1 microsecond' AS leased_until, \
-         status, error, retry_ms, event_type, account_id, to_timestamp(occurred_at) AS occurred_at \
+         status, error, attempts, retry_ms, event_type, account_id, to_timestamp(occurred_at) AS occurred_at \
        FROM ({}) AS i\
      ), locked AS MATERIALIZED (\
        SELECT e.razorpay_event_id, e.created_at FROM webhook_events e \
@@ -33,7 +33,7 @@ static SETTLE: SqlText = SqlText::cut(
        WHERE e.status = 'pending' AND e.next_attempt_at = v.leased_until \
        ORDER BY e.razorpay_event_id FOR UPDATE OF e\
      ) UPDATE webhook_events e \
-     SET status = v.status, error = v.error, event_type = v.event_type, \
+     SET status = v.status, error = v.error, attempts = v.attempts, event_type = v.event_type, \
        processed_at = CASE WHEN v.status = 'processed' THEN clock_timestamp() END, \
        next_attempt_at = now() + v.retry_ms * interval '1 millisecond', \
        account_id = coalesce(v.account_id, e.account_id), occurred_at = coalesce(v.occurred_at, e.occurred_at) \
@@ -73,6 +73,7 @@ pub(super) async fn pending(
         })
         .bigint("us", |(_, _, _, micros)| Some(*micros))
         .bigint("until_us", |(_, _, until, _)| Some(*until))
+        .bigint("attempts", |(_, r, ..)| Some(r.attempts().into()))
         .bigint("retry_ms", |(_, r, ..)| r.verdict.retry_after_millis())
         .bigint("occurred_at", |(_, r, ..)| {
             r.occurred_at.map(EventTime::seconds)

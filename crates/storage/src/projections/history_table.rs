@@ -32,6 +32,10 @@ impl<T> HistoryTable<T> {
         Self(Table::new(name, columns, statement))
     }
 
+    pub(super) fn name(&self) -> &'static str {
+        self.0.name
+    }
+
     /// Adds a row for each snapshot; an event that has its row keeps it. Uses the primary key.
     pub(super) async fn insert(
         &self,

@@ -32,6 +32,10 @@ impl<T> MergedTable<T> {
         Self(Table::new(name, columns, statement))
     }
 
+    pub(super) fn name(&self) -> &'static str {
+        self.0.name
+    }
+
     /// Merges snapshots, at most one for each entity, into the table, and writes an audit row for
     /// every entity whose status changed. Uses the primary key.
     pub(super) async fn upsert(

@@ -30,3 +30,4 @@ mod secrets;
 mod views;
 
 mod plans;
+mod postponed;

@@ -26,12 +26,12 @@ async fn the_code_of_an_error_decides_and_not_its_text() {
     store.execute(FAILING).await;
     let event = captured("evt");
     for (recovery, codes) in [
-        (Recovery::Split, &["57014", "55P03", "53200"][..]),
+        (Recovery::Split, &["57014", "53200"][..]),
+        (Recovery::FindLock, &["55P03"]),
+        (Recovery::Wait, &["40P01", "57P01"]),
         (
-            Recovery::Wait,
-            &[
-                "40P01", "42501", "42P01", "53100", "57P01", "58030", "XX001",
-            ],
+            Recovery::Postpone,
+            &["42501", "42P01", "53100", "58030", "XX001"],
         ),
         (
             Recovery::Isolate,
@@ -63,13 +63,13 @@ async fn a_server_in_another_language_is_waited_for_and_split_as_any() {
         (
             "REVOKE INSERT ON payment_transactions FROM harkara",
             "GRANT INSERT ON payment_transactions TO harkara",
-            Recovery::Wait,
+            Recovery::Postpone,
             "keine Berechtigung",
         ),
         (
             "ALTER TABLE payment_transactions RENAME TO elsewhere",
             "ALTER TABLE elsewhere RENAME TO payment_transactions",
-            Recovery::Wait,
+            Recovery::Postpone,
             "existiert nicht",
         ),
         (

@@ -1,14 +1,16 @@
 //! Metrics of the worker.
 
-use super::{LANE, metrics, named, one_of};
+use super::{LANE, Label, metrics, named, one_of};
+
+const TABLE: Label = named("table", "the tables of projections");
 
 metrics! { WORKER:
     WORKER_EVENTS = Counter "harkara_worker_events_total"
         [
             named("event", "an event name of the catalogue, or `other`"),
-            one_of("outcome", &["processed", "failed", "retried", "duplicate", "superseded"]),
+            one_of("outcome", &["processed", "failed", "retried", "duplicate", "superseded", "postponed"]),
         ]
-        "Events by name and outcome: processed, dead-lettered, stored for a retry, duplicate, or settled by another worker";
+        "Events by name and outcome: processed, dead-lettered, stored for a retry, duplicate, settled by another worker, or waiting for a table that cannot be written";
     WORKER_RECEIPT_TO_COMMIT_SECONDS = Histogram "harkara_worker_receipt_to_commit_seconds" [LANE]
         "Time from the receipt of a fresh delivery to its commit, by the clocks of ingress and worker";
     WORKER_ATTEMPTS = Histogram "harkara_worker_attempts" []
@@ -33,6 +35,10 @@ metrics! { WORKER:
         "Connections to PostgreSQL, by state";
     WORKER_WAITS = Counter "harkara_worker_waits_total" []
         "Times a batch had to wait for PostgreSQL or Redis";
+    WORKER_TABLE_UNAVAILABLE = Gauge "harkara_worker_table_unavailable" [TABLE]
+        "1 while the table cannot be written and its events wait in the ledger";
+    WORKER_EVENTS_POSTPONED = Counter "harkara_worker_events_postponed_total" [TABLE]
+        "Times an event was stored as pending because the table cannot be written";
     WORKER_ENTRIES_RECLAIMED = Counter "harkara_worker_entries_reclaimed_total" []
         "Pending entries reclaimed from other consumers";
     WORKER_ENTRIES_SET_ASIDE = Counter "harkara_worker_entries_set_aside_total" []

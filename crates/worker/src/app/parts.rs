@@ -27,9 +27,10 @@ use crate::due::DueSource;
 use crate::failure_log::FailureLog;
 use crate::janitor;
 use crate::membership::Membership;
-use crate::metrics::Counters;
+use crate::metrics::{Counters, register_unavailable_tables};
 use crate::reclaim::{Damage, Reclaimer};
 use crate::spans::BatchSpans;
+use crate::unavailable_tables::UnavailableTables;
 use crate::unknown_endpoints::UnknownEndpoints;
 
 /// A reader without progress for this long is stuck. It reports progress every second, and a read takes no
@@ -46,6 +47,7 @@ pub(super) struct Parts<'a> {
     group: Arc<Group>,
     claims: Arc<ActiveClaims>,
     pub(super) processor: Arc<BatchProcessor>,
+    pub(super) unavailable: UnavailableTables,
 }
 
 impl<'a> Parts<'a> {
@@ -57,7 +59,9 @@ impl<'a> Parts<'a> {
         registry: &mut Registry,
     ) -> Self {
         let worker = &settings.worker;
+        let unavailable = UnavailableTables::default();
         let counters = Counters::register(registry);
+        register_unavailable_tables(unavailable.clone(), registry);
         let claims = Arc::new(ActiveClaims::new());
         let abandon = CancellationToken::new();
         let processor = BatchProcessor {
@@ -79,6 +83,7 @@ impl<'a> Parts<'a> {
                 duplicate_hint: DuplicateHint::default(),
                 waits: counters.waits.clone(),
             },
+            unavailable: unavailable.clone(),
             acknowledgements: Acknowledgements::new(
                 group.clone(),
                 claims.clone(),
@@ -100,6 +105,7 @@ impl<'a> Parts<'a> {
             group,
             claims,
             processor: Arc::new(processor),
+            unavailable,
         }
     }
 

@@ -23,6 +23,7 @@ mod reclaims;
 mod retries;
 mod starts;
 mod stops;
+mod tables;
 mod tls;
 mod traces;
 mod waits;

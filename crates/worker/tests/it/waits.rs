@@ -51,7 +51,7 @@ async fn a_missing_privilege_on_a_german_server_makes_no_dead_letter() {
         .execute("REVOKE INSERT ON payment_transactions FROM harkara")
         .await;
     pipeline.deliver_payments(20).await;
-    worker.until_counter(WAITS, 4).await;
+    pipeline.until_events("pending", 20).await;
     admin
         .execute("GRANT INSERT ON payment_transactions TO harkara")
         .await;
@@ -101,7 +101,7 @@ async fn a_long_lock_on_a_table_makes_no_dead_letter() {
     ];
     let worker = pipeline.worker(&impatient).await;
     pipeline.deliver_payments(3).await;
-    worker.until_counter(WAITS, 4).await;
+    pipeline.until_events("pending", 3).await;
     pipeline.unlock().await;
     pipeline.until_events("processed", 3).await;
     worker.stop().await;
