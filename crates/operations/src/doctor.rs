@@ -15,6 +15,7 @@ mod redis;
 mod schema;
 mod sentinels;
 mod streams;
+mod tables;
 mod tls;
 
 use std::time::SystemTime;

@@ -1,4 +1,4 @@
-//! The schema's version, its indexes and its partitions.
+//! The schema's version, its indexes, tables and partitions.
 
 use harkara_storage::Pool;
 use harkara_storage::inspection::{
@@ -9,6 +9,7 @@ use harkara_storage::migrations;
 use super::finding::{Area, Finding};
 use super::postgres::unanswered;
 use super::probe::within;
+use super::tables;
 
 const AREA: Area = Area::Schema;
 
@@ -27,6 +28,7 @@ pub(super) async fn examine(pool: &Pool) -> Vec<Finding> {
         Ok(problems) => of_indexes(&problems),
         Err(reason) => vec![unanswered(AREA.check("indexes"), &reason)],
     });
+    findings.extend(tables::examine(pool).await);
     findings.extend(match within(partitions(pool)).await {
         Ok(partitions) => of_partitions(&partitions),
         Err(reason) => vec![unanswered(AREA.check("partitions"), &reason)],

@@ -23,6 +23,33 @@ async fn missing_and_invalid_indexes_are_named() {
 }
 
 #[tokio::test]
+async fn a_locked_table_its_locker_and_a_missing_privilege_are_named() {
+    let (_redis, database, harkara) = sound().await;
+    database
+        .execute(
+            "REVOKE INSERT ON payment_refunds FROM CURRENT_USER; \
+             SET application_name = 'nightly-report'",
+        )
+        .await;
+    database
+        .execute("BEGIN; LOCK TABLE payment_disputes IN ACCESS EXCLUSIVE MODE")
+        .await;
+    let pid: i32 = database.value("SELECT pg_backend_pid()").await;
+    let report = Report::of(&harkara, 1, "").await;
+    assert_eq!(report.with_status("problem"), ["schema: tables"; 2]);
+    let of_tables = report.findings.iter().filter(|f| f["check"] == "tables");
+    let found: Vec<&str> = of_tables.map(|f| f["told"].as_str().unwrap()).collect();
+    let lock = format!(
+        "process {pid} (nightly-report) of role harkara has AccessExclusiveLock on payment_disputes"
+    );
+    assert!(found[0].starts_with(&lock), "{found:?}");
+    assert!(
+        found[1].contains("lacks INSERT on payment_refunds"),
+        "{found:?}"
+    );
+}
+
+#[tokio::test]
 async fn months_without_partitions_are_a_warning_since_a_worker_makes_them() {
     let (_redis, database, harkara) = sound().await;
     database
