@@ -4,6 +4,7 @@ mod builder;
 mod clock;
 mod small_disk;
 mod stores;
+mod table_lock;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;

@@ -61,6 +61,8 @@ faults! {
         "PostgreSQL read-only for every session";
     "postgres-disk-full" = postgres::disk_full() => Accepted [small_disk]
         "the disk of PostgreSQL full, later with room again";
+    "one-table-locked" = postgres::one_table_locked() => Accepted
+        "one table of PostgreSQL locked by somebody: `payment_orders`, which a third of the events change";
     "postgres-cut-off" = network::postgres(Link::Cut) => Accepted
         "network to PostgreSQL cut";
     "postgres-black-holed" = network::postgres(Link::BlackHoled) => Accepted

@@ -107,7 +107,7 @@ impl Environment {
             .get(0))
     }
 
-    async fn client(&self) -> Result<Client> {
+    pub(super) async fn client(&self) -> Result<Client> {
         let (client, connection) = tokio_postgres::connect(&self.postgres.url(), NoTls)
             .await
             .context("PostgreSQL does not answer")?;

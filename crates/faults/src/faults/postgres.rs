@@ -1,5 +1,7 @@
 //! PostgreSQL itself.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result};
 use harkara_testkit::PostgresStop;
 use tokio::time::sleep;
@@ -8,6 +10,10 @@ use crate::environment::Environment;
 use crate::finding::Finding;
 
 const RESTARTS: u32 = 3;
+
+/// The longest time from receipt to commit of an event whose table is not locked: the promised second, and time
+/// for a machine that also runs the servers, the links and the load.
+const UNAFFECTED_MAX: Duration = Duration::from_millis(2_500);
 
 /// PostgreSQL crashes and recovers: deliveries accumulate in the streams, and no attempt is counted.
 pub(super) async fn killed(environment: &mut Environment) -> Result<Finding> {
@@ -46,6 +52,21 @@ pub(super) async fn read_only(environment: &mut Environment) -> Result<Finding> 
     configure(environment, "");
     let finding = environment.audit(load).await?;
     Ok(finding.require_backlog(backlog))
+}
+
+/// Somebody locks one table: its events wait in the ledger, and those of other tables are processed as ever.
+pub(super) async fn one_table_locked(environment: &mut Environment) -> Result<Finding> {
+    let lasts = environment.scale.fault;
+    let load = environment.load(lasts).await?;
+    let lock = environment.lock("payment_orders").await?;
+    sleep(lasts).await;
+    let (postponed, slowest) = lock.ledger_meanwhile().await?;
+    lock.release().await?;
+    let finding = environment.audit(load).await?;
+    let problem = format!("an event of another table was processed after {slowest:.1?}");
+    Ok(finding
+        .require(postponed > 0, "no event had to wait for the table")
+        .require(slowest <= UNAFFECTED_MAX, problem))
 }
 
 /// PostgreSQL has no room for its tables or its log: deliveries accumulate in the streams until it has.

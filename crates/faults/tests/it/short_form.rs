@@ -48,6 +48,7 @@ faults! {
     postgres_may_be_killed: "postgres-killed",
     postgres_may_be_restarted: "postgres-restarted",
     postgres_may_turn_read_only: "postgres-read-only",
+    one_table_may_be_locked: "one-table-locked",
     postgres_may_be_cut_off: "postgres-cut-off",
     postgres_may_fall_silent: "postgres-black-holed",
     postgres_may_be_slow: "postgres-slow",
