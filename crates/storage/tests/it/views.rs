@@ -26,6 +26,30 @@ async fn payloads_are_json_and_null_where_a_body_is_not() {
     assert_eq!(found, ["binary t", "json f pay_1", "nul t", "text t"]);
 }
 
+/// PostgreSQL reads a large ledger in parallel wherever it may.
+#[tokio::test]
+async fn payloads_are_read_however_large_the_ledger_is() {
+    let store = Store::migrated().await;
+    store
+        .execute(
+            "SET min_parallel_table_scan_size = 0; SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; \
+             INSERT INTO webhook_events (razorpay_event_id, event_type, endpoint, lane, status, body, body_sha256, \
+               signature, created_at) \
+             SELECT 'e' || n, 'made.up', 'default', 'default', 'processed', '{}', '', '', now() \
+             FROM generate_series(1, 5000) n; \
+             ANALYZE webhook_events",
+        )
+        .await;
+    let events = "SELECT count(event_type) FROM webhook_events WHERE event_type <> ''";
+    let plan: Vec<String> = store.column(&format!("EXPLAIN {events}")).await;
+    assert!(
+        plan.iter().any(|line| line.contains("Parallel")),
+        "{plan:?}"
+    );
+    let payloads = "SELECT count(payload) FROM webhook_event_payloads";
+    assert_eq!(store.value::<i64>(payloads).await, 5000);
+}
+
 #[tokio::test]
 async fn the_latest_state_is_picked_by_precedence_and_not_by_arrival() {
     let mut bodies = Bodies::new(9, NOW);
