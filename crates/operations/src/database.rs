@@ -2,7 +2,7 @@
 
 use harkara_settings::PostgresSettings;
 use harkara_storage::migrations::{self, SchemaState};
-use harkara_storage::{Pool, PoolSettings, StorageError};
+use harkara_storage::{Pool, PoolSettings, StorageError, partitions};
 
 use crate::OperationError;
 
@@ -29,14 +29,14 @@ pub async fn reach(settings: &PostgresSettings) -> Result<Pool, OperationError> 
     Ok(pool)
 }
 
-/// Applies the missing migrations and creates the partitions of the months ahead; returns the versions that
+/// Applies the missing migrations and brings the partitions up to date; returns the versions that
 /// were applied.
 pub async fn migrate(settings: &PostgresSettings) -> Result<Vec<String>, OperationError> {
     let pool = reach(settings).await?;
     let applied = migrations::migrate(&settings.url, settings.tls.as_ref()).await?;
     // A schema newer than this binary has every migration, and may still exclude it.
     check_schema(&pool).await?;
-    migrations::ensure_partitions(&pool).await?;
+    partitions::ensure(&pool).await?;
     Ok(applied)
 }
 

@@ -165,6 +165,12 @@ impl StorageError {
         code == Some(SqlState::READ_ONLY_SQL_TRANSACTION)
     }
 
+    /// Whether a statement gave up waiting for a lock.
+    pub(crate) fn is_lock_timeout(&self) -> bool {
+        let code = self.refusal().and_then(|(_, code)| code);
+        code == Some(SqlState::LOCK_NOT_AVAILABLE)
+    }
+
     /// What the server or the driver said to a statement: the driver's kind, and the server's code.
     fn refusal(&self) -> Option<(&Kind, Option<SqlState>)> {
         match self {

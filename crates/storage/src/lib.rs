@@ -1,6 +1,6 @@
 //! The only crate that talks to PostgreSQL: SQL and diesel appear nowhere else.
 //!
-//! The modules are in the order in which they are needed: connect, migrate the schema, commit a batch,
+//! The modules are in the order in which they are needed: connect, migrate the schema, keep its partitions ready, commit a batch,
 //! query and replay the ledger, verify a load, inspect the server and the schema.
 
 mod connect;
@@ -12,6 +12,7 @@ mod statement_times;
 
 pub mod durability_risks;
 pub mod migrations;
+pub mod partitions;
 
 mod projections;
 pub mod record;

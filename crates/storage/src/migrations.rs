@@ -7,8 +7,8 @@ use diesel::dsl::sql;
 use diesel::pg::Pg;
 use diesel::sql_query;
 use diesel::sql_types::{Bool, Text};
+use diesel_async::RunQueryDsl;
 use diesel_async::async_connection_wrapper::AsyncConnectionWrapper;
-use diesel_async::{RunQueryDsl, SimpleAsyncConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use harkara_core::secret::Secret;
 use harkara_tls::ClientTls;
@@ -23,9 +23,6 @@ const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations");
 
 /// Held while migrating, so that of several concurrent `harkara migrate` one works and the others wait.
 const ADVISORY_LOCK: i64 = 0x0068_6172_6b61_7261;
-
-/// Months for which partitions are kept ready ahead of time.
-pub const PARTITION_MONTHS_AHEAD: i32 = 2;
 
 /// How the database's schema relates to this binary.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -172,15 +169,6 @@ pub async fn check(pool: &Pool) -> Result<SchemaState, StorageError> {
         return Ok(SchemaState::Ahead { compatible_from });
     }
     Ok(SchemaState::Fits)
-}
-
-/// Creates the partitions of the ledger and of the audit for the months ahead.
-pub async fn ensure_partitions(pool: &Pool) -> Result<(), StorageError> {
-    pool.run("ensure partitions", async |connection| {
-        let call = format!("SELECT harkara_ensure_partitions({PARTITION_MONTHS_AHEAD})");
-        connection.batch_execute(&call).await
-    })
-    .await
 }
 
 /// The versions of the embedded migrations, oldest first.

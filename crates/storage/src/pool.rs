@@ -185,12 +185,23 @@ impl Pool {
         operation: &'static str,
         work: impl AsyncFnOnce(&mut AsyncPgConnection) -> Result<T, StorageError>,
     ) -> Result<T, StorageError> {
+        self.within_bound(operation, self.transaction_timeout, work)
+            .await
+    }
+
+    /// The same within another bound. It does not change the bound of a statement.
+    pub(crate) async fn within_bound<T>(
+        &self,
+        operation: &'static str,
+        bound: Duration,
+        work: impl AsyncFnOnce(&mut AsyncPgConnection) -> Result<T, StorageError>,
+    ) -> Result<T, StorageError> {
         let mut connection = self.get().await?;
         let work = work(&mut connection);
-        let Ok(result) = tokio::time::timeout(self.transaction_timeout, work).await else {
+        let Ok(result) = tokio::time::timeout(bound, work).await else {
             return Err(StorageError::TimedOut {
                 operation,
-                seconds: self.transaction_timeout.as_secs(),
+                seconds: bound.as_secs(),
             });
         };
         // Returned before the pool is emptied, so that it is closed too.

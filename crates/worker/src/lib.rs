@@ -27,5 +27,6 @@ mod spans;
 mod active_claims;
 mod janitor;
 mod membership;
+mod partitions;
 
 pub use app::{App, RunError, StartError};

@@ -6,13 +6,14 @@ use harkara_storage::Pool;
 use harkara_storage::commit::{CommittedBatch, tables};
 use harkara_storage::record::{EventRecord, Verdict};
 use harkara_telemetry::catalogue::{
-    ByLabel, WORKER_BATCH_EVENTS, WORKER_BATCH_SECONDS, WORKER_BATCHES, WORKER_ENTRIES_DELETED,
-    WORKER_ENTRIES_RECLAIMED, WORKER_ENTRIES_SET_ASIDE, WORKER_ENTRIES_SKIPPED,
-    WORKER_ENTRIES_UNKNOWN_ENDPOINT, WORKER_EVENTS_POSTPONED, WORKER_GROUPS_RECREATED,
-    WORKER_POOL_CONNECTIONS, WORKER_SNAPSHOTS, WORKER_STAGE_SECONDS, WORKER_STATEMENT_SECONDS,
-    WORKER_TABLE_UNAVAILABLE, WORKER_WAITS,
+    ByLabel, WORKER_BATCH_EVENTS, WORKER_BATCH_SECONDS, WORKER_BATCHES,
+    WORKER_DEFAULT_PARTITION_ROWS, WORKER_ENTRIES_DELETED, WORKER_ENTRIES_RECLAIMED,
+    WORKER_ENTRIES_SET_ASIDE, WORKER_ENTRIES_SKIPPED, WORKER_ENTRIES_UNKNOWN_ENDPOINT,
+    WORKER_EVENTS_POSTPONED, WORKER_GROUPS_RECREATED, WORKER_POOL_CONNECTIONS, WORKER_SNAPSHOTS,
+    WORKER_STAGE_SECONDS, WORKER_STATEMENT_SECONDS, WORKER_TABLE_UNAVAILABLE, WORKER_WAITS,
 };
 use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
@@ -53,6 +54,8 @@ pub(crate) struct Counters {
     pub(crate) unknown_endpoint: Counter,
     pub(crate) waits: Counter,
     pub(crate) groups_recreated: Counter,
+    /// Of the ledger, of the audit.
+    pub(crate) default_rows: [Gauge; 2],
 }
 
 impl Counters {
@@ -81,6 +84,7 @@ impl Counters {
             unknown_endpoint: WORKER_ENTRIES_UNKNOWN_ENDPOINT.registered(registry, counter()),
             waits: WORKER_WAITS.registered(registry, counter()),
             groups_recreated: WORKER_GROUPS_RECREATED.registered(registry, counter()),
+            default_rows: WORKER_DEFAULT_PARTITION_ROWS.per_value(registry, Gauge::default),
         }
     }
 

@@ -5,6 +5,7 @@ use harkara_storage::inspection::{
     self, Index, IndexProblem, Partitions, index_problems, partitions,
 };
 use harkara_storage::migrations;
+use harkara_storage::partitions::MONTHS_AHEAD;
 
 use super::finding::{Area, Finding};
 use super::postgres::unanswered;
@@ -76,9 +77,8 @@ fn of_index(problem: &IndexProblem) -> Finding {
 fn of_partitions(found: &Partitions) -> Vec<Finding> {
     let check = || AREA.check("partitions");
     let mut findings = vec![if found.missing.is_empty() {
-        let months = migrations::PARTITION_MONTHS_AHEAD;
         check().ok(format!(
-            "this month's and those of the next {months} months exist"
+            "this month's and those of the next {MONTHS_AHEAD} months exist"
         ))
     } else {
         check().warning(
@@ -86,14 +86,20 @@ fn of_partitions(found: &Partitions) -> Vec<Finding> {
                 "missing: {}; rows of these months go to the default partition",
                 found.missing.join(", ")
             ),
-            "run `harkara migrate`; workers also try to create them every hour, and log why they cannot",
+            "run `harkara migrate`; workers also try to add them every hour, and log why they cannot",
         )
     }];
     findings.extend(found.defaults_in_use.iter().map(|table| {
         check().warning(
             format!("{table} holds rows of months that had no partition when they arrived"),
-            "run `harkara migrate`, which moves those of last month and later; older ones, or those of a \
-             wrong clock, can stay",
+            "run `harkara migrate`, which makes it the partition of these months; workers also try to, and \
+             log why they cannot",
+        )
+    }));
+    findings.extend(found.rights_missing.iter().map(|right| {
+        check().warning(
+            format!("partitions cannot be added: the role of postgres.url lacks {right}"),
+            "grant the role that, or run `harkara migrate` at least once a month as a role that has it",
         )
     }));
     findings

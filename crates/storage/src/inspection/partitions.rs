@@ -1,9 +1,9 @@
-//! Whether the coming months have their partitions.
+//! Whether the coming months have their partitions, and whether the role can add more.
 
 use diesel::dsl::sql;
 use diesel::sql_types::{Integer, Text};
 
-use crate::migrations::PARTITION_MONTHS_AHEAD;
+use crate::partitions::{MONTHS_AHEAD, default_rows};
 use crate::{Pool, StorageError};
 
 /// Partitions of the ledger and of the audit.
@@ -13,32 +13,45 @@ pub struct Partitions {
     pub missing: Vec<String>,
     /// Default partitions that hold rows, which came in a month without a partition.
     pub defaults_in_use: Vec<String>,
+    /// What the role of the settings lacks for adding partitions, such as "the rights of the owner …".
+    pub rights_missing: Vec<String>,
 }
 
-/// Looks for the partitions that [`crate::migrations::ensure_partitions`] creates, except last month's, and
-/// for rows in the default ones. The schema must exist.
+/// Looks for the partitions that [`crate::partitions::ensure`] adds, except last month's, for rows in the
+/// default ones, and for the rights that it needs. The schema must exist.
 pub async fn partitions(pool: &Pool) -> Result<Partitions, StorageError> {
     let missing = sql::<Text>(
-        "SELECT name FROM (VALUES ('webhook_events'), ('audit_logs')) parents (parent), \
+        "SELECT parent || '_' || to_char(month, 'YYYY\"_\"MM') \
+         FROM (VALUES ('webhook_events'), ('audit_logs')) parents (parent), \
            generate_series(0, ",
     )
-    .bind::<Integer, _>(PARTITION_MONTHS_AHEAD)
+    .bind::<Integer, _>(MONTHS_AHEAD)
     .sql(
         ") AS months (ahead), \
-           LATERAL (SELECT parent || '_' || to_char(date_trunc('month', now() AT TIME ZONE 'UTC') \
-             + make_interval(months => ahead), 'YYYY\"_\"MM') AS name) names \
-         WHERE NOT EXISTS (SELECT 1 FROM pg_inherits \
-           WHERE inhparent = to_regclass(parent) AND inhrelid = to_regclass(name)) \
+           LATERAL (SELECT date_trunc('month', now() AT TIME ZONE 'UTC') \
+             + make_interval(months => ahead) AS month) beginnings \
+         WHERE NOT EXISTS (SELECT FROM harkara_partition_ranges(parent) \
+           WHERE begins <= month AT TIME ZONE 'UTC' AND ends >= (month + interval '1 month') AT TIME ZONE 'UTC') \
          ORDER BY ahead, parent",
     );
-    let defaults_in_use = sql::<Text>(
-        "SELECT 'webhook_events_default' WHERE EXISTS (SELECT 1 FROM webhook_events_default) \
-         UNION ALL SELECT 'audit_logs_default' WHERE EXISTS (SELECT 1 FROM audit_logs_default)",
+    // Attaching takes the rights of the owner of both tables, and creating a table those on the schema.
+    let rights_missing = sql::<Text>(
+        "SELECT format('the rights of %I, who owns %s', owner, string_agg(name, ', ' ORDER BY name)) \
+         FROM (SELECT relname::text AS name, relowner, pg_get_userbyid(relowner) AS owner FROM pg_class \
+           WHERE oid IN ('webhook_events'::regclass, 'webhook_events_default'::regclass, \
+             'audit_logs'::regclass, 'audit_logs_default'::regclass)) tables \
+         WHERE NOT pg_has_role(relowner, 'USAGE') GROUP BY owner \
+         UNION ALL SELECT format('CREATE on the schema %I', current_schema()) \
+         WHERE NOT has_schema_privilege(current_schema(), 'CREATE')",
     );
+    let missing = pool.load("look for partitions", missing).await?;
+    let rows = default_rows(pool).await?.into_iter();
+    let in_use = rows.filter(|default| default.rows > 0);
     Ok(Partitions {
-        missing: pool.load("look for partitions", missing).await?,
-        defaults_in_use: pool
-            .load("look into the default partitions", defaults_in_use)
-            .await?,
+        missing,
+        defaults_in_use: in_use
+            .map(|default| format!("{}_default", default.table))
+            .collect(),
+        rights_missing: pool.load("look for rights", rights_missing).await?,
     })
 }

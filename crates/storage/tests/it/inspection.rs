@@ -1,14 +1,16 @@
 //! Inspection of the server and the schema.
 
 use chrono::{TimeDelta, Utc};
+use harkara_core::secret::Secret;
 use harkara_storage::inspection::{
     INDEXES, IndexProblem, Partitions, index_problems, newest_applied, partitions, server_state,
     time,
 };
-use harkara_storage::migrations::{self, ensure_partitions};
-use harkara_testkit::TestDatabase;
+use harkara_storage::migrations::{self, migrate};
+use harkara_storage::partitions::ensure;
+use harkara_testkit::{PostgresServer, TestDatabase};
 
-use crate::migrations::THIS_MONTH;
+use crate::partitions::THIS_MONTH;
 
 #[tokio::test]
 async fn the_list_of_indexes_matches_the_migrations() {
@@ -67,13 +69,35 @@ async fn missing_or_detached_partitions_are_named_until_they_exist() {
     let found = partitions(&pool).await.unwrap();
     assert_eq!(found.missing, [dropped]);
     assert_eq!(found.defaults_in_use, ["audit_logs_default"]);
-    ensure_partitions(&pool).await.unwrap();
+    ensure(&pool).await.unwrap();
     assert!(partitions(&pool).await.unwrap().missing.is_empty());
     db.execute(&format!(
         "ALTER TABLE audit_logs DETACH PARTITION {detached}"
     ))
     .await;
     assert_eq!(partitions(&pool).await.unwrap().missing, [detached]);
+}
+
+#[tokio::test]
+async fn a_role_that_cannot_add_partitions_is_found() {
+    let server = PostgresServer::start(&["fsync=off"]).await;
+    let owner = server.superuser_url();
+    migrate(&Secret::new(&owner), None).await.unwrap();
+    let owner = TestDatabase::at(owner).await;
+    owner
+        .execute("GRANT pg_read_all_data TO harkara; ALTER SCHEMA public OWNER TO postgres")
+        .await;
+    let pool = TestDatabase::at(server.url()).await.pool();
+    let found = partitions(&pool).await.unwrap();
+    assert_eq!(
+        found.rights_missing,
+        [
+            "the rights of postgres, who owns audit_logs, audit_logs_default, webhook_events, webhook_events_default",
+            "CREATE on the schema public"
+        ]
+    );
+    owner.execute("GRANT postgres TO harkara").await;
+    assert_eq!(partitions(&pool).await.unwrap(), Partitions::default());
 }
 
 #[tokio::test]

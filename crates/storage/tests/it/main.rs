@@ -7,6 +7,7 @@ mod store;
 
 mod maintenance;
 mod migrations;
+mod partitions;
 mod schema;
 
 mod ledger_rows;

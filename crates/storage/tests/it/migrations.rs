@@ -2,17 +2,13 @@
 
 use futures_util::future::join_all;
 use harkara_core::secret::Secret;
-use harkara_core::time::ReceivedAt;
 use harkara_storage::durability_risks::{Risk, risks};
 use harkara_storage::ledger::ledger_id;
-use harkara_storage::migrations::{SchemaState, check, ensure_partitions, migrate};
+use harkara_storage::migrations::{SchemaState, check, migrate};
 use harkara_testkit::TestDatabase;
 
-use crate::records::{all_claimed, bodies, payment};
-use crate::store::{Store, only_duplicates};
-
-/// The suffix of this month's partitions.
-pub(crate) const THIS_MONTH: &str = "SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY_MM')";
+use crate::records::payment;
+use crate::store::Store;
 
 async fn migrated(db: &TestDatabase) -> Vec<String> {
     migrate(&Secret::new(&db.url), None).await.unwrap()
@@ -92,75 +88,6 @@ async fn a_refused_connection_is_an_error_without_the_password() {
         let error = migrate(&url, None).await.unwrap_err().full();
         assert_eq!(error, format!("no connection to PostgreSQL: {expected}"));
     }
-}
-
-#[tokio::test]
-async fn partitions_exist_from_last_month_to_two_months_ahead() {
-    let db = TestDatabase::migrated().await;
-    ensure_partitions(&db.pool()).await.unwrap();
-    for table in ["webhook_events", "audit_logs"] {
-        let missing: Vec<String> = db
-            .column(&format!(
-                "SELECT name FROM (SELECT '{table}_' || to_char(date_trunc('month', now() AT TIME ZONE 'UTC') \
-                   + make_interval(months => n), 'YYYY_MM') AS name FROM generate_series(-1, 2) n) wanted \
-                 WHERE to_regclass(name) IS NULL"
-            ))
-            .await;
-        assert_eq!(missing, Vec::<String>::new());
-    }
-}
-
-#[tokio::test]
-async fn partitions_are_ensured_concurrently() {
-    let db = TestDatabase::migrated().await;
-    db.execute(
-        "DO $$ DECLARE child regclass; BEGIN \
-           FOR child IN SELECT inhrelid FROM pg_inherits WHERE inhparent IN ('webhook_events'::regclass, 'audit_logs'::regclass) \
-             AND inhrelid::regclass::text NOT LIKE '%default' LOOP EXECUTE format('DROP TABLE %s', child); END LOOP; END $$",
-    )
-    .await;
-    let pool = db.pool();
-    for ensured in join_all((0..4).map(|_| ensure_partitions(&pool))).await {
-        ensured.unwrap();
-    }
-    let children: i64 = db
-        .value("SELECT count(*) FROM pg_inherits WHERE inhparent = 'webhook_events'::regclass")
-        .await;
-    assert_eq!(children, 5);
-}
-
-#[tokio::test]
-async fn a_delivery_from_a_month_without_partition_is_stored() {
-    let (store, mut bodies) = (Store::migrated().await, bodies());
-    let events = [(); 2].map(|()| bodies.event("payment.captured"));
-    let mut batch = all_claimed(&events);
-    batch[0].claimed.received_at = ReceivedAt::from_millis(0);
-    batch[1].claimed.received_at = ReceivedAt::from_millis(i64::MAX);
-    assert_eq!(store.commit(batch).await.processed, 2);
-    let partitions = store.ledger("tableoid::regclass").await;
-    assert_eq!(partitions, ["webhook_events_default"; 2]);
-
-    assert_eq!(store.deliver(&events).await, only_duplicates(2));
-    assert_eq!(store.duplicates().await, 2);
-}
-
-/// The maintenance has not run for some months: their rows went to the default partition.
-#[tokio::test]
-async fn a_partition_that_is_created_late_receives_its_rows() {
-    let (store, mut bodies) = (Store::migrated().await, bodies());
-    let month: String = store.value(THIS_MONTH).await;
-    let drop = format!("DROP TABLE webhook_events_{month}, audit_logs_{month}");
-    store.execute(&drop).await;
-    let event = bodies.event("payment.captured");
-    store.deliver([&event]).await;
-    let before = store.tables(&["webhook_events"]).await;
-    ensure_partitions(&store.pool).await.unwrap();
-    assert_eq!(store.tables(&["webhook_events"]).await, before);
-    for table in ["webhook_events", "audit_logs"] {
-        assert_eq!(store.count(&format!("{table}_default")).await, 0, "{table}");
-        assert_eq!(store.count(table).await, 1, "{table}");
-    }
-    assert_eq!(store.deliver([&event]).await.duplicates, 1);
 }
 
 #[tokio::test]

@@ -51,4 +51,7 @@ metrics! { WORKER:
         "Times an entry was left in Redis because the worker's settings do not name its endpoint";
     WORKER_GROUPS_RECREATED = Counter "harkara_worker_groups_recreated_total" []
         "Times a consumer group was missing and created again";
+    WORKER_DEFAULT_PARTITION_ROWS = Gauge "harkara_worker_default_partition_rows"
+        [one_of("table", &["webhook_events", "audit_logs"])]
+        "Rows of months without a partition of their own, counted up to 10,000 every minute";
 }

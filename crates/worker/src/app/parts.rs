@@ -28,6 +28,7 @@ use crate::failure_log::FailureLog;
 use crate::janitor;
 use crate::membership::Membership;
 use crate::metrics::{Counters, register_unavailable_tables};
+use crate::partitions::Upkeep;
 use crate::reclaim::{Damage, Reclaimer};
 use crate::spans::BatchSpans;
 use crate::unavailable_tables::UnavailableTables;
@@ -109,7 +110,7 @@ impl<'a> Parts<'a> {
         }
     }
 
-    /// The sources of batches and the janitor.
+    /// The sources of batches and the upkeep.
     pub(super) fn loops(&self, liveness: &Liveness, shutdown: &Shutdown) -> Loops {
         let (claimer, reclaimer) = (self.claimer(liveness), self.reclaimer());
         let until = shutdown.clone();
@@ -119,7 +120,6 @@ impl<'a> Parts<'a> {
         };
         let janitor = janitor::run(
             self.group.clone(),
-            self.database.clone(),
             self.settings.worker.consumer_idle,
             shutdown.clone(),
         );
@@ -127,6 +127,7 @@ impl<'a> Parts<'a> {
             Box::pin(streams),
             Box::pin(self.due().run(shutdown.clone())),
             Box::pin(janitor),
+            Box::pin(self.upkeep().run(shutdown.clone())),
         ]
     }
 
@@ -181,6 +182,13 @@ impl<'a> Parts<'a> {
             claim_idle: worker.claim_idle,
             every: worker.reclaim_every,
             claims_max: u64::from(worker.claims_max),
+        }
+    }
+
+    fn upkeep(&self) -> Upkeep {
+        Upkeep {
+            database: self.database.clone(),
+            default_rows: self.processor.counters.default_rows.clone(),
         }
     }
 

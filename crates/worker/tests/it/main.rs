@@ -19,6 +19,7 @@ mod fails_over;
 mod gathers;
 mod inbox;
 mod memory;
+mod partitions;
 mod reclaims;
 mod retries;
 mod starts;
