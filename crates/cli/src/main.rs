@@ -9,6 +9,8 @@ mod arguments;
 
 mod commands;
 
+mod walk;
+
 mod output;
 
 mod traced;

@@ -22,9 +22,6 @@ pub enum OperationError {
     /// No event has this id.
     #[error("no event has the id {0:?}")]
     UnknownEvent(String),
-    /// The ledger holds too many events to count within a statement's bound.
-    #[error("the ledger holds too many events to count in time")]
-    TooManyEvents(#[source] StorageError),
     /// Redis cannot be used. Displayed with its remedy.
     #[error(transparent)]
     Redis(#[from] ServerProblem),
@@ -51,10 +48,6 @@ impl OperationError {
                  `cargo dev up`",
             ),
             Self::UnknownEvent(_) => Some("`harkara events` lists those that were received"),
-            Self::TooManyEvents(_) => Some(
-                "ask for fewer --days, or raise postgres.statement_timeout_ms \
-                 (HARKARA__POSTGRES__STATEMENT_TIMEOUT_MS)",
-            ),
             Self::Schema(state) => Some(state.remedy()),
             Self::StreamsInUse { .. } => Some(
                 "if it is no longer to use them, stop its workers and ingresses first (killed ones count for another \

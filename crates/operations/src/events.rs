@@ -1,8 +1,9 @@
 //! Received events: listing them and showing one.
 
+mod listing;
 mod signature_check;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use harkara_settings::Settings;
 use harkara_storage::Pool;
 use harkara_storage::ledger::{self, EventDetail};
@@ -11,6 +12,7 @@ use serde::Serialize;
 use crate::OperationError;
 
 pub use harkara_storage::ledger::{Change, EventFilter, EventRow, EventStatus};
+pub use listing::{EventPage, Listing};
 pub use signature_check::SignatureCheck;
 
 /// An event without its body.
@@ -23,16 +25,6 @@ pub struct Event {
     pub commit_ms: Option<i64>,
     /// The trace id of its `traceparent`.
     pub trace_id: Option<String>,
-}
-
-/// A part of a listing.
-#[derive(Clone, Debug)]
-pub struct EventPage {
-    /// Newest first.
-    pub events: Vec<Event>,
-    /// If there are older events: the `before` that lists them. A page may repeat events of one instant, but
-    /// never omits one.
-    pub older: Option<DateTime<Utc>>,
 }
 
 /// One event with everything that is known about it.
@@ -49,23 +41,6 @@ pub struct EventDetails {
     pub signature_check: SignatureCheck,
     /// The rows that the event changed.
     pub changes: Vec<Change>,
-}
-
-/// Lists events, newest first.
-pub async fn list(
-    pool: &Pool,
-    filter: &EventFilter,
-    limit: u32,
-) -> Result<EventPage, OperationError> {
-    // One more than asked for, which shows whether there are more.
-    let mut rows = ledger::list(pool, filter, limit + 1).await?;
-    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let next = rows.get(limit).map(|row| row.created_at);
-    rows.truncate(limit);
-    Ok(EventPage {
-        events: rows.into_iter().map(Event::from).collect(),
-        older: next.map(|at| at + TimeDelta::microseconds(1)),
-    })
 }
 
 /// Shows an event, and checks its signature with the secrets of the settings.

@@ -22,6 +22,8 @@ pub mod wording;
 
 mod actor;
 mod error;
+mod looked;
 
 pub use actor::{Actor, ActorOrigin, InvalidName};
 pub use error::OperationError;
+pub use looked::Looked;

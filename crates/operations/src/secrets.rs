@@ -1,15 +1,16 @@
 //! Webhook secrets: when each last verified an event, and which can be removed.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use harkara_core::secret::Fingerprint;
 use harkara_settings::Settings;
-use harkara_storage::ledger::{self, SecretUse, optional_time};
-use harkara_storage::{Pool, Recovery};
+use harkara_storage::Pool;
+use harkara_storage::ledger::{self, END, SecretUse, Walk, optional_time, stretch};
 use serde::Serialize;
 
-use crate::OperationError;
+use crate::{Looked, OperationError};
 
 /// The secret of the endpoint `default` in development. It is public, so signing with it gives nothing away.
 pub const DEVELOPMENT_SECRET: &str = "harkara-dev-secret";
@@ -46,24 +47,54 @@ pub struct SecretReport {
     pub can_go: bool,
 }
 
-/// Reads the last days of the ledger, up to `now`.
+/// Rows of one step: some 100 MB of usual bodies, which take a fraction of a second.
+const ROWS_PER_STEP: u32 = 50_000;
+
+/// Reads the last days of the ledger, up to `now`, in steps; after each it tells `progress` how far it has come.
 pub async fn secrets(
     pool: &Pool,
     settings: &Settings,
     days: u16,
     now: DateTime<Utc>,
+    mut progress: impl FnMut(&Looked),
 ) -> Result<SecretsReport, OperationError> {
-    let uses = ledger::secret_uses(pool, now - TimeDelta::days(days.into())).await;
-    let uses = uses.map_err(|error| match error.recovery() {
-        Recovery::Split => OperationError::TooManyEvents(error),
-        _ => error.into(),
-    })?;
+    let since = now - TimeDelta::days(days.into());
+    let (mut uses, mut before, mut looked) = (Uses::new(), END, Looked::default());
+    while !looked.is_all {
+        let found = stretch(pool, &Walk::Events, since, before, ROWS_PER_STEP).await?;
+        let Some(stretch) = found else { break };
+        for used in ledger::secret_uses(pool, stretch).await? {
+            add(&mut uses, used);
+        }
+        before = stretch.from;
+        looked.add(&stretch);
+        progress(&looked);
+    }
+    let mut uses: Vec<SecretUse> = uses.into_values().collect();
+    uses.sort_by(|a, b| (&a.endpoint, b.last_used_at).cmp(&(&b.endpoint, a.last_used_at)));
     let unrecorded = uses.iter().filter(|used| used.secret_fingerprint.is_none());
     Ok(SecretsReport {
         days,
         unrecorded_events: unrecorded.map(|used| used.events).sum(),
         secrets: report(settings, &uses, now),
     })
+}
+
+/// By endpoint and secret.
+type Uses = BTreeMap<(String, Option<String>), SecretUse>;
+
+fn add(sums: &mut Uses, used: SecretUse) {
+    match sums.entry((used.endpoint.clone(), used.secret_fingerprint.clone())) {
+        Entry::Vacant(vacant) => {
+            vacant.insert(used);
+        }
+        Entry::Occupied(mut occupied) => {
+            let sum = occupied.get_mut();
+            sum.events += used.events;
+            sum.first_used_at = sum.first_used_at.min(used.first_used_at);
+            sum.last_used_at = sum.last_used_at.max(used.last_used_at);
+        }
+    }
 }
 
 fn report(settings: &Settings, uses: &[SecretUse], now: DateTime<Utc>) -> Vec<SecretReport> {

@@ -15,6 +15,10 @@ use show::ShowOptions;
 ///
 /// Lists without a subcommand. Failed events are the dead letters. Only `show --body` prints a
 /// body, which holds personal data.
+///
+/// No index knows event names, accounts and endpoints, so a listing by them walks through the ledger
+/// from the newest event on, and tells how far it has come. Ctrl-C ends it with what it found; give
+/// --since to look less far.
 #[derive(Debug, Args)]
 #[command(
     args_conflicts_with_subcommands = true,

@@ -1,14 +1,15 @@
 //! `harkara secrets`.
 
 use clap::Args;
-use harkara_operations::database;
 use harkara_operations::secrets::{SecretsReport, secrets};
 use harkara_operations::wording::counted;
+use harkara_operations::{Looked, database};
 use harkara_settings::Settings;
 
 use crate::arguments::now;
 use crate::exit::Ending;
 use crate::output::{self, Table, rfc3339_seconds};
+use crate::walk::Progress;
 
 /// Lists each endpoint's webhook secrets and when they last verified an event
 ///
@@ -18,7 +19,7 @@ use crate::output::{self, Table, rfc3339_seconds};
 ///
 /// Counts the events in the ledger: not those that workers have yet to commit, and an event with
 /// duplicates only once. The metric `harkara_ingress_secret_used_total` counts every delivery.
-/// Reads every event of the given days, so choose few for a large ledger.
+/// Reads every event of the given days and tells how far it has come, so choose few for a large ledger.
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment, after_help = EXAMPLES)]
 pub(crate) struct SecretsOptions {
@@ -39,7 +40,9 @@ Examples:
 /// Lists the secrets.
 pub(crate) async fn run(settings: &Settings, options: &SecretsOptions) -> anyhow::Result<Ending> {
     let pool = database::open(&settings.postgres).await?;
-    let report = secrets(&pool, settings, options.days, now()).await?;
+    let mut progress = Progress::begin();
+    let tell = |looked: &Looked| progress.tell(looked, || "counting goes on".to_owned());
+    let report = secrets(&pool, settings, options.days, now(), tell).await?;
     output::report(options.json, &report, write_table)?;
     Ok(Ending::Done)
 }

@@ -4,7 +4,7 @@ use harkara_storage::record::Verdict;
 use serde_json::Value;
 
 use crate::harkara::Harkara;
-use crate::ledger::{database_with, dead_letter, processed};
+use crate::ledger::{add_many, database_with, dead_letter, processed};
 
 async fn ids(harkara: &Harkara, filters: &str) -> Vec<String> {
     let listed = harkara.json(&format!("events --json {filters}")).await;
@@ -84,6 +84,55 @@ async fn pages_that_follow_the_hint_leave_no_event_out() {
     let (_, before) = hint.split_once("--before").unwrap();
     let before = format!("--before {before}");
     assert_eq!(ids(&harkara, &before).await, ["a", "b", "c"]);
+}
+
+#[tokio::test]
+async fn a_listing_that_no_index_serves_walks_through_the_ledger_and_tells_how_far() {
+    let oldest = processed("evt-oldest", "payment.captured", 0);
+    let database = database_with(vec![oldest]).await;
+    let an_hour_ago = "UPDATE webhook_events SET created_at = created_at - interval '1 hour'";
+    database.execute(an_hour_ago).await;
+    add_many(&database, "made-up-", 45_000).await;
+    let harkara = Harkara::on(&database);
+    let everything = "looked at 45001 rows, back to 2026-09-21T13:13:20Z\n";
+    let ran = harkara.run("events --type payment.captured").await;
+    let ran = ran.ended_with(0);
+    assert!(ran.stdout().contains("evt-oldest"), "{ran:?}");
+    assert_eq!(ran.stderr, everything);
+    let ran = harkara.run("events --account acc_nobody").await;
+    let ran = ran.ended_with(0);
+    assert_eq!(ran.stdout(), "no event matches\n");
+    assert_eq!(ran.stderr, everything);
+    // Enough is found in the first step.
+    let ran = harkara.run("events --account acc_made_up --limit 5").await;
+    assert_eq!(ran.ended_with(0).stderr, "");
+    let ran = harkara
+        .run("events --account acc_nobody --since 2026-09-21T14:13:19.999Z")
+        .await;
+    assert_eq!(ran.ended_with(0).stderr, "");
+}
+
+#[tokio::test]
+async fn an_entity_with_many_changes_is_listed_by_the_time_of_receipt_and_each_event_once() {
+    let database = database_with(Vec::new()).await;
+    add_many(&database, "evt-", 1_200).await;
+    // Later events have earlier changes, and each event has two.
+    database
+        .execute(
+            "INSERT INTO audit_logs (at, actor, action, entity_type, entity_id, razorpay_event_id) \
+             SELECT timestamptz '2026-09-22 00:00Z' - n * interval '1 second', 'worker', 'status_changed', 'payment', \
+               'pay_1', 'evt-' || (n + 1) / 2 FROM generate_series(1, 2400) n",
+        )
+        .await;
+    let harkara = Harkara::on(&database);
+    let listed = ids(&harkara, "--entity pay_1 --limit 3").await;
+    assert_eq!(listed, ["evt-1200", "evt-1199", "evt-1198"]);
+    let all = ids(
+        &harkara,
+        "--entity pay_1 --limit 1000 --before 2026-09-21T14:13:19.300Z",
+    )
+    .await;
+    assert_eq!(all.len(), 499);
 }
 
 #[tokio::test]

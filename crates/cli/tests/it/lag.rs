@@ -2,7 +2,7 @@
 
 use harkara_core::lane::{CONSUMER_GROUP, Lane};
 use harkara_core::redis_keys::RedisKeys;
-use harkara_storage::ledger::{EventStatus, ReplaySelection, replay};
+use harkara_storage::ledger::{ReplayTarget, replay};
 use harkara_testkit::{Signal, TestDatabase, redis_database, send_signal};
 use redis::aio::MultiplexedConnection;
 use serde_json::Value;
@@ -15,13 +15,10 @@ use crate::ledger::{database_with, processed};
 pub(crate) async fn some_backlog() -> (TestDatabase, String, MultiplexedConnection) {
     let events = ["a", "b"].map(|id| processed(id, "payment.captured", 0));
     let database = database_with(events.into()).await;
-    let all = ReplaySelection {
-        status: Some(EventStatus::Processed),
-        ..ReplaySelection::default()
-    };
-    replay(&database.pool(), &all, "operator:test")
-        .await
-        .unwrap();
+    for id in ["a", "b"] {
+        let replayed = replay(&database.pool(), &ReplayTarget::Event(id), "operator:test").await;
+        assert_eq!(replayed.unwrap(), 1);
+    }
     let url = redis_database().await;
     let client = redis::Client::open(url.as_str()).unwrap();
     let mut connection = client.get_multiplexed_async_connection().await.unwrap();

@@ -81,3 +81,15 @@ pub(crate) async fn database_with(records: Vec<EventRecord>) -> TestDatabase {
     assert_eq!(committed.entries().len(), n_records);
     database
 }
+
+/// Adds processed events `<prefix>1` and so on, a millisecond apart, the last of them received at [`NOW`].
+pub(crate) async fn add_many(database: &TestDatabase, prefix: &str, rows: u32) {
+    let insert = format!(
+        "INSERT INTO webhook_events (razorpay_event_id, event_type, account_id, endpoint, lane, status, body, \
+           body_sha256, signature, created_at) \
+         SELECT '{prefix}' || n, 'made.up', 'acc_made_up', 'default', 'default', 'processed', '{{}}', '', '', \
+           to_timestamp({NOW}) - ({rows} - n) * interval '1 millisecond' \
+         FROM generate_series(1, {rows}) n"
+    );
+    database.execute(&insert).await;
+}

@@ -1,10 +1,11 @@
 //! `harkara replay`.
 
-use harkara_testkit::TestDatabase;
+use harkara_testkit::{Signal, TestDatabase, send_signal, wait_until};
 use serde_json::json;
 
-use crate::harkara::Harkara;
-use crate::ledger::{database_with, dead_letter, processed};
+use crate::deployment::BOUND;
+use crate::harkara::{Harkara, Ran};
+use crate::ledger::{add_many, database_with, dead_letter, processed};
 
 async fn database() -> TestDatabase {
     database_with(vec![
@@ -91,4 +92,60 @@ async fn an_unknown_event_and_an_unknown_operator_are_refused() {
     let ran = harkara.run("replay --event-id done").await;
     ran.complains(2, &["--actor"]);
     assert_eq!(n_pending(&database).await, 0);
+}
+
+#[tokio::test]
+async fn a_replay_that_ctrl_c_ends_keeps_what_it_did_and_goes_on_where_it_says() {
+    let database = database_with(Vec::new()).await;
+    add_many(&database, "evt-", 5_000).await;
+    let harkara = Harkara::on(&database).with("USER", "asha");
+    // The second of three steps of 2,000 waits for this row.
+    let other = TestDatabase::at(database.url.clone()).await;
+    other
+        .execute(
+            "BEGIN; SELECT FROM webhook_events WHERE razorpay_event_id = 'evt-2000' FOR UPDATE",
+        )
+        .await;
+    let replaying = harkara.spawn("replay --status processed --yes");
+    wait_until("the first step is done", BOUND, async || {
+        n_pending(&database).await == 2_000
+    })
+    .await;
+    send_signal(&replaying, Signal::INT);
+    other.execute("COMMIT").await;
+    let ran = Ran::of(replaying).await.ended_with(1);
+    let said = ran.stdout();
+    assert!(
+        said.starts_with("4000 events put back to pending"),
+        "{said}"
+    );
+    let (_, before) = said.split_once("to go on, add ").unwrap();
+    assert_eq!(n_pending(&database).await, 4_000);
+
+    let rest = format!("replay --status processed --yes {before}");
+    let said = harkara.stdout(&rest).await;
+    assert!(
+        said.starts_with("1000 events put back to pending"),
+        "{said}"
+    );
+    let replays: i64 = database
+        .value("SELECT count(DISTINCT razorpay_event_id) FROM audit_logs WHERE action = 'replay'")
+        .await;
+    assert_eq!(replays, 5_000);
+}
+
+#[tokio::test]
+async fn many_events_are_counted_only_as_far_as_the_question_needs() {
+    let database = database_with(Vec::new()).await;
+    add_many(&database, "evt-", 16_000).await;
+    let harkara = Harkara::on(&database).with("USER", "asha");
+    let ran = harkara.run("replay --status processed").await;
+    ran.complains(2, &["12000 or more events", "--yes"]);
+    let counted = harkara.stdout("replay --status processed --dry-run").await;
+    assert_eq!(counted, "16000 events would be replayed\n");
+    let some = "replay --status processed --dry-run --since 2026-09-21T14:13:19Z --before 2026-09-21T14:13:20Z";
+    assert_eq!(
+        harkara.stdout(some).await,
+        "1000 events would be replayed\n"
+    );
 }

@@ -1,15 +1,17 @@
 //! Finding and listing events.
 
 use chrono::{DateTime, SecondsFormat, Utc};
+use diesel::dsl::sql;
 use diesel::sql_types::{Array, BigInt, Bool, Bytea, Integer, Nullable, Text, Timestamptz};
 use diesel::{QueryableByName, sql_query};
 use serde::{Serialize, Serializer};
 
-use super::EventStatus;
+use super::stretch::{BEGINNING, END};
+use super::{EventStatus, Stretch};
 use crate::{Pool, StorageError};
 
 /// Which events to list. All conditions must hold.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct EventFilter {
     /// The status.
     pub status: Option<EventStatus>,
@@ -20,11 +22,24 @@ pub struct EventFilter {
     /// The endpoint.
     pub endpoint: Option<String>,
     /// Received at or after this time.
-    pub since: Option<DateTime<Utc>>,
+    pub since: DateTime<Utc>,
     /// Received before this time, which pages through a listing.
-    pub before: Option<DateTime<Utc>>,
-    /// Events that changed the status of this entity.
-    pub entity_id: Option<String>,
+    pub before: DateTime<Utc>,
+}
+
+impl EventFilter {
+    /// All events.
+    #[must_use]
+    pub fn all() -> Self {
+        Self {
+            status: None,
+            event_type: None,
+            account_id: None,
+            endpoint: None,
+            since: BEGINNING,
+            before: END,
+        }
+    }
 }
 
 /// An event without its body.
@@ -128,30 +143,88 @@ const COLUMNS: &str = "razorpay_event_id, event_type, account_id, endpoint, lane
     created_at, processed_at, duplicates, other_id_duplicates, attempts, next_attempt_at, error, traceparent, \
     durability, secret_fingerprint, octet_length(body) AS body_bytes";
 
-/// Lists events, newest first. Relies on the index `webhook_events_created_at`.
+/// Where a listing looks for its events.
+#[derive(Clone, Copy, Debug)]
+pub enum Source<'a> {
+    /// In the ledger, by the time of receipt. The condition on it should leave few rows, or the others leave
+    /// nearly all.
+    Ledger,
+    /// Among the pending events, of which there should be few.
+    Pending,
+    /// Among those that changed an entity in a stretch of its changes, or were replayed.
+    Changes(&'a str, Stretch),
+}
+
+/// Lists events, newest first.
+///
+/// Relies on the indexes `webhook_events_created_at`, `webhook_events_dead_letters`, `webhook_events_due`,
+/// `audit_logs_entity` and the primary key. What the sources other than the ledger contain is found first and
+/// sorted then: the planner would rather walk through the whole ledger in the order of the listing.
 pub async fn list(
     pool: &Pool,
     filter: &EventFilter,
+    source: Source<'_>,
     rows_max: u32,
 ) -> Result<Vec<EventRow>, StorageError> {
+    let (found, from) = match source {
+        Source::Ledger => (String::new(), "webhook_events"),
+        Source::Pending => (
+            "status = 'pending' ORDER BY next_attempt_at".to_owned(),
+            "found",
+        ),
+        Source::Changes(..) => {
+            let ids = "razorpay_event_id = ANY (ARRAY(SELECT DISTINCT razorpay_event_id FROM audit_logs \
+                WHERE entity_id = $7 AND at >= $8 AND at < $9))";
+            (ids.to_owned(), "found")
+        }
+    };
+    let (with, columns) = if found.is_empty() {
+        (String::new(), COLUMNS)
+    } else {
+        let found = format!(
+            "WITH found AS MATERIALIZED (SELECT {COLUMNS} FROM webhook_events WHERE {found}) "
+        );
+        (found, "*")
+    };
+    // Written out, so that the planner knows that the index of dead letters has them all.
+    let status = match filter.status {
+        Some(status) => format!("status = '{status}'"),
+        None => "true".to_owned(),
+    };
     let query = format!(
-        "SELECT {COLUMNS} FROM webhook_events e WHERE ($1::text IS NULL OR status = $1) \
-           AND ($2::text IS NULL OR event_type = $2) AND ($3::text IS NULL OR account_id = $3) \
-           AND ($4::text IS NULL OR endpoint = $4) AND ($5::timestamptz IS NULL OR created_at >= $5) \
-           AND ($6::timestamptz IS NULL OR created_at < $6) \
-           AND ($7::text IS NULL OR razorpay_event_id IN (SELECT a.razorpay_event_id FROM audit_logs a WHERE a.entity_id = $7)) \
-         ORDER BY created_at DESC, razorpay_event_id LIMIT $8"
+        "{with}SELECT {columns} FROM {from} WHERE {status} \
+           AND ($1::text IS NULL OR event_type = $1) AND ($2::text IS NULL OR account_id = $2) \
+           AND ($3::text IS NULL OR endpoint = $3) AND created_at >= $4 AND created_at < $5 \
+         ORDER BY created_at DESC, razorpay_event_id LIMIT $6"
     );
     let query = sql_query(query)
-        .bind::<Nullable<Text>, _>(filter.status.map(EventStatus::as_str))
+        .into_boxed()
         .bind::<Nullable<Text>, _>(&filter.event_type)
         .bind::<Nullable<Text>, _>(&filter.account_id)
         .bind::<Nullable<Text>, _>(&filter.endpoint)
-        .bind::<Nullable<Timestamptz>, _>(filter.since)
-        .bind::<Nullable<Timestamptz>, _>(filter.before)
-        .bind::<Nullable<Text>, _>(&filter.entity_id)
+        .bind::<Timestamptz, _>(filter.since)
+        .bind::<Timestamptz, _>(filter.before)
         .bind::<BigInt, _>(i64::from(rows_max));
+    let query = match source {
+        Source::Ledger | Source::Pending => query,
+        Source::Changes(entity_id, stretch) => query
+            .bind::<Text, _>(entity_id)
+            .bind::<Timestamptz, _>(stretch.from)
+            .bind::<Timestamptz, _>(stretch.before),
+    };
     pool.load("list events", query).await
+}
+
+/// Whether at most `rows_max` events are pending. Relies on the index `webhook_events_due`.
+pub async fn few_are_pending(pool: &Pool, rows_max: u32) -> Result<bool, StorageError> {
+    let query = sql::<BigInt>(
+        "SELECT count(*) FROM (\
+           SELECT FROM webhook_events WHERE status = 'pending' ORDER BY next_attempt_at LIMIT 1 + ",
+    )
+    .bind::<BigInt, _>(i64::from(rows_max))
+    .sql(") pending");
+    let pending: i64 = pool.get_row("count pending events", query).await?;
+    Ok(pending <= i64::from(rows_max))
 }
 
 #[derive(QueryableByName)]

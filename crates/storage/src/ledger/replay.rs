@@ -6,24 +6,27 @@ use diesel::sql_types::{BigInt, Nullable, Text, Timestamptz};
 use diesel::{QueryableByName, sql_query};
 use diesel_async::RunQueryDsl;
 
-use super::EventStatus;
+use super::{EventStatus, Stretch};
 use crate::{Pool, StorageError};
 
-/// Which rows to replay. All conditions must hold.
-#[derive(Clone, Debug, Default)]
-pub struct ReplaySelection {
-    /// Only this event.
-    pub event_id: Option<String>,
-    /// Rows of this status; pending ones are never replayed.
-    pub status: Option<EventStatus>,
-    /// Events of this name.
-    pub event_type: Option<String>,
-    /// Received at or after this time.
-    pub since: Option<chrono::DateTime<chrono::Utc>>,
+/// Which rows to replay. All conditions must hold. Pending ones are never replayed.
+#[derive(Clone, Debug)]
+pub enum ReplayTarget<'a> {
+    /// One event.
+    Event(&'a str),
+    /// Those of a stretch of the ledger.
+    Stretch {
+        /// The stretch.
+        stretch: Stretch,
+        /// Their status.
+        status: EventStatus,
+        /// Their name.
+        event_type: Option<&'a str>,
+    },
 }
 
-/// How many rows match a selection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How many rows match a target.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ReplayCount {
     /// Rows that are replayed.
     pub replayable: u64,
@@ -31,17 +34,33 @@ pub struct ReplayCount {
     pub already_pending: u64,
 }
 
-/// The condition of a [`ReplaySelection`], whose parameters [`select`] binds.
-const SELECTED: &str = "($1::text IS NULL OR razorpay_event_id = $1) AND ($2::text IS NULL OR status = $2) \
-    AND ($3::text IS NULL OR event_type = $3) AND ($4::timestamptz IS NULL OR created_at >= $4)";
-
-fn select<'a>(query: &str, selection: &'a ReplaySelection) -> BoxedSqlQuery<'a, Pg, SqlQuery> {
-    sql_query(query)
-        .into_boxed()
-        .bind::<Nullable<Text>, _>(&selection.event_id)
-        .bind::<Nullable<Text>, _>(selection.status.map(EventStatus::as_str))
-        .bind::<Nullable<Text>, _>(&selection.event_type)
-        .bind::<Nullable<Timestamptz>, _>(selection.since)
+/// A query for the rows of a target, which `text` writes around its condition. Its parameters begin with `$1`,
+/// and there are at most three.
+fn select<'a>(
+    target: &'a ReplayTarget<'_>,
+    text: impl FnOnce(&str) -> String,
+) -> BoxedSqlQuery<'a, Pg, SqlQuery> {
+    match target {
+        ReplayTarget::Event(event_id) => sql_query(text("razorpay_event_id = $1"))
+            .into_boxed()
+            .bind::<Text, _>(*event_id),
+        ReplayTarget::Stretch {
+            stretch,
+            status,
+            event_type,
+        } => {
+            // The status is written out, so that the planner knows that the index of dead letters has them all.
+            let condition = format!(
+                "status = '{status}' AND created_at >= $1 AND created_at < $2 \
+                 AND ($3::text IS NULL OR event_type = $3)"
+            );
+            sql_query(text(&condition))
+                .into_boxed()
+                .bind::<Timestamptz, _>(stretch.from)
+                .bind::<Timestamptz, _>(stretch.before)
+                .bind::<Nullable<Text>, _>(*event_type)
+        }
+    }
 }
 
 #[derive(QueryableByName)]
@@ -55,13 +74,15 @@ struct Counted {
 /// Counts the rows that [`replay`] would change.
 pub async fn count_replayable(
     pool: &Pool,
-    selection: &ReplaySelection,
+    target: &ReplayTarget<'_>,
 ) -> Result<ReplayCount, StorageError> {
-    let query = format!(
-        "SELECT count(*) FILTER (WHERE status <> 'pending') AS replayable, \
-           count(*) FILTER (WHERE status = 'pending') AS already_pending FROM webhook_events WHERE {SELECTED}"
-    );
-    let query = select(&query, selection);
+    let query = select(target, |condition| {
+        format!(
+            "SELECT count(*) FILTER (WHERE status <> 'pending') AS replayable, \
+               count(*) FILTER (WHERE status = 'pending') AS already_pending \
+             FROM webhook_events WHERE {condition}"
+        )
+    });
     let counted: Counted = pool.get_row("count replayable events", query).await?;
     Ok(ReplayCount {
         replayable: counted.replayable.unsigned_abs(),
@@ -73,21 +94,29 @@ pub async fn count_replayable(
 /// each, in one statement. Returns the number of rows. Workers then process them like all due rows.
 pub async fn replay(
     pool: &Pool,
-    selection: &ReplaySelection,
+    target: &ReplayTarget<'_>,
     actor: &str,
 ) -> Result<u64, StorageError> {
-    let query = format!(
-        "WITH selected AS MATERIALIZED (\
-           SELECT razorpay_event_id, created_at, status FROM webhook_events \
-           WHERE status <> 'pending' AND {SELECTED} ORDER BY razorpay_event_id FOR UPDATE\
-         ), replayed AS (\
-           UPDATE webhook_events e SET status = 'pending', next_attempt_at = now(), attempts = 0 \
-           FROM selected s WHERE e.razorpay_event_id = s.razorpay_event_id AND e.created_at = s.created_at \
-           RETURNING e.razorpay_event_id, s.status AS from_status\
-         ) INSERT INTO audit_logs (actor, action, entity_type, entity_id, razorpay_event_id, from_status, to_status) \
-         SELECT $5, 'replay', 'event', razorpay_event_id, razorpay_event_id, from_status, 'pending' FROM replayed"
-    );
-    let query = select(&query, selection).bind::<Text, _>(actor);
+    let query = select(target, |condition| {
+        // The bounds again, so that no plan reads more of the ledger.
+        let (actor_at, bounds) = match target {
+            ReplayTarget::Event(_) => (2, ""),
+            ReplayTarget::Stretch { .. } => (4, "AND e.created_at >= $1 AND e.created_at < $2"),
+        };
+        format!(
+            "WITH selected AS MATERIALIZED (\
+               SELECT razorpay_event_id, created_at, status FROM webhook_events \
+               WHERE status <> 'pending' AND {condition} ORDER BY razorpay_event_id FOR UPDATE\
+             ), replayed AS (\
+               UPDATE webhook_events e SET status = 'pending', next_attempt_at = now(), attempts = 0 \
+               FROM selected s WHERE e.razorpay_event_id = s.razorpay_event_id AND e.created_at = s.created_at {bounds} \
+               RETURNING e.razorpay_event_id, s.status AS from_status\
+             ) INSERT INTO audit_logs (actor, action, entity_type, entity_id, razorpay_event_id, from_status, to_status) \
+             SELECT ${actor_at}, 'replay', 'event', razorpay_event_id, razorpay_event_id, from_status, 'pending' \
+             FROM replayed"
+        )
+    });
+    let query = query.bind::<Text, _>(actor);
     let replayed = pool
         .run("replay events", async |connection| {
             query.execute(connection).await

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use diesel::sql_types::{BigInt, Nullable, Text, Timestamptz};
 use diesel::{QueryableByName, sql_query};
 
+use super::Stretch;
 use crate::{Pool, StorageError};
 
 /// Events of one endpoint that one secret verified.
@@ -26,21 +27,18 @@ pub struct SecretUse {
     pub last_used_at: DateTime<Utc>,
 }
 
-/// Counts the events received since a time by endpoint and secret. Duplicates are not counted: a ledger row
-/// knows only the secret of its first delivery.
+/// Counts the events of a stretch of the ledger by endpoint and secret. Duplicates are not counted: a ledger
+/// row knows only the secret of its first delivery.
 ///
-/// Reads every row received since then, along the index `webhook_events_created_at` or whole partitions, and
-/// no others. There is no index of secrets: each delivery would pay for a query that runs once a rotation.
-pub async fn secret_uses(
-    pool: &Pool,
-    since: DateTime<Utc>,
-) -> Result<Vec<SecretUse>, StorageError> {
+/// Reads every row of the stretch, along the index `webhook_events_created_at`. There is no index of secrets:
+/// each delivery would pay for a query that runs once a rotation.
+pub async fn secret_uses(pool: &Pool, stretch: Stretch) -> Result<Vec<SecretUse>, StorageError> {
     let query = sql_query(
         "SELECT endpoint, secret_fingerprint, count(*) AS events, min(created_at) AS first_used_at, \
            max(created_at) AS last_used_at \
-         FROM webhook_events WHERE created_at >= $1 GROUP BY endpoint, secret_fingerprint \
-         ORDER BY endpoint, last_used_at DESC",
+         FROM webhook_events WHERE created_at >= $1 AND created_at < $2 GROUP BY endpoint, secret_fingerprint",
     )
-    .bind::<Timestamptz, _>(since);
+    .bind::<Timestamptz, _>(stretch.from)
+    .bind::<Timestamptz, _>(stretch.before);
     pool.load("count the uses of secrets", query).await
 }

@@ -7,7 +7,9 @@ use chrono::{TimeDelta, Utc};
 use harkara_core::catalogue;
 use harkara_storage::Pool;
 use harkara_storage::ledger::{
-    EventFilter, changes, due_backlog, find, lease_due, list, secret_uses,
+    BEGINNING, END, EventFilter, EventStatus, ReplayTarget, Source, Walk, changes,
+    count_replayable, due_backlog, few_are_pending, find, lease_due, list, replay, secret_uses,
+    stretch,
 };
 use harkara_testkit::{TestDatabase, wait_until};
 
@@ -126,20 +128,95 @@ async fn counting_the_backlog_uses_the_indexes_of_due_rows_and_dead_letters() {
 }
 
 #[tokio::test]
-async fn listing_and_counting_the_uses_of_secrets_use_the_index_on_the_time_of_receipt() {
+async fn a_walk_uses_the_index_on_the_time_of_receipt() {
     let since = Utc::now() - TimeDelta::days(1);
-    let filter = EventFilter {
-        since: Some(since),
-        ..EventFilter::default()
-    };
-    let listing = indexes_used(async |pool| {
-        assert_eq!(list(&pool, &filter, 10).await.unwrap().len(), 10);
+    let indexes = indexes_used(async |pool| {
+        let here = stretch(&pool, &Walk::Events, since, END, 20)
+            .await
+            .unwrap()
+            .unwrap();
+        let filter = EventFilter {
+            event_type: Some("payment.captured".to_owned()),
+            since: here.from,
+            ..EventFilter::all()
+        };
+        list(&pool, &filter, Source::Ledger, 10)
+            .await
+            .map(drop)
+            .unwrap();
+        assert_eq!(secret_uses(&pool, here).await.unwrap().len(), 1);
     });
-    assert_eq!(listing.await, ["webhook_events_created_at"]);
-    let counting = indexes_used(async |pool| {
-        assert_eq!(secret_uses(&pool, since).await.unwrap().len(), 1);
+    assert_eq!(indexes.await, ["webhook_events_created_at"]);
+}
+
+#[tokio::test]
+async fn dead_letters_pending_events_and_those_of_an_entity_are_found_by_their_indexes() {
+    let dead_letters = indexes_used(async |pool| {
+        let filter = EventFilter {
+            status: Some(EventStatus::Failed),
+            ..EventFilter::all()
+        };
+        list(&pool, &filter, Source::Ledger, 10)
+            .await
+            .map(drop)
+            .unwrap();
+        let walk = Walk::DeadLetters;
+        stretch(&pool, &walk, BEGINNING, END, 20)
+            .await
+            .map(drop)
+            .unwrap();
     });
-    assert_eq!(counting.await, ["webhook_events_created_at"]);
+    // Without any, the other index of the same column is as good.
+    let dead_letters = dead_letters.await;
+    assert!(
+        dead_letters.contains(&"webhook_events_dead_letters".to_owned()),
+        "{dead_letters:?}"
+    );
+    let pending = indexes_used(async |pool| {
+        assert!(few_are_pending(&pool, 100).await.unwrap());
+        let all = EventFilter::all();
+        assert_eq!(
+            list(&pool, &all, Source::Pending, 99).await.unwrap().len(),
+            50
+        );
+    });
+    assert_eq!(pending.await, ["webhook_events_due"]);
+    let of_entity = indexes_used(async |pool| {
+        let all = EventFilter::all();
+        let entity = "pay_nobody";
+        let walk = Walk::ChangesOf(entity.to_owned());
+        assert_eq!(
+            stretch(&pool, &walk, BEGINNING, END, 9).await.unwrap(),
+            None
+        );
+        let changes = Source::Changes(
+            entity,
+            stretch(&pool, &Walk::Events, BEGINNING, END, 9)
+                .await
+                .unwrap()
+                .unwrap(),
+        );
+        assert!(list(&pool, &all, changes, 9).await.unwrap().is_empty());
+    });
+    let mut of_entity = of_entity.await;
+    // Of the stretch of events that stands for one of changes.
+    of_entity.retain(|index| index != "webhook_events_created_at");
+    assert_eq!(of_entity, ["audit_logs_entity"]);
+}
+
+#[tokio::test]
+async fn a_replay_finds_its_events_by_the_time_of_receipt() {
+    let indexes = indexes_used(async |pool| {
+        let here = stretch(&pool, &Walk::Events, BEGINNING, END, 1000).await;
+        let target = ReplayTarget::Stretch {
+            stretch: here.unwrap().unwrap(),
+            status: EventStatus::Processed,
+            event_type: None,
+        };
+        assert!(count_replayable(&pool, &target).await.unwrap().replayable >= 20);
+        assert!(replay(&pool, &target, "operator:asha").await.unwrap() >= 20);
+    });
+    without_row_keys(indexes.await);
 }
 
 #[tokio::test]

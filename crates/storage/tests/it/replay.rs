@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use chrono::{TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use harkara_storage::commit::Applied;
 use harkara_storage::ledger::{
-    EventStatus, ReplayCount, ReplaySelection, count_replayable, replay,
+    BEGINNING, END, EventStatus, ReplayCount, ReplayTarget, Stretch, Walk, count_replayable,
+    replay, stretch,
 };
 
 use crate::records::{claimed, claimed_ago, event, payment, to_retry, with_verdict};
@@ -31,9 +32,20 @@ async fn ledger() -> Store {
     store
 }
 
-/// Replays a selection and checks the rows, their audit, and the count made before.
-async fn check(selection: ReplaySelection, replayed: &[&str], already_pending: u64) {
+/// All rows of the ledger since a time.
+async fn since(store: &Store, since: DateTime<Utc>) -> Stretch {
+    let found = stretch(&store.pool, &Walk::Events, since, END, 100).await;
+    found.unwrap().unwrap()
+}
+
+/// Replays a target and checks the rows, their audit, and the count made before.
+async fn check(
+    target: impl AsyncFnOnce(&Store) -> ReplayTarget<'static>,
+    replayed: &[&str],
+    already_pending: u64,
+) {
     let store = ledger().await;
+    let selection = target(&store).await;
     let before = store.tables(&["webhook_events"]).await;
     let count = count_replayable(&store.pool, &selection).await.unwrap();
     let replayable = replayed.len() as u64;
@@ -74,21 +86,26 @@ async fn check(selection: ReplaySelection, replayed: &[&str], already_pending: u
 
 #[tokio::test]
 async fn the_selected_events_are_replayed_and_pending_ones_left_alone() {
-    let all = ReplaySelection::default;
-    let text = |value: &str| Some(value.to_owned());
-    let (mut dead, mut waiting, mut failed, mut captured, mut recent) =
-        (all(), all(), all(), all(), all());
-    dead.event_id = text("dead");
-    waiting.event_id = text("waiting");
-    failed.status = Some(EventStatus::Failed);
-    captured.event_type = text("payment.captured");
-    recent.status = Some(EventStatus::Processed);
-    recent.since = Some(Utc::now() - TimeDelta::hours(1));
-    check(dead, &["dead"], 0).await;
-    check(waiting, &[], 1).await;
-    check(failed, &["dead", "text"], 0).await;
-    check(captured, &["dead", "done"], 1).await;
-    check(recent, &["done"], 0).await;
+    let target = |status, event_type, from| {
+        async move |store: &Store| ReplayTarget::Stretch {
+            stretch: since(store, from).await,
+            status,
+            event_type,
+        }
+    };
+    let hour_ago = Utc::now() - TimeDelta::hours(1);
+    let (failed, processed) = (EventStatus::Failed, EventStatus::Processed);
+    check(async |_| ReplayTarget::Event("dead"), &["dead"], 0).await;
+    check(async |_| ReplayTarget::Event("waiting"), &[], 1).await;
+    check(target(failed, None, BEGINNING), &["dead", "text"], 0).await;
+    check(
+        target(failed, Some("payment.captured"), BEGINNING),
+        &["dead"],
+        0,
+    )
+    .await;
+    check(target(processed, None, BEGINNING), &["done", "old"], 0).await;
+    check(target(processed, None, hour_ago), &["done"], 0).await;
 }
 
 #[tokio::test]
@@ -97,9 +114,10 @@ async fn a_replayed_event_is_processed_like_others_and_has_no_second_effect() {
     let before = store.tables(&["payment_transactions"]).await;
     let changes = "audit_logs WHERE action = 'status_changed'";
     let n_changes = store.count(changes).await;
-    let processed = ReplaySelection {
-        status: Some(EventStatus::Processed),
-        ..ReplaySelection::default()
+    let processed = ReplayTarget::Stretch {
+        stretch: since(&store, BEGINNING).await,
+        status: EventStatus::Processed,
+        event_type: None,
     };
     replay(&store.pool, &processed, "operator:asha")
         .await

@@ -2,7 +2,7 @@
 
 use chrono::{TimeDelta, Utc};
 use harkara_core::secret::{Fingerprint, Secret};
-use harkara_storage::ledger::secret_uses;
+use harkara_storage::ledger::{END, Walk, secret_uses, stretch};
 use harkara_storage::record::EventRecord;
 
 use crate::records::{claimed_ago, payment};
@@ -31,9 +31,11 @@ async fn events_are_counted_by_endpoint_and_secret_within_the_days_asked_for() {
     let received_c = batch[2].claimed.received_at.millis();
     store.commit(batch).await;
 
-    let uses = secret_uses(&store.pool, Utc::now() - TimeDelta::days(7))
-        .await
-        .unwrap();
+    let since = Utc::now() - TimeDelta::days(7);
+    let week = stretch(&store.pool, &Walk::Events, since, END, 100).await;
+    let uses = secret_uses(&store.pool, week.unwrap().unwrap()).await;
+    let mut uses = uses.unwrap();
+    uses.sort_by_key(|u| (u.endpoint.clone(), std::cmp::Reverse(u.last_used_at)));
     let counted: Vec<_> = uses
         .iter()
         .map(|u| (u.endpoint.as_str(), u.secret_fingerprint.clone(), u.events))

@@ -14,7 +14,7 @@ use harkara_settings::Settings;
 use harkara_simulator::delivery::Signed;
 use harkara_simulator::send::{Destination, Sender};
 use harkara_simulator::{Bodies, SimulatedEvent};
-use harkara_storage::ledger::{ReplaySelection, replay};
+use harkara_storage::ledger::{BEGINNING, END, EventStatus, ReplayTarget, Walk, replay, stretch};
 use harkara_telemetry::Tracer;
 use harkara_testkit::{TestDatabase, ask_admin, redis_database, wait_until};
 use redis::AsyncCommands;
@@ -206,9 +206,20 @@ impl Pipeline {
     /// Makes everything due again, and returns the number of events.
     pub(crate) async fn replay_all(&self) -> u64 {
         let pool = self.database.pool();
-        replay(&pool, &ReplaySelection::default(), "operator:test")
-            .await
-            .unwrap()
+        let all = stretch(&pool, &Walk::Events, BEGINNING, END, 100_000).await;
+        let Some(stretch) = all.unwrap() else {
+            return 0;
+        };
+        let mut replayed = 0;
+        for status in [EventStatus::Processed, EventStatus::Failed] {
+            let target = ReplayTarget::Stretch {
+                stretch,
+                status,
+                event_type: None,
+            };
+            replayed += replay(&pool, &target, "operator:test").await.unwrap();
+        }
+        replayed
     }
 
     /// Waits until as many events have this status.

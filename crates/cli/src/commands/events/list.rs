@@ -3,12 +3,14 @@
 use chrono::{DateTime, Utc};
 use clap::Args;
 use harkara_operations::database;
-use harkara_operations::events::{self, EventFilter, EventPage, EventRow, EventStatus};
+use harkara_operations::events::{EventFilter, EventPage, EventRow, EventStatus, Listing};
 use harkara_settings::Settings;
+use harkara_storage::Pool;
 
 use crate::arguments::{moment, status};
 use crate::exit::Ending;
 use crate::output::{self, Table, rfc3339, rfc3339_seconds, shortened};
+use crate::walk::{Interrupt, Progress, far};
 
 /// Maximum events in one listing.
 const LIMIT_MAX: i64 = 1000;
@@ -60,28 +62,55 @@ pub(crate) struct ListOptions {
 
 /// Lists events, newest first.
 pub(super) async fn run(settings: &Settings, options: &ListOptions) -> anyhow::Result<Ending> {
+    let all = EventFilter::all();
     let filter = EventFilter {
         status: options.status,
         event_type: options.event_type.clone(),
         account_id: options.account.clone(),
         endpoint: options.endpoint.clone(),
-        since: options.since,
-        before: options.before,
-        entity_id: options.entity.clone(),
+        since: options.since.unwrap_or(all.since),
+        before: options.before.unwrap_or(all.before),
     };
     let pool = database::open(&settings.postgres).await?;
-    let page = events::list(&pool, &filter, options.limit).await?;
+    let listing = Listing::begin(&pool, filter, options.entity.clone(), options.limit).await?;
+    let page = complete(&pool, listing).await?;
     if options.json {
         output::json(&page.events)?;
     } else {
         write_table(&page)?;
     }
-    Ok(Ending::Done)
+    Ok(Ending::of(page.looked.is_all))
+}
+
+/// Takes all steps of a listing, and tells how far they went if there were several, or if Ctrl-C ended them.
+async fn complete(pool: &Pool, mut listing: Listing) -> anyhow::Result<EventPage> {
+    let (interrupt, mut progress, mut steps) = (Interrupt::listen(), Progress::begin(), 1);
+    while !listing.step(pool).await? && !interrupt.is_seen() {
+        let (found, looked) = listing.so_far();
+        progress.tell(looked, || format!("{found} found, Ctrl-C shows them"));
+        steps += 1;
+    }
+    let page = listing.page();
+    if !page.looked.is_all {
+        output::note(format!(
+            "interrupted: {}; there may be more",
+            far(&page.looked)
+        ));
+    } else if steps > 1 {
+        output::note(far(&page.looked));
+    }
+    Ok(page)
 }
 
 fn write_table(page: &EventPage) -> anyhow::Result<()> {
     if page.events.is_empty() {
-        output::line("no event matches")?;
+        output::line(match page.older {
+            None => "no event matches".to_owned(),
+            Some(older) => format!(
+                "no event matches yet; go on with --before {}",
+                rfc3339(older)
+            ),
+        })?;
         return Ok(());
     }
     // The id is last: it may be long, and must be whole to be of use.
