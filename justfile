@@ -102,6 +102,11 @@ bench-e2e *ARGUMENTS:
 bench-peer *ARGUMENTS:
     cargo dev bench peer "$@"
 
+# Benchmark operators' commands on a large ledger (--rows)
+[group('benchmark')]
+bench-operators *ARGUMENTS:
+    cargo dev bench operators "$@"
+
 # Compare the instruction counts of core operations with the stored ones (needs valgrind; --accept)
 [group('benchmark')]
 bench-instructions *ARGUMENTS:

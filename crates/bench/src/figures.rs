@@ -74,6 +74,12 @@ pub(crate) enum Other {
     IdleWorkerCpuMsPerS,
     /// The same of PostgreSQL.
     IdlePostgresCpuMsPerS,
+    /// How long a command of operators takes.
+    CommandMs,
+    /// The longest of its steps.
+    LongestStepMs,
+    /// How many steps it takes.
+    Steps,
 }
 
 /// Percentiles in milliseconds.

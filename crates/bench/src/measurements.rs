@@ -3,6 +3,7 @@
 mod e2e;
 mod footprint;
 pub(crate) mod ingress;
+mod operators;
 mod peer;
 pub(crate) mod receiving;
 mod telemetry;
@@ -75,6 +76,9 @@ async fn measure(bench: &Bench, part: Part) -> Result<Results> {
     }
     if part.covers(Part::Peer) {
         peer::measure(bench, part == Part::Peer, &mut results).await?;
+    }
+    if part.covers(Part::Operators) {
+        operators::measure(bench, &mut results).await?;
     }
     results.ensure_some(&bench.scale)?;
     results.note_early_ends();

@@ -29,6 +29,8 @@ pub(crate) struct Scale {
     pub(crate) warm_up: Duration,
     /// Events of one run of the worker.
     pub(crate) worker_events: usize,
+    /// Rows of the ledger that operators' commands read.
+    pub(crate) ledger_rows: u64,
     /// Jobs of one run of the peer's worker.
     pub(crate) peer_jobs: usize,
     pub(crate) filter: Option<String>,
@@ -51,6 +53,7 @@ impl Scale {
             idle: closed,
             warm_up: Duration::from_secs(1),
             worker_events: arguments.events.unwrap_or(200_000),
+            ledger_rows: arguments.rows,
             peer_jobs: 20_000,
             filter: arguments.filter.clone(),
             shared_servers: arguments.shared_servers,
@@ -66,6 +69,7 @@ impl Scale {
                 idle: Duration::from_secs(1),
                 warm_up: Duration::from_millis(50),
                 worker_events: arguments.events.unwrap_or(5_000),
+                ledger_rows: 5_000,
                 peer_jobs: 500,
                 ..scale
             };

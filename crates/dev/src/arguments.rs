@@ -59,7 +59,7 @@ pub(crate) const PEER: &str = "peer";
 pub(crate) const INSTRUCTIONS: &str = "instructions";
 
 /// The parts of the benchmark, so that a wrong name is reported before anything is built.
-const PARTS: [&str; 8] = [
+const PARTS: [&str; 9] = [
     ALL,
     "ingress",
     "worker",
@@ -67,6 +67,7 @@ const PARTS: [&str; 8] = [
     "telemetry",
     "e2e",
     PEER,
+    "operators",
     INSTRUCTIONS,
 ];
 

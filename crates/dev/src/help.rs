@@ -70,7 +70,7 @@ system's package manager. Your own settings (HARKARA_*, OTEL_*) do not reach wha
 because CPU time is read from /proc.
 
 PART comes first:
-  all            everything below except `instructions` (the default)
+  all            everything below except `operators` and `instructions` (the default)
   ingress        the ingress beside its references
   worker         the worker beside its references
   footprint      time until ready, and CPU time when idle
@@ -78,6 +78,7 @@ PART comes first:
   e2e            ingress and worker together at a fixed rate, and an audit of the ledger
   peer           Harkara beside Express or Fastify with BullMQ; needs Node.js 20 or later with npm,
                  without which `all` skips it
+  operators      operators' commands on a large ledger, which is filled first
   instructions   instruction counts of verifying, encoding, decoding and folding, compared with the
                  stored ones; fails if one has grown; needs valgrind, but no servers and no quiet machine
 
@@ -92,6 +93,7 @@ Options of the benchmark, for every PART but `instructions`:
                        twice that, one of `e2e` four times
   --events N           events of one run of the worker (200000)
   --e2e-rates RATE,... deliveries per second of `e2e`, measured one after another (15000)
+  --rows N             rows of the ledger of `operators` (200000); 20000000 take some 60 GB
   --long               let `worker` also drain a backlog of two million entries
   --filter TEXT        measure only variants whose name contains this
   --json FILE          also write the report as JSON

@@ -20,7 +20,7 @@ const fn column(name: &'static str, figure: fn(&VariantResult) -> Option<f64>) -
     Column { name, figure }
 }
 
-const COLUMNS: [Column; 26] = [
+const COLUMNS: [Column; 29] = [
     column("rate/s", |row| above_zero(row.median.rate_per_s)),
     column("from", |row| above_zero(row.rate_min)),
     column("to", |row| above_zero(row.rate_max)),
@@ -51,6 +51,9 @@ const COLUMNS: [Column; 26] = [
     column("MiB work", |row| resident(row, Role::Worker)),
     column("B redis", |row| row.median.redis_bytes_per_event),
     column("B WAL", |row| row.median.wal_bytes_per_event),
+    column("ms", |row| other(row, Other::CommandMs)),
+    column("steps", |row| other(row, Other::Steps)),
+    column("longest step, ms", |row| other(row, Other::LongestStepMs)),
 ];
 
 /// The rows of a stage.

@@ -152,6 +152,18 @@ async fn quick_form_from_end_to_end_reports_the_latency_of_commits() {
 }
 
 #[tokio::test]
+async fn quick_form_of_the_operators_runs_every_command_in_steps() {
+    let report = report_of("operators").await;
+    assert_eq!(variants(&report).len(), 12);
+    for row in report["rows"].as_array().unwrap() {
+        let others = &row["median"]["others"];
+        assert!(others["steps"].as_f64().unwrap() >= 1.0, "{row}");
+        assert!(others["longest_step_ms"].as_f64() <= others["command_ms"].as_f64());
+    }
+    assert!(not_measured(&report).is_empty(), "{report}");
+}
+
+#[tokio::test]
 async fn a_filter_that_leaves_no_variant_is_an_error_that_names_them() {
     let error = error(run_quick("footprint", &["--filter", "no such variant"]).await);
     assert!(
