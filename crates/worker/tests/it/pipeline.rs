@@ -1,5 +1,7 @@
 //! An ingress and workers on a Redis and a database of a test's own.
 
+mod worker;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::process::Stdio;
@@ -16,14 +18,14 @@ use harkara_simulator::send::{Destination, Sender};
 use harkara_simulator::{Bodies, SimulatedEvent};
 use harkara_storage::ledger::{BEGINNING, END, EventStatus, ReplayTarget, Walk, replay, stretch};
 use harkara_telemetry::Tracer;
-use harkara_testkit::{TestDatabase, ask_admin, redis_database, wait_until};
+use harkara_testkit::{TestDatabase, redis_database, wait_until};
 use redis::AsyncCommands;
 use redis::aio::MultiplexedConnection;
 use redis::streams::{StreamInfoConsumersReply, StreamPendingReply};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
-use tokio::task::JoinHandle;
+pub(crate) use worker::Worker;
 
 /// Longest wait for anything in these tests.
 pub(crate) const BOUND: Duration = Duration::from_secs(30);
@@ -40,13 +42,6 @@ pub(crate) struct Pipeline {
     sender: Sender,
     stop_ingress: Shutdown,
     tracer: Tracer,
-}
-
-/// A worker inside the test's process.
-pub(crate) struct Worker {
-    pub(crate) admin: SocketAddr,
-    stop: Shutdown,
-    task: JoinHandle<()>,
 }
 
 impl Pipeline {
@@ -95,14 +90,7 @@ impl Pipeline {
     /// Adds a worker.
     pub(crate) async fn worker(&self, changed: &[(&str, &str)]) -> Worker {
         let settings = settings(&self.redis_url, &self.database.url, changed);
-        let app = harkara_worker::App::build(&settings, &self.tracer)
-            .await
-            .unwrap_or_else(|error| panic!("{error:?}"));
-        let admin = app.admin_addr();
-        let stop = Shutdown::manual();
-        let until = stop.clone();
-        let task = tokio::spawn(async move { app.run_until_stopped(until).await.unwrap() });
-        Worker { admin, stop, task }
+        Worker::start(&settings, &self.tracer).await
     }
 
     /// Starts the worker's real binary, to be killed.
@@ -325,36 +313,6 @@ impl Pipeline {
 impl Drop for Pipeline {
     fn drop(&mut self) {
         self.stop_ingress.request();
-    }
-}
-
-impl Worker {
-    /// Waits until one of its counters is at least this.
-    pub(crate) async fn until_counter(&self, name: &str, least: u64) {
-        until(&format!("{name} is {least}"), async || {
-            self.counter(name).await >= least
-        })
-        .await;
-    }
-
-    /// The value of one of its counters.
-    pub(crate) async fn counter(&self, name: &str) -> u64 {
-        let metrics = ask_admin(self.admin, "/metrics").await.unwrap();
-        let value = metrics.lines().find_map(|line| line.strip_prefix(name));
-        value
-            .unwrap_or_else(|| panic!("{name}"))
-            .trim()
-            .parse()
-            .unwrap()
-    }
-
-    /// Stops the worker and waits for its end.
-    pub(crate) async fn stop(self) {
-        self.stop.request();
-        tokio::time::timeout(BOUND, self.task)
-            .await
-            .expect("the worker ends in time")
-            .unwrap();
     }
 }
 
