@@ -9,7 +9,7 @@ pub(crate) struct Scale {
     pub(crate) rate_per_s: u32,
     /// Undisturbed time at first. The fault begins within its second half.
     pub(crate) before: Duration,
-    /// The duration of an ordinary fault.
+    /// The duration of an ordinary fault: longer than an answer takes, which may wait for the fault's end.
     pub(crate) fault: Duration,
     /// The duration of a store's long outage.
     pub(crate) outage: Duration,
@@ -47,7 +47,7 @@ pub(crate) const LONG: Scale = Scale {
 pub(crate) const SHORT: Scale = Scale {
     rate_per_s: 100,
     before: Duration::from_secs(1),
-    fault: Duration::from_secs(3),
+    fault: Duration::from_secs(5),
     outage: Duration::from_secs(4),
     kills: Duration::from_secs(8),
     after: Duration::from_secs(1),

@@ -225,7 +225,7 @@ async fn entries_of_an_unknown_endpoint_wait_for_a_worker_that_knows_it() {
     let older = pipeline.worker(&named("older")).await;
     for _ in 0..3 {
         let event = pipeline.bodies.event("payment.captured");
-        assert_eq!(pipeline.try_deliver_to("new", &event).await, 200);
+        assert_eq!(pipeline.try_deliver_to("/new", &event).await, 200);
     }
     pipeline.deliver_payments(4).await;
     pipeline.until_events("processed", 4).await;

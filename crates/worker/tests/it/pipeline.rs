@@ -154,12 +154,12 @@ impl Pipeline {
 
     /// Delivers an event, correctly signed, and returns the status of the answer.
     pub(crate) async fn try_deliver(&self, event: &SimulatedEvent) -> u16 {
-        self.try_deliver_to("default", event).await
+        self.try_deliver_to("", event).await
     }
 
-    /// The same to another endpoint with the same secret.
+    /// The same to `/<endpoint>`, which has the same secret.
     pub(crate) async fn try_deliver_to(&self, endpoint: &str, event: &SimulatedEvent) -> u16 {
-        let url = format!("http://{}/webhooks/razorpay/{endpoint}", self.public);
+        let url = format!("http://{}/webhooks/razorpay{endpoint}", self.public);
         let destination = Destination::parse(&url).unwrap();
         let signed = Signed::new(event.clone(), &Secret::new(SECRET));
         let answer = self.sender.send(&destination, &signed).await;
