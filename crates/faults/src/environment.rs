@@ -35,6 +35,9 @@ const WORKERS: usize = 2;
 /// Replicas if there are sentinels.
 pub(crate) const REPLICAS: usize = 2;
 
+/// Strangers for each connection that the ingress takes, if it takes few.
+const STRANGERS_PER_SLOT: usize = 4;
+
 /// The ingress's counter of deliveries, whatever their outcome.
 const DELIVERIES: &str = "harkara_ingress_deliveries_total";
 
@@ -67,23 +70,18 @@ pub(crate) struct Environment {
 }
 
 /// What differs from one fault to another.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Layout {
-    /// Whether Redis has two replicas, which must confirm every delivery, and sentinels, which name its
-    /// address; then no link leads to it.
-    pub(crate) sentinels: bool,
-    /// Whether PostgreSQL has a small disk of its own.
-    pub(crate) small_disk: bool,
-    /// Whether the clocks of all processes can jump.
-    pub(crate) clocks: bool,
-}
-
-impl Layout {
-    pub(crate) const PLAIN: Self = Self {
-        sentinels: false,
-        small_disk: false,
-        clocks: false,
-    };
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Layout {
+    Plain,
+    /// Redis has two replicas, which must confirm every delivery, and sentinels, which name its address; then no
+    /// link leads to it.
+    Sentinels,
+    /// PostgreSQL has a small disk of its own.
+    SmallDisk,
+    /// The clocks of all processes can jump.
+    Clocks,
+    /// The ingress takes fewer connections than there are strangers.
+    FewConnections,
 }
 
 /// The links to one server: one for the ingress, and one for all workers.
@@ -116,16 +114,17 @@ impl Environment {
         seed: u64,
         layout: Layout,
     ) -> Result<Self> {
-        let clocks = layout.clocks.then(|| Clocks::create(folder)).transpose()?;
+        let clocks = (layout == Layout::Clocks).then(|| Clocks::create(folder));
+        let clocks = clocks.transpose()?;
         let clock_of = |select: fn(&Clocks) -> &Clock| match &clocks {
             Some(clocks) => select(clocks).environment().to_vec(),
             None => Vec::new(),
         };
-        let disk = layout.small_disk.then(|| SmallDisk::mount(folder));
+        let disk = (layout == Layout::SmallDisk).then(|| SmallDisk::mount(folder));
         let disk = disk.transpose()?;
         let fsync = ["--appendfsync", "always"];
         let redis = RedisServer::start_in(&clock_of(|clocks| &clocks.redis), &fsync).await;
-        let sentinels = if layout.sentinels {
+        let sentinels = if layout == Layout::Sentinels {
             Some(Sentinels::over(&redis, REPLICAS, &fsync).await)
         } else {
             None
@@ -141,12 +140,17 @@ impl Environment {
         let postgres_links = Links::to_port(postgres.port).await;
         let mut variables = clock_of(|clocks| &clocks.product);
         variables.extend(sentinels.iter().flat_map(sentinel_settings));
+        let mut ingress_urls = urls(&redis_links.ingress, &postgres_links.ingress);
+        if layout == Layout::FewConnections {
+            let n = scale.strangers / STRANGERS_PER_SLOT;
+            ingress_urls.push(("INGRESS__CONNECTIONS_MAX", n.to_string()));
+        }
         let mut builder = ProcessBuilder {
             binaries: binaries.clone(),
             folder: folder.to_owned(),
             scale,
             variables,
-            ingress_urls: urls(&redis_links.ingress, &postgres_links.ingress),
+            ingress_urls,
             worker_urls: urls(&redis_links.workers, &postgres_links.workers),
             n_started: 0,
         };

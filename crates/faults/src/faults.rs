@@ -24,8 +24,17 @@ pub(crate) struct Fault {
     pub(crate) run: for<'a> fn(&'a mut Environment) -> LocalBoxFuture<'a, Result<Finding>>,
 }
 
-/// Declares the faults: the name of each, the function that injects it, the answers promised meanwhile, what its
-/// environment has beyond the plain one, and a description.
+macro_rules! layout {
+    () => {
+        Layout::Plain
+    };
+    ($layout:ident) => {
+        Layout::$layout
+    };
+}
+
+/// Declares the faults: the name of each, the function that injects it, the answers promised meanwhile, its layout unless
+/// that is plain, and a description.
 macro_rules! faults {
     ($($name:literal = $module:ident::$function:ident($($argument:expr)?) => $answers:ident $([$extra:ident])?
         $description:literal;)*) => {
@@ -34,7 +43,7 @@ macro_rules! faults {
             name: $name,
             description: $description,
             answers: $answers,
-            layout: Layout { $($extra: true,)? ..Layout::PLAIN },
+            layout: layout!($($extra)?),
             run: |environment| Box::pin($module::$function(environment $(, $argument)?)),
         }),*];
     };
@@ -43,7 +52,7 @@ macro_rules! faults {
 faults! {
     "redis-killed" = redis::killed() => Accepted
         "Redis killed (`SIGKILL`), later started with its append-only file";
-    "redis-fails-over" = redis::fails_over() => Accepted [sentinels]
+    "redis-fails-over" = redis::fails_over() => Accepted [Sentinels]
         "primary of Redis killed (`SIGKILL`), a replica promoted by Sentinel, later the former primary started";
     "redis-loses-its-data" = redis::loses_data() => AcceptedOrNone
         "Redis killed and started empty, with no backlog at that moment";
@@ -59,7 +68,7 @@ faults! {
         "PostgreSQL restarted in fast mode, three times";
     "postgres-read-only" = postgres::read_only() => Accepted
         "PostgreSQL read-only for every session";
-    "postgres-disk-full" = postgres::disk_full() => Accepted [small_disk]
+    "postgres-disk-full" = postgres::disk_full() => Accepted [SmallDisk]
         "the disk of PostgreSQL full, later with room again";
     "one-table-locked" = postgres::one_table_locked() => Accepted
         "one table of PostgreSQL locked by somebody: `payment_orders`, which a third of the events change";
@@ -81,14 +90,16 @@ faults! {
         "ingress and every worker replaced one after another (`SIGTERM`)";
     "scaling" = processes::scaling() => Accepted
         "1 → 6 → 1 workers (`SIGTERM`)";
-    "clock-jumps" = clocks::jump() => Accepted [clocks]
+    "clock-jumps" = clocks::jump() => Accepted [Clocks]
         "the clocks of Redis, PostgreSQL and Harkara jump by an hour, forward and back, each by itself";
     "strangers-pipeline" = strangers::attack(strangers::Attack::Pipelining) => Accepted
         "clients without a signature send thousands of requests each and read their answers slowly";
     "strangers-hold" = strangers::attack(strangers::Attack::Holding) => Accepted
         "clients without a signature from 100 addresses hold their connections, most of `ingress.connections_max`";
     "strangers-never-end" = strangers::attack(strangers::Attack::EndlessHead) => Accepted
-        "as many clients send 120 KB of a head that does not end";
+        "clients without a signature from 100 addresses send 120 KB of a head that does not end";
+    "strangers-outnumber" = strangers::attack(strangers::Attack::Outnumbering) => Accepted [FewConnections]
+        "clients without a signature from 100 addresses hold their connections, four for each of `ingress.connections_max`";
     "random-kills" = processes::random_kills() => AcceptedOrNone
         "any process killed (`SIGKILL`) at random, started again after up to 2 s";
     "redis-loses-its-backlog" = redis::loses_backlog() => AcceptedAndLost

@@ -21,6 +21,9 @@ const GROWTH_EACH_MAX: u64 = 64 << 10;
 /// What it may grow by for everything else.
 const GROWTH_MARGIN: u64 = 16 << 20;
 
+/// What it may grow by for all strangers that pipeline.
+const PIPELINING_GROWTH_MAX: u64 = 64 << 20;
+
 /// How long a stranger waits after its connection was closed.
 const BACK_AFTER: Duration = Duration::from_secs(1);
 
@@ -42,6 +45,8 @@ pub(super) enum Attack {
     Pipelining,
     /// Sends nothing, or one request, and holds the connection.
     Holding,
+    /// The same, where the ingress takes fewer connections than there are strangers.
+    Outnumbering,
     /// Sends 120 KB of a head that does not end.
     EndlessHead,
 }
@@ -51,7 +56,8 @@ pub(super) async fn attack(environment: &mut Environment, attack: Attack) -> Res
     let lasts = environment.scale.fault;
     let n = match attack {
         Attack::Pipelining => environment.scale.strangers / 9,
-        Attack::Holding | Attack::EndlessHead => environment.scale.strangers,
+        Attack::EndlessHead => environment.scale.strangers * 4 / 9,
+        Attack::Holding | Attack::Outnumbering => environment.scale.strangers,
     };
     let load = environment.load(lasts).await?;
     let before = environment.ingress.peak_bytes()?;
@@ -59,7 +65,7 @@ pub(super) async fn attack(environment: &mut Environment, attack: Attack) -> Res
     for n in 0..n {
         let from = Ipv4Addr::new(127, 9, 0, 1 + u8::try_from(n % usize::from(ADDRESSES))?);
         let first: &[u8] = match attack {
-            Attack::Holding if n % 2 == 0 => b"",
+            Attack::Holding | Attack::Outnumbering if n % 2 == 0 => b"",
             _ => REQUEST,
         };
         strangers.spawn(stranger(from.into(), environment.public, attack, first));
@@ -70,19 +76,49 @@ pub(super) async fn attack(environment: &mut Environment, attack: Attack) -> Res
     let n_closed = environment.ingress.counter(CLOSED).await?;
     strangers.shutdown().await;
     let finding = environment.audit(load).await?;
-    let finding = match attack {
+    let finding = require_effect(finding, attack, n, n_open, n_closed)?;
+    let finding = require_answers(finding, attack, environment.scale.honest);
+    let growth_max = match attack {
+        Attack::Pipelining => PIPELINING_GROWTH_MAX,
+        _ => GROWTH_MARGIN + n as u64 * GROWTH_EACH_MAX,
+    };
+    Ok(finding.require(
+        growth <= growth_max,
+        format!("the memory of the ingress grew by {} MiB", growth >> 20),
+    ))
+}
+
+/// Requires that the strangers did what they are there for.
+fn require_effect(
+    finding: Finding,
+    attack: Attack,
+    n: usize,
+    n_open: f64,
+    n_closed: f64,
+) -> Result<Finding> {
+    Ok(match attack {
         // Their first answer closes their connections.
         Attack::Pipelining => finding,
         Attack::Holding => finding.require(
             n_open >= f64::from(u32::try_from(n)?) / 4.0,
             format!("strangers held only {n_open} connections"),
         ),
+        Attack::Outnumbering => finding.require(n_closed > 0.0, "no connection made room"),
         Attack::EndlessHead => finding.require(n_closed > 0.0, "no head was refused"),
+    })
+}
+
+/// Requires that deliveries were answered in this time: all of them, or 99 % where connections are held.
+fn require_answers(finding: Finding, attack: Attack, within: Duration) -> Finding {
+    let latency = finding.verdict.latency_ms;
+    let (which, took_ms) = match attack {
+        Attack::Pipelining => ("every", latency.max),
+        _ => ("99 % of", latency.p99),
     };
-    Ok(finding.require(
-        growth <= GROWTH_MARGIN + n as u64 * GROWTH_EACH_MAX,
-        format!("the memory of the ingress grew by {} MiB", growth >> 20),
-    ))
+    finding.require(
+        took_ms <= within.as_secs_f64() * 1_000.0,
+        format!("{which} answers took up to {took_ms:.0} ms"),
+    )
 }
 
 async fn stranger(from: IpAddr, to: SocketAddr, attack: Attack, first: &'static [u8]) {
@@ -124,7 +160,7 @@ async fn connection(
                 ended = read => ended,
             }
         }
-        Attack::Holding => {
+        Attack::Holding | Attack::Outnumbering => {
             stream.write_all(first).await?;
             until_closed(&mut stream).await
         }

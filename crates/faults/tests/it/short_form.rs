@@ -62,6 +62,7 @@ faults! {
     strangers_may_pipeline: "strangers-pipeline",
     strangers_may_hold_connections: "strangers-hold",
     strangers_may_never_end_heads: "strangers-never-end",
+    strangers_may_outnumber_connections: "strangers-outnumber",
     anything_may_be_killed_at_random: "random-kills",
     a_loss_is_found: "redis-loses-its-backlog",
 }
