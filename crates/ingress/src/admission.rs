@@ -6,19 +6,15 @@ mod client;
 mod rate;
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::Instant;
 
 use actix_web::HttpRequest;
 use harkara_settings::{IngressSettings, Networks, RateLimit};
 
+use crate::log_limit::LogLimit;
 use crate::outcome::{Rejected, Rejection};
 use client::client_address;
 pub(crate) use rate::customer;
 use rate::{AddressRates, Rate};
-
-/// Least milliseconds between two log lines about refused addresses: a flood must not fill the log.
-const LOG_EVERY_MS: u64 = 60_000;
 
 /// The checks that all endpoints share. Costs nothing unless configured.
 pub(crate) struct Admission {
@@ -28,10 +24,7 @@ pub(crate) struct Admission {
 }
 
 /// The log of refused addresses, which shows when a load balancer is missing in the settings.
-pub(crate) struct RefusedLog {
-    started_at: Instant,
-    log_from_ms: AtomicU64,
-}
+pub(crate) struct RefusedLog(LogLimit);
 
 /// The checks of one endpoint.
 pub(crate) struct Gate {
@@ -74,22 +67,12 @@ impl Admission {
 
 impl RefusedLog {
     pub(crate) fn new() -> Self {
-        Self {
-            started_at: Instant::now(),
-            log_from_ms: AtomicU64::new(0),
-        }
+        Self(LogLimit::new())
     }
 
     /// Logs the address, or only the first of each minute.
     pub(crate) fn log(&self, client: IpAddr) {
-        let now_ms = u64::try_from(self.started_at.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let from_ms = self.log_from_ms.load(Relaxed);
-        let next_ms = now_ms.saturating_add(LOG_EVERY_MS);
-        let claim = || {
-            self.log_from_ms
-                .compare_exchange(from_ms, next_ms, Relaxed, Relaxed)
-        };
-        if now_ms >= from_ms && claim().is_ok() {
+        if self.0.permits() {
             tracing::warn!(
                 client.address = %client,
                 "Refused an address that may not use the endpoint; others within a minute are only counted. If it is a load balancer, add it to ingress.trusted_proxies."

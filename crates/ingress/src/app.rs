@@ -27,7 +27,7 @@ use crate::secrets::{LiveSecrets, SecretsReload};
 use crate::server::{Shared, listen};
 use crate::start_error::{RunError, StartError};
 use crate::tls::Tls;
-use crate::{APPLICATION, descriptors, readiness, schema_check};
+use crate::{APPLICATION, readiness, schema_check};
 
 /// Connections for the check of the schema and for counting due rows: one statement at a time. The inbox's
 /// connections are for deliveries alone.
@@ -225,8 +225,7 @@ impl<'a> Builder<'a> {
     ) -> Result<(SocketAddr, Server), StartError> {
         let ingress = &self.settings.ingress;
         let counters = Counters::register(&mut self.registry);
-        descriptors::raise_limit(ingress.connections_max);
-        let connections = OpenConnections::new(self.settings, counters.clone(), &mut self.registry);
+        let connections = OpenConnections::new(self.settings, &mut self.registry);
         self.background.spawn(connections.clone().watch());
         let shared = Shared {
             rules: Arc::new(self.rules()),

@@ -27,6 +27,9 @@ pub(crate) async fn read(
         return Err(Rejection::TooLarge);
     }
     let declared_bytes = declared_bytes.and_then(|declared| usize::try_from(declared).ok());
+    if let Some(bytes) = declared_bytes {
+        in_request.declares(bytes);
+    }
     let bytes_max = declared_bytes.unwrap_or(bytes_max);
     let mut read = pin!(read_all(payload, in_request, bytes_max, charge));
     // Usually the whole body came with the head. Then no timer is needed.
@@ -86,6 +89,7 @@ fn append(
 
 async fn next(payload: &mut Payload, in_request: &InRequest) -> Result<Option<Bytes>, Rejection> {
     let chunk = poll_fn(|context| Pin::new(&mut *payload).poll_next(context)).await;
-    in_request.took();
-    chunk.transpose().map_err(|_| Rejection::Incomplete)
+    let chunk = chunk.transpose().map_err(|_| Rejection::Incomplete)?;
+    in_request.took(chunk.as_ref().map(Bytes::len));
+    Ok(chunk)
 }

@@ -9,8 +9,9 @@
 //! |---|---|
 //! | bytes of a head, with its request line | `ingress.header_bytes_max` and [`REQUEST_LINE_BYTES`] |
 //! | time of a head, the first or a later one | `ingress.header_read_timeout_ms` and [`ANSWER_WAIT`] |
-//! | bytes of requests that are answered before their answers are sent | [`STEP_BYTES`], for strangers [`STRANGER_STEP_BYTES`] |
-//! | bytes of a body read before the request takes them | [`AHEAD_BYTES`] |
+//! | requests that are given to the server before it has answered them | one |
+//! | bytes of a body read before the request takes them | [`BODY_STEP_BYTES`] |
+//! | bytes read and discarded after an answer that closes the connection | [`DISCARDED_BYTES_MAX`] |
 //! | time in which a client takes no byte of its answers | [`UNREAD_MAX`] |
 //! | time from an answer that closes the connection to its end | [`CLOSE_MAX`] |
 //! | idle time: before a valid signature | the same |
@@ -22,29 +23,33 @@ mod accept;
 mod bounded_stream;
 mod connection;
 mod handshake_stream;
+mod head_ends;
+mod in_request;
+mod intake;
 mod open_connections;
 mod reason;
 
 use std::time::Duration;
 
 pub(crate) use accept::{Acceptor, ClientStream, NotServed, listener};
-pub(crate) use connection::InRequest;
+pub(crate) use in_request::InRequest;
 pub(crate) use open_connections::OpenConnections;
 
-/// Bytes that the server is given of heads, and of what follows them, before it sends the answers, on
-/// connections with a valid signature.
+/// Bytes of a head and what follows it that the server is given before it handles them.
 const STEP_BYTES: usize = 4096;
 
-/// The same for strangers. It answers all requests in them, of which the smallest has 28 bytes, before it
-/// closes the connection.
-const STRANGER_STEP_BYTES: usize = 1024;
+/// The same of a body that does not declare its length. It may be followed by requests: 73 at most, as the smallest
+/// (`A / HTTP/1.0` and two line feeds) has 14 bytes.
+const CHUNKED_STEP_BYTES: usize = 1024;
 
 /// Bytes for the request line and the separators of a head, beyond the names and values of its headers.
 const REQUEST_LINE_BYTES: usize = 4096;
 
-/// Bytes that the server is given of a body, or of further requests, before the request in progress takes
-/// them.
-const AHEAD_BYTES: usize = 32_768;
+/// Bytes that the server is given of a body before the request takes them.
+const BODY_STEP_BYTES: usize = 16_384;
+
+/// Bytes that are still read after an answer that closes the connection, to a request whose body was not read.
+const DISCARDED_BYTES_MAX: usize = 131_072;
 
 /// How long a client may take no byte of its answers. Razorpay has given up on its request by then.
 const UNREAD_MAX: Duration = Duration::from_secs(5);

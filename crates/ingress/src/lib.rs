@@ -13,6 +13,7 @@ mod tls;
 
 mod connections;
 mod descriptors;
+mod log_limit;
 
 mod receive;
 mod rules;

@@ -80,11 +80,6 @@ impl Counters {
         self.answer_seconds[answer_kind(outcome)].observe(took.as_secs_f64(), exemplar, at);
     }
 
-    /// Counts a connection that was refused for its address as a refused delivery.
-    pub(crate) fn forbidden(&self) {
-        self.outcomes[RequestOutcome::Rejected(Rejection::Forbidden).index()].inc();
-    }
-
     /// Counts a verified delivery by the position of the secret that matched.
     pub(crate) fn matched(&self, secret_position: usize) {
         self.matched[usize::from(secret_position > 0)].inc();

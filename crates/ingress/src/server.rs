@@ -54,6 +54,7 @@ pub(crate) fn listen(
     };
     let listener = listener(settings.bind).map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
+    let slots_per_thread = connections.slots().div_ceil(settings.threads);
     let acceptor = Acceptor::new(
         connections,
         tls.map(Tls::config),
@@ -61,7 +62,7 @@ pub(crate) fn listen(
     );
     let server = Server::build()
         .workers(settings.threads)
-        .max_concurrent_connections(settings.connections_max.div_ceil(settings.threads))
+        .max_concurrent_connections(slots_per_thread)
         .shutdown_timeout(whole_seconds(settings.stop_deadline))
         .shutdown_signal(async move { shutdown.requested().await });
     let stopping = server.graceful_shutdown_signal();

@@ -25,9 +25,11 @@ use harkara_settings::{LogFormat, LogSettings, variable};
 use queue::LineQueue;
 
 /// Precedes every filter, which may override it. `actix_http` logs an error for each malformed request, so
-/// any caller could fill the log; the answer and the counters report those. Dropped lines and panics are logged at
+/// any caller could fill the log; the answer and the counters report those. So could `actix_server::accept`, twice a
+/// second while there are no open files left, of which the ingress warns once a minute. Dropped lines and panics are logged at
 /// every level.
-const DEFAULTS: &str = "actix_http=off,actix_server=warn,harkara_runtime::logging=warn";
+const DEFAULTS: &str =
+    "actix_http=off,actix_server=warn,actix_server::accept=off,harkara_runtime::logging=warn";
 
 /// How long the end of the process waits until the reader has taken the last lines.
 const LAST_LINES_WAIT: Duration = Duration::from_secs(1);
@@ -184,6 +186,7 @@ mod tests {
             directives(None),
             [
                 "actix_http=off",
+                "actix_server::accept=off",
                 "actix_server=warn",
                 "harkara_runtime::logging=warn",
                 "warn"
@@ -193,6 +196,7 @@ mod tests {
             directives(Some("debug,actix_http=info")),
             [
                 "actix_http=info",
+                "actix_server::accept=off",
                 "actix_server=warn",
                 "debug",
                 "harkara_runtime::logging=warn"

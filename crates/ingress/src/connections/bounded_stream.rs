@@ -5,9 +5,15 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf, Take};
 
-use super::connection::{Allowance, Connection};
+use super::connection::Connection;
+use super::head_ends::HeadEnds;
+use super::intake::Allowance;
+
+/// What is read at once of further requests while one is in progress.
+const HELD_AT_ONCE_BYTES: usize = 256;
 
 /// What a client is told whose head is too large; the server cannot say it, as it knows no such bound.
 const HEAD_TOO_LARGE: &[u8] = b"HTTP/1.1 431 Request Header Fields Too Large\r\n\
@@ -16,15 +22,27 @@ const HEAD_TOO_LARGE: &[u8] = b"HTTP/1.1 431 Request Header Fields Too Large\r\n
 
 /// What a client sends, decrypted if there is TLS: one record of TLS may hold hundreds of requests.
 ///
-/// It gives no bytes while the client does not take its answers: whoever does not read is not read. It gives
-/// them in steps, and during a request at most [`super::AHEAD_BYTES`] beyond what the request took.
+/// It gives no bytes while the client does not take its answers: whoever does not read is not read. Otherwise it
+/// gives one request at a time, in the steps that [`Allowance`] permits.
 pub(crate) struct BoundedStream<S> {
     stream: Take<S>,
     connection: Arc<Connection>,
-    /// The last write found the socket full.
-    is_blocked: bool,
+    heads: HeadEnds,
+    /// What was read of further requests, at most a step.
+    held: BytesMut,
+    /// The operation that found the socket full, until it no longer does.
+    blocked: Option<Operation>,
     /// A read was put off until the socket takes bytes.
     is_read_put_off: bool,
+}
+
+/// What found the socket full. TLS writes into a buffer, so that only a flush tells; plain TCP has nothing to flush,
+/// so that only a write does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Operation {
+    Write,
+    Flush,
+    Shutdown,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> BoundedStream<S> {
@@ -32,7 +50,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> BoundedStream<S> {
         Self {
             stream: stream.take(0),
             connection,
-            is_blocked: false,
+            heads: HeadEnds::default(),
+            held: BytesMut::new(),
+            blocked: None,
             is_read_put_off: false,
         }
     }
@@ -45,20 +65,91 @@ impl<S: AsyncRead + AsyncWrite + Unpin> BoundedStream<S> {
         Pin::new(self.stream.get_mut())
     }
 
+    /// Gives at most so many bytes: of those that are held, or else of what the client sends.
+    fn give(
+        &mut self,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+        bytes: usize,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        if self.held.is_empty() {
+            self.stream.set_limit(bytes as u64);
+            ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
+        } else {
+            let bytes = bytes.min(self.held.len()).min(buffer.remaining());
+            buffer.put_slice(&self.held.split_to(bytes));
+        }
+        self.connection.was_given(buffer.filled().len() - before);
+        Poll::Ready(Ok(()))
+    }
+
+    /// The same for a head, and what follows it up to the next.
+    fn give_head(
+        &mut self,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+        bytes: usize,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let read = self.give(context, buffer, bytes);
+        if read.is_pending() {
+            self.connection.ran_dry();
+            self.heads.end_step();
+        }
+        ready!(read)?;
+        let read = &buffer.filled()[before..];
+        let n_given = self.heads.up_to_second(read);
+        if n_given == read.len() {
+            return Poll::Ready(Ok(()));
+        }
+        let behind = self.held.split();
+        self.held.extend_from_slice(&read[n_given..]);
+        self.held.unsplit(behind);
+        buffer.set_filled(before + n_given);
+        self.heads.end_step();
+        if n_given > 0 {
+            self.connection.intake().end_step();
+            return Poll::Ready(Ok(()));
+        }
+        // Nothing would be the end of the connection.
+        self.connection.intake().handle_first(context);
+        Poll::Pending
+    }
+
+    /// Holds what the client sends before its request in progress ends.
+    fn hold(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.held.is_empty() {
+            let mut bytes = [0; HELD_AT_ONCE_BYTES];
+            let mut buffer = ReadBuf::new(&mut bytes);
+            self.stream.set_limit(HELD_AT_ONCE_BYTES as u64);
+            ready!(Pin::new(&mut self.stream).poll_read(context, &mut buffer))?;
+            self.held.extend_from_slice(buffer.filled());
+        }
+        self.connection.intake().wait(context);
+        Poll::Pending
+    }
+
     /// Notes whether the socket takes bytes.
     fn noting<T>(
         &mut self,
+        operation: Operation,
         context: &Context<'_>,
-        written: Poll<io::Result<T>>,
+        done: Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
-        if written.is_pending() != self.is_blocked {
-            self.is_blocked = !self.is_blocked;
-            self.connection.is_blocked(self.is_blocked);
-            if !self.is_blocked && std::mem::take(&mut self.is_read_put_off) {
+        if done.is_pending() {
+            if self.blocked.is_none() {
+                self.blocked = Some(operation);
+                self.connection.is_blocked(true);
+            }
+        } else if self.blocked == Some(operation) {
+            self.blocked = None;
+            self.connection.is_blocked(false);
+            if std::mem::take(&mut self.is_read_put_off) {
                 context.waker().wake_by_ref();
             }
         }
-        written
+        done
     }
 }
 
@@ -68,24 +159,29 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for BoundedStream<S> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.is_blocked {
+        if self.blocked.is_some() {
             self.is_read_put_off = true;
             return Poll::Pending;
         }
         match self.connection.allowance(context) {
-            Allowance::Bytes(bytes) => self.stream.set_limit(bytes as u64),
-            Allowance::Later => return Poll::Pending,
+            Allowance::Head(bytes) => self.give_head(context, buffer, bytes),
+            Allowance::Body(bytes) => self.give(context, buffer, bytes),
+            Allowance::Discarded(bytes) => {
+                self.held.clear();
+                self.give(context, buffer, bytes)
+            }
+            Allowance::NextRequest => self.hold(context),
+            Allowance::Later => {
+                self.heads.end_step();
+                Poll::Pending
+            }
             Allowance::HeadTooLarge => {
                 self.connection.refuses_head();
                 // If it cannot be sent immediately, the client goes without.
                 let _is_sent = self.inner().poll_write(context, HEAD_TOO_LARGE);
-                return Poll::Ready(Ok(()));
+                Poll::Ready(Ok(()))
             }
         }
-        let before = buffer.filled().len();
-        ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
-        self.connection.was_given(buffer.filled().len() - before);
-        Poll::Ready(Ok(()))
     }
 }
 
@@ -96,7 +192,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for BoundedStream<S> {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let written = self.inner().poll_write(context, bytes);
-        self.noting(context, written)
+        self.noting(Operation::Write, context, written)
     }
 
     fn poll_write_vectored(
@@ -105,7 +201,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for BoundedStream<S> {
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = self.inner().poll_write_vectored(context, slices);
-        self.noting(context, written)
+        self.noting(Operation::Write, context, written)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -114,11 +210,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for BoundedStream<S> {
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flushed = self.inner().poll_flush(context);
-        self.noting(context, flushed)
+        self.noting(Operation::Flush, context, flushed)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let shut_down = self.inner().poll_shutdown(context);
-        self.noting(context, shut_down)
+        self.noting(Operation::Shutdown, context, shut_down)
     }
 }

@@ -8,7 +8,7 @@ use actix_web::rt::net::TcpStream;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf, Take};
 
 /// A client's bytes below TLS. Until the handshake ends it gives at most [`HANDSHAKE_BYTES_MAX`], which TLS
-/// would otherwise gather up to 64 KiB of, and then ends.
+/// would otherwise gather up to 64 KiB of.
 pub(crate) struct HandshakeStream(Take<TcpStream>);
 
 /// Bytes of a handshake: a client hello with post-quantum key shares has about 2 KB.
@@ -35,6 +35,11 @@ impl AsyncRead for HandshakeStream {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if self.0.limit() == 0 {
+            // Not the end: a request may follow the handshake at once, and TLS reads on until it has a whole record of
+            // that. A handshake that needs more ends in time.
+            return Poll::Pending;
+        }
         Pin::new(&mut self.0).poll_read(context, buffer)
     }
 }

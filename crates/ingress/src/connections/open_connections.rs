@@ -15,24 +15,34 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 use strum::EnumCount as _;
 
-use super::connection::{Connection, TimeBounds};
-use super::reason::Reason;
 use tokio::time::MissedTickBehavior;
 
+use super::connection::{Client, Connection, TimeBounds};
+use super::reason::Reason;
 use super::{ANSWER_WAIT, UNREAD_MAX};
 use crate::admission::{RefusedLog, customer};
-use crate::metrics::{Counters, InFlight};
+use crate::descriptors;
+use crate::metrics::InFlight;
 
 /// How often connections are checked; one may exceed its bound by this.
-const CHECK_EVERY: Duration = Duration::from_millis(250);
+const CHECK_EVERY: Duration = Duration::from_millis(100);
 
 /// How long a stranger's connection is kept even when slots run short: enough for a TLS handshake and a request
 /// over a distance.
-const GRACE: Duration = Duration::from_secs(1);
+const KEPT: Duration = Duration::from_secs(1);
 
-/// The part of all slots that is kept free: one in this many. When fewer are free, strangers' oldest
+/// The same when there are none left, so that new connections have to wait, and the address is not known.
+const KEPT_WHEN_FULL: Duration = Duration::from_millis(250);
+
+/// The part of all slots that is kept free: one in this many. When fewer are free, as many of strangers' oldest
 /// connections are closed.
 const FREE_PART: usize = 16;
+
+/// When less than one in this many of those is free, there are none left.
+const FULL_PART: usize = 4;
+
+/// The part of all slots that is then freed at each check, as nobody knows how many wait: one in this many.
+const FREED_WHEN_FULL_PART: usize = 4;
 
 /// Clients with a valid signature that are remembered. If there are more, all are forgotten, and prove
 /// themselves again with their next connection.
@@ -49,18 +59,19 @@ struct Shared {
     limits: Limits,
     n_open: Gauge,
     closed: [Counter; Reason::COUNT],
-    counters: Counters,
     refused_log: RefusedLog,
+    shortage_log: descriptors::ShortageLog,
     epoch: Instant,
 }
 
 struct Limits {
-    /// Connections above which strangers' are closed.
-    crowded_above: i64,
+    slots: usize,
     per_address_max: usize,
     proxies: Networks,
-    /// The only clients, if every endpoint has a list.
-    allow: Option<Vec<Networks>>,
+    /// The addresses that endpoints list.
+    listed: Vec<Networks>,
+    /// Whether every endpoint has a list, so that nobody else is admitted.
+    is_listed_only: bool,
     head_bytes_max: usize,
     bounds: TimeBounds,
 }
@@ -79,17 +90,24 @@ pub(super) struct Slot {
 }
 
 impl OpenConnections {
-    pub(crate) fn new(settings: &Settings, counters: Counters, registry: &mut Registry) -> Self {
+    /// Raises the limit of open files as far as connections need it.
+    pub(crate) fn new(settings: &Settings, registry: &mut Registry) -> Self {
         Self(Arc::new(Shared {
             connections: Mutex::default(),
             clients: Mutex::default(),
             limits: Limits::of(settings),
             n_open: INGRESS_CONNECTIONS.registered(registry, Gauge::default()),
             closed: INGRESS_CONNECTIONS_CLOSED.per_value(registry, Counter::default),
-            counters,
             refused_log: RefusedLog::new(),
+            shortage_log: descriptors::ShortageLog::new(),
             epoch: Instant::now(),
         }))
+    }
+
+    /// How many connections may be open: `ingress.connections_max`, or fewer if the system permits no more open
+    /// files. Further ones wait to be accepted.
+    pub(crate) fn slots(&self) -> usize {
+        self.0.limits.slots
     }
 
     /// Admits a new connection, or `None` if it is to be dropped.
@@ -98,37 +116,42 @@ impl OpenConnections {
         // A connection without a peer is closed already.
         let peer = stream.peer_addr().ok()?.ip().to_canonical();
         let is_proxy = limits.proxies.contains(peer);
-        if !is_proxy && !limits.allows(peer) {
-            self.0.counters.forbidden();
+        let is_listed = limits.listed.iter().any(|list| list.contains(peer));
+        if limits.is_listed_only && !is_listed && !is_proxy {
             self.0.refused_log.log(peer);
             return self.0.refuse(Reason::Forbidden);
         }
-        let client = customer(peer);
         let socket = match stream.as_fd().try_clone_to_owned() {
             Ok(socket) => socket.into(),
             Err(error) => {
-                tracing::warn!(
-                    error = %error,
-                    "Cannot accept a connection; are there enough file descriptors?"
-                );
+                self.0.shortage_log.log(&error);
                 return None;
             }
         };
+        let client = customer(peer);
         let most = if is_proxy {
             usize::MAX
         } else {
             limits.per_address_max
         };
-        if !lock(&self.0.clients).enter(client, most) {
+        let Some(has_signed) = lock(&self.0.clients).enter(client, most) else {
             return self.0.refuse(Reason::Address);
-        }
+        };
         let slot = Slot {
             shared: self.0.clone(),
             client,
             _open: InFlight::new(&self.0.n_open),
         };
-        let connection =
-            Connection::new(socket, slot, is_proxy, limits.head_bytes_max, self.0.epoch);
+        let connection = Connection::new(
+            socket,
+            slot,
+            Client {
+                is_proxy,
+                is_known: is_listed || has_signed,
+            },
+            limits.head_bytes_max,
+            self.0.epoch,
+        );
         let connection = Arc::new(connection);
         lock(&self.0.connections).push(Arc::downgrade(&connection));
         Some(connection)
@@ -146,23 +169,30 @@ impl OpenConnections {
 
     fn close_exceeding(&self) {
         let limits = &self.0.limits;
-        let mut n_excess = self.0.n_open.get() - limits.crowded_above;
+        let now = Instant::now();
+        let (mut n_excess, kept) = self.excess();
         let mut exceeding = Vec::new();
+        let mut known = Vec::new();
         lock(&self.0.connections).retain(|connection| {
             let Some(connection) = connection.upgrade() else {
                 return false;
             };
-            let had_its_time = connection
-                .dispensable_for()
-                .is_some_and(|time| time >= GRACE);
-            let reason = connection.exceeds(&limits.bounds);
-            let reason = reason.or((n_excess > 0 && had_its_time).then_some(Reason::Crowded));
-            if let Some(reason) = reason {
-                n_excess -= 1;
-                exceeding.push((connection, reason));
+            let reason = connection.exceeds(&limits.bounds, now);
+            let kept = if connection.is_known() { KEPT } else { kept };
+            let is_excess = || n_excess > 0 && connection.is_dispensable(now, kept);
+            match reason.or_else(|| is_excess().then_some(Reason::Crowded)) {
+                Some(Reason::Crowded) if connection.is_known() => known.push(connection),
+                Some(reason) => {
+                    n_excess = n_excess.saturating_sub(1);
+                    exceeding.push((connection, reason));
+                }
+                None => {}
             }
             true
         });
+        // Those of known addresses only if the others do not suffice.
+        let known = known.into_iter().take(n_excess);
+        exceeding.extend(known.map(|connection| (connection, Reason::Crowded)));
         // Closing is left until no server thread can wait for the lock.
         for (connection, reason) in exceeding {
             if connection.close() {
@@ -170,24 +200,39 @@ impl OpenConnections {
             }
         }
     }
+
+    /// How many connections are to be closed to make room, of those of unknown addresses that were open for longer than
+    /// this.
+    fn excess(&self) -> (usize, Duration) {
+        let slots = self.0.limits.slots;
+        let n_open = usize::try_from(self.0.n_open.get()).unwrap_or(0);
+        let (n_free, n_kept_free) = (slots.saturating_sub(n_open), slots.div_ceil(FREE_PART));
+        let shortage = descriptors::check_for_one_more();
+        if let Err(error) = &shortage {
+            self.0.shortage_log.log(error);
+        }
+        if shortage.is_err() || n_free * FULL_PART < n_kept_free {
+            (slots.div_ceil(FREED_WHEN_FULL_PART), KEPT_WHEN_FULL)
+        } else {
+            (n_kept_free.saturating_sub(n_free), KEPT)
+        }
+    }
 }
 
 impl Limits {
     fn of(settings: &Settings) -> Self {
         let ingress = &settings.ingress;
-        let n_free = ingress.connections_max.div_ceil(FREE_PART);
-        let allow = settings
-            .endpoints
-            .values()
-            .map(|endpoint| endpoint.allow.clone());
+        let lists = settings.endpoints.values();
+        let listed: Vec<Networks> = lists.filter_map(|e| e.allow.clone()).collect();
         Self {
-            crowded_above: i64::try_from(ingress.connections_max - n_free).unwrap_or(i64::MAX),
+            slots: descriptors::slots(ingress.connections_max),
             per_address_max: match ingress.connections_per_address_max {
                 0 => usize::MAX,
                 most => most,
             },
             proxies: ingress.trusted_proxies.clone(),
-            allow: allow.collect(),
+            is_listed_only: listed.len() == settings.endpoints.len(),
+            listed,
             head_bytes_max: ingress.header_bytes_max,
             bounds: TimeBounds {
                 head: ingress.header_read_timeout + ANSWER_WAIT,
@@ -198,11 +243,6 @@ impl Limits {
                     + UNREAD_MAX,
             },
         }
-    }
-
-    fn allows(&self, client: IpAddr) -> bool {
-        let contains = |lists: &Vec<Networks>| lists.iter().any(|list| list.contains(client));
-        self.allow.as_ref().is_none_or(contains)
     }
 }
 
@@ -218,14 +258,14 @@ impl Shared {
 }
 
 impl Clients {
-    /// Counts a connection of this client, unless it has `most` and never sent a valid signature.
-    fn enter(&mut self, client: IpAddr, most: usize) -> bool {
+    /// Counts a connection of this client, unless it has `most` and never sent a valid signature. Returns whether
+    /// it has sent one.
+    fn enter(&mut self, client: IpAddr, most: usize) -> Option<bool> {
+        let has_signed = self.signers.contains(&client);
         let n_open = self.n_open.entry(client).or_default();
-        let enters = *n_open < most || self.signers.contains(&client);
-        if enters {
-            *n_open += 1;
-        }
-        enters
+        let enters = *n_open < most || has_signed;
+        *n_open += usize::from(enters);
+        enters.then_some(has_signed)
     }
 
     fn leave(&mut self, client: IpAddr) {

@@ -164,7 +164,8 @@ pub(crate) async fn assert_accepted_over(stream: &mut TcpStream) {
     let mut answer = [0; 4096];
     let n = timeout(ANSWER_BOUND, stream.read(&mut answer)).await;
     let n = n.unwrap().expect("the connection is open");
-    assert!(answer[..n].starts_with(b"HTTP/1.1 200"));
+    let answer = String::from_utf8_lossy(&answer[..n]);
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
 }
 
 /// A field of an exposition of metrics: the integer after the metric's name and labels.

@@ -16,6 +16,7 @@ mod accepted;
 mod admission;
 mod backlog;
 mod breaker;
+#[cfg(target_os = "linux")]
 mod connection_states;
 mod deployments;
 mod durability;
@@ -25,6 +26,10 @@ mod inbox;
 mod limits;
 #[cfg(target_os = "linux")]
 mod memory;
+#[cfg(target_os = "linux")]
+mod open_files;
+#[cfg(target_os = "linux")]
+mod pipelining;
 mod process;
 mod readiness;
 mod redis_faults;
@@ -34,7 +39,10 @@ mod secrets;
 mod sentinels;
 mod shutdown;
 mod startup;
+#[cfg(target_os = "linux")]
 mod strangers;
+#[cfg(target_os = "linux")]
+mod strangers_tls;
 mod tls;
 
 /// No condition that a test waits for takes this long.

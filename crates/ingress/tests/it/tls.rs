@@ -15,16 +15,16 @@ use crate::BOUND;
 use crate::http::{Request, connected};
 use crate::ingress::{Ingress, assert_refused};
 
-fn authority() -> Authority {
+pub(crate) fn authority() -> Authority {
     Authority::new("Harkara Test")
 }
 
-fn issue(authority: &Authority) -> Certificate {
+pub(crate) fn issue(authority: &Authority) -> Certificate {
     authority.issue(&["127.0.0.1"])
 }
 
 /// A folder with the files of a certificate.
-fn folder_of(certificate: &Certificate) -> Folder {
+pub(crate) fn folder_of(certificate: &Certificate) -> Folder {
     let files = Folder::new();
     files.write("ca.crt", &certificate.authority_pem);
     files.write("tls.crt", &certificate.pem);
@@ -47,7 +47,10 @@ async fn start(files: &Folder) -> Ingress {
 }
 
 /// A client that trusts the authority in the folder, and offers HTTP/2 as most do.
-async fn connect(address: SocketAddr, files: &Folder) -> std::io::Result<TlsStream<TcpStream>> {
+pub(crate) async fn connect(
+    address: SocketAddr,
+    files: &Folder,
+) -> std::io::Result<TlsStream<TcpStream>> {
     let authority = Certificates::read(Path::new(&files.file("ca.crt"))).unwrap();
     let client = ClientTls::new(Some(authority), None).unwrap();
     let mut config = client.config().clone();

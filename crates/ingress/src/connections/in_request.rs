@@ -1,0 +1,70 @@
+//! A request in progress.
+
+use std::sync::Arc;
+
+use actix_web::http::ConnectionType;
+use actix_web::{HttpRequest, HttpResponse};
+
+use super::connection::Connection;
+use crate::answer::Unread;
+
+/// A request in progress on its connection; without one, as in a test of the service alone, it does nothing.
+pub(crate) struct InRequest(Option<Arc<Connection>>);
+
+impl InRequest {
+    /// Begins a request of its connection.
+    pub(crate) fn begin(request: &HttpRequest) -> Self {
+        let connection = request.conn_data::<Arc<Connection>>().cloned();
+        if let Some(connection) = &connection {
+            connection.request_begins();
+        }
+        Self(connection)
+    }
+
+    /// Records the length that the request declares for its body.
+    pub(crate) fn declares(&self, bytes: usize) {
+        if let Some(connection) = &self.0 {
+            connection.intake().declares(bytes);
+        }
+    }
+
+    /// Records that the request took a part of its body, or with `None` that there is nothing more of it.
+    pub(crate) fn took(&self, bytes: Option<usize>) {
+        if let Some(connection) = &self.0 {
+            match bytes {
+                Some(bytes) => connection.intake().took(bytes),
+                None => connection.intake().took_all(),
+            }
+        }
+    }
+
+    /// Records a valid signature: the client is no stranger.
+    pub(crate) fn has_signed(&self) {
+        if let Some(connection) = &self.0 {
+            connection.has_signed();
+        }
+    }
+
+    /// Ends the request. The answer to a stranger closes the connection, which keeps no sender of deliveries
+    /// waiting: no stranger gets a 2xx. So does one to a request whose body was not read.
+    pub(crate) fn ends_with(self, mut response: HttpResponse) -> HttpResponse {
+        let has_unread = response.extensions().get::<Unread>().is_some();
+        if let Some(connection) = &self.0
+            && (has_unread || connection.is_stranger() || connection.is_closing())
+        {
+            response
+                .head_mut()
+                .set_connection_type(ConnectionType::Close);
+            connection.closes();
+        }
+        response
+    }
+}
+
+impl Drop for InRequest {
+    fn drop(&mut self) {
+        if let Some(connection) = &self.0 {
+            connection.request_ends();
+        }
+    }
+}
