@@ -7,7 +7,7 @@ use anyhow::Result;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use crate::environment::Environment;
 use crate::finding::Finding;
@@ -29,6 +29,9 @@ const BACK_AFTER: Duration = Duration::from_secs(1);
 
 /// How often a stranger reads a little of its answers.
 const READS_EVERY: Duration = Duration::from_millis(100);
+
+/// How often open connections are counted.
+const LOOKS_EVERY: Duration = Duration::from_millis(250);
 
 /// The ingress's open connections.
 const OPEN: &str = "harkara_ingress_connections";
@@ -70,9 +73,8 @@ pub(super) async fn attack(environment: &mut Environment, attack: Attack) -> Res
         };
         strangers.spawn(stranger(from.into(), environment.public, attack, first));
     }
-    sleep(lasts).await;
+    let n_open = most_open(environment, lasts).await?;
     let growth = environment.ingress.peak_bytes()? - before;
-    let n_open = environment.ingress.counter(OPEN).await?;
     let n_closed = environment.ingress.counter(CLOSED).await?;
     strangers.shutdown().await;
     let finding = environment.audit(load).await?;
@@ -86,6 +88,18 @@ pub(super) async fn attack(environment: &mut Environment, attack: Attack) -> Res
         growth <= growth_max,
         format!("the memory of the ingress grew by {} MiB", growth >> 20),
     ))
+}
+
+/// The most connections that are open at a time while this lasts. All strangers that came together are closed
+/// together, so there may be few at any one moment.
+async fn most_open(environment: &Environment, lasts: Duration) -> Result<f64> {
+    let until = Instant::now() + lasts;
+    let mut most = 0.0_f64;
+    while Instant::now() < until {
+        most = most.max(environment.ingress.counter(OPEN).await?);
+        sleep(LOOKS_EVERY).await;
+    }
+    Ok(most)
 }
 
 /// Requires that the strangers did what they are there for.
