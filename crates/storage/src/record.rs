@@ -132,7 +132,7 @@ pub enum Verdict {
     Postpone {
         /// The table.
         table: &'static str,
-        /// The problem, for the operator; it begins as [`postponed_for`] says.
+        /// The problem, for the operator; it begins with the table.
         error: String,
         /// When it comes due, unless [`crate::ledger::recall`] makes it due before.
         after: Duration,
