@@ -158,7 +158,8 @@ impl BatchProcessor {
                         Ok(commit) => self.acknowledge(failed, commit, times).await,
                         Err(failure) => {
                             self.committer.wait(&mut waits, 1, &failure.error).await;
-                            batches.push(records);
+                            // The other parts of the batch come first.
+                            batches.insert(0, records);
                         }
                     }
                 }

@@ -83,6 +83,8 @@ impl UnavailableTables {
         });
         unavailable.try_at = now + TRY_EVERY;
         reason.clone_into(&mut unavailable.reason);
+        // Events that are recalled now would only be postponed again.
+        self.available_again().remove(table);
         for record in failed {
             if record.tables().contains(&table) {
                 unavailable.postpone(table, record);
@@ -139,9 +141,12 @@ impl UnavailableTables {
         self.available_again().pop_first()
     }
 
-    /// Puts back a table of which more events are to be recalled.
+    /// Puts back a table of which more events are to be recalled, unless it cannot be written any more.
     pub(crate) fn recall_later(&self, table: &'static str) {
-        self.available_again().insert(table);
+        let tables = self.tables();
+        if !tables.contains_key(table) {
+            self.available_again().insert(table);
+        }
     }
 
     fn tables(&self) -> MutexGuard<'_, BTreeMap<&'static str, Unavailable>> {
