@@ -31,7 +31,8 @@ pub(crate) async fn read(
         in_request.declares(bytes);
     }
     let bytes_max = declared_bytes.unwrap_or(bytes_max);
-    let mut read = pin!(read_all(payload, in_request, bytes_max, charge));
+    let ends_at = declared_bytes.filter(|_| in_request.asks_for_upgrade());
+    let mut read = pin!(read_all(payload, in_request, bytes_max, ends_at, charge));
     // Usually the whole body came with the head. Then no timer is needed.
     let ready = poll_fn(|context| Poll::Ready(read.as_mut().poll(context))).await;
     if let Poll::Ready(body) = ready {
@@ -41,10 +42,12 @@ pub(crate) async fn read(
     read.await.unwrap_or(Err(Rejection::Timeout))
 }
 
+/// Reads up to the end of the body, or for which it is not certain, up to `ends_at` bytes.
 async fn read_all(
     payload: &mut Payload,
     in_request: &InRequest,
     bytes_max: usize,
+    ends_at: Option<usize>,
     charge: &mut Charge<'_>,
 ) -> Result<Bytes, Rejection> {
     let first = next(payload, in_request).await?.unwrap_or_default();
@@ -52,6 +55,9 @@ async fn read_all(
         return Err(Rejection::TooLarge);
     }
     charge.grow_to(first.len())?;
+    if ends_at.is_some_and(|end| first.len() >= end) {
+        return Ok(first);
+    }
     let Some(second) = next(payload, in_request).await? else {
         return Ok(first);
     };
@@ -61,6 +67,9 @@ async fn read_all(
     let mut more = Some(second);
     while let Some(chunk) = more {
         append(&mut body, &chunk, bytes_max, charge)?;
+        if ends_at.is_some_and(|end| body.len() >= end) {
+            break;
+        }
         more = next(payload, in_request).await?;
     }
     Ok(body.into())

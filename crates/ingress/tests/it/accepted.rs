@@ -144,24 +144,54 @@ async fn each_endpoint_has_its_own_secrets_and_an_old_one_holds_until_it_is_remo
 #[tokio::test]
 async fn a_chunked_body_is_read_whole() {
     let ingress = Ingress::start().await;
-    let request = Request::post()
-        .signature(&sign(&Secret::new(SECRET), b"{\"event\":\"x\"}"))
-        .chunked();
-    let bytes = request.then(b"5\r\n{\"eve\r\n8\r\nnt\":\"x\"}\r\n0\r\n\r\n");
-    assert_eq!(answer_to(ingress.public, &bytes).await.status, 200);
+    let request = Request::delivery_in_chunks("{\"event\":\"x\"}", 5);
+    assert_eq!(request.send(ingress.public).await.status, 200);
     let entries = ingress.entries(Lane::Default).await;
     assert_eq!(entries[0].body, &b"{\"event\":\"x\"}"[..]);
+}
+
+/// Some proxies ask so for every request.
+#[tokio::test]
+async fn a_delivery_that_asks_for_another_protocol_is_accepted() {
+    let ingress = Ingress::start().await;
+    let upgrades = [
+        &[("connection", "upgrade")][..],
+        &[("upgrade", "websocket")],
+        &[("connection", "upgrade"), ("upgrade", "websocket")],
+        &[("connection", "upgrade"), ("upgrade", "h2c")],
+    ];
+    for headers in upgrades {
+        let deliveries = [
+            Request::delivery("{}"),
+            Request::delivery(vec![b'x'; 300_000]),
+            Request::delivery_in_chunks("{}", 1),
+        ];
+        for delivery in deliveries {
+            let delivery = headers.iter().fold(delivery, |delivery, (name, value)| {
+                delivery.header(name, value)
+            });
+            let answer = answer_to(ingress.public, &delivery.kept_alive()).await;
+            assert_eq!(answer.status, 200, "{headers:?}");
+            assert_eq!(answer.headers["connection"], "close", "{headers:?}");
+        }
+    }
+    let entries = ingress.entries(Lane::Default).await;
+    assert_eq!(entries.len(), 3 * upgrades.len());
 }
 
 #[tokio::test]
 async fn large_deliveries_follow_each_other_over_one_connection() {
     const BODIES: usize = 3;
     let ingress = Ingress::start().await;
-    let delivery = Request::delivery(vec![b'x'; 500_000]).kept_alive();
+    let body = "x".repeat(500_000);
+    let whole = Request::delivery(body.clone()).kept_alive();
+    let in_chunks = Request::delivery_in_chunks(&body, 7_000).kept_alive();
     let mut stream = connected(ingress.public, b"").await;
     for _ in 0..BODIES {
-        stream.write_all(&delivery).await.unwrap();
-        assert_accepted_over(&mut stream).await;
+        for delivery in [&whole, &in_chunks] {
+            stream.write_all(delivery).await.unwrap();
+            assert_accepted_over(&mut stream).await;
+        }
     }
-    assert_eq!(ingress.entries(Lane::Default).await.len(), BODIES);
+    assert_eq!(ingress.entries(Lane::Default).await.len(), 2 * BODIES);
 }

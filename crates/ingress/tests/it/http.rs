@@ -61,6 +61,20 @@ impl Request {
         Self::signed(PATH, SECRET, body)
     }
 
+    /// A delivery to the endpoint `default` in chunks of up to `bytes`.
+    pub(crate) fn delivery_in_chunks(body: &str, bytes: usize) -> Self {
+        let signature = sign(&Secret::new(SECRET), body.as_bytes());
+        let mut request = Self::post().signature(&signature).chunked();
+        for chunk in body.as_bytes().chunks(bytes) {
+            let size = format!("{:x}\r\n", chunk.len());
+            request
+                .body
+                .extend([size.as_bytes(), chunk, b"\r\n"].concat());
+        }
+        request.body.extend(b"0\r\n\r\n");
+        request
+    }
+
     pub(crate) fn signature(self, signature: &str) -> Self {
         self.header("x-razorpay-signature", signature)
     }
