@@ -99,13 +99,30 @@ impl Adoption<'_> {
         }
     }
 
-    /// Marks the streams as this deployment's, unless they are. Writes an audit row with the actor first.
+    /// Marks the streams as this deployment's, unless they are. Writes an audit row with the actor first. Fails if
+    /// they have become another's or have workers since they were looked at: the actor may have thought about it
+    /// for long.
     pub async fn adopt(
+        self,
+        database: &Pool,
+        actor: &Actor,
+    ) -> Result<AdoptionReport, OperationError> {
+        let now = examine(self.settings, database).await?;
+        now.check_unused()?;
+        if now.found != self.found {
+            return Err(OperationError::OwnerChanged {
+                before: self.found,
+                now: now.found,
+            });
+        }
+        now.replace(database, actor).await
+    }
+
+    async fn replace(
         mut self,
         database: &Pool,
         actor: &Actor,
     ) -> Result<AdoptionReport, OperationError> {
-        self.check_unused()?;
         let adopted = self.found.as_ref() != Some(&self.own);
         if adopted {
             self.audit(database, actor).await?;

@@ -33,6 +33,16 @@ pub enum OperationError {
         /// Their deployment.
         owner: Mark,
     },
+    /// The streams were marked anew between two looks.
+    #[error(
+        "the streams belonged to {}, and now to {}", owner(.before.as_ref()), owner(.now.as_ref())
+    )]
+    OwnerChanged {
+        /// Their mark at the first look.
+        before: Option<Mark>,
+        /// Their mark now.
+        now: Option<Mark>,
+    },
     /// PostgreSQL failed.
     #[error(transparent)]
     Storage(#[from] StorageError),
@@ -53,7 +63,17 @@ impl OperationError {
                 "if it is no longer to use them, stop its workers and ingresses first (killed ones count for another \
                  minute); if it is, set redis.url or redis.prefix of this one",
             ),
+            Self::OwnerChanged { .. } => {
+                Some("find out who marked them, and run the command again")
+            }
             Self::Redis(_) | Self::Storage(_) => None,
         }
     }
+}
+
+fn owner(mark: Option<&Mark>) -> String {
+    mark.map_or_else(
+        || "nobody".to_owned(),
+        |mark| format!("the deployment {mark}"),
+    )
 }

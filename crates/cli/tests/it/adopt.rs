@@ -2,6 +2,8 @@
 
 use harkara_core::lane::{CONSUMER_GROUP, Lane};
 use harkara_core::redis_keys::RedisKeys;
+use harkara_operations::{Actor, ActorOrigin, adoption};
+use harkara_settings::Settings;
 use harkara_testkit::{TestDatabase, redis_database};
 use redis::AsyncCommands;
 use redis::aio::MultiplexedConnection;
@@ -57,6 +59,27 @@ async fn another_deployments_streams_are_a_problem_and_no_backlog() {
     let own = harkara.with("HARKARA__REDIS__PREFIX", "own");
     let doctor = own.run("doctor").await.stdout();
     assert!(doctor.contains("no mark yet"), "{doctor}");
+}
+
+#[tokio::test]
+async fn streams_that_become_anothers_while_the_operator_thinks_are_not_adopted() {
+    let (url, database) = (redis_database().await, TestDatabase::migrated().await);
+    let client = redis::Client::open(url.as_str()).unwrap();
+    let mut redis = client.get_multiplexed_async_connection().await.unwrap();
+    let () = redis.set(MARK, FOREIGN).await.unwrap();
+    let settings =
+        Settings::from_pairs([("redis.url", &url), ("postgres.url", &database.url)]).unwrap();
+    let pool = database.pool();
+    let adoption = adoption::examine(&settings, &pool).await.unwrap();
+    adoption.check_unused().unwrap();
+    let () = redis.set(MARK, "third 4-5-6").await.unwrap();
+    let asha = Actor::new("asha", ActorOrigin::CommandLine).unwrap();
+    let error = adoption.adopt(&pool, &asha).await.unwrap_err();
+    let expected = "the streams belonged to the deployment former with the ledger 1-2-3, and now to the deployment \
+         third with the ledger 4-5-6";
+    assert_eq!(error.to_string(), expected);
+    let mark: String = redis.get(MARK).await.unwrap();
+    assert_eq!(mark, "third 4-5-6");
 }
 
 #[tokio::test]
