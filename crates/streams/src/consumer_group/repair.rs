@@ -19,9 +19,12 @@ pub struct Repaired {
     pub deleted_unread: u64,
 }
 
+/// Pending entries behind which a repair looks.
+const PASSED_PENDING_MAX: usize = 100;
+
 impl Group {
-    /// Repairs a lane. Only the front of the stream is examined: whatever is behind gets there when the entries
-    /// before it are done. Adopts up to `entries_max` skipped entries, until they have `bytes_max` bytes
+    /// Repairs a lane. Only the front of the stream is examined, with a hundred pending entries: others get there
+    /// when the entries before them are done. Adopts up to `entries_max` skipped entries, until they have `bytes_max` bytes
     /// together.
     pub async fn repair(
         &self,
@@ -32,7 +35,10 @@ impl Group {
         let operation = "XINFO";
         let mut repair = scripts::REPAIR.key(self.key(lane));
         repair.arg(CONSUMER_GROUP).arg(&self.consumer);
-        repair.arg(entries_max).arg(bytes_max);
+        repair
+            .arg(entries_max)
+            .arg(bytes_max)
+            .arg(PASSED_PENDING_MAX);
         let invoke = async |connection: &mut _| repair.invoke_async(connection).await;
         let (was_ahead, deleted_unread, skipped): (bool, u64, Vec<String>) =
             self.over(operation, invoke).await?;

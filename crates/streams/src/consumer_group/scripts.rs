@@ -113,7 +113,8 @@ pub(super) static CLAIM_AGAIN: LazyLock<Script> = LazyLock::new(|| {
 /// 1. A group ahead of the stream's latest id (`XGROUP SETID`) is set back to it.
 /// 2. Entries at the front that the group has passed and that are not pending (`XGROUP SETID`, `XACK` or
 ///    `XGROUP DELCONSUMER` by hand) become pending with the consumer, up to `ARGV[3]` entries of `ARGV[4]`
-///    bytes. Entries are acknowledged and deleted in one step, so no others look like these.
+///    bytes. Entries are acknowledged and deleted in one step, so no others look like these. It looks behind
+///    `ARGV[5]` pending ones, which may stay long, and not behind more, which are in work or many.
 /// 3. From Redis 7.4 on, entries that were deleted before they were delivered (`XDEL`, `XTRIM`) are counted as
 ///    read. (Earlier versions keep an old number of read entries in replicas and after a restart, which looks as
 ///    if what came since was deleted: redis/redis#12898. Valkey calls itself 7.2.) Every entry
@@ -142,15 +143,19 @@ pub(super) static REPAIR: LazyLock<Script> = LazyLock::new(|| {
             redis.call('XGROUP', 'SETID', key, group, last)
         end
 
-        local skipped, bytes, from = {}, 0, '-'
-        local oldest = redis.call('XPENDING', key, group, '-', '+', 1)[1]
-        while #skipped < entries_max and bytes < bytes_max do
+        local skipped, bytes, from, passed = {}, 0, '-', 0
+        while #skipped < entries_max and bytes < bytes_max and passed <= tonumber(ARGV[5]) do
             local entry = redis.call('XRANGE', key, from, last, 'COUNT', 1)[1]
-            if not entry or oldest and not is_later(oldest[1], entry[1]) then break end
-            redis.call('XCLAIM', key, group, consumer, 0, entry[1], 'RETRYCOUNT', 0, 'FORCE', 'JUSTID')
-            skipped[#skipped + 1] = entry[1]
-            for _, part in ipairs(entry[2]) do bytes = bytes + #part end
-            from = '(' .. entry[1]
+            if not entry then break end
+            local id = entry[1]
+            if #redis.call('XPENDING', key, group, id, id, 1) > 0 then
+                passed = passed + 1
+            else
+                redis.call('XCLAIM', key, group, consumer, 0, id, 'RETRYCOUNT', 0, 'FORCE', 'JUSTID')
+                skipped[#skipped + 1] = id
+                for _, part in ipairs(entry[2]) do bytes = bytes + #part end
+            end
+            from = '(' .. id
         end
 
         local read, added, missing = state['entries-read'], stream['entries-added'], 0

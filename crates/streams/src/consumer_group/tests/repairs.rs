@@ -44,8 +44,7 @@ async fn entries_that_the_group_has_skipped_become_pending() {
             false,
             &["1-1", "1-2", "1-3"],
         ),
-        // Those behind a pending one come to the front later.
-        (&["XGROUP SETID normal GROUP $"], false, &[]),
+        (&["XGROUP SETID normal GROUP $"], false, &["1-4", "1-5"]),
         (
             &[
                 "XGROUP SETID normal GROUP $",
