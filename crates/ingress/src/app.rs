@@ -83,9 +83,10 @@ impl App {
         let redis = harkara_streams::pool(&settings.redis);
         let (breaker, health_progress) = builder.breaker(&deployment, found);
         let inbox = builder.inbox()?;
-        let backlog = builder.backlog(deployment, &redis, database);
+        let backlog = builder.backlog(deployment.clone(), &redis, database);
         let is_tls = tls.is_some();
-        let (public_addr, server) = builder.server(tls, breaker.clone(), inbox.clone())?;
+        let (public_addr, server) =
+            builder.server(tls, deployment, breaker.clone(), inbox.clone())?;
         let metrics = Metrics::of(builder.registry);
         let admin = Admin {
             probes: readiness::probes(breaker, redis, inbox),
@@ -220,6 +221,7 @@ impl<'a> Builder<'a> {
     fn server(
         &mut self,
         tls: Option<Tls>,
+        deployment: Deployment,
         breaker: Arc<Breaker>,
         inbox: Option<Inbox>,
     ) -> Result<(SocketAddr, Server), StartError> {
@@ -233,6 +235,7 @@ impl<'a> Builder<'a> {
                 breaker,
                 inbox,
                 redis: self.settings.redis.clone(),
+                deployment,
                 append_timeout: ingress.append_timeout,
                 append_group: counters.append_group.clone(),
             },

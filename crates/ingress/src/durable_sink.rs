@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use harkara_settings::RedisSettings;
+use harkara_streams::Deployment;
 use harkara_streams::append::Appender;
 use prometheus_client::metrics::histogram::Histogram;
 use tokio::time::{Instant, timeout_at};
@@ -28,6 +29,7 @@ pub(crate) struct Stores {
     pub(crate) breaker: Arc<Breaker>,
     pub(crate) inbox: Option<Inbox>,
     pub(crate) redis: RedisSettings,
+    pub(crate) deployment: Deployment,
     pub(crate) append_timeout: Duration,
     /// Sizes of groups that are appended together.
     pub(crate) append_group: Histogram,
@@ -120,6 +122,7 @@ impl DurableSink {
         let stores = &self.stores;
         let appender = Appender::new(
             &stores.redis,
+            &stores.deployment,
             &confirmations?,
             stores.append_timeout,
             &stores.append_group,

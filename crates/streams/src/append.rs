@@ -8,6 +8,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::confirmation::{Confirmation, Confirmations};
+use crate::deployment::Deployment;
 use crate::shared::{SharedConnection, connect_shared};
 use crate::unknown_command::without_arguments;
 use harkara_core::delivery::VerifiedDelivery;
@@ -80,6 +81,7 @@ impl Appender {
     #[must_use]
     pub fn new(
         redis: &RedisSettings,
+        deployment: &Deployment,
         levels: &Confirmations,
         timeout: Duration,
         group_sizes: &Histogram,
@@ -90,7 +92,7 @@ impl Appender {
             let mode = modes.entry(confirmation).or_insert_with(|| {
                 let grouped = levels.fsyncs_before_reply || confirmation != Confirmation::REPLY;
                 Rc::new(AppendMode::connect(
-                    redis,
+                    || connect_shared(redis, deployment),
                     grouped,
                     confirmation,
                     timeout,
@@ -132,17 +134,17 @@ impl Appender {
 
 impl AppendMode {
     fn connect(
-        redis: &RedisSettings,
+        connect: impl Fn() -> SharedConnection,
         grouped: bool,
         confirmation: Confirmation,
         timeout: Duration,
         group_sizes: &Histogram,
     ) -> Self {
         if !grouped {
-            return Self::Pipelined(connect_shared(redis));
+            return Self::Pipelined(connect());
         }
         Self::Grouped(group::gather(
-            || connect_shared(redis),
+            connect,
             confirmation,
             timeout,
             group_sizes.clone(),

@@ -1,6 +1,6 @@
 //! Connections to Redis, one kind for each use.
 
-use deadpool_redis::{Manager, PoolConfig, Runtime, Timeouts};
+use deadpool_redis::{Hook, Manager, PoolBuilder, PoolConfig, Runtime, Timeouts};
 use harkara_tls::ClientTls;
 use redis::aio::MultiplexedConnection;
 use redis::io::tcp::TcpSettings;
@@ -31,10 +31,22 @@ pub(crate) async fn connect(settings: &RedisSettings) -> RedisResult<Multiplexed
         .await
 }
 
+const BUILT: &str = "a pool with timeouts has its runtime";
+
 /// A pool for everything outside the hot path. It connects when first used; the settings bound waiting for a
 /// connection, connecting, and each command.
 #[must_use]
 pub fn pool(settings: &RedisSettings) -> Pool {
+    pool_builder(settings).build().expect(BUILT)
+}
+
+/// Such a pool, which uses no new connection that a check refuses.
+pub(crate) fn checked_pool(settings: &RedisSettings, check: Hook) -> Pool {
+    let builder = pool_builder(settings).post_create(check);
+    builder.build().expect(BUILT)
+}
+
+fn pool_builder(settings: &RedisSettings) -> PoolBuilder {
     let manager = Manager::new_with_config(
         connection_info(settings, ProtocolVersion::RESP2),
         connection_config(settings),
@@ -51,8 +63,6 @@ pub fn pool(settings: &RedisSettings) -> Pool {
             ..PoolConfig::new(POOL_CONNECTIONS_MAX)
         })
         .runtime(Runtime::Tokio1)
-        .build()
-        .expect("a pool with timeouts has its runtime")
 }
 
 /// The server's address for messages: `host:port`, or the primary's name and its sentinels. Contains no

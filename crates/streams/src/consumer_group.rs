@@ -8,16 +8,19 @@ mod repair;
 mod reply;
 mod scripts;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use harkara_core::entry::{EntryId, EntryRef};
 use harkara_core::lane::{CONSUMER_GROUP, LANES, Lane};
+use harkara_settings::RedisSettings;
 use harkara_storage::commit::CommittedBatch;
+use redis::streams::StreamInfoGroupsReply;
 use redis::{Cmd, RedisResult, Value, cmd};
 use tokio::sync::SetOnce;
 
-use crate::connect::{Connection, Pool};
-use crate::deployment::{Deployment, ForeignStreams};
+use crate::connect::{Connection, Pool, checked_pool};
+use crate::deployment::{Deployment, ForeignStreams, is_out_of_memory};
 use crate::group_error::GroupError;
 use crate::pooled::ask_over;
 pub use entries::{ClaimedEntry, PendingEntry};
@@ -37,10 +40,11 @@ const HANDED_BACK_PER_PIPELINE: usize = 500;
 
 /// The group as one consumer uses it. Everything but reading uses the pool.
 pub struct Group {
+    /// Its connections lead to streams that were this deployment's when they were opened.
     pool: Pool,
     deployment: Deployment,
     /// Set once the streams were found to be another deployment's.
-    foreign: SetOnce<ForeignStreams>,
+    foreign: Arc<SetOnce<ForeignStreams>>,
     keys: [String; LANES],
     consumer: String,
 }
@@ -48,12 +52,13 @@ pub struct Group {
 impl Group {
     /// The group of a deployment's lanes, used under the name `consumer`.
     #[must_use]
-    pub fn new(pool: Pool, deployment: Deployment, consumer: String) -> Self {
+    pub fn new(redis: &RedisSettings, deployment: Deployment, consumer: String) -> Self {
+        let foreign = Arc::default();
         Self {
-            pool,
+            pool: checked_pool(redis, owner::check_of(&deployment, &foreign)),
             keys: deployment.keys().streams(),
             deployment,
-            foreign: SetOnce::new(),
+            foreign,
             consumer,
         }
     }
@@ -71,6 +76,7 @@ impl Group {
                 match create.query_async::<()>(connection).await {
                     Ok(()) => created += 1,
                     Err(error) if error.code() == Some("BUSYGROUP") => {}
+                    Err(error) if is_out_of_memory(&error) && exists(connection, key).await? => {}
                     Err(error) => return Err(error),
                 }
             }
@@ -260,9 +266,13 @@ impl Group {
         operation: &'static str,
         ask: impl AsyncFnOnce(&mut Connection) -> RedisResult<T>,
     ) -> Result<T, GroupError> {
-        ask_over(&self.pool, ask)
-            .await
-            .map_err(GroupError::pooled(operation))
+        match ask_over(&self.pool, ask).await {
+            Ok(answer) => Ok(answer),
+            Err(error) => {
+                self.known_owner()?;
+                Err(GroupError::pooled(operation)(error))
+            }
+        }
     }
 
     fn key(&self, lane: Lane) -> &str {
@@ -272,6 +282,17 @@ impl Group {
     fn lane(&self, key: &str) -> Option<Lane> {
         Lane::ALL.into_iter().find(|lane| self.key(*lane) == key)
     }
+}
+
+/// Whether a lane has our group. (Redis that is out of memory does not say so to who wants to create it.)
+async fn exists(connection: &mut Connection, key: &str) -> RedisResult<bool> {
+    let mut info = cmd("XINFO");
+    info.arg("GROUPS").arg(key);
+    let groups: StreamInfoGroupsReply = info.query_async(connection).await?;
+    Ok(groups
+        .groups
+        .iter()
+        .any(|group| group.name == CONSUMER_GROUP))
 }
 
 fn claimed_entries(lane: Lane, entries: reply::Entries) -> impl Iterator<Item = ClaimedEntry> {

@@ -1,13 +1,13 @@
 //! Whose the streams are: the mark beside them, which every process checks before it uses them.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use harkara_core::deployment::{DeploymentName, LedgerId, Mark};
 use harkara_core::redis_keys::RedisKeys;
 use harkara_settings::Settings;
 use harkara_storage::ledger::ledger_id;
 use redis::aio::ConnectionLike;
-use redis::{Cmd, RedisResult, cmd};
+use redis::{Cmd, RedisError, RedisResult, cmd};
 
 use crate::connect::address;
 
@@ -19,6 +19,8 @@ pub struct Deployment {
     /// Of Redis, for messages.
     address: String,
     ledger: Arc<OnceLock<LedgerId>>,
+    /// The streams, once they were found to be another deployment's and until they are this one's.
+    foreign: Arc<Mutex<Option<ForeignStreams>>>,
 }
 
 /// The streams belong to another deployment: they are not to be used. Displayed without the remedy.
@@ -42,6 +44,7 @@ impl Deployment {
             keys: settings.redis.keys.clone(),
             address: address(&settings.redis),
             ledger: Arc::default(),
+            foreign: Arc::default(),
         }
     }
 
@@ -73,6 +76,8 @@ impl Deployment {
 
     /// Checks the mark, and writes it if there is none and the ledger is known: of several deployments, the first
     /// gets the streams. Without the ledger only the names are compared. The inner error is a foreign mark.
+    ///
+    /// Redis that is out of memory takes no mark. Its streams are used nevertheless, since that frees memory.
     pub async fn claim_streams_over(
         &self,
         connection: &mut impl ConnectionLike,
@@ -88,10 +93,13 @@ impl Deployment {
         found: Option<Mark>,
     ) -> RedisResult<Result<(), ForeignStreams>> {
         let found = match (found, self.mark()) {
-            (None, Some(own)) => {
+            (None, Some(own)) if self.foreign().is_none() => {
                 let mut write = cmd("SET");
                 write.arg(self.keys.mark()).arg(own.as_str()).arg("NX");
-                write.exec_async(connection).await?;
+                match write.exec_async(connection).await {
+                    Err(error) if !is_out_of_memory(&error) => return Err(error),
+                    _ => {}
+                }
                 // Another may have been first.
                 self.read_mark(connection).await?
             }
@@ -116,19 +124,29 @@ impl Deployment {
         get
     }
 
-    /// Fails for a mark of another deployment. No mark is nobody's.
+    /// Fails for a mark of another deployment. Streams without a mark are nobody's, unless this process has seen
+    /// another's mark beside them: a mark that was lost does not make them ours.
     pub fn judge(&self, found: Option<Mark>) -> Result<(), ForeignStreams> {
-        match found {
-            Some(found) if !found.is_of(&self.name, self.ledger.get()) => Err(ForeignStreams {
-                keys: self.keys.clone(),
-                address: self.address.clone(),
-                found,
-                own: self
-                    .mark()
-                    .map_or_else(|| self.name.to_string(), |own| own.to_string()),
-            }),
-            _ => Ok(()),
+        let mut foreign = self.foreign();
+        if let Some(found) = found {
+            let is_own = found.is_of(&self.name, self.ledger.get());
+            *foreign = (!is_own).then(|| self.streams_of(found));
         }
+        foreign.clone().map_or(Ok(()), Err)
+    }
+
+    fn streams_of(&self, found: Mark) -> ForeignStreams {
+        let own = self.mark();
+        ForeignStreams {
+            keys: self.keys.clone(),
+            address: self.address.clone(),
+            found,
+            own: own.map_or_else(|| self.name.to_string(), |own| own.to_string()),
+        }
+    }
+
+    fn foreign(&self) -> MutexGuard<'_, Option<ForeignStreams>> {
+        self.foreign.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Writes a mark in place of another. Only for an operator who has made sure that the streams are theirs.
@@ -141,6 +159,11 @@ impl Deployment {
         write.arg(self.keys.mark()).arg(mark.as_str());
         write.exec_async(connection).await
     }
+}
+
+/// Whether Redis refused a command because it would need memory.
+pub(crate) fn is_out_of_memory(error: &RedisError) -> bool {
+    error.code() == Some("OOM")
 }
 
 /// The mark in a reply.

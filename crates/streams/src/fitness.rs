@@ -106,6 +106,11 @@ impl FitnessCheck {
         self.redis.connect_timeout + self.redis.response_timeout
     }
 
+    /// Makes the next check open a new connection: the name may lead to another server than before.
+    pub fn reconnect(&mut self) {
+        self.connection = None;
+    }
+
     /// Checks the server once.
     pub async fn run(&mut self, room: Room) -> Result<Fitness, CheckError> {
         let kept = self.connection.take();

@@ -7,11 +7,12 @@ use std::time::{Duration, Instant};
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
 use redis::aio::MultiplexedConnection;
-use redis::{ProtocolVersion, PushInfo, PushKind, RedisResult};
+use redis::{ErrorKind, ProtocolVersion, PushInfo, PushKind, RedisError, RedisResult};
 use tokio::task::AbortHandle;
 
 use harkara_settings::RedisSettings;
 
+use crate::deployment::Deployment;
 use crate::unknown_command::without_arguments;
 
 /// The wait before the second attempt to connect, after which the waiting commands fail. It bounds how often
@@ -30,9 +31,11 @@ const RENEW_EVERY: Duration = Duration::from_secs(1);
 ///
 /// After a connection was lost or could not be made, the next command connects again. A connection whose
 /// server only refuses commands (a primary that became a replica, for example) looks healthy from here and
-/// would fail forever, hence [`SharedConnection::suspect`].
+/// would fail forever, hence [`SharedConnection::suspect`]. A server with the streams of another deployment, to
+/// which the address may lead by now, is not used.
 pub(crate) struct SharedConnection {
     settings: Arc<RedisSettings>,
+    deployment: Deployment,
     current: Mutex<Option<Current>>,
 }
 
@@ -47,9 +50,13 @@ struct Current {
 
 /// Returns a shared connection that connects with the first command.
 #[must_use]
-pub(crate) fn connect_shared(settings: &RedisSettings) -> SharedConnection {
+pub(crate) fn connect_shared(
+    settings: &RedisSettings,
+    deployment: &Deployment,
+) -> SharedConnection {
     SharedConnection {
         settings: Arc::new(settings.clone()),
+        deployment: deployment.clone(),
         current: Mutex::new(None),
     }
 }
@@ -66,7 +73,8 @@ impl SharedConnection {
             if current.as_ref().is_some_and(Current::is_over) {
                 *current = None;
             }
-            let current = current.get_or_insert_with(|| Current::start(&self.settings));
+            let current =
+                current.get_or_insert_with(|| Current::start(&self.settings, &self.deployment));
             current.connecting.clone()
         };
         connecting.await
@@ -85,9 +93,10 @@ impl SharedConnection {
 }
 
 impl Current {
-    fn start(settings: &Arc<RedisSettings>) -> Self {
+    fn start(settings: &Arc<RedisSettings>, deployment: &Deployment) -> Self {
         let is_lost = Arc::new(AtomicBool::new(false));
-        let connecting = connect(settings.clone(), is_lost.clone()).boxed().shared();
+        let connecting = connect(settings.clone(), deployment.clone(), is_lost.clone());
+        let connecting = connecting.boxed().shared();
         let driver = tokio::spawn(connecting.clone().map(drop)).abort_handle();
         Self {
             connecting,
@@ -113,6 +122,7 @@ impl Drop for Current {
 
 async fn connect(
     settings: Arc<RedisSettings>,
+    deployment: Deployment,
     is_lost: Arc<AtomicBool>,
 ) -> RedisResult<MultiplexedConnection> {
     // RESP3 reports a lost connection immediately, not with the next command.
@@ -125,7 +135,19 @@ async fn connect(
         .set_response_timeout(None)
         .set_pipeline_buffer_size(PIPELINE_BUFFER_COMMANDS)
         .set_push_sender(on_push);
-    let attempt = || client.get_multiplexed_async_connection_with_config(&config);
+    let attempt = async || {
+        let connecting = client.get_multiplexed_async_connection_with_config(&config);
+        let mut connection = connecting.await?;
+        let found = deployment.read_mark(&mut connection).await?;
+        match deployment.judge(found) {
+            Ok(()) => Ok(connection),
+            Err(foreign) => Err(RedisError::from((
+                ErrorKind::Client,
+                "refused the connection",
+                foreign.to_string(),
+            ))),
+        }
+    };
     if let Ok(connection) = attempt().await {
         return Ok(connection);
     }

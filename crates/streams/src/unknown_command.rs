@@ -26,7 +26,7 @@ mod tests {
     use crate::limited_connection::LimitedConnection;
     use crate::shared::connect_shared;
     use crate::test_redis::settings;
-    use crate::{connect, ping, pool};
+    use crate::{Deployment, connect, ping, pool};
 
     /// Redis quotes the arguments of a command that it does not know.
     #[tokio::test]
@@ -34,11 +34,15 @@ mod tests {
         let without = |command| ["--rename-command", command, ""];
         let redis = RedisServer::start(&[without("AUTH"), without("HELLO")].concat()).await;
         let url = format!("redis://keeper:hunter2@127.0.0.1:{}", redis.port);
-        let settings = settings(&url).redis;
-        let pooled = ping(&pool(&settings)).await.unwrap_err();
-        let shared = connect_shared(&settings).handle().await.unwrap_err();
-        let single = connect::connect(&settings).await;
-        let limited = LimitedConnection::open(&settings, Duration::ZERO).await;
+        let settings = settings(&url);
+        let deployment = Deployment::of(&settings);
+        let pooled = ping(&pool(&settings.redis)).await.unwrap_err();
+        let shared = connect_shared(&settings.redis, &deployment)
+            .handle()
+            .await
+            .unwrap_err();
+        let single = connect::connect(&settings.redis).await;
+        let limited = LimitedConnection::open(&settings.redis, Duration::ZERO).await;
         assert!(shared.to_string().contains("unknown command"), "{shared}");
         for error in [
             format!("{} {pooled:?}", with_causes(&pooled)),

@@ -60,7 +60,7 @@ impl App {
         let deployment = Deployment::of(settings);
         deployment.identify(&database).await?;
         let redis = harkara_streams::pool(&settings.redis);
-        let group = open_group(settings, &deployment, &redis).await?;
+        let group = open_group(settings, &deployment).await?;
 
         let mut registry = Registry::default();
         build_info::register(&mut registry);
@@ -183,10 +183,9 @@ async fn open_database(settings: &PostgresSettings) -> Result<Pool, StartError> 
 async fn open_group(
     settings: &Settings,
     deployment: &Deployment,
-    redis: &harkara_streams::Pool,
 ) -> Result<Arc<Group>, StartError> {
     let consumer = settings.worker.consumer.clone();
-    let group = Group::new(redis.clone(), deployment.clone(), consumer);
+    let group = Group::new(&settings.redis, deployment.clone(), consumer);
     group.ensure().await?;
     Ok(Arc::new(group))
 }

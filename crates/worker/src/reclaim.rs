@@ -103,7 +103,7 @@ impl Reclaimer {
                 shutdown.sleep(DATABASE_CHECK_EVERY).await;
                 continue;
             }
-            // The connections may lead to another server than in the last round.
+            // The mark may have changed since the last round.
             if self.group.check_owner().await.is_err() {
                 shutdown.sleep(self.every).await;
                 continue;
@@ -112,16 +112,9 @@ impl Reclaimer {
                 // The reader logs an outage of Redis at a higher level, and the start a command that is refused.
                 if let Err(error) = self.repair(lane, &shutdown).await {
                     tracing::debug!(%lane, error = with_causes(&error), "Could not check the lane for skipped entries.");
-                    // The next command has a new connection, which may lead to another server.
-                    if self.group.check_owner().await.is_err() {
-                        break;
-                    }
                 }
                 if let Err(error) = self.reclaim(lane, &shutdown).await {
                     tracing::debug!(%lane, error = with_causes(&error), "Could not reclaim idle entries.");
-                    if self.group.check_owner().await.is_err() {
-                        break;
-                    }
                 }
             }
             shutdown.sleep(self.every).await;

@@ -80,6 +80,9 @@ impl HealthCheck {
             self.progress.touch();
             self.wait().await;
             let snapshot = self.breaker.snapshot();
+            if !snapshot.is_closed() {
+                self.check.reconnect();
+            }
             let room = self.room();
             let checked = self.check.run(room).await;
             n_failed = if checked.is_ok() { 0 } else { n_failed + 1 };

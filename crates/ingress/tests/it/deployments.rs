@@ -1,7 +1,8 @@
 //! Streams that belong to another deployment. (The worker's tests show what becomes of the deliveries.)
 
 use harkara_core::lane::Lane;
-use harkara_testkit::{TestDatabase, redis_database, wait_until};
+use harkara_core::redis_keys::RedisKeys;
+use harkara_testkit::{Proxy, RedisServer, TestDatabase, redis_database, wait_until};
 use redis::AsyncCommands;
 
 use crate::BOUND;
@@ -70,6 +71,30 @@ async fn streams_that_become_foreign_get_no_more() {
     ingress.until_metric(UNFIT, |value| value == 1).await;
     ingress.assert_accepts().await;
     assert_eq!(ingress.entries(Lane::Default).await.len(), 1);
+}
+
+#[tokio::test]
+async fn an_address_that_leads_to_foreign_streams_gives_them_nothing() {
+    let (own, other) = (RedisServer::start(&[]).await, RedisServer::start(&[]).await);
+    set_mark(&other.url(), FOREIGN).await;
+    let database = TestDatabase::migrated().await;
+    let proxy = Proxy::to_port(own.port).await;
+    let url = format!("redis://{}", proxy.address());
+    let ingress = Ingress::start_on(&url, &[("postgres.url", &database.url)]).await;
+    ingress.assert_accepts().await;
+    proxy.turn_to_port(other.port);
+    drop(own);
+    let answers = ingress.deliver_all(20, |n| format!("{{\"n\":{n}}}")).await;
+    assert!(answers.iter().all(|answer| answer.status == 200));
+    ingress.until_metric(UNFIT, |value| value == 1).await;
+    let stored: i64 = database.value("SELECT count(*) FROM webhook_events").await;
+    assert_eq!(stored, 20);
+    let entries: u64 = connect(&other.url())
+        .await
+        .xlen(RedisKeys::default().stream(Lane::Default))
+        .await
+        .unwrap();
+    assert_eq!(entries, 0);
 }
 
 #[tokio::test]

@@ -1,10 +1,31 @@
 //! Keeps a worker off the streams of another deployment.
 
+use std::sync::Arc;
+
+use deadpool_redis::{Hook, HookError};
 use redis::aio::ConnectionLike;
+use tokio::sync::SetOnce;
 
 use super::Group;
-use crate::deployment::ForeignStreams;
+use crate::deployment::{Deployment, ForeignStreams};
 use crate::group_error::GroupError;
+
+/// The check of each new connection of the pool, which sets `foreign`: the address may lead to another server than
+/// before.
+pub(super) fn check_of(deployment: &Deployment, foreign: &Arc<SetOnce<ForeignStreams>>) -> Hook {
+    let (deployment, foreign) = (deployment.clone(), foreign.clone());
+    Hook::async_fn(move |connection, _| {
+        let (deployment, foreign) = (deployment.clone(), foreign.clone());
+        Box::pin(async move {
+            let checked = deployment.claim_streams_over(connection).await;
+            checked.map_err(HookError::Backend)?.map_err(|found| {
+                let refused = HookError::message(found.to_string());
+                foreign.set(found).ok();
+                refused
+            })
+        })
+    })
+}
 
 impl Group {
     /// Checks whose the streams are, and marks them if nobody has. Fails with [`GroupError::Foreign`] from the first

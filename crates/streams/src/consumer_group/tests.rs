@@ -10,7 +10,7 @@ use redis::streams::{StreamInfoConsumersReply, StreamRangeReply};
 
 use super::{Group, PendingEntry, ReadBounds};
 use crate::test_redis::{TestRedis, settings};
-use crate::{Deployment, GroupError, pool};
+use crate::{Deployment, GroupError};
 
 const BOUND: Duration = Duration::from_secs(30);
 
@@ -21,11 +21,7 @@ async fn group() -> (Group, TestRedis) {
 
 async fn group_on(url: &str) -> (Group, TestRedis) {
     let settings = settings(url);
-    let group = Group::new(
-        pool(&settings.redis),
-        Deployment::of(&settings),
-        "me".to_owned(),
-    );
+    let group = Group::new(&settings.redis, Deployment::of(&settings), "me".to_owned());
     assert_eq!(group.ensure().await.unwrap(), 4);
     (group, TestRedis::at(url, 0).await)
 }

@@ -7,8 +7,9 @@ use redis::aio::MultiplexedConnection;
 
 use super::*;
 use crate::GroupError;
-use crate::connect::{connect, pool};
+use crate::connect::connect;
 use crate::consumer_group::Group;
+use crate::shared::connect_shared;
 use crate::test_redis::TestRedis;
 
 fn settings(url: &str, changed: &[(&str, &str)]) -> Settings {
@@ -89,6 +90,47 @@ async fn a_mark_that_is_gone_is_written_again() {
 }
 
 #[tokio::test]
+async fn a_foreign_mark_that_is_lost_gives_the_streams_to_nobody_who_saw_it() {
+    let (url, database) = (redis_database().await, TestDatabase::migrated().await);
+    let settings = settings(&url, &[]);
+    let deployment = of(&settings, &database).await;
+    let mut redis = TestRedis::at(&url, 0).await;
+    let mut connection = connect(&settings.redis).await.unwrap();
+    let () = redis.run("SET harkara:{0}:deployment other").await;
+    assert!(!claims(&deployment, &mut connection).await);
+    let () = redis.run("DEL harkara:{0}:deployment").await;
+    assert!(!claims(&deployment.clone(), &mut connection).await);
+    let found = deployment.read_mark(&mut connection).await;
+    assert_eq!(found.unwrap(), None);
+
+    let own = deployment.mark().unwrap();
+    let adopted = deployment.replace_mark(&mut connection, &own).await;
+    adopted.unwrap();
+    assert!(claims(&deployment, &mut connection).await);
+    let () = redis.run("DEL harkara:{0}:deployment").await;
+    assert!(claims(&deployment, &mut connection).await);
+    let found = deployment.read_mark(&mut connection).await;
+    assert_eq!(found.unwrap(), Some(own));
+}
+
+#[tokio::test]
+async fn a_new_connection_to_foreign_streams_is_not_used() {
+    let url = redis_database().await;
+    let settings = settings(&url, &[]);
+    let mut redis = TestRedis::at(&url, 0).await;
+    let () = redis.run("SET harkara:{0}:deployment other").await;
+    let deployment = Deployment::of(&settings);
+    let shared = connect_shared(&settings.redis, &deployment);
+    let refused = shared.handle().await.map(drop).unwrap_err();
+    assert!(refused.to_string().contains("belong to"), "{refused}");
+
+    // Without a check of the owner before.
+    let group = Group::new(&settings.redis, deployment, "me".to_owned());
+    let pending = group.own_pending(Lane::Normal, None).await;
+    assert!(matches!(pending, Err(GroupError::Foreign(_))));
+}
+
+#[tokio::test]
 async fn a_group_of_foreign_streams_creates_and_reads_nothing() {
     let url = redis_database().await;
     let [first, second] = [
@@ -98,7 +140,7 @@ async fn a_group_of_foreign_streams_creates_and_reads_nothing() {
     let settings = settings(&url, &[]);
     let group = async |database| {
         let deployment = of(&settings, database).await;
-        Group::new(pool(&settings.redis), deployment, "me".to_owned())
+        Group::new(&settings.redis, deployment, "me".to_owned())
     };
     let (owner, other) = (group(&first).await, group(&second).await);
     // Before it is known whose they are.

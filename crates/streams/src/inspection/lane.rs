@@ -174,18 +174,13 @@ mod tests {
     use crate::Deployment;
     use crate::connect::connect;
     use crate::consumer_group::Group;
-    use crate::pool;
     use crate::test_redis::{TestRedis, settings};
 
     /// Whether entries are skipped after commands on a lane with five entries of which three are claimed.
     async fn after(commands: &[&str]) -> bool {
         let url = redis_database().await;
         let settings = settings(&url);
-        let group = Group::new(
-            pool(&settings.redis),
-            Deployment::of(&settings),
-            "me".to_owned(),
-        );
+        let group = Group::new(&settings.redis, Deployment::of(&settings), "me".to_owned());
         group.ensure().await.unwrap();
         let mut redis = TestRedis::at(&url, 0).await;
         redis

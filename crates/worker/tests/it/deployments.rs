@@ -162,7 +162,12 @@ async fn a_worker_whose_address_leads_to_anothers_redis_takes_nothing_there() {
     let address = Proxy::to_port(own.port).await;
     let url = format!("redis://{}", address.address());
     let database = TestDatabase::migrated().await;
-    let worker = app(&settings(&url, &database.url, &[])).await;
+    let quick = [
+        ("worker.claim_idle_ms", "300"),
+        ("worker.consumer_idle_ms", "301"),
+        ("worker.reclaim_every_ms", "10"),
+    ];
+    let worker = app(&settings(&url, &database.url, &quick)).await;
     // As if they had been left by a dead worker of the other deployment.
     let mut redis = other.connection().await;
     let key = RedisKeys::default().stream(Lane::Default);
@@ -209,6 +214,24 @@ async fn a_mark_that_is_lost_with_the_data_of_redis_is_written_again() {
     pipeline.deliver_payments(2).await;
     pipeline.until_processed(2).await;
     worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_redis_that_is_full_and_has_no_mark_is_emptied_nevertheless() {
+    let redis = RedisServer::start(&["--maxmemory-policy", "noeviction"]).await;
+    let mut pipeline = pipeline(&redis.url(), &[]).await;
+    let worker = pipeline.worker(&[]).await;
+    worker.stop().await;
+    pipeline.deliver_payments(3).await;
+    redis.configure("maxmemory", "1").await;
+    let mut connection = pipeline.redis().await;
+    let () = connection.del(MARK).await.unwrap();
+    let worker = pipeline.worker(&[]).await;
+    pipeline.until_events("processed", 3).await;
+    worker.stop().await;
+    assert_eq!(entries_of(&mut connection).await, 0);
+    let mark: Option<String> = connection.get(MARK).await.unwrap();
+    assert_eq!(mark, None, "it was full all the time");
 }
 
 #[tokio::test]
