@@ -49,7 +49,7 @@ pub use endpoints::EndpointSettings;
 pub use ingress::IngressSettings;
 pub use log::{LogFormat, LogSettings};
 pub use networks::Networks;
-pub use postgres::PostgresSettings;
+pub use postgres::{Pooler, PostgresSettings};
 pub use problem::{SettingsError, SettingsProblem, ValueOrigin};
 pub use rate::RateLimit;
 pub use redis::RedisSettings;

@@ -1,17 +1,22 @@
-//! The TLS parameters of a PostgreSQL URL, as libpq names them.
+//! A PostgreSQL URL, as libpq and other clients write it.
+
+mod foreign;
+mod options;
 
 use std::path::PathBuf;
 
 use harkara_core::secret::Secret;
-use percent_encoding::percent_decode_str;
+use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use tokio_postgres::Config;
 
 use crate::server_url::{self, unreadable};
+use foreign::Foreign;
 
-/// A URL split into its TLS parameters and the rest.
+/// A URL split into what we read ourselves and the rest.
 #[derive(Clone, Debug)]
 pub(crate) struct PostgresUrl {
-    pub(crate) without_tls: Secret,
+    /// What the driver reads.
+    pub(crate) for_driver: Secret,
     pub(crate) mode: Mode,
     /// `sslrootcert`.
     pub(crate) ca_file: Option<PathBuf>,
@@ -19,6 +24,10 @@ pub(crate) struct PostgresUrl {
     pub(crate) certificate_file: Option<PathBuf>,
     /// `sslkey`.
     pub(crate) key_file: Option<PathBuf>,
+    /// `pgbouncer=true`: there is a pooler in transaction mode.
+    pub(crate) is_pooled: bool,
+    /// Run-time parameters of the server, by name: `options=-c name=value`, `schema`.
+    pub(crate) parameters: Vec<(String, String)>,
 }
 
 /// The TLS mode that `sslmode` asks for.
@@ -38,38 +47,60 @@ pub(crate) enum Mode {
 const PUBLIC_AUTHORITIES: &str = "system";
 
 impl PostgresUrl {
-    /// Splits a URL that the driver can read. The error does not quote it.
+    /// Splits a URL. The error quotes neither it nor a name in it that we do not know: either may be a part of
+    /// the password.
     pub(crate) fn parse(url: &str) -> Result<Self, String> {
         server_url::unambiguous(url)?;
         let (base, query) = url.split_once('?').unwrap_or((url, ""));
         let mut parsed = Self {
-            without_tls: Secret::new(""),
+            for_driver: Secret::new(""),
             mode: Mode::Undecided,
             ca_file: None,
             certificate_file: None,
             key_file: None,
+            is_pooled: false,
+            parameters: Vec::new(),
         };
         let mut others = Vec::new();
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            match name {
-                "sslmode" => parsed.mode = Mode::parse(value)?,
-                "sslrootcert" if value == PUBLIC_AUTHORITIES => parsed.mode = Mode::Verified,
-                "sslrootcert" => parsed.ca_file = Some(path(value)),
-                "sslcert" => parsed.certificate_file = Some(path(value)),
-                "sslkey" => parsed.key_file = Some(path(value)),
-                _ => others.push(pair),
-            }
+            others.extend(parsed.take(name, &decoded(value), pair)?);
         }
-        let without_tls = if others.is_empty() {
+        let for_driver = if others.is_empty() {
             base.to_owned()
         } else {
             format!("{base}?{}", others.join("&"))
         };
-        let config = without_tls.parse::<Config>();
+        let config = for_driver.parse::<Config>();
         config.map_err(|_| unreadable("postgres://user:password@host:port/database"))?;
-        parsed.without_tls = Secret::new(without_tls);
+        parsed.for_driver = Secret::new(for_driver);
         Ok(parsed)
+    }
+
+    /// Takes a parameter of the URL, and returns what remains of it for the driver.
+    fn take(&mut self, name: &str, value: &str, pair: &str) -> Result<Option<String>, String> {
+        match name {
+            "sslmode" => self.mode = Mode::parse(value)?,
+            "sslrootcert" if value == PUBLIC_AUTHORITIES => self.mode = Mode::Verified,
+            "sslrootcert" => self.ca_file = Some(value.into()),
+            "sslcert" => self.certificate_file = Some(value.into()),
+            "sslkey" => self.key_file = Some(value.into()),
+            "options" => {
+                let (parameters, rest) = options::split(value);
+                self.parameters.extend(parameters);
+                let rest = rest.join(" ");
+                let encoded = utf8_percent_encode(&rest, NON_ALPHANUMERIC);
+                return Ok((!rest.is_empty()).then(|| format!("options={encoded}")));
+            }
+            _ => match Foreign::read(name, value)? {
+                Foreign::Driver => return Ok(Some(pair.to_owned())),
+                Foreign::Mode(mode) => self.mode = mode,
+                Foreign::Pooler(is_pooled) => self.is_pooled = is_pooled,
+                Foreign::Parameter(name, value) => self.parameters.push((name.to_owned(), value)),
+                Foreign::Nothing => {}
+            },
+        }
+        Ok(None)
     }
 }
 
@@ -87,11 +118,8 @@ impl Mode {
     }
 }
 
-fn path(value: &str) -> PathBuf {
-    percent_decode_str(value)
-        .decode_utf8_lossy()
-        .into_owned()
-        .into()
+fn decoded(value: &str) -> String {
+    percent_decode_str(value).decode_utf8_lossy().into_owned()
 }
 
 #[cfg(test)]
@@ -105,7 +133,7 @@ mod tests {
         )
         .unwrap();
         assert_eq!(
-            parsed.without_tls.expose(),
+            parsed.for_driver.expose(),
             "postgres://u:p@h/d?application_name=x&connect_timeout=3"
         );
         assert_eq!(parsed.mode, Mode::Verified);
@@ -124,8 +152,72 @@ mod tests {
         ] {
             let parsed = PostgresUrl::parse(&format!("postgres://h/d{query}")).unwrap();
             assert_eq!(parsed.mode, mode, "{query}");
-            assert_eq!(parsed.without_tls.expose(), "postgres://h/d");
+            assert_eq!(parsed.for_driver.expose(), "postgres://h/d");
         }
         assert!(PostgresUrl::parse("postgres://h/d?sslmode=allow").is_err());
+    }
+
+    #[test]
+    fn parameters_of_other_clients_have_their_meaning() {
+        let pooled =
+            PostgresUrl::parse("postgres://h/d?pgbouncer=true&schema=my%20own&ssl=true").unwrap();
+        assert!(pooled.is_pooled);
+        assert_eq!(pooled.mode, Mode::Verified);
+        let search_path = |value: &str| vec![("search_path".to_owned(), value.to_owned())];
+        assert_eq!(pooled.parameters, search_path("\"my own\""));
+        assert_eq!(pooled.for_driver.expose(), "postgres://h/d");
+
+        for (query, for_driver) in [
+            ("gssencmode=disable&sslaccept=strict&pgbouncer=false", ""),
+            (
+                "connect_timeout=3&channel_binding=require",
+                "?connect_timeout=3&channel_binding=require",
+            ),
+            (
+                "options=endpoint%3Dep-1%20-c%20search_path%3Da",
+                "?options=endpoint%3Dep%2D1",
+            ),
+        ] {
+            let parsed = PostgresUrl::parse(&format!("postgres://h/d?{query}")).unwrap();
+            assert_eq!(
+                parsed.for_driver.expose(),
+                format!("postgres://h/d{for_driver}")
+            );
+            assert!(!parsed.is_pooled);
+        }
+        let with_options =
+            PostgresUrl::parse("postgres://h/d?options=-c%20search_path%3Da").unwrap();
+        assert_eq!(with_options.parameters, search_path("a"));
+    }
+
+    #[test]
+    fn parameters_without_a_meaning_are_refused_with_the_remedy() {
+        for (query, parts) in [
+            (
+                "connection_limit=1",
+                ["connection_limit", "postgres.pool_max"],
+            ),
+            (
+                "pool_timeout=10",
+                ["pool_timeout", "postgres.connect_timeout_ms"],
+            ),
+            (
+                "statement_cache_size=0",
+                ["statement_cache_size", "postgres.pooler"],
+            ),
+            (
+                "sslaccept=accept_invalid_certs",
+                ["sslaccept", "postgres.ca_file"],
+            ),
+            ("gssencmode=require", ["gssencmode", "sslmode=verify-full"]),
+            ("ssl=maybe", ["ssl", "sslmode=verify-full"]),
+            ("pgbouncer=perhaps", ["pgbouncer", "true or false"]),
+            // Perhaps the rest of a password, so it is not named.
+            ("password=one&two=3", ["has a parameter", "percent-encode"]),
+        ] {
+            let error = PostgresUrl::parse(&format!("postgres://h/d?{query}")).unwrap_err();
+            assert!(parts.iter().all(|part| error.contains(part)), "{error}");
+            assert!(!error.contains("two"), "{error}");
+        }
     }
 }
