@@ -56,7 +56,7 @@ mod install;
 mod fetched;
 
 /// The Redis of the tests that need a newer one.
-mod newer_redis;
+mod newer_release;
 
 /// Listen addresses, from the settings in the environment.
 mod addresses;

@@ -15,6 +15,9 @@ const REDIS_OLDEST: Version = (6, 2);
 /// The oldest whose `WAITAOF` confirms only what it has fsynced.
 const WAITAOF_SOUND_SINCE: Version = (8, 0);
 
+/// The oldest PgBouncer that can keep prepared statements, which tests turn on and off.
+const PGBOUNCER_OLDEST: Version = (1, 21);
+
 /// Folders of PostgreSQL's programs; a `*` stands for a version.
 const POSTGRES_FOLDERS: [&str; 7] = [
     "/usr/lib/postgresql/*/bin",
@@ -101,6 +104,15 @@ pub(crate) fn find_promtool(folder: &Path) -> Option<PathBuf> {
         .find(|program| version(program).is_some())
 }
 
+/// `pgbouncer`, on the path, where the distributions have it, or in another folder.
+pub(crate) fn find_pgbouncer(folder: &Path) -> Option<PathBuf> {
+    let is_new = |version| version >= PGBOUNCER_OLDEST;
+    path_folders()
+        .chain(["/usr/sbin".into(), folder.to_owned()])
+        .filter_map(|folder| file(&folder, "pgbouncer"))
+        .find(|program| version(program).is_some_and(is_new))
+}
+
 /// Whether a program is on the path.
 pub(crate) fn is_on_path(program: &str) -> bool {
     path_folders().any(|folder| file(&folder, program).is_some())
@@ -181,6 +193,7 @@ mod tests {
             ),
             ("v20.18.1\n", Some((20, 18))),
             ("promtool, version 2.42.0 (branch: debian)\n", Some((2, 42))),
+            ("PgBouncer 1.24.1\nlibevent 2.1.13-stable\n", Some((1, 24))),
             ("", None),
             ("Redis server", None),
         ] {

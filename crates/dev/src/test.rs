@@ -7,7 +7,7 @@ use anyhow::Result;
 
 use crate::checkout::Checkout;
 use crate::fetched::PROMTOOL;
-use crate::newer_redis::NEWER_REDIS;
+use crate::newer_release::{NEWER_REDIS, PGBOUNCER};
 use crate::report::Step;
 use crate::sandbox::{self, PrivateServers, Sandbox};
 use crate::task::{Task, cargo, without_settings};
@@ -93,6 +93,7 @@ fn start_servers(checkout: &Checkout, may_install: bool, sandbox: &Sandbox) -> R
     let programs = install::find_or_install(may_install, &checkout.logs()?)?;
     let redis_with_waitaof = NEWER_REDIS.find_or_fetch(may_install, checkout)?;
     let promtool = PROMTOOL.find_or_fetch(may_install, checkout)?;
+    let pgbouncer = PGBOUNCER.find_or_fetch(may_install, checkout)?;
     let step = Step::start();
     let running = sandbox.start(&programs)?;
     step.done("Redis and PostgreSQL for the tests are ready");
@@ -110,6 +111,7 @@ fn start_servers(checkout: &Checkout, may_install: bool, sandbox: &Sandbox) -> R
             redis_with_waitaof.map(OsString::from),
         ),
         ("HARKARA_TEST_PROMTOOL", promtool.map(OsString::from)),
+        ("HARKARA_TEST_PGBOUNCER", pgbouncer.map(OsString::from)),
     ];
     let variables = variables.into_iter();
     let variables = variables.filter_map(|(name, value)| Some((name, value?)));

@@ -21,6 +21,11 @@ pub(crate) fn redis_with_waitaof() -> String {
     variable("HARKARA_TEST_REDIS_WITH_WAITAOF")
 }
 
+/// The program `pgbouncer`.
+pub(crate) fn pgbouncer() -> PathBuf {
+    variable("HARKARA_TEST_PGBOUNCER").into()
+}
+
 /// The folder of PostgreSQL's programs.
 pub(crate) fn postgres_programs() -> PathBuf {
     variable("HARKARA_TEST_POSTGRES_PROGRAMS").into()
