@@ -44,7 +44,7 @@ const CONVERSION_MAX: Duration = Duration::from_hours(1);
 /// Begins the name of the constraint, which contains the months.
 const CONSTRAINT: &str = "harkara_months_";
 
-/// Converts the default partition, and returns its new name; `None` if somebody else is at it.
+/// Converts the default partition, and returns its new name; `None` if somebody else is at it or has done it.
 pub(super) async fn convert(
     pool: &Pool,
     parent: Parent,
@@ -71,7 +71,7 @@ struct Conversion {
 }
 
 impl Conversion {
-    /// The first step; `false` if somebody else is at it.
+    /// The first step; `false` if somebody else is at it or has done it.
     async fn keep_others_out(self, pool: &Pool) -> Result<bool, StorageError> {
         self.constrain(pool, true).await
     }
@@ -86,7 +86,9 @@ impl Conversion {
         pool.within("constrain a default partition", async move |connection| {
             connection
                 .transaction(async move |connection| {
-                    if !lock_upkeep(connection).await? {
+                    if !lock_upkeep(connection).await?
+                        || is_wanted && self.is_done(connection).await?
+                    {
                         return Ok(false);
                     }
                     let former = self.constraints(connection).await?;
@@ -107,6 +109,19 @@ impl Conversion {
                 })
                 .await
         })
+        .await
+    }
+
+    /// Whether the months have a partition: they were chosen before others were kept away.
+    async fn is_done(self, connection: &mut AsyncPgConnection) -> Result<bool, StorageError> {
+        sql::<Bool>(&format!(
+            "SELECT EXISTS (SELECT FROM harkara_partition_ranges('{}') WHERE begins < '{}' AND ends > '{}')",
+            self.parent.table(),
+            self.span.ends().to_rfc3339(),
+            self.span.begins().to_rfc3339(),
+        ))
+        .get_result(connection)
+        .named("look for partitions of these months")
         .await
     }
 

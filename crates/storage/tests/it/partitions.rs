@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use harkara_core::time::ReceivedAt;
 use harkara_storage::partitions::{DefaultRows, default_rows, ensure};
 use harkara_testkit::TestDatabase;
 
+use crate::failures::pool_of_one;
 use crate::records::{all_claimed, bodies, claimed_ago, payment};
 use crate::store::{Store, only_duplicates};
 
@@ -15,7 +17,7 @@ use crate::store::{Store, only_duplicates};
 pub(crate) const THIS_MONTH: &str = "SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY_MM')";
 
 /// A store without this month's partitions, and the suffix of their names.
-async fn without_this_month() -> (Store, String) {
+pub(crate) async fn without_this_month() -> (Store, String) {
     let store = Store::migrated().await;
     let month: String = store.value(THIS_MONTH).await;
     let drop = format!("DROP TABLE webhook_events_{month}, audit_logs_{month}");
@@ -24,7 +26,7 @@ async fn without_this_month() -> (Store, String) {
 }
 
 /// Rows that the ledger has received at a time, an SQL expression of `n`.
-async fn receive(store: &Store, prefix: &str, rows: u32, at: &str) {
+pub(crate) async fn receive(store: &Store, prefix: &str, rows: u32, at: &str) {
     let insert = format!(
         "INSERT INTO webhook_events (razorpay_event_id, event_type, endpoint, lane, status, body, body_sha256, \
            signature, created_at) \
@@ -110,6 +112,33 @@ async fn a_partition_that_is_created_late_receives_its_rows() {
         assert_eq!(store.count(table).await, 1, "{table}");
     }
     assert_eq!(store.deliver([&event]).await.duplicates, 1);
+}
+
+#[tokio::test]
+async fn a_default_partition_is_converted_once_by_several_at_a_time() {
+    let (store, month) = without_this_month().await;
+    receive(&store, "now", 300, "now()").await;
+    receive(&store, "july", 10, "'2019-07-01 00:00Z'").await;
+    // They take turns at one connection, each some steps behind the one before it.
+    let minute = Duration::from_mins(1);
+    let pool = pool_of_one(&store.url, minute, minute);
+    let ensuring = (0..8).map(async |steps_behind| {
+        for _ in 0..steps_behind {
+            pool.ping().await.unwrap();
+        }
+        ensure(&pool).await
+    });
+    let mut converted = Vec::new();
+    for names in join_all(ensuring).await {
+        converted.extend(names.unwrap());
+    }
+    converted.extend(ensure(&pool).await.unwrap());
+    converted.sort_unstable();
+    let expected = [
+        "webhook_events_2019_07".to_owned(),
+        format!("webhook_events_{month}"),
+    ];
+    assert_eq!(converted, expected);
 }
 
 /// Until then, months before the last were left where they were.
