@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use chrono::DateTime;
-use harkara_core::secret::Secret;
 use harkara_load::{Corpus, LoadReport};
 use harkara_operations::verification::{Expected, Scope, SentDelivery, compare};
 use harkara_storage::{Pool, PoolSettings};
+use harkara_testkit::pool_settings;
 use serde::Serialize;
 
 use crate::postgres_server::Database;
@@ -48,12 +48,10 @@ pub(crate) struct Auditor<'a> {
 impl<'a> Auditor<'a> {
     pub(crate) fn new(run: impl Display, database: &'a Database, scope: Scope) -> Result<Self> {
         let pool = Pool::new(&PoolSettings {
-            url: Secret::new(database.url.as_str()),
-            tls: None,
             application: "harkara-bench",
             connections_max: 1,
-            connect_timeout: Duration::from_secs(5),
             statement_timeout: QUERY_MAX,
+            ..pool_settings(&database.url)
         })?;
         Ok(Self {
             audit: RunAudit {

@@ -6,6 +6,9 @@ use harkara_storage::{Pool, PoolSettings, StorageError, partitions};
 
 use crate::OperationError;
 
+/// The name of an operator's commands among the connections.
+const APPLICATION: &str = "harkara";
+
 /// Connections of one operator: operations query one thing after another.
 const CONNECTIONS_MAX: usize = 2;
 
@@ -33,7 +36,7 @@ pub async fn reach(settings: &PostgresSettings) -> Result<Pool, OperationError> 
 /// were applied.
 pub async fn migrate(settings: &PostgresSettings) -> Result<Vec<String>, OperationError> {
     let pool = reach(settings).await?;
-    let applied = migrations::migrate(&settings.url, settings.tls.as_ref()).await?;
+    let applied = migrations::migrate(&PoolSettings::of(settings, APPLICATION)).await?;
     // A schema newer than this binary has every migration, and may still exclude it.
     check_schema(&pool).await?;
     partitions::ensure(&pool).await?;
@@ -44,7 +47,7 @@ pub async fn migrate(settings: &PostgresSettings) -> Result<Vec<String>, Operati
 pub fn pool(settings: &PostgresSettings) -> Result<Pool, StorageError> {
     Pool::new(&PoolSettings {
         connections_max: CONNECTIONS_MAX,
-        ..PoolSettings::of(settings, "harkara")
+        ..PoolSettings::of(settings, APPLICATION)
     })
 }
 

@@ -2,10 +2,12 @@
 
 use std::ops::{Deref, DerefMut};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use diesel_async::AsyncPgConnection;
 use harkara_core::secret::Secret;
+use harkara_settings::Pooler;
 use harkara_tls::{ClientTls, Refusal};
 use tokio::net::UnixStream;
 use tokio_postgres::config::{Host, SslMode, SslNegotiation};
@@ -13,8 +15,10 @@ use tokio_postgres::{Config, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::sqlstate::{Coded, Plain, plain};
-use crate::{ConnectError, StorageError};
+use crate::pooler::PoolerLink;
+use crate::session_settings::SessionSettings;
+use crate::sqlstate::{Layered, Plain, plain};
+use crate::{ConnectError, PoolSettings, StorageError};
 
 /// A connection that is silent for this long is probed.
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(15);
@@ -29,8 +33,44 @@ const POSTGRES_PORT: u16 = 5432;
 /// A connection whose errors carry their SQLSTATE.
 pub(crate) struct Session {
     connection: AsyncPgConnection,
+    /// Whether it goes through a pooler.
+    pub(crate) is_pooled: bool,
     /// The task that drives the connection, if diesel does not.
     _driver: Option<AbortOnDropHandle<()>>,
+}
+
+/// A server, and how to connect to it.
+pub(crate) struct Target {
+    url: Secret,
+    tls: Option<ClientTls>,
+    application: &'static str,
+    /// What a session through a pooler sets for each transaction.
+    transaction_settings: Arc<str>,
+}
+
+impl Target {
+    pub(crate) fn new(settings: &PoolSettings, session: &SessionSettings) -> Self {
+        Self {
+            url: settings.url.clone(),
+            tls: settings.tls.clone(),
+            application: settings.application,
+            transaction_settings: session.for_transaction().into(),
+        }
+    }
+
+    /// Connects, verifying the server by the TLS of the settings; without it, the connection is plain, and a URL
+    /// that asks for TLS is refused.
+    pub(crate) async fn connect(&self, pooler: Pooler) -> Result<Session, StorageError> {
+        let mut config = parsed(&self.url)?;
+        config
+            .application_name(self.application)
+            .keepalives_idle(KEEPALIVE_IDLE)
+            .tcp_user_timeout(UNACKNOWLEDGED_MAX);
+        let link = PoolerLink::new(pooler, &self.transaction_settings);
+        let mut session = connect(config, self.tls.as_ref(), &link).await?;
+        session.is_pooled = link.is_pooled();
+        Ok(session)
+    }
 }
 
 impl Deref for Session {
@@ -47,21 +87,19 @@ impl DerefMut for Session {
     }
 }
 
-/// Connects, verifying the server by `tls`; without it, the connection is plain, and a URL that asks for TLS
-/// is refused.
-pub(crate) async fn connect(
-    url: &Secret,
+async fn connect(
+    mut config: Config,
     tls: Option<&ClientTls>,
+    link: &PoolerLink,
 ) -> Result<Session, StorageError> {
-    let mut config = parsed(url)?;
-    config
-        .keepalives_idle(KEEPALIVE_IDLE)
-        .tcp_user_timeout(UNACKNOWLEDGED_MAX);
     let failed = |config: &Config, source| not_connected(address_of(config), source);
     let connection = match (tls, config.get_hosts()) {
         (Some(tls), _) => {
             config.ssl_mode(SslMode::Require);
-            let tls = Coded(MakeRustlsConnect::new(tls.config().clone()));
+            let tls = Layered {
+                tls: MakeRustlsConnect::new(tls.config().clone()),
+                link: link.clone(),
+            };
             let connecting = config.connect(tls).await;
             let (client, connection) = connecting.map_err(|error| failed(&config, error))?;
             AsyncPgConnection::try_from_client_and_connection(client, connection).await
@@ -69,24 +107,29 @@ pub(crate) async fn connect(
         (None, _) if config.get_ssl_mode() == SslMode::Require => {
             return Err(ConnectError::TlsNotSetUp.into());
         }
-        (None, [Host::Unix(folder), ..]) => return over_socket(&config, folder).await,
+        (None, [Host::Unix(folder), ..]) => return over_socket(&config, folder, link).await,
         (None, _) => {
             config
                 .ssl_mode(SslMode::Require)
                 .ssl_negotiation(SslNegotiation::Direct);
-            let connecting = config.connect(Plain).await;
+            let connecting = config.connect(Plain(link.clone())).await;
             let (client, connection) = connecting.map_err(|error| failed(&config, error))?;
             AsyncPgConnection::try_from_client_and_connection(client, connection).await
         }
     };
     Ok(Session {
         connection: connection.map_err(ConnectError::Session)?,
+        is_pooled: false,
         _driver: None,
     })
 }
 
 /// Connects over the Unix socket in a folder, for which the driver takes no connector.
-async fn over_socket(config: &Config, folder: &Path) -> Result<Session, StorageError> {
+async fn over_socket(
+    config: &Config,
+    folder: &Path,
+    link: &PoolerLink,
+) -> Result<Session, StorageError> {
     let path = folder.join(format!(".s.PGSQL.{}", port(config)));
     let socket = UnixStream::connect(&path).await;
     let socket = socket.map_err(|source| ConnectError::Socket {
@@ -95,7 +138,7 @@ async fn over_socket(config: &Config, folder: &Path) -> Result<Session, StorageE
     })?;
     let mut config = config.clone();
     config.ssl_mode(SslMode::Disable);
-    let connecting = config.connect_raw(plain(socket), NoTls).await;
+    let connecting = config.connect_raw(plain(socket, link), NoTls).await;
     let (client, connection) =
         connecting.map_err(|error| not_connected(address_of(&config), error))?;
     let driver = tokio::spawn(async move {
@@ -106,6 +149,7 @@ async fn over_socket(config: &Config, folder: &Path) -> Result<Session, StorageE
     let connection = AsyncPgConnection::try_from(client).await;
     Ok(Session {
         connection: connection.map_err(ConnectError::Session)?,
+        is_pooled: false,
         _driver: Some(AbortOnDropHandle::new(driver)),
     })
 }

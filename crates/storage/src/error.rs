@@ -171,6 +171,24 @@ impl StorageError {
         code == Some(SqlState::LOCK_NOT_AVAILABLE)
     }
 
+    /// Whether a prepared statement was gone, or was there before it was prepared: others use the session too.
+    pub(crate) fn is_shared_session(&self) -> bool {
+        let (Self::Statement { source, .. }
+        | Self::Connect(ConnectError::Session(ConnectionError::CouldntSetupConfiguration(
+            source,
+        )))) = self
+        else {
+            return false;
+        };
+        let DieselError::DatabaseError(_, information) = source else {
+            return false;
+        };
+        matches!(
+            sqlstate::of_message(information.message()),
+            Some(SqlState::INVALID_SQL_STATEMENT_NAME | SqlState::DUPLICATE_PSTATEMENT)
+        )
+    }
+
     /// What the server or the driver said to a statement: the driver's kind, and the server's code.
     fn refusal(&self) -> Option<(&Kind, Option<SqlState>)> {
         match self {
@@ -280,7 +298,38 @@ impl From<DieselError> for StorageError {
 
 #[cfg(test)]
 mod tests {
-    use super::{Recovery, may_be_about_a_table, recovery_after_code};
+    use diesel::ConnectionError;
+    use diesel::result::{DatabaseErrorKind, Error as DieselError};
+
+    use super::{ConnectError, Recovery, StorageError, may_be_about_a_table, recovery_after_code};
+
+    #[test]
+    fn a_lost_statement_shows_that_others_use_the_session_also_while_it_is_set_up() {
+        for (message, is_shared) in [
+            (
+                "prepared statement \"s8\" does not exist (SQLSTATE 26000)",
+                true,
+            ),
+            (
+                "prepared statement \"s8\" already exists (SQLSTATE 42P05)",
+                true,
+            ),
+            ("permission denied (SQLSTATE 42501)", false),
+            ("connection closed", false),
+        ] {
+            let refused = || {
+                let message = Box::new(message.to_owned());
+                DieselError::DatabaseError(DatabaseErrorKind::Unknown, message)
+            };
+            let set_up = ConnectionError::CouldntSetupConfiguration(refused());
+            for error in [
+                StorageError::from(refused()),
+                ConnectError::Session(set_up).into(),
+            ] {
+                assert_eq!(error.is_shared_session(), is_shared, "{message}");
+            }
+        }
+    }
 
     #[test]
     fn the_code_decides_the_recovery() {

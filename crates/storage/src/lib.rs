@@ -6,9 +6,12 @@
 mod connect;
 mod error;
 mod pool;
+mod pooler;
+mod session_settings;
 mod sqlstate;
 mod statement;
 mod statement_times;
+mod wire;
 
 pub mod durability_risks;
 pub mod migrations;
@@ -25,6 +28,8 @@ pub mod verification;
 pub mod inspection;
 
 pub use connect::address;
+pub use harkara_settings::Pooler;
+
 pub use error::{ConnectError, Recovery, StorageError};
 pub use pool::{Pool, PoolSettings, PoolUse};
 pub use statement_times::StatementTime;

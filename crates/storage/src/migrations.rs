@@ -1,27 +1,27 @@
 //! The schema: its embedded migrations, and whether this binary may work on the database.
 
-use std::error::Error;
 use std::time::Duration;
 
+use diesel::Connection as _;
 use diesel::dsl::sql;
 use diesel::pg::Pg;
 use diesel::sql_query;
 use diesel::sql_types::{Bool, Text};
-use diesel_async::RunQueryDsl;
 use diesel_async::async_connection_wrapper::AsyncConnectionWrapper;
+use diesel_async::{RunQueryDsl, SimpleAsyncConnection as _};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
-use harkara_core::secret::Secret;
-use harkara_tls::ClientTls;
+use harkara_core::causes::with_causes;
 use tokio_postgres::error::SqlState;
 
-use crate::connect::{Session, connect};
+use crate::connect::{Session, Target};
+use crate::session_settings::SessionSettings;
 use crate::sqlstate;
 use crate::statement_times::Named;
-use crate::{Pool, StorageError};
+use crate::{Pool, PoolSettings, StorageError};
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations");
 
-/// Held while migrating, so that of several concurrent `harkara migrate` one works and the others wait.
+/// Held by each migration, so that concurrent `harkara migrate` apply each once.
 const ADVISORY_LOCK: i64 = 0x0068_6172_6b61_7261;
 
 /// How the database's schema relates to this binary.
@@ -86,54 +86,73 @@ const LOCK_WAIT_MAX: &str = "150ms";
 const LOCK_TRIES: u32 = 150;
 const LOCK_PAUSE: Duration = Duration::from_secs(2);
 
-/// Applies the missing migrations under an advisory lock, and returns their versions. Safe to run
-/// concurrently, and again. Nobody waits behind it for a lock for longer than 300 ms; a migration that would is
-/// tried again. `tls` is as in [`crate::PoolSettings`].
-pub async fn migrate(url: &Secret, tls: Option<&ClientTls>) -> Result<Vec<String>, StorageError> {
-    let connection = connect(url, tls).await?;
+/// Applies the missing migrations, and returns their versions. Safe to run concurrently, and again. Nobody waits
+/// behind it for a lock for longer than 300 ms; a migration that would is tried again.
+pub async fn migrate(settings: &PoolSettings) -> Result<Vec<String>, StorageError> {
+    let session = SessionSettings::of_migrations(settings);
+    let target = Target::new(settings, &session);
+    let mut connection = target.connect(settings.pooler).await?;
+    if !connection.is_pooled {
+        let setup = session.for_session();
+        let set_up = connection.batch_execute(&setup);
+        set_up.named("set up the session").await?;
+    }
     // Diesel's migration runner is synchronous, so it needs a thread and a connection for itself.
     let task = tokio::task::spawn_blocking(move || {
         let mut connection = AsyncConnectionWrapper::<Session>::from(connection);
-        let lock = |operation: &str| sql_query(format!("SELECT {operation}({ADVISORY_LOCK})"));
-        diesel::RunQueryDsl::execute(lock("pg_advisory_lock"), &mut connection)
-            .map_err(StorageError::statement("take the migration lock"))?;
-        // The lock belongs to the session and ends with it, whatever the outcome.
-        let bound = sql_query(format!("SET lock_timeout = '{LOCK_WAIT_MAX}'"));
-        diesel::RunQueryDsl::execute(bound, &mut connection)
-            .map_err(StorageError::statement("bound the waits for locks"))?;
-        apply_missing(&mut connection).map_err(StorageError::Migration)
+        let mut applied = Vec::new();
+        let mut tries = 1;
+        loop {
+            match apply_next(&mut connection) {
+                Ok(None) => return Ok(applied),
+                Ok(Some(version)) => {
+                    applied.push(version);
+                    tries = 1;
+                }
+                Err(error) if tries < LOCK_TRIES && waited_for_a_lock(&error) => {
+                    let error = with_causes(&error);
+                    tracing::warn!(error, "A table is in use; trying the migration again.");
+                    tries += 1;
+                    std::thread::sleep(LOCK_PAUSE);
+                }
+                Err(error) => return Err(error),
+            }
+        }
     });
     task.await.map_err(|e| StorageError::Migration(e.into()))?
 }
 
-/// Applies the missing migrations, each in its transaction, and returns their versions.
-fn apply_missing(
-    connection: &mut AsyncConnectionWrapper<Session>,
-) -> diesel::migration::Result<Vec<String>> {
-    let mut applied = Vec::new();
-    for migration in connection.pending_migrations(MIGRATIONS)? {
-        let mut tries = 1;
-        let version = loop {
-            match connection.run_migration(&migration) {
-                Err(error) if tries < LOCK_TRIES && waited_for_a_lock(&*error) => {
-                    tracing::warn!(
-                        migration = %migration.name(),
-                        %error,
-                        "A table is in use; trying the migration again."
-                    );
-                    tries += 1;
-                    std::thread::sleep(LOCK_PAUSE);
-                }
-                result => break result?,
-            }
-        };
-        applied.push(version.to_string());
-    }
-    Ok(applied)
+fn waited_for_a_lock(error: &StorageError) -> bool {
+    let StorageError::Migration(source) = error else {
+        return false;
+    };
+    sqlstate::of_message(&source.to_string()) == Some(SqlState::LOCK_NOT_AVAILABLE)
 }
 
-fn waited_for_a_lock(error: &(dyn Error + 'static)) -> bool {
-    sqlstate::of_message(&error.to_string()) == Some(SqlState::LOCK_NOT_AVAILABLE)
+/// Applies the oldest missing migration in a transaction, and returns its version. The advisory lock belongs to
+/// the transaction, and ends with it: a pooler keeps sessions, and with them their locks.
+fn apply_next(
+    connection: &mut AsyncConnectionWrapper<Session>,
+) -> Result<Option<String>, StorageError> {
+    connection.transaction(|connection| {
+        let lock = sql_query(format!("SELECT pg_advisory_xact_lock({ADVISORY_LOCK})"));
+        diesel::RunQueryDsl::execute(lock, connection)
+            .map_err(StorageError::statement("take the migration lock"))?;
+        // Other migrations are waited for, and tables that are in use are not.
+        let bound = sql_query(format!("SET LOCAL lock_timeout = '{LOCK_WAIT_MAX}'"));
+        diesel::RunQueryDsl::execute(bound, connection)
+            .map_err(StorageError::statement("bound the waits for locks"))?;
+        let missing = connection
+            .pending_migrations(MIGRATIONS)
+            .map_err(StorageError::Migration)?;
+        let Some(next) = missing.as_slice().first() else {
+            return Ok(None);
+        };
+        let version = connection
+            .run_migration(next)
+            .map_err(StorageError::Migration)?;
+        Ok(Some(version.to_string()))
+    })
 }
 
 /// Compares the database's schema with this binary's migrations.

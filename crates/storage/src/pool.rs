@@ -1,23 +1,22 @@
 //! Connections to PostgreSQL.
 
+mod connector;
+
 use std::time::Duration;
 
-use deadpool::managed::{
-    self, Manager, Metrics, Object, PoolError, RecycleError, RecycleResult, TimeoutType,
-};
-use diesel::{ConnectionError, QueryResult};
+use deadpool::managed::{self, Object, PoolError, TimeoutType};
+use diesel::QueryResult;
 use diesel_async::methods::LoadQuery;
-use diesel_async::pooled_connection::{PoolableConnection, RecyclingMethod};
+use diesel_async::pooled_connection::PoolableConnection;
 use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
-use futures_util::future::join;
 use harkara_core::secret::Secret;
-use harkara_settings::PostgresSettings;
+use harkara_settings::{Pooler, PostgresSettings};
 use harkara_tls::ClientTls;
 use scopeguard::{ScopeGuard, guard};
 
-use crate::connect::{Session, connect};
 use crate::statement_times::Named;
 use crate::{ConnectError, StorageError};
+use connector::Connector;
 
 /// How to connect, and the bounds of waiting.
 #[derive(Clone, Debug)]
@@ -26,6 +25,10 @@ pub struct PoolSettings {
     pub url: Secret,
     /// How to verify the server; without it, the connection is plain.
     pub tls: Option<ClientTls>,
+    /// Whether a pooler is in between.
+    pub pooler: Pooler,
+    /// Run-time parameters of the server, by name.
+    pub parameters: Vec<(String, String)>,
     /// Shown in `pg_stat_activity`.
     pub application: &'static str,
     /// Maximum open connections.
@@ -35,6 +38,9 @@ pub struct PoolSettings {
     /// Longest time the server may spend on one statement, and wait for the next one of a transaction:
     /// a stalled worker must not keep its locks.
     pub statement_timeout: Duration,
+    /// Longest wait for a lock, at most half the timeout of a statement; a statement that waits longer fails for
+    /// this reason. `None` leaves it to the timeout of a statement.
+    pub lock_timeout: Option<Duration>,
 }
 
 impl PoolSettings {
@@ -44,10 +50,13 @@ impl PoolSettings {
         Self {
             url: settings.url.clone(),
             tls: settings.tls.clone(),
+            pooler: settings.pooler,
+            parameters: settings.parameters.clone(),
             application,
             connections_max: settings.pool_max,
             connect_timeout: settings.connect_timeout,
             statement_timeout: settings.statement_timeout,
+            lock_timeout: None,
         }
     }
 }
@@ -68,90 +77,14 @@ pub struct Pool {
     transaction_timeout: Duration,
 }
 
-/// Lets a statement that waits for a lock notice that its client has gone. PostgreSQL 14 and later, so an
-/// older server may refuse it.
-const CHECK_CLIENT: &str = "SET client_connection_check_interval = '1s'";
-
-/// A 200 or an acknowledgement rests on a commit, so none is confirmed before it is on disk, whatever the
-/// default of the server, the database or the role. Levels that wait for replicas are kept.
-const WAIT_FOR_COMMITS: &str = "SELECT set_config('synchronous_commit', \
-     CASE current_setting('synchronous_commit') WHEN 'off' THEN 'on' \
-     ELSE current_setting('synchronous_commit') END, false)";
-
 /// The bound of one operation, in statement timeouts. A statement usually takes a thousandth of one; an
 /// operation that takes longer is cut off, as it is on a silent network, and tried again with less at a time.
 const TRANSACTION_STATEMENTS: u32 = 2;
 
-/// Opens the connections of a pool.
-pub(crate) struct Connector {
-    url: Secret,
-    tls: Option<ClientTls>,
-    /// Statements that set up a session.
-    setup: String,
-}
-
-impl Connector {
-    async fn open(&self) -> Result<Session, StorageError> {
-        let connection = connect(&self.url, self.tls.as_ref()).await?;
-        // Sent together: on a slow link each round trip counts.
-        let ((), set_up) = join(
-            set_if_allowed(&connection, CHECK_CLIENT),
-            (&mut &*connection).batch_execute(&self.setup),
-        )
-        .await;
-        set_up.map_err(|e| ConnectError::Session(ConnectionError::CouldntSetupConfiguration(e)))?;
-        Ok(connection)
-    }
-}
-
-impl Manager for Connector {
-    type Type = Session;
-    type Error = StorageError;
-
-    async fn create(&self) -> Result<Session, StorageError> {
-        // Boxed, so that the futures of all operations, which may have to connect first, stay small.
-        Box::pin(self.open()).await
-    }
-
-    async fn recycle(&self, connection: &mut Session, _: &Metrics) -> RecycleResult<StorageError> {
-        if connection.is_broken() {
-            return Err(RecycleError::message("broken"));
-        }
-        let answered = connection.ping(&RecyclingMethod::Verified).await;
-        Ok(answered.map_err(StorageError::statement("ping"))?)
-    }
-}
-
 impl Pool {
     /// Builds a pool without connecting, so this succeeds while the server is unavailable.
     pub fn new(settings: &PoolSettings) -> Result<Self, StorageError> {
-        Self::with_setup(settings, "")
-    }
-
-    /// The same with a bound on each wait for a lock, at most half the timeout of a statement: one that waits
-    /// longer fails for this reason.
-    pub fn with_lock_timeout(
-        settings: &PoolSettings,
-        lock_timeout: Duration,
-    ) -> Result<Self, StorageError> {
-        let lock_timeout = lock_timeout.min(settings.statement_timeout / 2);
-        let setup = format!("SET lock_timeout = {}; ", lock_timeout.as_millis());
-        Self::with_setup(settings, &setup)
-    }
-
-    fn with_setup(settings: &PoolSettings, more: &str) -> Result<Self, StorageError> {
-        let timeout_ms = settings.statement_timeout.as_millis();
-        let connector = Connector {
-            url: settings.url.clone(),
-            tls: settings.tls.clone(),
-            setup: format!(
-                "{more}SET statement_timeout = {timeout_ms}; \
-                 SET idle_in_transaction_session_timeout = {timeout_ms}; \
-                 SET application_name = '{}'; SET timezone = 'UTC'; {WAIT_FOR_COMMITS}",
-                settings.application
-            ),
-        };
-        let inner = managed::Pool::builder(connector)
+        let inner = managed::Pool::builder(Connector::new(settings))
             .max_size(settings.connections_max)
             .runtime(deadpool::Runtime::Tokio1)
             .wait_timeout(Some(settings.connect_timeout))
@@ -178,8 +111,8 @@ impl Pool {
 
     /// Runs an operation on a connection of the pool within the transaction bound, which excludes the wait
     /// for the connection. When the operation is cut off its connection is closed, and the server rolls back
-    /// its transaction. When it failed because its session is read-only, all connections of the pool are
-    /// closed: theirs may be too, even once the database can be written to.
+    /// its transaction. When it failed because its session is read-only, all connections of the pool are closed:
+    /// theirs may be like it. When others use its session, direct connections are not used again.
     pub(crate) async fn within<T>(
         &self,
         operation: &'static str,
@@ -206,8 +139,13 @@ impl Pool {
         };
         // Returned before the pool is emptied, so that it is closed too.
         drop(connection);
-        if result.as_ref().is_err_and(StorageError::is_read_only) {
-            self.inner.retain(|_, _| false);
+        if let Err(error) = &result {
+            if error.is_read_only() {
+                self.inner.retain(|_, _| false);
+            }
+            if error.is_shared_session() {
+                self.inner.manager().found_shared();
+            }
         }
         result
     }
@@ -257,6 +195,12 @@ impl Pool {
         }
     }
 
+    /// Whether its latest connection goes through a pooler that lends sessions for transactions.
+    #[must_use]
+    pub fn is_pooled(&self) -> bool {
+        self.inner.manager().is_pooled()
+    }
+
     /// Checks that the server answers.
     pub async fn ping(&self) -> Result<(), StorageError> {
         self.run("ping", async |connection| {
@@ -275,12 +219,5 @@ pub(crate) type PooledConnection = ScopeGuard<Object<Connector>, fn(Object<Conne
 fn close_if_broken(mut connection: Object<Connector>) {
     if connection.is_broken() {
         drop(Object::take(connection));
-    }
-}
-
-/// Sends a setting that the server may refuse, perhaps for the rights of the role.
-async fn set_if_allowed(mut connection: &AsyncPgConnection, text: &str) {
-    if let Err(error) = connection.batch_execute(text).await {
-        tracing::debug!(setting = text, %error, "PostgreSQL refuses an optional session setting.");
     }
 }

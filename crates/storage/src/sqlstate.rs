@@ -11,7 +11,7 @@ mod connector;
 use tokio_postgres::error::SqlState;
 
 use coded_errors::CodedErrors;
-pub(crate) use connector::{Coded, Plain, plain};
+pub(crate) use connector::{Layered, Plain, plain};
 
 const BEFORE_CODE: &str = " (SQLSTATE ";
 const AFTER_CODE: &str = ")";

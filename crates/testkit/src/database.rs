@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, SystemTime};
 
 use harkara_core::secret::Secret;
-use harkara_storage::{Pool, PoolSettings, migrations};
+use harkara_storage::{Pool, PoolSettings, Pooler, migrations};
 use tokio_postgres::types::{FromSqlOwned, ToSql};
 use tokio_postgres::{Client, NoTls};
 use url::Url;
@@ -65,15 +65,7 @@ impl TestDatabase {
     /// A pool on this database, with bounds that suit a test.
     #[must_use]
     pub fn pool(&self) -> Pool {
-        Pool::new(&PoolSettings {
-            url: Secret::new(&self.url),
-            tls: None,
-            application: "harkara-test",
-            connections_max: 4,
-            connect_timeout: Duration::from_secs(5),
-            statement_timeout: Duration::from_secs(10),
-        })
-        .expect("the settings make a pool")
+        Pool::new(&pool_settings(&self.url)).expect("the settings make a pool")
     }
 
     /// The one value of a query.
@@ -143,6 +135,22 @@ impl TestDatabase {
     }
 }
 
+/// A plain connection to a database, with bounds that suit a test.
+#[must_use]
+pub fn pool_settings(url: &str) -> PoolSettings {
+    PoolSettings {
+        url: Secret::new(url),
+        tls: None,
+        pooler: Pooler::Auto,
+        parameters: Vec::new(),
+        application: "harkara-test",
+        connections_max: 4,
+        connect_timeout: Duration::from_secs(5),
+        statement_timeout: Duration::from_secs(10),
+        lock_timeout: None,
+    }
+}
+
 /// Creates the template once for a server; tests in other processes wait for it.
 async fn ensure_template(server: &Client) {
     let run = async |sql: String| {
@@ -155,7 +163,7 @@ async fn ensure_template(server: &Client) {
     if exists.expect("pg_database").is_none() {
         run(format!("DROP DATABASE IF EXISTS {TEMPLATE}")).await;
         run(format!("CREATE DATABASE {TEMPLATE}")).await;
-        migrations::migrate(&Secret::new(url_of(TEMPLATE)), None)
+        migrations::migrate(&pool_settings(&url_of(TEMPLATE)))
             .await
             .expect("the migrations run");
         // Only now is it whole.

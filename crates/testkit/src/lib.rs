@@ -27,7 +27,7 @@ pub use admin::{ask_admin, is_ready};
 pub use binaries::{Binaries, binaries_beside};
 pub use certificates::{Authority, Certificate};
 pub use collector::{CollectedMetrics, CollectedSpan, Collector, Reaction};
-pub use database::TestDatabase;
+pub use database::{TestDatabase, pool_settings};
 pub use folder::Folder;
 pub use full_pipe::full_pipe;
 pub use pgbouncer::PgBouncer;

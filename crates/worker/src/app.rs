@@ -168,8 +168,10 @@ async fn drain(mut loops: JoinSet<()>, processor: &BatchProcessor, stop_deadline
 
 /// Connects to PostgreSQL, logs what makes it less durable and checks its schema.
 async fn open_database(settings: &PostgresSettings) -> Result<Pool, StartError> {
-    let settings = PoolSettings::of(settings, "harkara-worker");
-    let database = Pool::with_lock_timeout(&settings, LOCK_TIMEOUT)?;
+    let database = Pool::new(&PoolSettings {
+        lock_timeout: Some(LOCK_TIMEOUT),
+        ..PoolSettings::of(settings, "harkara-worker")
+    })?;
     for risk in durability_risks::risks(&database).await? {
         tracing::warn!("{risk}");
     }

@@ -16,6 +16,7 @@ mod events;
 mod lag;
 mod migrate;
 mod passwords;
+mod pooler;
 mod reference;
 mod replay;
 mod secrets;

@@ -44,6 +44,16 @@ pub(super) fn judged(state: &ServerState, settings: &Settings, processes: Proces
     )
 }
 
+/// The same for connections to a pooler, whose limit only it knows.
+pub(super) fn to_pooler(settings: &Settings, processes: Processes) -> Finding {
+    let Processes { ingresses, workers } = processes;
+    let needed = needed(settings, processes);
+    Area::Postgres.check("connections").ok(format!(
+        "{ingresses} × ingress and {workers} × worker may open {needed} in all to the pooler, which must allow as many \
+         clients"
+    ))
+}
+
 fn needed(settings: &Settings, processes: Processes) -> u64 {
     let each = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
     let ingress = each(settings.ingress.inbox_connections_max).saturating_add(BESIDES_THE_INBOX);

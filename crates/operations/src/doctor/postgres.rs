@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use harkara_settings::{PostgresSettings, Settings};
+use harkara_settings::{Pooler, PostgresSettings, Settings};
 use harkara_storage::StorageError;
 use harkara_storage::durability_risks::{Risk, risks};
 use harkara_storage::inspection::{self, ServerState, server_state};
@@ -46,7 +46,13 @@ pub(super) async fn examine(
         Ok(risks) => of_risks(&risks),
         Err(reason) => vec![unanswered(AREA.check("safety of commits"), &reason)],
     });
-    findings.push(connections::judged(&state, settings, processes));
+    let is_pooled = pool.is_pooled();
+    findings.push(pooler(is_pooled, settings.postgres.pooler));
+    findings.push(if is_pooled {
+        connections::to_pooler(settings, processes)
+    } else {
+        connections::judged(&state, settings, processes)
+    });
     findings.extend(schema::examine(&pool).await);
     // Without the id, which a schema that is behind lacks, the names alone are compared.
     within(deployment.identify(&pool)).await.ok();
@@ -57,9 +63,14 @@ pub(super) async fn examine(
     findings
 }
 
-/// The settings with the bound of a statement lowered.
+/// The settings with the bound of a statement lowered, and a pooler looked for if the settings deny it.
 fn bounded(settings: &PostgresSettings) -> PostgresSettings {
+    let pooler = match settings.pooler {
+        Pooler::None => Pooler::Auto,
+        set => set,
+    };
     PostgresSettings {
+        pooler,
         statement_timeout: settings.statement_timeout.min(STATEMENT_MAX),
         ..settings.clone()
     }
@@ -137,6 +148,22 @@ fn standbys(state: &ServerState) -> Finding {
     }
 }
 
+fn pooler(is_pooled: bool, setting: Pooler) -> Finding {
+    let check = AREA.check("pooler");
+    match (is_pooled, setting) {
+        (false, _) => check.ok("none: connections are direct"),
+        (true, Pooler::None) => check.warning(
+            "there is one, and postgres.pooler = none: unless it keeps a session for each connection, statements \
+             fail and events stay pending",
+            "set postgres.pooler to auto, or check that the pooler runs in session mode",
+        ),
+        (true, Pooler::Transaction) => {
+            check.ok("as postgres.pooler = transaction says; nothing outlives its transaction")
+        }
+        (true, Pooler::Auto) => check.ok("there is one; nothing outlives its transaction"),
+    }
+}
+
 fn of_risks(risks: &[Risk]) -> Vec<Finding> {
     let check = || AREA.check("safety of commits");
     if risks.is_empty() {
@@ -195,6 +222,19 @@ pub(super) mod tests {
             change(&mut state);
             let worst = of_state(&state, "db:5432").map(|finding| finding.status);
             assert_eq!(worst.into_iter().max(), Some(status), "{n}");
+        }
+    }
+
+    #[test]
+    fn a_pooler_is_told_and_one_that_the_settings_deny_is_a_warning() {
+        for (is_pooled, setting, status) in [
+            (false, Pooler::Auto, Status::Ok),
+            (false, Pooler::None, Status::Ok),
+            (true, Pooler::Auto, Status::Ok),
+            (true, Pooler::Transaction, Status::Ok),
+            (true, Pooler::None, Status::Warning),
+        ] {
+            assert_eq!(pooler(is_pooled, setting).status, status, "{setting:?}");
         }
     }
 

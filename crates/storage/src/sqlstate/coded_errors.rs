@@ -9,6 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_postgres::tls::{ChannelBinding, TlsStream};
 
 use super::{AFTER_CODE, BEFORE_CODE};
+use crate::wire::{HEADER_BYTES, message_bytes};
 
 /// The type of an error response, the first byte of the message.
 const ERROR_RESPONSE: u8 = b'E';
@@ -16,10 +17,6 @@ const ERROR_RESPONSE: u8 = b'E';
 /// The fields of an error response: the code, and the text.
 const CODE: u8 = b'C';
 const MESSAGE: u8 = b'M';
-
-/// Each message begins with its type and its length, which counts itself and not the type.
-const HEADER_BYTES: usize = 5;
-const LENGTH_BYTES: usize = 4;
 
 /// Longest error response that is held back until it is whole; a longer one passes as it is. PostgreSQL's are
 /// a few hundred bytes, and quote at most a value of ours.
@@ -181,13 +178,6 @@ impl Position {
         }
         at
     }
-}
-
-/// The size of the message that begins here, once its header is there.
-fn message_bytes(bytes: &[u8]) -> Option<usize> {
-    let length = bytes.get(1..HEADER_BYTES)?.try_into().ok()?;
-    let length = usize::try_from(u32::from_be_bytes(length)).ok()?;
-    Some(1 + length.max(LENGTH_BYTES))
 }
 
 /// Appends an error response to `out`, its text followed by its code. One without code or text is unchanged.

@@ -3,11 +3,10 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use harkara_core::secret::Secret;
 use harkara_simulator::SimulatedEvent;
 use harkara_storage::commit::CommittedBatch;
 use harkara_storage::{Pool, PoolSettings, Recovery, StorageError};
-use harkara_testkit::wait_until;
+use harkara_testkit::{pool_settings, wait_until};
 use tokio::task::JoinHandle;
 
 use crate::records::{all_claimed, bodies, payment};
@@ -27,12 +26,10 @@ pub(crate) fn pool_of_one(
     statement_timeout: Duration,
 ) -> Pool {
     Pool::new(&PoolSettings {
-        url: Secret::new(url),
-        tls: None,
-        application: "harkara-test",
         connections_max: 1,
         connect_timeout,
         statement_timeout,
+        ..pool_settings(url)
     })
     .unwrap()
 }
@@ -177,7 +174,7 @@ async fn a_batch_whose_confirmation_was_lost_can_be_repeated() {
 
 #[tokio::test]
 async fn a_pool_without_a_free_connection_is_waited_for() {
-    let store = store_of_one(Duration::from_millis(100), 10 * SECOND).await;
+    let store = store_of_one(2 * SECOND, 10 * SECOND).await;
     let (holding, _) = block(&store, &captured("one")).await;
     let other = payment("two", "pay_2", "captured", 10);
     refused(&store.pool, [&other], Recovery::Wait).await;

@@ -1,14 +1,13 @@
 //! Inspection of the server and the schema.
 
 use chrono::{TimeDelta, Utc};
-use harkara_core::secret::Secret;
 use harkara_storage::inspection::{
     INDEXES, IndexProblem, Partitions, index_problems, newest_applied, partitions, server_state,
     time,
 };
 use harkara_storage::migrations::{self, migrate};
 use harkara_storage::partitions::ensure;
-use harkara_testkit::{PostgresServer, TestDatabase};
+use harkara_testkit::{PostgresServer, TestDatabase, pool_settings};
 
 use crate::partitions::THIS_MONTH;
 
@@ -82,7 +81,7 @@ async fn missing_or_detached_partitions_are_named_until_they_exist() {
 async fn a_role_that_cannot_add_partitions_is_found() {
     let server = PostgresServer::start(&["fsync=off"]).await;
     let owner = server.superuser_url();
-    migrate(&Secret::new(&owner), None).await.unwrap();
+    migrate(&pool_settings(&owner)).await.unwrap();
     let owner = TestDatabase::at(owner).await;
     owner
         .execute("GRANT pg_read_all_data TO harkara; ALTER SCHEMA public OWNER TO postgres")

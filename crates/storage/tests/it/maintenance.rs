@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use harkara_core::secret::Secret;
 use harkara_storage::migrations::migrate;
-use harkara_testkit::{TestDatabase, wait_until};
+use harkara_testkit::{TestDatabase, pool_settings, wait_until};
 
 use crate::store::Store;
 
@@ -22,7 +21,7 @@ async fn a_migration_beside_a_reader_gives_way_and_is_tried_again() {
     store.execute(newest).await;
     store.execute(READ_ALL).await;
     let url = store.url.clone();
-    let migrating = tokio::spawn(async move { migrate(&Secret::new(url), None).await });
+    let migrating = tokio::spawn(async move { migrate(&pool_settings(&url)).await });
     let waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND mode = 'AccessExclusiveLock' \
         AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
     let other = TestDatabase::at(store.url.clone()).await;

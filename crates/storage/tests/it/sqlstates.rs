@@ -4,10 +4,9 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
-use harkara_core::secret::Secret;
 use harkara_storage::Recovery;
 use harkara_storage::migrations::migrate;
-use harkara_testkit::{Folder, PostgresPlan, PostgresServer, TestDatabase};
+use harkara_testkit::{Folder, PostgresPlan, PostgresServer, TestDatabase, pool_settings};
 
 use crate::failures::{captured, pool_of_one, refused};
 use crate::records::all_claimed;
@@ -51,7 +50,7 @@ async fn the_code_of_an_error_decides_and_not_its_text() {
 #[tokio::test]
 async fn a_server_in_another_language_is_waited_for_and_split_as_any() {
     let server = PostgresServer::german().await;
-    migrate(&Secret::new(server.url()), None).await.unwrap();
+    migrate(&pool_settings(&server.url())).await.unwrap();
     let admin = TestDatabase::at(server.superuser_url()).await;
     let pool = pool_of_one(
         &server.url(),

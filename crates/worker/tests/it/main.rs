@@ -20,6 +20,7 @@ mod gathers;
 mod inbox;
 mod memory;
 mod partitions;
+mod pooler;
 mod reclaims;
 mod retries;
 mod starts;

@@ -1,10 +1,11 @@
 //! TLS to Redis and PostgreSQL: real handshakes, and certificates that are refused with the remedy.
 
+use harkara_storage::PoolSettings;
 use harkara_storage::migrations::migrate;
 use harkara_telemetry::Tracer;
 use harkara_testkit::{
-    Authority, Certificate, Folder, PostgresPlan, PostgresServer, RedisServer, TestDatabase,
-    redis_database,
+    Authority, Certificate, Folder, PgBouncer, PostgresPlan, PostgresServer, RedisServer,
+    TestDatabase, redis_database,
 };
 
 use crate::pipeline::{Pipeline, settings, until};
@@ -75,7 +76,9 @@ async fn a_delivery_goes_over_tls_all_the_way_to_the_tables() {
         ("redis.ca_file", &ca_file),
     ];
     let own = settings(&redis.url(), NOBODY, &changed).postgres;
-    migrate(&own.url, own.tls.as_ref()).await.unwrap();
+    migrate(&PoolSettings::of(&own, "harkara-test"))
+        .await
+        .unwrap();
 
     let database = TestDatabase::at(postgres.superuser_url()).await;
     let mut pipeline = Pipeline::start_with(database, redis.url(), &changed, Tracer::off()).await;
@@ -86,6 +89,43 @@ async fn a_delivery_goes_over_tls_all_the_way_to_the_tables() {
     drop(redis);
     pipeline.deliver_new("order.paid", 1).await;
     pipeline.until_events("processed", 2).await;
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_pooler_is_used_over_tls_with_a_password() {
+    let (authority, files) = certificates();
+    let certificate = authority.issue(&["127.0.0.1"]);
+    files.write("pooler.crt", &certificate.pem);
+    files.write("pooler.key", &certificate.key_pem);
+    files.write("users", "\"harkara\" \"a word\"\n");
+    let database = TestDatabase::migrated().await;
+    let [crt, key, users, ca_file] =
+        ["pooler.crt", "pooler.key", "users", "ca.crt"].map(|name| files.file(name));
+    let pooler = PgBouncer::before(
+        &database.url,
+        &[
+            ("client_tls_sslmode", "require"),
+            ("client_tls_cert_file", &crt),
+            ("client_tls_key_file", &key),
+            ("auth_type", "scram-sha-256"),
+            ("auth_file", &users),
+        ],
+    )
+    .await;
+    let url = pooler
+        .url(&database.url)
+        .replace("harkara@", "harkara:a%20word@");
+    let url = format!("{url}?sslmode=verify-full");
+    let changed = [
+        ("postgres.url", url.as_str()),
+        ("postgres.ca_file", &ca_file),
+    ];
+    let redis = redis_database().await;
+    let mut pipeline = Pipeline::start_with(database, redis, &changed, Tracer::off()).await;
+    let worker = pipeline.worker(&changed).await;
+    pipeline.deliver_payments(20).await;
+    pipeline.until_processed(20).await;
     worker.stop().await;
 }
 

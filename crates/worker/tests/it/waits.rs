@@ -4,10 +4,9 @@ use std::collections::BTreeSet;
 
 use harkara_core::lane::Lane;
 use harkara_core::redis_keys::RedisKeys;
-use harkara_core::secret::Secret;
 use harkara_storage::migrations::migrate;
 use harkara_telemetry::Tracer;
-use harkara_testkit::{PostgresServer, RedisServer, TestDatabase, redis_database};
+use harkara_testkit::{PostgresServer, RedisServer, TestDatabase, pool_settings, redis_database};
 use redis::AsyncCommands;
 
 use crate::pipeline::{Pipeline, until};
@@ -41,7 +40,7 @@ async fn an_outage_of_the_database_costs_no_attempt() {
 #[tokio::test]
 async fn a_missing_privilege_on_a_german_server_makes_no_dead_letter() {
     let server = PostgresServer::german().await;
-    migrate(&Secret::new(server.url()), None).await.unwrap();
+    migrate(&pool_settings(&server.url())).await.unwrap();
     let admin = TestDatabase::at(server.superuser_url()).await;
     let database = TestDatabase::at(server.url()).await;
     let redis = redis_database().await;

@@ -1,6 +1,8 @@
 //! What is found on a PostgreSQL server, and of the schema.
 
-use super::{RISKS, Report, sound};
+use harkara_testkit::{PgBouncer, TestDatabase};
+
+use super::{RISKS, Report, harkara, sound, sound_redis};
 
 #[tokio::test]
 async fn missing_and_invalid_indexes_are_named() {
@@ -80,4 +82,19 @@ async fn a_read_only_database_is_a_problem_and_is_enough_to_examine_it() {
     report.has_remedy("postgres: role", "default_transaction_read_only");
     // Everything else was answered: no check writes.
     assert_eq!(report.with_status("warning"), RISKS);
+}
+
+#[tokio::test]
+async fn a_pooler_is_seen_whatever_the_settings_say() {
+    let (redis, database) = (sound_redis(&[]).await, TestDatabase::migrated().await);
+    let pooler = PgBouncer::before(&database.url, &[]).await;
+    let harkara = harkara(&redis.url(), &pooler.url(&database.url));
+    let report = Report::of(&harkara, 0, "").await;
+    report.finds("postgres: pooler", "there is one");
+    report.finds("postgres: connections", "to the pooler");
+    assert_eq!(report.with_status("warning"), RISKS);
+
+    let denied = harkara.with("HARKARA__POSTGRES__POOLER", "none");
+    let report = Report::of(&denied, 0, "").await;
+    report.has_remedy("postgres: pooler", "auto");
 }

@@ -44,7 +44,7 @@ fn read_all(chunks: Vec<Vec<u8>>, buffer_bytes: usize) -> Vec<u8> {
 }
 
 fn message(kind: u8, content: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(LENGTH_BYTES + content.len()).unwrap();
+    let length = u32::try_from(HEADER_BYTES - 1 + content.len()).unwrap();
     [&[kind][..], &length.to_be_bytes(), content].concat()
 }
 
