@@ -1,6 +1,7 @@
 //! A PostgreSQL URL, as libpq and other clients write it.
 
 mod foreign;
+mod hosts;
 mod options;
 
 use std::path::PathBuf;
@@ -18,6 +19,8 @@ pub(crate) struct PostgresUrl {
     /// What the driver reads.
     pub(crate) for_driver: Secret,
     pub(crate) mode: Mode,
+    /// Whether the server is reached over a Unix socket, which has no TLS.
+    pub(crate) is_socket: bool,
     /// `sslrootcert`.
     pub(crate) ca_file: Option<PathBuf>,
     /// `sslcert`.
@@ -55,6 +58,7 @@ impl PostgresUrl {
         let mut parsed = Self {
             for_driver: Secret::new(""),
             mode: Mode::Undecided,
+            is_socket: false,
             ca_file: None,
             certificate_file: None,
             key_file: None,
@@ -72,7 +76,14 @@ impl PostgresUrl {
             format!("{base}?{}", others.join("&"))
         };
         let config = for_driver.parse::<Config>();
-        config.map_err(|_| unreadable("postgres://user:password@host:port/database"))?;
+        let config =
+            config.map_err(|_| unreadable("postgres://user:password@host:port/database"))?;
+        parsed.is_socket = hosts::check(&config)?;
+        if parsed.is_socket && parsed.mode == Mode::Verified {
+            return Err(
+                "asks for TLS, which a Unix socket does not have; remove sslmode".to_owned(),
+            );
+        }
         parsed.for_driver = Secret::new(for_driver);
         Ok(parsed)
     }
@@ -89,9 +100,14 @@ impl PostgresUrl {
                 let (parameters, rest) = options::split(value);
                 self.parameters.extend(parameters);
                 let rest = rest.join(" ");
-                let encoded = utf8_percent_encode(&rest, NON_ALPHANUMERIC);
-                return Ok((!rest.is_empty()).then(|| format!("options={encoded}")));
+                return Ok((!rest.is_empty()).then(|| parameter("options", &rest)));
             }
+            // The driver takes one in each.
+            "host" => {
+                let hosts = value.split(',').map(|host| parameter("host", host));
+                return Ok(Some(hosts.collect::<Vec<_>>().join("&")));
+            }
+            "target_session_attrs" => return writable(value),
             _ => match Foreign::read(name, value)? {
                 Foreign::Driver => return Ok(Some(pair.to_owned())),
                 Foreign::Mode(mode) => self.mode = mode,
@@ -116,6 +132,22 @@ impl Mode {
             ),
         }
     }
+}
+
+/// What `target_session_attrs` leaves for the driver, which knows fewer values than libpq. We always write.
+fn writable(value: &str) -> Result<Option<String>, String> {
+    match value {
+        "any" => Ok(None),
+        "read-write" | "primary" => Ok(Some("target_session_attrs=read-write".to_owned())),
+        _ => Err(
+            "has a target_session_attrs that Harkara cannot write to; use read-write".to_owned(),
+        ),
+    }
+}
+
+/// A parameter of a URL.
+fn parameter(name: &str, value: &str) -> String {
+    format!("{name}={}", utf8_percent_encode(value, NON_ALPHANUMERIC))
 }
 
 fn decoded(value: &str) -> String {
@@ -188,6 +220,45 @@ mod tests {
         let with_options =
             PostgresUrl::parse("postgres://h/d?options=-c%20search_path%3Da").unwrap();
         assert_eq!(with_options.parameters, search_path("a"));
+    }
+
+    #[test]
+    fn hosts_are_used_as_written_or_refused_with_the_remedy() {
+        for (url, for_driver, is_socket) in [
+            ("one:1,two/d", "one:1,two/d", false),
+            (
+                "one,two/d?target_session_attrs=primary",
+                "one,two/d?target_session_attrs=read-write",
+                false,
+            ),
+            ("one/d?target_session_attrs=any", "one/d", false),
+            ("h/d?hostaddr=10.0.0.5", "h/d?hostaddr=10.0.0.5", false),
+            ("u@/d?host=/run", "u@/d?host=%2Frun", true),
+            ("u@/d?host=one,two", "u@/d?host=one&host=two", false),
+            ("%2Frun:6432/d", "%2Frun:6432/d", true),
+        ] {
+            let parsed = PostgresUrl::parse(&format!("postgres://{url}")).unwrap();
+            let for_driver = format!("postgres://{for_driver}");
+            assert_eq!(parsed.for_driver.expose(), for_driver);
+            assert_eq!(parsed.is_socket, is_socket, "{url}");
+        }
+        for (url, part) in [
+            ("/d", "names no host"),
+            ("h/d?host=/run", "beside another host"),
+            ("/d?host=/run,/tmp", "beside another host"),
+            ("/d?host=/run&hostaddr=10.0.0.5", "beside another host"),
+            ("/d?host=/run&sslmode=require", "remove sslmode"),
+            (
+                "/d?host=/run&target_session_attrs=read-write",
+                "target_session_attrs",
+            ),
+            ("h/d?target_session_attrs=standby", "use read-write"),
+            ("h/d?hostaddr=10.0.0.5,10.0.0.6", "hostaddr"),
+            ("h/d?port=6432", "ports"),
+        ] {
+            let error = PostgresUrl::parse(&format!("postgres://{url}")).unwrap_err();
+            assert!(error.contains(part), "{url}: {error}");
+        }
     }
 
     #[test]

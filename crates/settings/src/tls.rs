@@ -52,10 +52,15 @@ pub(crate) fn postgres(r: &mut SettingsReader, url: &PostgresUrl) -> Option<Clie
     files.complete_from(r, url);
     let is_wanted = match url.mode {
         Mode::Plain => false,
-        Mode::Undecided => files.authorities.is_some(),
+        Mode::Undecided => files.authorities.is_some() && !url.is_socket,
         Mode::Verified => true,
     };
-    files.client(r, is_wanted, "add ?sslmode=verify-full to it")
+    let remedy = if url.is_socket {
+        "a Unix socket has none"
+    } else {
+        "add ?sslmode=verify-full to it"
+    };
+    files.client(r, is_wanted, remedy)
 }
 
 /// The files for connections to one server.

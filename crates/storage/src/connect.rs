@@ -10,7 +10,7 @@ use harkara_core::secret::Secret;
 use harkara_settings::Pooler;
 use harkara_tls::{ClientTls, Refusal};
 use tokio::net::UnixStream;
-use tokio_postgres::config::{Host, SslMode, SslNegotiation};
+use tokio_postgres::config::{Host, SslMode, SslNegotiation, TargetSessionAttrs};
 use tokio_postgres::{Config, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 use tokio_util::task::AbortOnDropHandle;
@@ -44,6 +44,7 @@ pub(crate) struct Target {
     url: Secret,
     tls: Option<ClientTls>,
     application: &'static str,
+    connect_timeout: Duration,
     /// What a session through a pooler sets for each transaction.
     transaction_settings: Arc<str>,
 }
@@ -54,6 +55,7 @@ impl Target {
             url: settings.url.clone(),
             tls: settings.tls.clone(),
             application: settings.application,
+            connect_timeout: settings.connect_timeout,
             transaction_settings: session.for_transaction().into(),
         }
     }
@@ -66,6 +68,7 @@ impl Target {
             .application_name(self.application)
             .keepalives_idle(KEEPALIVE_IDLE)
             .tcp_user_timeout(UNACKNOWLEDGED_MAX);
+        choose_among_hosts(&mut config, self.connect_timeout);
         let link = PoolerLink::new(pooler, &self.transaction_settings);
         let mut session = connect(config, self.tls.as_ref(), &link).await?;
         session.is_pooled = link.is_pooled();
@@ -152,6 +155,19 @@ async fn over_socket(
         is_pooled: false,
         _driver: Some(AbortOnDropHandle::new(driver)),
     })
+}
+
+/// Of several hosts, takes the first one that can be written to: others may be standbys. The bound is divided among
+/// them, so that a host that is gone leaves time for the next one.
+fn choose_among_hosts(config: &mut Config, bound: Duration) {
+    let hosts = config.get_hosts().len();
+    if let Ok(hosts @ 2..) = u32::try_from(hosts) {
+        let each = bound / hosts;
+        let of_url = config.get_connect_timeout().copied();
+        config
+            .target_session_attrs(TargetSessionAttrs::ReadWrite)
+            .connect_timeout(of_url.map_or(each, |it| it.min(each)));
+    }
 }
 
 fn not_connected(address: String, source: tokio_postgres::Error) -> StorageError {

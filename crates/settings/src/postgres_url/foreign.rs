@@ -32,7 +32,6 @@ const OF_THE_DRIVER: &[&str] = &[
     "keepalives_idle",
     "keepalives_interval",
     "keepalives_retries",
-    "target_session_attrs",
     "load_balance_hosts",
     "channel_binding",
     "sslnegotiation",

@@ -19,6 +19,7 @@ mod law;
 
 mod audit;
 mod failures;
+mod hosts;
 mod pooler;
 mod sqlstates;
 mod verdicts;
