@@ -189,6 +189,20 @@ impl StorageError {
         )
     }
 
+    /// Whether a statement was cancelled, most likely by its timeout.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        let code = self.refusal().and_then(|(_, code)| code);
+        code == Some(SqlState::QUERY_CANCELED)
+    }
+
+    /// Whether a statement did not fit the tables as they are: a name, a column or a bound of a partition.
+    pub(crate) fn is_about_the_schema(&self) -> bool {
+        let code = self.refusal().and_then(|(_, code)| code);
+        code.is_some_and(|code| {
+            code.code().starts_with("42") && code != SqlState::INSUFFICIENT_PRIVILEGE
+        })
+    }
+
     /// What the server or the driver said to a statement: the driver's kind, and the server's code.
     fn refusal(&self) -> Option<(&Kind, Option<SqlState>)> {
         match self {

@@ -2,23 +2,23 @@
 //!
 //! They are added months ahead. A row of a month without one goes to the default partition, which must not
 //! stay so: a partition that is added beside it would have to be searched for, and its rows moved, under a
-//! lock for which every commit waits. So the default partition itself becomes the partition of its months, and
-//! an empty one takes its place. `conversion` has the steps.
+//! lock for which every commit waits. So the rows are copied in short steps, and then the copies take the place
+//! of the default partition. `conversion` has the steps.
 
 mod conversion;
-mod months;
+mod gaps;
 
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use diesel::dsl::sql;
-use diesel::sql_types::{BigInt, Bool, Timestamptz};
+use diesel::sql_types::{BigInt, Bool, Text, Timestamptz};
 use diesel::{QueryableByName, sql_query};
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 
 use crate::statement_times::Named;
 use crate::{Pool, StorageError};
-use months::{Range, Span};
+use gaps::Range;
 
 /// Months for which partitions are kept ready ahead of time.
 pub const MONTHS_AHEAD: i32 = 2;
@@ -29,9 +29,6 @@ pub const DEFAULT_ROWS_COUNTED_MAX: i64 = 10_000;
 /// Attempts to add partitions while somebody else is at work, and the pause before the next one.
 const ADD_TRIES: u32 = 50;
 const ADD_PAUSE: Duration = Duration::from_millis(100);
-
-/// Conversions of one call. Each settles at least one month.
-const CONVERSIONS_MAX: usize = 100;
 
 /// A partitioned table of ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,12 +52,40 @@ impl Parent {
         }
     }
 
+    /// The column that identifies rows together with [`Parent::key`], by an index.
+    fn id(self) -> &'static str {
+        match self {
+            Self::Ledger => "razorpay_event_id",
+            Self::Audit => "entity_id",
+        }
+    }
+
     /// The column that names the month.
     fn key(self) -> &'static str {
         match self {
             Self::Ledger => "created_at",
             Self::Audit => "at",
         }
+    }
+
+    /// The table of the copies of a default partition's rows.
+    fn copy_table(self) -> String {
+        format!("{}_copy", self.default_table())
+    }
+
+    /// The next default partition.
+    fn next_table(self) -> String {
+        format!("{}_next", self.default_table())
+    }
+
+    /// How many pages of the default partition are copied.
+    fn pages_table(self) -> String {
+        format!("{}_pages", self.default_table())
+    }
+
+    /// Rows of the default partition that changed since the beginning; also its trigger and its function.
+    fn changes_table(self) -> String {
+        format!("{}_changes", self.default_table())
     }
 }
 
@@ -95,28 +120,30 @@ pub async fn default_rows(pool: &Pool) -> Result<Vec<DefaultRows>, StorageError>
 }
 
 /// Adds missing partitions, from last month to [`MONTHS_AHEAD`] from now, and gives the rows of the default
-/// partitions one, whatever their month. Returns the names of the partitions that were default ones before.
+/// partitions one, whatever their month. Returns the names of the partitions that those rows got.
 ///
 /// Safe to call from many places at once: one works, the others return. A commit or a reader waits for it no
-/// longer than 300 ms at a time (200 ms for the locks, and a moment for the change). If a reader holds its locks for longer, it fails,
-/// and another call goes on. Needs the rights of the tables' owner.
+/// longer than 300 ms at a time (200 ms for the locks, and a moment for the change). If a reader holds its locks
+/// for longer, it fails, and another call goes on. Needs the rights of the tables' owner, and one connection at a
+/// time.
 pub async fn ensure(pool: &Pool) -> Result<Vec<String>, StorageError> {
-    let mut converted = Vec::new();
+    let (mut converted, mut failed) = (Vec::new(), None);
     for parent in PARENTS {
+        match ensure_partitions_of(pool, parent).await {
+            Ok(partitions) => converted.extend(partitions),
+            // The other one may be free.
+            Err(error) => failed = failed.or(Some(error)),
+        }
+    }
+    failed.map_or(Ok(converted), Err)
+}
+
+async fn ensure_partitions_of(pool: &Pool, parent: Parent) -> Result<Vec<String>, StorageError> {
+    add_months(pool, parent).await?;
+    let converted = conversion::convert(pool, parent).await?;
+    if !converted.is_empty() {
+        // The default partition is empty now, so nothing prevents them any more.
         add_months(pool, parent).await?;
-        for _ in 0..CONVERSIONS_MAX {
-            let Some(span) = span_to_convert(pool, parent).await? else {
-                break;
-            };
-            let Some(name) = conversion::convert(pool, parent, span).await? else {
-                break;
-            };
-            converted.push(name);
-        }
-        if !converted.is_empty() {
-            // The default partition is empty now, so nothing prevents them any more.
-            add_months(pool, parent).await?;
-        }
     }
     Ok(converted)
 }
@@ -166,56 +193,35 @@ async fn lock_upkeep(connection: &mut AsyncPgConnection) -> Result<bool, Storage
         .await
 }
 
-#[derive(QueryableByName)]
-struct PartitionRange {
+/// A partition and what it covers.
+#[derive(Clone, Debug, QueryableByName)]
+struct NamedRange {
+    #[diesel(sql_type = Text)]
+    partition: String,
     #[diesel(sql_type = Timestamptz)]
     begins: DateTime<Utc>,
     #[diesel(sql_type = Timestamptz)]
     ends: DateTime<Utc>,
 }
 
-/// Which months the default partition can become the partition of; `None` if it is empty, or if all its rows
-/// are of months of which others have partitioned a part by hand.
-async fn span_to_convert(pool: &Pool, parent: Parent) -> Result<Option<Span>, StorageError> {
-    let months: Vec<DateTime<Utc>> = pool
-        .load(
-            "list months of a default partition",
-            sql::<Timestamptz>(&months_query(parent)),
-        )
-        .await?;
-    if months.is_empty() {
-        return Ok(None);
+impl NamedRange {
+    fn range(&self) -> Range {
+        let Self { begins, ends, .. } = *self;
+        Range { begins, ends }
     }
-    // The driver knows no infinity.
-    let ranges = format!(
-        "SELECT greatest(begins, '0001-01-01 00:00:00+00') AS begins, least(ends, '9999-01-01 00:00:00+00') AS ends \
-         FROM harkara_partition_ranges('{}')",
-        parent.table()
-    );
-    let ranges: Vec<PartitionRange> = pool.load("list partitions", sql_query(ranges)).await?;
-    let ranges = ranges.into_iter().map(|range| Range {
-        begins: range.begins,
-        ends: range.ends,
-    });
-    let now = crate::inspection::time(pool).await?;
-    Ok(months::to_convert(
-        &months,
-        &ranges.collect::<Vec<_>>(),
-        now,
-    ))
 }
 
-/// Lists the months of a default partition's rows: the first row, then the first one after its month, and so
-/// on, so that an index on the key makes it quick.
-fn months_query(parent: Parent) -> String {
-    let (default_table, key) = (parent.default_table(), parent.key());
-    format!(
-        "WITH RECURSIVE months (begins) AS (\
-           SELECT date_trunc('month', min({key}) AT TIME ZONE 'UTC') FROM {default_table} \
-           UNION ALL \
-           SELECT date_trunc('month', (SELECT min({key}) FROM {default_table} \
-             WHERE {key} >= (begins + interval '1 month') AT TIME ZONE 'UTC') AT TIME ZONE 'UTC') \
-           FROM months WHERE begins IS NOT NULL\
-         ) SELECT begins AT TIME ZONE 'UTC' FROM months WHERE begins IS NOT NULL"
-    )
+/// The partitions of a table but the default one.
+async fn ranges(
+    connection: &mut AsyncPgConnection,
+    table: &str,
+) -> Result<Vec<NamedRange>, StorageError> {
+    // The driver knows no infinity.
+    sql_query(format!(
+        "SELECT quote_ident(partition) AS partition, greatest(begins, '0001-01-01 00:00:00+00') AS begins, \
+           least(ends, '9999-01-01 00:00:00+00') AS ends FROM harkara_partition_ranges('{table}')"
+    ))
+    .load(connection)
+    .named("list partitions")
+    .await
 }

@@ -1,5 +1,6 @@
 //! Keeps the partitions of the ledger and of the audit ready.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use harkara_core::retry::backoff;
@@ -23,6 +24,8 @@ pub(crate) struct Upkeep {
     pub(crate) database: Pool,
     /// Of the ledger, of the audit.
     pub(crate) default_rows: [Gauge; 2],
+    /// Whether the last look failed.
+    pub(crate) is_blind: AtomicBool,
 }
 
 impl Upkeep {
@@ -58,9 +61,21 @@ impl Upkeep {
 
     /// Counts the rows of the default partitions, and returns whether there are any.
     async fn look(&self) -> bool {
-        let Ok(found) = default_rows(&self.database).await else {
-            return false;
+        let found = match default_rows(&self.database).await {
+            Ok(found) => found,
+            Err(error) => {
+                if !self.is_blind.swap(true, Ordering::Relaxed) {
+                    tracing::warn!(
+                        error = error.full(),
+                        "Cannot look into the default partitions."
+                    );
+                }
+                return false;
+            }
         };
+        if self.is_blind.swap(false, Ordering::Relaxed) {
+            tracing::info!("Can look into the default partitions again.");
+        }
         for (gauge, found) in self.default_rows.iter().zip(&found) {
             let rows = i64::try_from(found.rows).unwrap_or(i64::MAX);
             if rows > 0 && gauge.get() == 0 {

@@ -92,13 +92,12 @@ fn of_partitions(found: &Partitions) -> Vec<Finding> {
     findings.extend(found.defaults_in_use.iter().map(|table| {
         check().warning(
             format!("{table} holds rows of months that had no partition when they arrived"),
-            "run `harkara migrate`, which makes it the partition of these months; workers also try to, and \
-             log why they cannot",
+            "run `harkara migrate`, which gives them partitions; workers also try to, and log why they cannot",
         )
     }));
     findings.extend(found.rights_missing.iter().map(|right| {
         check().warning(
-            format!("partitions cannot be added: the role of postgres.url lacks {right}"),
+            format!("partitions cannot be kept up: the role of postgres.url lacks {right}"),
             "grant the role that, or run `harkara migrate` at least once a month as a role that has it",
         )
     }));

@@ -1,7 +1,7 @@
 //! Whether the coming months have their partitions, and whether the role can add more.
 
 use diesel::dsl::sql;
-use diesel::sql_types::{Integer, Text};
+use diesel::sql_types::{BigInt, Integer, Text};
 
 use crate::partitions::{MONTHS_AHEAD, default_rows};
 use crate::{Pool, StorageError};
@@ -13,9 +13,14 @@ pub struct Partitions {
     pub missing: Vec<String>,
     /// Default partitions that hold rows, which came in a month without a partition.
     pub defaults_in_use: Vec<String>,
-    /// What the role of the settings lacks for adding partitions, such as "the rights of the owner …".
+    /// What the role of the settings lacks for adding partitions and for looking into the default ones, such as "the
+    /// rights of the owner …".
     pub rights_missing: Vec<String>,
 }
+
+/// The default partitions that the role may not look into.
+const UNREADABLE: &str = "(VALUES ('webhook_events_default'), ('audit_logs_default')) unreadable (name) \
+    WHERE NOT has_table_privilege(name, 'SELECT')";
 
 /// Looks for the partitions that [`crate::partitions::ensure`] adds, except last month's, for rows in the
 /// default ones, and for the rights that it needs. The schema must exist.
@@ -42,16 +47,25 @@ pub async fn partitions(pool: &Pool) -> Result<Partitions, StorageError> {
              'audit_logs'::regclass, 'audit_logs_default'::regclass)) tables \
          WHERE NOT pg_has_role(relowner, 'USAGE') GROUP BY owner \
          UNION ALL SELECT format('CREATE on the schema %I', current_schema()) \
-         WHERE NOT has_schema_privilege(current_schema(), 'CREATE')",
-    );
+         WHERE NOT has_schema_privilege(current_schema(), 'CREATE') \
+         UNION ALL SELECT format('SELECT on %s', unreadable.name) FROM ",
+    )
+    .sql(UNREADABLE);
     let missing = pool.load("look for partitions", missing).await?;
-    let rows = default_rows(pool).await?.into_iter();
-    let in_use = rows.filter(|default| default.rows > 0);
+    let rights_missing = pool.load("look for rights", rights_missing).await?;
+    let unreadable = sql::<BigInt>("SELECT count(*) FROM ").sql(UNREADABLE);
+    let unreadable: i64 = pool.get_row("look for rights", unreadable).await?;
+    let rows = if unreadable == 0 {
+        default_rows(pool).await?
+    } else {
+        Vec::new()
+    };
+    let in_use = rows.into_iter().filter(|default| default.rows > 0);
     Ok(Partitions {
         missing,
         defaults_in_use: in_use
             .map(|default| format!("{}_default", default.table))
             .collect(),
-        rights_missing: pool.load("look for rights", rights_missing).await?,
+        rights_missing,
     })
 }

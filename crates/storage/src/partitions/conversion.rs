@@ -1,343 +1,242 @@
-//! Turns a default partition into the partition of its months.
+//! Gives the rows of a default partition partitions of their months, by copying them beside it:
 //!
-//! 1. A constraint keeps rows of other months out. PostgreSQL does not check it against the rows yet, so this
-//!    takes a moment. A delivery of another month, which only a clock that is days off can cause, is refused
-//!    until the end, and stays where it is until then.
-//! 2. One transaction moves what other months have to a new default partition and has the constraint checked.
-//!    Commits and readers go on beside it, and see nothing of it. Then it swaps the two, for which it needs
-//!    everybody else to let go for a moment; the constraint spares PostgreSQL a look at the rows.
+//! 1. `begin` has a trigger note which rows change from now on.
+//! 2. `copy` copies what was there page by page, then the rows that changed, to tables that nobody reads yet.
+//! 3. `swap` copies the last changes under an exclusive lock, and puts the copies in place of the default
+//!    partition.
 //!
-//! Whatever ends it in between, the next call starts again with the first step.
+//! Nothing is refused meanwhile, and everybody sees every row once. Each step is a short transaction that leaves
+//! its progress in tables, so after a crash, or if a reader was in the way of the swap, the next call goes on.
 
-use std::time::Duration;
+mod changes;
+mod copy;
+mod swap;
+
+use std::time::{Duration, Instant};
 
 use diesel::dsl::sql;
-use diesel::sql_query;
 use diesel::sql_types::{Bool, Text};
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 
-use super::months::Span;
 use super::{Parent, lock_upkeep};
 use crate::statement_times::Named;
 use crate::{Pool, StorageError};
+use copy::Copied;
+use swap::Swapped;
 
 /// Longest wait for a lock behind which commits have to wait.
 const EXCLUSIVE_WAIT_MAX: Duration = Duration::from_millis(200);
 
-/// Longest time that such a lock is kept for a client that stands still.
-const EXCLUSIVE_IDLE_MAX: Duration = Duration::from_secs(1);
+/// Longest time that a client which stands still, or one statement, keeps such a lock.
+const EXCLUSIVE_MAX: Duration = Duration::from_secs(1);
 
 /// Longest wait for a lock that neither commits nor readers mind. Autovacuum makes way for it after
 /// `deadlock_timeout`, which is a second.
 const SHARED_WAIT_MAX: Duration = Duration::from_secs(5);
 
+/// The time that a step of copying should take. It rests as long, so that others have their share of the disk.
+const STEP_AIM: Duration = Duration::from_millis(200);
+
+/// Maximum pages of a step: 8 MiB.
+const PAGES_PER_STEP_MAX: u32 = 1024;
+
 /// Attempts to swap the partitions, and the pause before the next one, in which everybody catches up.
-const SWAPS_MAX: u32 = 5;
-const SWAP_PAUSE: Duration = Duration::from_secs(2);
+const SWAPS_MAX: u32 = 3;
+const SWAP_PAUSE: Duration = Duration::from_secs(1);
 
-/// Rows of other months that one statement moves.
-const ROWS_PER_MOVE: u32 = 5_000;
-
-/// Longest time for moving and checking: some hundred million rows.
-const CONVERSION_MAX: Duration = Duration::from_hours(1);
-
-/// Begins the name of the constraint, which contains the months.
-const CONSTRAINT: &str = "harkara_months_";
-
-/// Converts the default partition, and returns its new name; `None` if somebody else is at it or has done it.
-pub(super) async fn convert(
-    pool: &Pool,
-    parent: Parent,
-    span: Span,
-) -> Result<Option<String>, StorageError> {
-    let conversion = Conversion { parent, span };
-    if !conversion.keep_others_out(pool).await? {
-        return Ok(None);
+/// Converts the default partition, and returns the partitions that its rows got. Returns early if somebody else
+/// is at it.
+pub(super) async fn convert(pool: &Pool, parent: Parent) -> Result<Vec<String>, StorageError> {
+    let mut converted = Vec::new();
+    while begin(pool, parent).await? {
+        match copy_and_swap(pool, parent).await {
+            Ok(Some(partitions)) => converted.extend(partitions),
+            Ok(None) => break,
+            Err(error) => {
+                if error.is_about_the_schema() {
+                    abandon(pool, parent).await?;
+                }
+                return Err(error);
+            }
+        }
     }
-    let swapped = conversion.check_and_swap(pool).await;
-    if swapped.is_err() {
-        // So that nothing is refused for longer. Whoever was in the way of the swap may be in the way here,
-        // and the next attempt replaces the constraint.
-        drop(conversion.let_others_in(pool).await);
-    }
-    swapped
+    Ok(converted)
 }
 
-/// It is copied into the closures of transactions: a future that borrowed it would not be `Send`.
-#[derive(Clone, Copy)]
-struct Conversion {
-    parent: Parent,
-    span: Span,
+/// `None` if somebody else is at it.
+async fn copy_and_swap(pool: &Pool, parent: Parent) -> Result<Option<Vec<String>>, StorageError> {
+    for attempt in 1.. {
+        if !copy_all(pool, parent).await? {
+            break;
+        }
+        match swap::swap(pool, parent).await {
+            Ok(Swapped::Done(partitions)) => return Ok(Some(partitions)),
+            Ok(Swapped::Elsewhere) => break,
+            Ok(Swapped::TooManyChanges) if attempt < SWAPS_MAX => {}
+            Ok(Swapped::TooManyChanges) => {
+                return Err(StorageError::TimedOut {
+                    operation: "keep up with the changes of a default partition",
+                    seconds: (SWAP_PAUSE * SWAPS_MAX).as_secs(),
+                });
+            }
+            Err(error)
+                if attempt < SWAPS_MAX && (error.is_lock_timeout() || error.is_cancelled()) =>
+            {
+                tokio::time::sleep(SWAP_PAUSE).await;
+            }
+            Err(error) => {
+                if error.is_cancelled() {
+                    // The copies do not fit, such as without an index that was added since.
+                    abandon(pool, parent).await?;
+                }
+                return Err(error);
+            }
+        }
+    }
+    Ok(None)
 }
 
-impl Conversion {
-    /// The first step; `false` if somebody else is at it or has done it.
-    async fn keep_others_out(self, pool: &Pool) -> Result<bool, StorageError> {
-        self.constrain(pool, true).await
+/// Copies until nothing or little is left; `false` if somebody else is at it.
+async fn copy_all(pool: &Pool, parent: Parent) -> Result<bool, StorageError> {
+    let mut pages = 1;
+    loop {
+        let started = Instant::now();
+        match copy::step(pool, parent, pages).await? {
+            Copied::All => return Ok(true),
+            Copied::Elsewhere => return Ok(false),
+            Copied::Some => {}
+        }
+        let took = started.elapsed();
+        pages = if took < STEP_AIM {
+            (pages * 2).min(PAGES_PER_STEP_MAX)
+        } else {
+            (pages / 2).max(1)
+        };
+        tokio::time::sleep(took).await;
     }
+}
 
-    /// Undoes the first step.
-    async fn let_others_in(self, pool: &Pool) -> Result<bool, StorageError> {
-        self.constrain(pool, false).await
-    }
-
-    /// Leaves our constraint on the default partition, or none of ours.
-    async fn constrain(self, pool: &Pool, is_wanted: bool) -> Result<bool, StorageError> {
-        pool.within("constrain a default partition", async move |connection| {
+/// The first step, unless it is done; `false` if there is nothing to convert or somebody else is at it.
+async fn begin(pool: &Pool, parent: Parent) -> Result<bool, StorageError> {
+    pool.within(
+        "begin to convert a default partition",
+        async move |connection| {
             connection
                 .transaction(async move |connection| {
-                    if !lock_upkeep(connection).await?
-                        || is_wanted && self.is_done(connection).await?
-                    {
+                    if !lock_upkeep(connection).await? {
                         return Ok(false);
                     }
-                    let former = self.constraints(connection).await?;
-                    let actions = self.constraining(&former, is_wanted);
-                    if actions.is_empty() {
+                    if is_begun(connection, parent).await? {
                         return Ok(true);
                     }
-                    let default_table = self.parent.default_table();
-                    let alter = format!(
-                        "{}; LOCK TABLE {default_table} IN SHARE UPDATE EXCLUSIVE MODE; {}; ALTER TABLE {default_table} {}",
-                        wait_for_locks(SHARED_WAIT_MAX),
-                        lock_briefly(),
-                        actions.join(", ")
-                    );
-                    let altered = connection.batch_execute(&alter);
-                    altered.named("constrain a default partition").await?;
+                    let default_table = parent.default_table();
+                    let is_in_use = format!("SELECT EXISTS (SELECT FROM {default_table})");
+                    let is_in_use: bool = sql::<Bool>(&is_in_use)
+                        .get_result(connection)
+                        .named("look into a default partition")
+                        .await?;
+                    if !is_in_use {
+                        return Ok(false);
+                    }
+                    lock_maintenance(connection, parent).await?;
+                    copy::create_tables(connection, parent).await?;
+                    // A reader that stays is noticed here, before all the work.
+                    lock_exclusively(connection, parent).await?;
+                    changes::begin(connection, parent).await?;
                     Ok(true)
                 })
                 .await
-        })
-        .await
-    }
+        },
+    )
+    .await
+}
 
-    /// Whether the months have a partition: they were chosen before others were kept away.
-    async fn is_done(self, connection: &mut AsyncPgConnection) -> Result<bool, StorageError> {
-        sql::<Bool>(&format!(
-            "SELECT EXISTS (SELECT FROM harkara_partition_ranges('{}') WHERE begins < '{}' AND ends > '{}')",
-            self.parent.table(),
-            self.span.ends().to_rfc3339(),
-            self.span.begins().to_rfc3339(),
-        ))
+async fn is_begun(
+    connection: &mut AsyncPgConnection,
+    parent: Parent,
+) -> Result<bool, StorageError> {
+    let is_begun = format!("SELECT to_regclass('{}') IS NOT NULL", parent.copy_table());
+    sql::<Bool>(&is_begun)
         .get_result(connection)
-        .named("look for partitions of these months")
+        .named("look for copies of a default partition")
         .await
-    }
+}
 
-    /// The actions of `ALTER TABLE`, given the names of our constraints.
-    fn constraining(self, former: &[String], is_wanted: bool) -> Vec<String> {
-        let (constraint, condition) = (self.constraint(), self.condition());
-        let drops = former
-            .iter()
-            .filter(|name| !is_wanted || **name != constraint);
-        let mut actions: Vec<String> = drops
-            .map(|name| format!("DROP CONSTRAINT {name}"))
-            .collect();
-        if is_wanted && !former.contains(&constraint) {
-            actions.push(format!(
-                "ADD CONSTRAINT {constraint} CHECK ({condition}) NOT VALID"
-            ));
-        }
-        actions
-    }
-
-    /// The second step.
-    async fn check_and_swap(self, pool: &Pool) -> Result<Option<String>, StorageError> {
-        pool.within_bound(
-            "convert a default partition",
-            CONVERSION_MAX,
-            async move |connection| {
-                connection
-                    .transaction(async move |connection| {
-                        let is_ours = lock_upkeep(connection).await?
-                            && self
-                                .constraints(connection)
-                                .await?
-                                .contains(&self.constraint());
-                        if !is_ours {
-                            return Ok(None);
-                        }
-                        let bounds = format!(
-                            "{}; SET LOCAL statement_timeout = {}",
-                            wait_for_locks(SHARED_WAIT_MAX),
-                            CONVERSION_MAX.as_millis()
-                        );
-                        connection
-                            .batch_execute(&bounds)
-                            .named("bound a conversion")
-                            .await?;
-                        self.move_others(connection).await?;
-                        let validate = format!(
-                            "ALTER TABLE {} VALIDATE CONSTRAINT {}",
-                            self.parent.default_table(),
-                            self.constraint()
-                        );
-                        connection
-                            .batch_execute(&validate)
-                            .named("check the months of a default partition")
-                            .await?;
-                        let name = self.free_name(connection).await?;
-                        self.swap(connection, name.clone()).await?;
-                        Ok(Some(name))
-                    })
-                    .await
-            },
-        )
-        .await
-    }
-
-    /// Creates the next default partition and moves the rows of other months to it.
-    async fn move_others(self, connection: &mut AsyncPgConnection) -> Result<(), StorageError> {
-        let (table, default_table, key) = (
-            self.parent.table(),
-            self.parent.default_table(),
-            self.parent.key(),
-        );
-        let next = self.next_table();
-        let owner: String = sql::<Text>(&format!(
-            "SELECT quote_ident(pg_get_userbyid(relowner)) FROM pg_class WHERE oid = '{table}'::regclass"
-        ))
-        .get_result(connection)
-        .named("find the owner of a table")
-        .await?;
-        let wide = if self.parent == Parent::Ledger {
-            format!("ALTER TABLE {next} SET (toast_tuple_target = 4080);")
-        } else {
-            String::new()
-        };
-        let create = format!(
-            "CREATE TABLE {next} (LIKE {table} INCLUDING DEFAULTS INCLUDING GENERATED INCLUDING CONSTRAINTS \
-               INCLUDING STORAGE INCLUDING INDEXES); {wide} ALTER TABLE {next} OWNER TO {owner}"
-        );
-        connection
-            .batch_execute(&create)
-            .named("create a default partition")
-            .await?;
-        let columns: String = sql::<Text>(&format!(
-            "SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) FROM pg_attribute \
-             WHERE attrelid = '{table}'::regclass AND attnum > 0 AND NOT attisdropped AND attgenerated = ''"
-        ))
-        .get_result(connection)
-        .named("list columns")
-        .await?;
-        let others = [
-            format!("{key} < '{}'", self.span.begins().to_rfc3339()),
-            format!("{key} >= '{}'", self.span.ends().to_rfc3339()),
-        ];
-        for other in others {
-            let some = format!(
-                "WITH moved AS (\
-                   DELETE FROM {default_table} WHERE ctid = ANY (ARRAY(\
-                     SELECT ctid FROM {default_table} WHERE {other} LIMIT {ROWS_PER_MOVE})) RETURNING {columns}\
-                 ) INSERT INTO {next} ({columns}) SELECT {columns} FROM moved"
-            );
-            while sql_query(&some)
-                .execute(connection)
-                .named("move rows of other months")
-                .await?
-                > 0
-            {}
-        }
-        Ok(())
-    }
-
-    /// Swaps the two. Each attempt waits briefly for whoever holds the tables.
-    async fn swap(
-        self,
-        connection: &mut AsyncPgConnection,
-        name: String,
-    ) -> Result<(), StorageError> {
-        let (table, default_table) = (self.parent.table(), self.parent.default_table());
-        let swap = format!(
-            "{}; \
-             ALTER TABLE {table} DETACH PARTITION {default_table}; \
-             ALTER TABLE {default_table} RENAME TO {name}; \
-             ALTER TABLE {} RENAME TO {default_table}; \
-             ALTER TABLE {table} ATTACH PARTITION {default_table} DEFAULT; \
-             ALTER TABLE {table} ATTACH PARTITION {name} FOR VALUES FROM ('{}') TO ('{}'); \
-             ALTER TABLE {name} DROP CONSTRAINT {}",
-            lock_briefly(),
-            self.next_table(),
-            self.span.begins().to_rfc3339(),
-            self.span.ends().to_rfc3339(),
-            self.constraint(),
-        );
-        for attempt in 1.. {
-            let swap = swap.clone();
-            let swapped = connection
+/// Removes the copies, which fit no more: somebody changed the table or its partitions since.
+async fn abandon(pool: &Pool, parent: Parent) -> Result<(), StorageError> {
+    pool.within(
+        "abandon the copies of a default partition",
+        async move |connection| {
+            connection
                 .transaction(async move |connection| {
-                    let swapped = connection.batch_execute(&swap);
-                    swapped.named("swap a default partition").await
+                    if lock_upkeep(connection).await? && is_begun(connection, parent).await? {
+                        lock_maintenance(connection, parent).await?;
+                        lock_exclusively(connection, parent).await?;
+                        changes::end(connection, parent).await?;
+                        let drop = format!("DROP TABLE {}", parent.copy_table());
+                        let dropped = connection.batch_execute(&drop);
+                        dropped
+                            .named("drop the copies of a default partition")
+                            .await?;
+                    }
+                    Ok(())
                 })
-                .await;
-            match swapped {
-                Err(error) if error.is_lock_timeout() && attempt < SWAPS_MAX => {
-                    tokio::time::sleep(SWAP_PAUSE).await;
-                }
-                swapped => return swapped,
-            }
-        }
-        Ok(())
-    }
+                .await
+        },
+    )
+    .await
+}
 
-    /// A name that no table has.
-    async fn free_name(self, connection: &mut AsyncPgConnection) -> Result<String, StorageError> {
-        let name = format!("{}_{}", self.parent.table(), self.span.suffix());
-        let mut candidate = name.clone();
-        for number in 2.. {
-            let is_free: bool = sql::<Bool>(&format!("SELECT to_regclass('{candidate}') IS NULL"))
-                .get_result(connection)
-                .named("look for a table")
-                .await?;
-            if is_free {
-                break;
-            }
-            candidate = format!("{name}_{number}");
-        }
-        Ok(candidate)
-    }
+/// Keeps autovacuum and other maintenance off the default partition. Neither commits nor readers mind.
+async fn lock_maintenance(
+    connection: &mut AsyncPgConnection,
+    parent: Parent,
+) -> Result<(), StorageError> {
+    let lock = format!(
+        "{}; LOCK TABLE {} IN SHARE UPDATE EXCLUSIVE MODE",
+        wait_for_locks(SHARED_WAIT_MAX),
+        parent.default_table()
+    );
+    let locked = connection.batch_execute(&lock);
+    locked.named("lock a default partition").await
+}
 
-    /// Our constraints on the default partition.
-    async fn constraints(
-        self,
-        connection: &mut AsyncPgConnection,
-    ) -> Result<Vec<String>, StorageError> {
-        sql::<Text>(&format!(
-            "SELECT conname::text FROM pg_constraint \
-             WHERE conrelid = '{}'::regclass AND conname LIKE '{CONSTRAINT}%'",
-            self.parent.default_table()
-        ))
-        .load(connection)
-        .named("list constraints of a default partition")
-        .await
-    }
-
-    fn constraint(self) -> String {
-        format!("{CONSTRAINT}{}", self.span.suffix())
-    }
-
-    fn condition(self) -> String {
-        let key = self.parent.key();
-        let (begins, ends) = (
-            self.span.begins().to_rfc3339(),
-            self.span.ends().to_rfc3339(),
-        );
-        format!("{key} >= '{begins}' AND {key} < '{ends}'")
-    }
-
-    fn next_table(self) -> String {
-        format!("{}_next", self.parent.default_table())
-    }
+/// Makes everybody let go of the table and its default partition, until the end of the transaction.
+async fn lock_exclusively(
+    connection: &mut AsyncPgConnection,
+    parent: Parent,
+) -> Result<(), StorageError> {
+    let lock = format!(
+        "{}; LOCK TABLE ONLY {}, ONLY {} IN ACCESS EXCLUSIVE MODE",
+        lock_briefly(),
+        parent.table(),
+        parent.default_table()
+    );
+    let locked = connection.batch_execute(&lock);
+    locked.named("lock a table and its default partition").await
 }
 
 /// Bounds for a transaction, or the rest of one, that takes exclusive locks.
 pub(super) fn lock_briefly() -> String {
-    let idle_max = EXCLUSIVE_IDLE_MAX.as_millis();
+    let max = EXCLUSIVE_MAX.as_millis();
     let wait = wait_for_locks(EXCLUSIVE_WAIT_MAX);
-    format!("{wait}; SET LOCAL idle_in_transaction_session_timeout = {idle_max}")
+    format!(
+        "{wait}; SET LOCAL statement_timeout = {max}; \
+         SET LOCAL idle_in_transaction_session_timeout = {max}"
+    )
 }
 
 fn wait_for_locks(at_most: Duration) -> String {
     format!("SET LOCAL lock_timeout = {}", at_most.as_millis())
+}
+
+/// The owner of the table and of its partitions, as an SQL identifier.
+async fn owner(connection: &mut AsyncPgConnection, parent: Parent) -> Result<String, StorageError> {
+    sql::<Text>(&format!(
+        "SELECT quote_ident(pg_get_userbyid(relowner)) FROM pg_class WHERE oid = '{}'::regclass",
+        parent.table()
+    ))
+    .get_result(connection)
+    .named("find the owner of a table")
+    .await
 }

@@ -84,7 +84,9 @@ async fn a_role_that_cannot_add_partitions_is_found() {
     migrate(&pool_settings(&owner)).await.unwrap();
     let owner = TestDatabase::at(owner).await;
     owner
-        .execute("GRANT pg_read_all_data TO harkara; ALTER SCHEMA public OWNER TO postgres")
+        .execute(
+            "ALTER SCHEMA public OWNER TO postgres; GRANT SELECT ON audit_logs_default TO harkara",
+        )
         .await;
     let pool = TestDatabase::at(server.url()).await.pool();
     let found = partitions(&pool).await.unwrap();
@@ -92,7 +94,8 @@ async fn a_role_that_cannot_add_partitions_is_found() {
         found.rights_missing,
         [
             "the rights of postgres, who owns audit_logs, audit_logs_default, webhook_events, webhook_events_default",
-            "CREATE on the schema public"
+            "CREATE on the schema public",
+            "SELECT on webhook_events_default",
         ]
     );
     owner.execute("GRANT postgres TO harkara").await;

@@ -7,10 +7,10 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use harkara_core::time::ReceivedAt;
 use harkara_storage::partitions::{DefaultRows, default_rows, ensure};
-use harkara_testkit::TestDatabase;
+use harkara_testkit::{TestDatabase, wait_until};
 
 use crate::failures::pool_of_one;
-use crate::records::{all_claimed, bodies, claimed_ago, payment};
+use crate::records::{all_claimed, bodies, claimed_ago, payment, with_verdict};
 use crate::store::{Store, only_duplicates};
 
 /// The suffix of this month's partitions.
@@ -152,11 +152,12 @@ async fn rows_of_any_month_get_their_partition() {
     receive(&store, "end", 1, "'2100-01-01 00:00Z'").await;
     let before = store.tables(&["webhook_events"]).await;
     let converted = ensure(&store.pool).await.unwrap();
-    assert_eq!(converted.len(), 4, "{converted:?}");
+    assert_eq!(converted.len(), 5, "{converted:?}");
     assert_eq!(store.tables(&["webhook_events"]).await, before);
     let expected = [
         "webhook_events_1970_01 1".to_owned(),
-        "webhook_events_2019_06_to_2019_07 40".to_owned(),
+        "webhook_events_2019_06 20".to_owned(),
+        "webhook_events_2019_07 20".to_owned(),
         format!("webhook_events_{month} 30"),
         "webhook_events_2100_01 1".to_owned(),
     ];
@@ -164,24 +165,70 @@ async fn rows_of_any_month_get_their_partition() {
     let none = |table| DefaultRows { table, rows: 0 };
     let found = default_rows(&store.pool).await.unwrap();
     assert_eq!(found, ["webhook_events", "audit_logs"].map(none));
-    // Nothing is left of the way there.
-    let constraints: Vec<String> = store
-        .column("SELECT conname::text FROM pg_constraint WHERE conname LIKE 'harkara_months%' OR NOT convalidated")
-        .await;
-    assert_eq!(constraints, Vec::<String>::new());
+    nothing_is_left_of_a_conversion(&store).await;
     assert_eq!(ensure(&store.pool).await.unwrap(), Vec::<String>::new());
 }
 
+/// No table, trigger, function or constraint.
+async fn nothing_is_left_of_a_conversion(store: &Store) {
+    let left: Vec<String> = store
+        .column(
+            "SELECT relname::text FROM pg_class WHERE relname ~ '^(webhook_events|audit_logs)_default_' AND relkind IN ('r', 'p') \
+             UNION ALL SELECT tgname::text FROM pg_trigger WHERE NOT tgisinternal \
+             UNION ALL SELECT proname::text FROM pg_proc WHERE proname ~ '^(webhook_events|audit_logs)_default_' \
+             UNION ALL SELECT conname::text FROM pg_constraint WHERE conname = 'harkara_month' OR NOT convalidated",
+        )
+        .await;
+    assert_eq!(left, Vec::<String>::new());
+}
+
+/// More than one conversion takes.
 #[tokio::test]
-async fn rows_of_this_month_are_not_moved_since_their_table_becomes_the_partition() {
-    let (store, month) = without_this_month().await;
-    receive(&store, "now", 1000, "now()").await;
-    receive(&store, "july", 10, "'2019-07-01 00:00Z'").await;
-    let file = "SELECT pg_relation_filenode('webhook_events_default')::bigint";
-    let before: i64 = store.value(file).await;
+async fn rows_of_many_months_get_their_partitions_in_turns() {
+    let (store, _) = without_this_month().await;
+    receive(
+        &store,
+        "some",
+        400,
+        "'2017-01-15 00:00Z'::timestamptz + (n % 20) * interval '1 month'",
+    )
+    .await;
+    let before = store.tables(&["webhook_events"]).await;
+    assert_eq!(ensure(&store.pool).await.unwrap().len(), 20);
+    assert_eq!(store.tables(&["webhook_events"]).await, before);
+    let partitions = rows_by_partition(&store).await;
+    assert_eq!(partitions.len(), 20);
+    assert_eq!(partitions[19], "webhook_events_2018_08 20");
+    nothing_is_left_of_a_conversion(&store).await;
+}
+
+/// A partition that somebody made by hand covers a part of the month.
+#[tokio::test]
+async fn rows_beside_a_partition_made_by_hand_get_one() {
+    let store = Store::migrated().await;
+    store
+        .execute(
+            "CREATE TABLE by_hand PARTITION OF webhook_events \
+             FOR VALUES FROM ('2019-07-10 00:00Z') TO ('2019-07-20 00:00Z')",
+        )
+        .await;
+    let at = "'2019-06-30 12:00Z'::timestamptz + n * interval '1 day'";
+    receive(&store, "july", 31, at).await;
     ensure(&store.pool).await.unwrap();
-    let after = file.replace("default", &month);
-    assert_eq!(store.value::<i64>(&after).await, before);
+    let expected = [
+        "by_hand 10",
+        "webhook_events_2019_07 9",
+        "webhook_events_2019_07_2 12",
+    ];
+    assert_eq!(rows_by_partition(&store).await, expected);
+}
+
+#[tokio::test]
+async fn the_new_partitions_have_the_indexes_of_their_table() {
+    let (store, _) = without_this_month().await;
+    receive(&store, "now", 10, "now()").await;
+    receive(&store, "july", 10, "'2019-07-01 00:00Z'").await;
+    ensure(&store.pool).await.unwrap();
     // The indexes of the parent have those of every partition, old and new.
     let unattached: i64 = store
         .value(
@@ -193,12 +240,42 @@ async fn rows_of_this_month_are_not_moved_since_their_table_becomes_the_partitio
     assert_eq!(unattached, 0);
 }
 
+/// Begins a conversion and breaks it off, as a crash does.
+async fn begin(store: &Store) {
+    let begun = "SELECT to_regclass('webhook_events_default_copy') IS NOT NULL";
+    tokio::select! {
+        ensured = ensure(&store.pool) => panic!("not broken off: {ensured:?}"),
+        () = wait_until("a conversion begins", Duration::from_secs(30), async || {
+            store.value(begun).await
+        }) => {}
+    }
+}
+
 #[tokio::test]
-async fn a_reader_that_stays_is_not_waited_for_and_the_next_call_goes_on() {
-    let (store, month) = without_this_month().await;
+async fn a_reader_that_stays_is_noticed_before_the_work() {
+    let (store, _) = without_this_month().await;
     receive(&store, "now", 10, "now()").await;
     let reader = TestDatabase::at(store.url.clone()).await;
     // As pg_dump does.
+    reader
+        .execute("BEGIN; SELECT count(*) FROM webhook_events")
+        .await;
+    let error = ensure(&store.pool).await.unwrap_err().full();
+    assert!(error.contains("55P03"), "{error}");
+    nothing_is_left_of_a_conversion(&store).await;
+    // The audit has no reader.
+    let audit: i64 = store
+        .value("SELECT count(*) FROM pg_inherits WHERE inhparent = 'audit_logs'::regclass")
+        .await;
+    assert_eq!(audit, 5);
+}
+
+#[tokio::test]
+async fn a_reader_in_the_way_of_the_swap_is_not_waited_for_and_the_next_call_goes_on() {
+    let (store, month) = without_this_month().await;
+    receive(&store, "now", 20_000, "now()").await;
+    begin(&store).await;
+    let reader = TestDatabase::at(store.url.clone()).await;
     reader
         .execute("BEGIN; SELECT count(*) FROM webhook_events")
         .await;
@@ -208,32 +285,85 @@ async fn a_reader_that_stays_is_not_waited_for_and_the_next_call_goes_on() {
     assert_eq!(store.deliver([&event]).await.processed, 1);
     assert_eq!(
         rows_by_partition(&store).await,
-        ["webhook_events_default 11"]
+        ["webhook_events_default 20001"]
     );
+    // The work is done, and only the swap is left.
+    assert_eq!(store.count("webhook_events_default_copy").await, 20_000);
     reader.execute("COMMIT").await;
     ensure(&store.pool).await.unwrap();
     assert_eq!(
         rows_by_partition(&store).await,
-        [format!("webhook_events_{month} 11")]
+        [format!("webhook_events_{month} 20001")]
     );
+    nothing_is_left_of_a_conversion(&store).await;
 }
 
+/// What was copied before the crash has changed since: rows were added, updated and deleted.
 #[tokio::test]
 async fn what_a_crash_left_half_done_is_finished() {
     let (store, month) = without_this_month().await;
-    receive(&store, "now", 10, "now()").await;
+    receive(&store, "now", 20_000, "now()").await;
+    begin(&store).await;
+    receive(&store, "more", 10, "now()").await;
     receive(&store, "july", 10, "'2019-07-01 00:00Z'").await;
     store
+        .set("duplicates = 7 WHERE razorpay_event_id ~ '3$'")
+        .await;
+    store
+        .execute("DELETE FROM webhook_events WHERE razorpay_event_id ~ '5$'")
+        .await;
+    let before = store.tables(&["webhook_events"]).await;
+    ensure(&store.pool).await.unwrap();
+    assert_eq!(store.tables(&["webhook_events"]).await, before);
+    let expected = [
+        "webhook_events_2019_07 9".to_owned(),
+        format!("webhook_events_{month} 18009"),
+    ];
+    assert_eq!(rows_by_partition(&store).await, expected);
+    nothing_is_left_of_a_conversion(&store).await;
+}
+
+/// Somebody has emptied the default partition since.
+#[tokio::test]
+async fn rows_that_were_removed_meanwhile_do_not_come_back() {
+    let (store, _) = without_this_month().await;
+    receive(&store, "now", 20_000, "now()").await;
+    begin(&store).await;
+    store.execute("TRUNCATE webhook_events_default").await;
+    ensure(&store.pool).await.unwrap();
+    assert_eq!(store.count("webhook_events").await, 0);
+    nothing_is_left_of_a_conversion(&store).await;
+}
+
+/// Rows of the audit have no key that is unique.
+#[tokio::test]
+async fn rows_of_the_audit_are_copied_once_each() {
+    let (store, month) = without_this_month().await;
+    store
         .execute(
-            "ALTER TABLE webhook_events_default ADD CONSTRAINT harkara_months_2019_07 \
-             CHECK (created_at >= '2019-07-01 00:00Z' AND created_at < '2019-08-01 00:00Z') NOT VALID",
+            "INSERT INTO audit_logs (at, actor, action, entity_type, entity_id) \
+             SELECT now(), 'worker', 'made_up', 'payment', 'pay_' || n / 3 FROM generate_series(1, 600) n",
         )
         .await;
     ensure(&store.pool).await.unwrap();
-    let expected = [
-        "webhook_events_2019_07 10".to_owned(),
-        format!("webhook_events_{month} 10"),
-    ];
+    assert_eq!(store.count(&format!("audit_logs_{month}")).await, 600);
+    assert_eq!(store.count("audit_logs").await, 600);
+}
+
+/// The copies were made for a table that has another column now.
+#[tokio::test]
+async fn copies_that_do_not_fit_any_more_are_made_again() {
+    let (store, month) = without_this_month().await;
+    receive(&store, "now", 20_000, "now()").await;
+    begin(&store).await;
+    store
+        .execute("ALTER TABLE webhook_events ADD COLUMN further text")
+        .await;
+    let error = ensure(&store.pool).await.unwrap_err().full();
+    assert!(error.contains("SQLSTATE 42"), "{error}");
+    nothing_is_left_of_a_conversion(&store).await;
+    ensure(&store.pool).await.unwrap();
+    let expected = [format!("webhook_events_{month} 20000")];
     assert_eq!(rows_by_partition(&store).await, expected);
 }
 
@@ -254,14 +384,17 @@ async fn a_table_that_has_the_name_already_is_left_alone() {
     assert_eq!(store.count(&format!("webhook_events_{month}")).await, 5);
 }
 
-/// Deliveries of this month, duplicates among them, and a reader of the whole ledger, while the default
-/// partition with rows of three months is dealt with.
+/// A worker delivers events of this month and of others, duplicates among them, and attempts events of another
+/// month again, beside a reader of the whole ledger.
 #[tokio::test]
-async fn nobody_who_reads_or_writes_meanwhile_misses_a_row_or_sees_it_twice() {
+async fn nobody_who_reads_or_writes_meanwhile_fails_misses_a_row_or_sees_it_twice() {
     let (store, _) = without_this_month().await;
     receive(&store, "now", 20_000, "now()").await;
     receive(&store, "july", 12_000, "'2019-07-01 00:00Z'").await;
     receive(&store, "may", 5_000, "'2019-05-01 00:00Z'").await;
+    store
+        .set("status = 'pending', next_attempt_at = now() WHERE razorpay_event_id LIKE 'july%'")
+        .await;
     let is_done = Arc::new(AtomicBool::new(false));
     let store = Arc::new(store);
 
@@ -272,12 +405,29 @@ async fn nobody_who_reads_or_writes_meanwhile_misses_a_row_or_sees_it_twice() {
             while !is_done.load(Ordering::Relaxed) {
                 let n = events.len();
                 let event = payment(&format!("evt{n}"), &format!("pay{n}"), "captured", 10);
-                let outcome = store.commit(vec![claimed_ago(&event, 0)]).await;
-                assert_eq!(outcome.processed, 1);
+                let mut record = claimed_ago(&event, 0);
+                if n % 2 == 1 {
+                    record.claimed.received_at = ReceivedAt::from_millis(1_558_000_000_000);
+                }
+                assert_eq!(store.commit(vec![record]).await.processed, 1);
                 assert_eq!(store.deliver([&event]).await, only_duplicates(1));
                 events.push(event);
             }
             events.len()
+        }
+    };
+    let retrying = {
+        let (store, is_done) = (store.clone(), is_done.clone());
+        async move {
+            let mut settled = 0;
+            while !is_done.load(Ordering::Relaxed) {
+                let leased = store.lease(3).await;
+                let records: Vec<_> = leased.into_iter().map(with_verdict).collect();
+                let outcome = store.commit(records).await;
+                assert_eq!(outcome.superseded, 0);
+                settled += outcome.processed + outcome.failed;
+            }
+            settled
         }
     };
     let reading = {
@@ -299,15 +449,23 @@ async fn nobody_who_reads_or_writes_meanwhile_misses_a_row_or_sees_it_twice() {
         }
     };
     let (writing, reading) = (tokio::spawn(writing), tokio::spawn(reading));
-    // A reader or a commit may be in the way of a swap.
+    let retrying = tokio::spawn(retrying);
+    // A reader or a commit may be in the way of a lock.
     while let Err(error) = ensure(&store.pool).await {
         assert!(error.full().contains("55P03"), "{}", error.full());
     }
     is_done.store(true, Ordering::Relaxed);
     let (written, reads) = (writing.await.unwrap(), reading.await.unwrap());
-    assert!(written > 0 && reads > 0);
+    let settled = retrying.await.unwrap();
+    assert!(written > 0 && reads > 0 && settled > 0);
     let all = i64::try_from(37_000 + written).unwrap();
     assert_eq!(store.count("webhook_events").await, all);
     assert_eq!(store.duplicates().await, written);
+    let pending = store.count("webhook_events WHERE status = 'pending'").await;
+    assert_eq!(pending, i64::try_from(12_000 - settled).unwrap());
+    let changes = store.count("audit_logs WHERE entity_id LIKE 'pay%'").await;
+    assert_eq!(changes, i64::try_from(written).unwrap());
+    ensure(&store.pool).await.unwrap();
     assert_eq!(store.count("webhook_events_default").await, 0);
+    assert_eq!(store.count("webhook_events").await, all);
 }

@@ -2,6 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use harkara_core::retry::RetryPolicy;
@@ -189,6 +190,7 @@ impl<'a> Parts<'a> {
         Upkeep {
             database: self.database.clone(),
             default_rows: self.processor.counters.default_rows.clone(),
+            is_blind: AtomicBool::new(false),
         }
     }
 
