@@ -78,6 +78,11 @@ impl Parent {
         format!("{}_next", self.default_table())
     }
 
+    /// The default partition whose place the copies have taken.
+    fn former_table(self) -> String {
+        format!("{}_former", self.default_table())
+    }
+
     /// How many pages of the default partition are copied.
     fn pages_table(self) -> String {
         format!("{}_pages", self.default_table())

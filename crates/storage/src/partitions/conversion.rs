@@ -48,9 +48,13 @@ const SWAP_PAUSE: Duration = Duration::from_secs(1);
 /// is at it.
 pub(super) async fn convert(pool: &Pool, parent: Parent) -> Result<Vec<String>, StorageError> {
     let mut converted = Vec::new();
+    drop_former(pool, parent).await?;
     while begin(pool, parent).await? {
         match copy_and_swap(pool, parent).await {
-            Ok(Some(partitions)) => converted.extend(partitions),
+            Ok(Some(partitions)) => {
+                converted.extend(partitions);
+                drop_former(pool, parent).await?;
+            }
             Ok(None) => break,
             Err(error) => {
                 if error.is_about_the_schema() {
@@ -184,6 +188,28 @@ async fn abandon(pool: &Pool, parent: Parent) -> Result<(), StorageError> {
                 .await
         },
     )
+    .await
+}
+
+/// Drops a default partition whose place the copies have taken. Autovacuum may be busy with its large values, so it
+/// is not done under the exclusive lock of the swap.
+async fn drop_former(pool: &Pool, parent: Parent) -> Result<(), StorageError> {
+    pool.within("drop a former default partition", async move |connection| {
+        connection
+            .transaction(async move |connection| {
+                if lock_upkeep(connection).await? {
+                    let drop = format!(
+                        "{}; DROP TABLE IF EXISTS {}",
+                        wait_for_locks(SHARED_WAIT_MAX),
+                        parent.former_table()
+                    );
+                    let dropped = connection.batch_execute(&drop);
+                    dropped.named("drop a former default partition").await?;
+                }
+                Ok(())
+            })
+            .await
+    })
     .await
 }
 

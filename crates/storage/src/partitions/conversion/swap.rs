@@ -32,6 +32,15 @@ pub(super) async fn swap(pool: &Pool, parent: Parent) -> Result<Swapped, Storage
                         return Ok(Swapped::Elsewhere);
                     }
                     lock_maintenance(connection, parent).await?;
+                    // Here autovacuum has time to make way.
+                    let lock = format!(
+                        "LOCK TABLE {} IN ACCESS EXCLUSIVE MODE",
+                        parent.copy_table()
+                    );
+                    let locked = connection.batch_execute(&lock);
+                    locked
+                        .named("lock the copies of a default partition")
+                        .await?;
                     exclude_partitions(connection, parent).await?;
                     lock_exclusively(connection, parent).await?;
                     if changes::are_more_than(connection, parent, CHANGES_MAX).await? {
@@ -114,7 +123,11 @@ async fn exclude_partitions(
 /// Statements that put the copies in place of the default partition.
 fn replace(parent: Parent, partitions: &[NamedRange]) -> String {
     let (table, default_table) = (parent.table(), parent.default_table());
-    let (copy, next) = (parent.copy_table(), parent.next_table());
+    let (copy, next, former) = (
+        parent.copy_table(),
+        parent.next_table(),
+        parent.former_table(),
+    );
     // The default partition comes last: it would be searched for the rows of each other one.
     let attach: String = partitions
         .iter()
@@ -129,7 +142,8 @@ fn replace(parent: Parent, partitions: &[NamedRange]) -> String {
         })
         .collect();
     format!(
-        "DROP TABLE {default_table}; \
+        "ALTER TABLE {table} DETACH PARTITION {default_table}; \
+         ALTER TABLE {default_table} RENAME TO {former}; \
          {attach}\
          ALTER TABLE {copy} DETACH PARTITION {next}; \
          ALTER TABLE {next} RENAME TO {default_table}; \
