@@ -104,6 +104,9 @@ pub enum Recovery {
     /// Find out who has the lock that was not granted in time. If it is on a whole table, postpone its events, or wait
     /// if every event needs it; if it is on a row, split the batch. No event is at fault.
     FindLock,
+    /// Split the batch until the event is alone whose rows are on damaged pages or on a failing disk, and postpone it.
+    /// If several are, postpone the events of the table. No event is at fault.
+    FindDamage,
 }
 
 impl StorageError {
@@ -259,8 +262,8 @@ fn recovery_after_code(code: &str) -> Recovery {
         "57014" | "25P04" | "53200" => Recovery::Split,
         // Waited too long for a lock.
         "55P03" => Recovery::FindLock,
-        // Damaged data or index.
-        "XX001" | "XX002" => Recovery::Wait,
+        // Damaged data or index, error of the disk: perhaps only of some pages.
+        "XX001" | "XX002" | "58030" => Recovery::FindDamage,
         _ => match code.get(..2) {
             Some(
                 // Connection, feature not supported (a plan that a migration has outdated), role.
@@ -284,8 +287,10 @@ fn may_be_about_a_table(code: &str) -> bool {
     match code {
         // A lock, and prepared statements and cursors, which a pooler mixes up.
         "55P03" | "42P03" | "42P05" | "42P14" => false,
-        // Full disk, damaged data or index.
-        "53100" | "XX001" | "XX002" => true,
+        // An error of the disk, perhaps only of some pages.
+        "58030" => false,
+        // Full disk.
+        "53100" => true,
         // Privileges and the shape of tables, state of an object, errors of its files.
         _ => matches!(code.get(..2), Some("42" | "55" | "58")),
     }
@@ -351,8 +356,9 @@ mod tests {
         const WAIT: &[&str] = &[
             "08006", "0A000", "25006", "25P02", "25P03", "26000", "28000", "3D000", "3F000",
             "40001", "40P01", "42501", "42703", "42P01", "53100", "53300", "55000", "57P01",
-            "57P02", "57P03", "58030", "58P01", "XX001", "XX002",
+            "57P02", "57P03", "58P01",
         ];
+        const FIND_DAMAGE: &[&str] = &["58030", "XX001", "XX002"];
         const ISOLATE: &[&str] = &[
             "21000", "22021", "22P05", "23502", "23505", "23514", "44000", "54000", "P0001",
             "XX000", "QX123",
@@ -360,6 +366,7 @@ mod tests {
         for (codes, recovery) in [
             (SPLIT, Recovery::Split),
             (&["55P03"], Recovery::FindLock),
+            (FIND_DAMAGE, Recovery::FindDamage),
             (WAIT, Recovery::Wait),
             (ISOLATE, Recovery::Isolate),
         ] {
@@ -372,14 +379,13 @@ mod tests {
     #[test]
     fn the_code_tells_whether_one_table_is_at_fault() {
         for code in [
-            "42501", "42P01", "42703", "42804", "53100", "55000", "58030", "58P01", "XX001",
-            "XX002",
+            "42501", "42P01", "42703", "42804", "53100", "55000", "58P01",
         ] {
             assert!(may_be_about_a_table(code), "{code}");
         }
         for code in [
             "0A000", "23514", "25006", "25P02", "40P01", "42P05", "53200", "55P03", "57014",
-            "57P01", "P0001", "XX000",
+            "57P01", "58030", "P0001", "XX000", "XX001", "XX002",
         ] {
             assert!(!may_be_about_a_table(code), "{code}");
         }

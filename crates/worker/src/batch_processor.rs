@@ -30,8 +30,13 @@ const DECODED_PER_TURN: usize = 32;
 /// Longest time spent on releasing leased rows after the stop deadline.
 const RELEASE_BOUND: Duration = Duration::from_millis(500);
 
-/// How long an event waits whose own row is locked, or whose statement takes too long.
-const STUCK_WAIT: Duration = Duration::from_secs(10);
+/// Bounds of the wait of an event whose own row is locked or damaged, or whose statement takes too long: it waits
+/// as long again as it has waited already, since each attempt costs the other events of its batch time.
+const STUCK_WAIT_MIN: Duration = Duration::from_secs(10);
+const STUCK_WAIT_MAX: Duration = Duration::from_mins(5);
+
+/// Events of a batch whose rows are damaged, after which the whole table counts as unavailable.
+const DAMAGED_MAX: usize = 3;
 
 pub(crate) struct BatchProcessor {
     /// One for each batch in flight.
@@ -129,9 +134,9 @@ impl BatchProcessor {
     async fn commit_and_acknowledge(&self, mut records: Vec<EventRecord>, times: &BatchTimes) {
         self.unavailable.postpone(&mut records);
         let mut batches = vec![records];
-        let mut waits = 0;
+        let (mut waits, mut damaged, mut row_is_locked) = (0, 0, false);
         while let Some(mut records) = batches.pop() {
-            match self.committer.commit(&records).await {
+            match self.committer.commit(&records, row_is_locked).await {
                 Ok(commit) => self.acknowledge(&records, commit, times).await,
                 Err(NotCommitted::Released) => {}
                 Err(NotCommitted::Unavailable { table, reason }) => {
@@ -139,15 +144,26 @@ impl BatchProcessor {
                     batches.push(records);
                 }
                 Err(NotCommitted::Stuck { table, reason }) => {
-                    let postponed = Verdict::postpone(table, &reason, STUCK_WAIT);
-                    records[0].verdict = postponed;
+                    postpone_stuck(&mut records, table, &reason);
                     batches.push(records);
                 }
-                Err(NotCommitted::Refused(error)) if records.len() > 1 => {
-                    let events = records.len();
-                    tracing::warn!(events, error, "A batch did not commit; trying its halves.");
-                    batches.push(records.split_off(events / 2));
+                Err(NotCommitted::Damaged { table, reason }) => {
+                    damaged += 1;
+                    tracing::error!(table, error = reason, "Rows of a table are damaged.");
+                    postpone_stuck(&mut records, table, &reason);
                     batches.push(records);
+                    if damaged == DAMAGED_MAX {
+                        for rest in &mut batches {
+                            self.unavailable.add(table, &reason, rest);
+                        }
+                    }
+                }
+                Err(NotCommitted::RowLocked(error)) => {
+                    row_is_locked = true;
+                    halve(&mut batches, records, &error);
+                }
+                Err(NotCommitted::Refused(error)) if records.len() > 1 => {
+                    halve(&mut batches, records, &error);
                 }
                 // The ledger row alone, with the error. If even that is refused, the store is at fault and
                 // the event keeps its verdict.
@@ -189,5 +205,22 @@ impl BatchProcessor {
             self.spans
                 .record(times, records, &kept, commit.times, acknowledged);
         }
+    }
+}
+
+fn halve(batches: &mut Vec<Vec<EventRecord>>, mut records: Vec<EventRecord>, error: &str) {
+    let events = records.len();
+    tracing::warn!(events, error, "A batch did not commit; trying its halves.");
+    batches.push(records.split_off(events / 2));
+    batches.push(records);
+}
+
+/// Postpones the one event of a batch.
+fn postpone_stuck(records: &mut [EventRecord], table: &'static str, reason: &str) {
+    for record in records {
+        let waited = clock::now().millis() - record.claimed.received_at.millis();
+        let wait = Duration::from_millis(waited.max(0).unsigned_abs());
+        let wait = wait.clamp(STUCK_WAIT_MIN, STUCK_WAIT_MAX);
+        record.verdict = Verdict::postpone(table, reason, wait);
     }
 }

@@ -41,6 +41,10 @@ pub(crate) enum NotCommitted {
     Unavailable { table: &'static str, reason: String },
     /// Its one event must be postponed: a row of this table is locked, or its statement takes too long.
     Stuck { table: &'static str, reason: String },
+    /// Its one event must be postponed: its rows in this table are damaged, and perhaps the whole table is.
+    Damaged { table: &'static str, reason: String },
+    /// It must be split: a row of one of its events is locked.
+    RowLocked(String),
     /// It must be split. A single event is at fault itself.
     Refused(String),
 }
@@ -55,11 +59,17 @@ pub(crate) struct Failure {
 
 impl Committer {
     /// Commits a batch. Waits while PostgreSQL is unavailable, unless the batch has leased rows to release.
-    pub(crate) async fn commit(&self, records: &[EventRecord]) -> Result<Commit, NotCommitted> {
+    ///
+    /// `row_is_locked` says that a row was found locked of the batch of which this one is a part.
+    pub(crate) async fn commit(
+        &self,
+        records: &[EventRecord],
+        row_is_locked: bool,
+    ) -> Result<Commit, NotCommitted> {
         let mut waits = 0;
         // The first refusal may come from a server that is shutting down, or from the lock of another commit, so
         // it is confirmed by a second.
-        let mut is_confirmed = false;
+        let (mut is_confirmed, mut lock_is_confirmed) = (false, row_is_locked);
         loop {
             let failure = match self.try_once(records).await {
                 Ok(commit) => return Ok(commit),
@@ -74,16 +84,23 @@ impl Committer {
                 (Recovery::Postpone, Some(table)) => {
                     return Err(NotCommitted::Unavailable { table, reason });
                 }
-                (Recovery::Isolate | Recovery::FindLock, _) if !is_confirmed => is_confirmed = true,
+                (Recovery::Isolate, _) if !is_confirmed => is_confirmed = true,
+                (Recovery::FindLock, _) if !lock_is_confirmed => lock_is_confirmed = true,
                 (Recovery::Isolate, _) => return Err(NotCommitted::Refused(reason)),
-                (Recovery::Split | Recovery::FindLock, _) if records.len() > 1 => {
+                (Recovery::FindLock, _) if records.len() > 1 => {
+                    return Err(NotCommitted::RowLocked(reason));
+                }
+                (Recovery::Split | Recovery::FindDamage, _) if records.len() > 1 => {
                     return Err(NotCommitted::Refused(reason));
                 }
                 (Recovery::Split | Recovery::FindLock, Some(table)) => {
                     return Err(NotCommitted::Stuck { table, reason });
                 }
+                (Recovery::FindDamage, Some(table)) => {
+                    return Err(NotCommitted::Damaged { table, reason });
+                }
                 _ => {
-                    is_confirmed = false;
+                    (is_confirmed, lock_is_confirmed) = (false, false);
                     if self.release(&leased(records)).await {
                         return Err(NotCommitted::Released);
                     }

@@ -18,8 +18,15 @@ const TRY_EVERY: Duration = Duration::from_secs(2);
 /// is locked for hours does not keep workers busy.
 const DUE_PER_S: u64 = 200;
 
-/// Longest wait of a postponed event, should all workers that know of the table have ended.
-const WAIT_MAX: Duration = Duration::from_mins(5);
+/// Longest wait of a postponed event, should all workers that know of the table have ended: reached with some
+/// 700,000 events, which come due at the rate above until then.
+const WAIT_MAX: Duration = Duration::from_hours(1);
+
+/// The same for an event with an attempt, which is not recalled.
+const WAIT_MAX_ATTEMPTED: Duration = Duration::from_mins(5);
+
+/// Shortest time after which a table that no event has tried is forgotten.
+const OUTDATED_AFTER: Duration = Duration::from_mins(5);
 
 /// The tables that cannot be written now, as this worker knows. Cheap to clone; clones share them.
 #[derive(Clone, Default)]
@@ -130,7 +137,8 @@ impl UnavailableTables {
 
     /// Each of them with the reason.
     pub(crate) fn reasons(&self) -> Vec<(&'static str, String)> {
-        let tables = self.tables();
+        let mut tables = self.tables();
+        self.forget_outdated(&mut tables, Instant::now());
         let reasons = tables.iter();
         let reasons = reasons.map(|(table, unavailable)| (*table, unavailable.reason.clone()));
         reasons.collect()
@@ -149,6 +157,22 @@ impl UnavailableTables {
         }
     }
 
+    /// Forgets the tables of which nothing has reached this worker for long. An event that cannot be written adds
+    /// its table again.
+    fn forget_outdated(&self, tables: &mut BTreeMap<&'static str, Unavailable>, now: Instant) {
+        tables.retain(|table, unavailable| {
+            let is_outdated = unavailable.is_outdated(now);
+            if is_outdated {
+                tracing::info!(
+                    table,
+                    "No event of an unavailable table came for long; it counts as available."
+                );
+            }
+            !is_outdated
+        });
+        self.0.any.store(!tables.is_empty(), Ordering::Relaxed);
+    }
+
     fn tables(&self) -> MutexGuard<'_, BTreeMap<&'static str, Unavailable>> {
         let tables = self.0.tables.lock();
         tables.unwrap_or_else(PoisonError::into_inner)
@@ -165,8 +189,60 @@ impl Unavailable {
         if record.claimed.entry().is_some() {
             self.postponed += 1;
         }
-        let wait = Duration::from_secs(self.postponed / DUE_PER_S);
-        let wait = wait.clamp(TRY_EVERY, WAIT_MAX);
+        let max = match record.claimed.attempts() {
+            0 | 1 => WAIT_MAX,
+            _ => WAIT_MAX_ATTEMPTED,
+        };
+        let wait = self.wait().min(max);
         record.verdict = Verdict::postpone(table, &self.reason, wait);
+    }
+
+    /// The wait of an event that is postponed now: the longest so far.
+    fn wait(&self) -> Duration {
+        let wait = Duration::from_secs(self.postponed / DUE_PER_S);
+        wait.clamp(TRY_EVERY, WAIT_MAX)
+    }
+
+    /// Whether all its events have come due since it was to be tried, and none reached this worker: others process
+    /// them.
+    fn is_outdated(&self, now: Instant) -> bool {
+        now > self.try_at + self.wait().max(OUTDATED_AFTER)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_of_which_no_event_comes_is_forgotten() {
+        let unavailable = UnavailableTables::default();
+        unavailable.add("payment_disputes", "locked", &mut []);
+        let forget = |after| {
+            let now = Instant::now() + after;
+            unavailable.forget_outdated(&mut unavailable.tables(), now);
+        };
+        forget(Duration::from_mins(4));
+        assert_eq!(unavailable.reasons().len(), 1);
+        forget(Duration::from_mins(6));
+        assert_eq!(unavailable.reasons(), []);
+    }
+
+    #[test]
+    fn as_many_events_come_due_in_a_second_however_many_wait() {
+        for (postponed, seconds) in [(0, 2), (2_000, 10), (200_000, 1_000), (u64::MAX, 3_600)] {
+            let now = Instant::now();
+            let unavailable = Unavailable {
+                since: now,
+                try_at: now,
+                reason: String::new(),
+                postponed,
+            };
+            assert_eq!(
+                unavailable.wait(),
+                Duration::from_secs(seconds),
+                "{postponed}"
+            );
+        }
     }
 }

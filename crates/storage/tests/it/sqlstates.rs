@@ -27,11 +27,9 @@ async fn the_code_of_an_error_decides_and_not_its_text() {
     for (recovery, codes) in [
         (Recovery::Split, &["57014", "53200"][..]),
         (Recovery::FindLock, &["55P03"]),
+        (Recovery::FindDamage, &["58030", "XX001", "XX002"]),
         (Recovery::Wait, &["40P01", "57P01"]),
-        (
-            Recovery::Postpone,
-            &["42501", "42P01", "53100", "58030", "XX001"],
-        ),
+        (Recovery::Postpone, &["42501", "42P01", "53100"]),
         (
             Recovery::Isolate,
             &["22P02", "23505", "23514", "54000", "P0001", "XX000"],

@@ -166,6 +166,88 @@ async fn a_locked_row_holds_up_its_own_events_only() {
     worker.stop().await;
 }
 
+/// Each attempt to write a locked row waits half a second, so there are few: two for the whole batch, then one for
+/// each half that has the row.
+#[tokio::test]
+async fn a_locked_row_is_waited_for_once_for_each_half_of_a_batch() {
+    let pipeline = Pipeline::start().await;
+    let count_statements = "CREATE SEQUENCE statements; \
+        CREATE FUNCTION counted() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+          PERFORM nextval('statements'); RETURN NULL; END $$; \
+        CREATE TRIGGER counts BEFORE INSERT ON payment_disputes FOR EACH STATEMENT EXECUTE FUNCTION counted()";
+    pipeline.database.execute(count_statements).await;
+    let worker = pipeline.worker(&[]).await;
+    pipeline
+        .deliver_body("first", dispute("disp_locked", "open"))
+        .await;
+    pipeline.until_processed(1).await;
+    worker.stop().await;
+    pipeline
+        .database
+        .execute("BEGIN; SELECT 1 FROM payment_disputes FOR UPDATE")
+        .await;
+    pipeline
+        .deliver_body("second", dispute("disp_locked", "won"))
+        .await;
+    for n in 0..7 {
+        let id = format!("other{n}");
+        pipeline
+            .deliver_body(&id, dispute(&format!("disp_{n}"), "open"))
+            .await;
+    }
+    let worker = pipeline.worker(&[]).await;
+    until("the event of the locked row waits", async || {
+        pipeline.count(POSTPONED).await == 1 && pipeline.events("processed").await == 8
+    })
+    .await;
+    let statements = "SELECT last_value FROM statements";
+    let statements: i64 = pipeline.database.value(statements).await;
+    // The first event; the batch twice; and both halves of the batch, of the half and of the quarter.
+    assert!(statements <= 1 + 2 + 6, "{statements}");
+    worker.stop().await;
+    pipeline.unlock().await;
+}
+
+/// A page is damaged: the other events of the family are not held up. If many are, the table is unavailable.
+#[tokio::test]
+async fn damage_holds_up_the_events_whose_rows_are_damaged_only() {
+    let pipeline = Pipeline::start().await;
+    let damage = "CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+          RAISE EXCEPTION USING ERRCODE = 'XX001', MESSAGE = 'invalid page'; END $$; \
+        CREATE TRIGGER fails BEFORE INSERT OR UPDATE ON payment_disputes FOR EACH ROW \
+          WHEN (NEW.dispute_id LIKE 'disp_damaged%') EXECUTE FUNCTION fail()";
+    pipeline.database.execute(damage).await;
+    let deliver = async |id: &str| pipeline.deliver_body(id, dispute(id, "open")).await;
+    deliver("disp_damaged").await;
+    for n in 0..7 {
+        deliver(&format!("disp_{n}")).await;
+    }
+    let worker = pipeline.worker(&[]).await;
+    pipeline.until_events("processed", 7).await;
+    until("the event of the damaged row waits", async || {
+        pipeline.count(POSTPONED).await == 1
+    })
+    .await;
+    assert_eq!(worker.counter(UNAVAILABLE).await, 0);
+    worker.stop().await;
+
+    for n in 0..7 {
+        deliver(&format!("disp_damaged_{n}")).await;
+    }
+    let worker = pipeline.worker(&[]).await;
+    until("the table is unavailable", async || {
+        worker.counter(UNAVAILABLE).await == 1
+    })
+    .await;
+    pipeline
+        .database
+        .execute("DROP TRIGGER fails ON payment_disputes")
+        .await;
+    pipeline.until_processed(15).await;
+    assert_eq!(pipeline.count(WRONG).await, 0);
+    worker.stop().await;
+}
+
 fn dispute(id: &str, status: &str) -> String {
     let name = if status == "open" { "created" } else { status };
     format!(
