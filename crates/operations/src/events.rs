@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::OperationError;
 
 pub use harkara_storage::ledger::{Change, EventFilter, EventRow, EventStatus};
-pub use listing::{EventPage, Listing};
+pub use listing::{EventPage, Listing, Older};
 pub use signature_check::SignatureCheck;
 
 /// An event without its body.

@@ -73,17 +73,25 @@ async fn the_table_fits_100_columns_and_shows_the_error_of_a_dead_letter() {
 
 #[tokio::test]
 async fn pages_that_follow_the_hint_leave_no_event_out() {
-    // Five events in two instants, so that a page ends in the middle of one.
-    let events = [("a", 0), ("b", 0), ("c", 0), ("d", 1), ("e", 1)];
+    // Six events in two instants, so that pages end in the middle of one, which has more than a page.
+    let events = [("a", 0), ("b", 0), ("c", 0), ("d$", 0), ("e", 1), ("f", 1)];
     let events = events.map(|(id, seconds)| processed(id, "payment.captured", seconds));
     let database = database_with(events.into()).await;
     let harkara = Harkara::on(&database);
-    let first = harkara.stdout("events --limit 3").await;
-    let (page, hint) = first.split_once("\n\n").unwrap();
-    assert_eq!(page.lines().count(), 4, "{first}");
-    let (_, before) = hint.split_once("--before").unwrap();
-    let before = format!("--before {before}");
-    assert_eq!(ids(&harkara, &before).await, ["a", "b", "c"]);
+    for options in ["--limit 1", "--limit 3 --type payment.captured"] {
+        let (mut before, mut listed) = (String::new(), Vec::new());
+        loop {
+            let command = format!("{options} {before}");
+            listed.extend(ids(&harkara, &command).await);
+            let page = harkara.stdout(&format!("events {command}")).await;
+            let Some((_, hint)) = page.split_once("--before ") else {
+                break;
+            };
+            assert!(listed.len() < 6, "{page}");
+            before = format!("--before {}", hint.trim().trim_matches('\''));
+        }
+        assert_eq!(listed, ["e", "f", "a", "b", "c", "d$"], "{options}");
+    }
 }
 
 #[tokio::test]

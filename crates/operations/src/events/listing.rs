@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use harkara_storage::Pool;
 use harkara_storage::ledger::{
     self, BEGINNING, END, EventFilter, EventRow, EventStatus, Source, Walk, few_are_pending,
@@ -49,11 +49,19 @@ enum Way {
 pub struct EventPage {
     /// Newest first.
     pub events: Vec<Event>,
-    /// If there are older events: the `before` that lists them. A page may repeat events of one instant, but
-    /// never omits one.
-    pub older: Option<DateTime<Utc>>,
+    /// If there are older events: where the next page begins.
+    pub older: Option<Older>,
     /// What it looked at.
     pub looked: Looked,
+}
+
+/// Where the next page of a listing begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Older {
+    /// With the events received before this time.
+    Before(DateTime<Utc>),
+    /// After this event: the time of its receipt and its id. Many events may have been received at that time.
+    After(DateTime<Utc>, String),
 }
 
 impl Listing {
@@ -95,7 +103,14 @@ impl Listing {
         }
         match &self.way {
             Way::Directly => self.all_of(pool, Source::Ledger).await?,
-            Way::AmongPending => self.all_of(pool, Source::Pending).await?,
+            Way::AmongPending => {
+                self.all_of(pool, Source::Pending(ROWS_PER_STEP)).await?;
+                if !few_are_pending(pool, ROWS_PER_STEP).await? {
+                    // There are more by now than it has looked through.
+                    (self.way, self.looked.is_all) = (Way::Through(Walk::Events), false);
+                    self.found.clear();
+                }
+            }
             Way::Through(walk) => {
                 let walk = walk.clone();
                 self.walk(pool, &walk).await?;
@@ -117,13 +132,15 @@ impl Listing {
     /// What was found.
     #[must_use]
     pub fn page(mut self) -> EventPage {
-        let next = self.found.get(self.limit).map(|row| row.created_at);
+        let has_next = self.found.len() > self.limit;
         self.found.truncate(self.limit);
+        let last = self.found.last().filter(|_| has_next);
+        let last = last.map(|row| Older::After(row.created_at, row.razorpay_event_id.clone()));
         let is_broken_off = !self.looked.is_all && matches!(self.way, Way::Through(_));
-        let goes_on = is_broken_off.then_some(self.before);
+        let goes_on = is_broken_off.then_some(Older::Before(self.before));
         EventPage {
             events: self.found.into_iter().map(Event::from).collect(),
-            older: next.map(|at| at + TimeDelta::microseconds(1)).or(goes_on),
+            older: last.or(goes_on),
             looked: self.looked,
         }
     }

@@ -25,6 +25,8 @@ pub struct EventFilter {
     pub since: DateTime<Utc>,
     /// Received before this time, which pages through a listing.
     pub before: DateTime<Utc>,
+    /// Only what follows this event in the listing: the time of its receipt and its id.
+    pub after: Option<(DateTime<Utc>, String)>,
 }
 
 impl EventFilter {
@@ -38,6 +40,7 @@ impl EventFilter {
             endpoint: None,
             since: BEGINNING,
             before: END,
+            after: None,
         }
     }
 }
@@ -149,8 +152,8 @@ pub enum Source<'a> {
     /// In the ledger, by the time of receipt. The condition on it should leave few rows, or the others leave
     /// nearly all.
     Ledger,
-    /// Among the pending events, of which there should be few.
-    Pending,
+    /// Among the pending events, of which there should be few: among so many, those longest due.
+    Pending(u32),
     /// Among those that changed an entity in a stretch of its changes, or were replayed.
     Changes(&'a str, Stretch),
 }
@@ -168,13 +171,13 @@ pub async fn list(
 ) -> Result<Vec<EventRow>, StorageError> {
     let (found, from) = match source {
         Source::Ledger => (String::new(), "webhook_events"),
-        Source::Pending => (
-            "status = 'pending' ORDER BY next_attempt_at".to_owned(),
+        Source::Pending(pending_max) => (
+            format!("status = 'pending' ORDER BY next_attempt_at LIMIT {pending_max}"),
             "found",
         ),
         Source::Changes(..) => {
             let ids = "razorpay_event_id = ANY (ARRAY(SELECT DISTINCT razorpay_event_id FROM audit_logs \
-                WHERE entity_id = $7 AND at >= $8 AND at < $9))";
+                WHERE entity_id = $9 AND at >= $10 AND at < $11))";
             (ids.to_owned(), "found")
         }
     };
@@ -195,6 +198,7 @@ pub async fn list(
         "{with}SELECT {columns} FROM {from} WHERE {status} \
            AND ($1::text IS NULL OR event_type = $1) AND ($2::text IS NULL OR account_id = $2) \
            AND ($3::text IS NULL OR endpoint = $3) AND created_at >= $4 AND created_at < $5 \
+           AND ($7::timestamptz IS NULL OR created_at < $7 OR (created_at = $7 AND razorpay_event_id > $8)) \
          ORDER BY created_at DESC, razorpay_event_id LIMIT $6"
     );
     let query = sql_query(query)
@@ -204,9 +208,11 @@ pub async fn list(
         .bind::<Nullable<Text>, _>(&filter.endpoint)
         .bind::<Timestamptz, _>(filter.since)
         .bind::<Timestamptz, _>(filter.before)
-        .bind::<BigInt, _>(i64::from(rows_max));
+        .bind::<BigInt, _>(i64::from(rows_max))
+        .bind::<Nullable<Timestamptz>, _>(filter.after.as_ref().map(|(at, _)| *at))
+        .bind::<Nullable<Text>, _>(filter.after.as_ref().map(|(_, id)| id.as_str()));
     let query = match source {
-        Source::Ledger | Source::Pending => query,
+        Source::Ledger | Source::Pending(_) => query,
         Source::Changes(entity_id, stretch) => query
             .bind::<Text, _>(entity_id)
             .bind::<Timestamptz, _>(stretch.from)

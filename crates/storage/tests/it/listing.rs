@@ -43,13 +43,13 @@ async fn events_are_listed_newest_first_by_any_condition() {
     let filters: &[(EventFilter, Source<'_>, &[&str])] = &[
         (all(), Source::Ledger, &["e4", "e3", "e2", "e1"]),
         (status.clone(), Source::Ledger, &["e3"]),
-        (status, Source::Pending, &[]),
+        (status, Source::Pending(10), &[]),
         (name.clone(), Source::Ledger, &["e4", "e2"]),
         (name, of_entity, &["e2"]),
         (account, Source::Ledger, &["e4", "e2", "e1"]),
         (endpoint, Source::Ledger, &["e4"]),
         (all(), of_entity, &["e2", "e1"]),
-        (all(), Source::Pending, &[]),
+        (all(), Source::Pending(10), &[]),
         (since, Source::Ledger, &["e4", "e3"]),
         (before, Source::Ledger, &["e2", "e1"]),
         (two, Source::Ledger, &[]),
@@ -111,8 +111,11 @@ async fn pending_events_are_counted_only_as_far_as_they_are_few() {
     store.commit(retries(3)).await;
     assert!(few_are_pending(&store.pool, 3).await.unwrap());
     assert!(!few_are_pending(&store.pool, 2).await.unwrap());
-    let pending = list(&store.pool, &EventFilter::all(), Source::Pending, 10).await;
-    assert_eq!(pending.unwrap().len(), 3);
+    for pending_max in [2, 3] {
+        let source = Source::Pending(pending_max);
+        let pending = list(&store.pool, &EventFilter::all(), source, 10).await;
+        assert_eq!(pending.unwrap().len(), pending_max as usize);
+    }
 }
 
 #[tokio::test]

@@ -176,7 +176,10 @@ async fn dead_letters_pending_events_and_those_of_an_entity_are_found_by_their_i
         assert!(few_are_pending(&pool, 100).await.unwrap());
         let all = EventFilter::all();
         assert_eq!(
-            list(&pool, &all, Source::Pending, 99).await.unwrap().len(),
+            list(&pool, &all, Source::Pending(99), 99)
+                .await
+                .unwrap()
+                .len(),
             50
         );
     });

@@ -1,9 +1,9 @@
 //! `harkara events list`.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use clap::Args;
 use harkara_operations::database;
-use harkara_operations::events::{EventFilter, EventPage, EventRow, EventStatus, Listing};
+use harkara_operations::events::{EventFilter, EventPage, EventRow, EventStatus, Listing, Older};
 use harkara_settings::Settings;
 use harkara_storage::Pool;
 
@@ -47,9 +47,10 @@ pub(crate) struct ListOptions {
     #[arg(long, value_name = "TIME", value_parser = moment)]
     since: Option<DateTime<Utc>>,
 
-    /// Received before this time (RFC 3339) or duration before now
-    #[arg(long, value_name = "TIME", value_parser = moment)]
-    before: Option<DateTime<Utc>>,
+    /// Received before this time (RFC 3339) or duration before now; with an event's id, the events that a
+    /// listing has after this one
+    #[arg(long, value_name = "TIME[,ID]", value_parser = place)]
+    before: Option<Older>,
 
     /// Maximum number of events, up to 1000
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=LIMIT_MAX))]
@@ -63,13 +64,19 @@ pub(crate) struct ListOptions {
 /// Lists events, newest first.
 pub(super) async fn run(settings: &Settings, options: &ListOptions) -> anyhow::Result<Ending> {
     let all = EventFilter::all();
+    let (before, after) = match options.before.clone() {
+        None => (all.before, None),
+        Some(Older::Before(time)) => (time, None),
+        Some(Older::After(time, id)) => (time + TimeDelta::microseconds(1), Some((time, id))),
+    };
     let filter = EventFilter {
         status: options.status,
         event_type: options.event_type.clone(),
         account_id: options.account.clone(),
         endpoint: options.endpoint.clone(),
         since: options.since.unwrap_or(all.since),
-        before: options.before.unwrap_or(all.before),
+        before,
+        after,
     };
     let pool = database::open(&settings.postgres).await?;
     let listing = Listing::begin(&pool, filter, options.entity.clone(), options.limit).await?;
@@ -104,12 +111,9 @@ async fn complete(pool: &Pool, mut listing: Listing) -> anyhow::Result<EventPage
 
 fn write_table(page: &EventPage) -> anyhow::Result<()> {
     if page.events.is_empty() {
-        output::line(match page.older {
+        output::line(match &page.older {
             None => "no event matches".to_owned(),
-            Some(older) => format!(
-                "no event matches yet; go on with --before {}",
-                rfc3339(older)
-            ),
+            Some(older) => format!("no event matches yet; go on with --before {}", text(older)),
         })?;
         return Ok(());
     }
@@ -131,11 +135,36 @@ fn write_table(page: &EventPage) -> anyhow::Result<()> {
         }
     }
     table.print()?;
-    if let Some(older) = page.older {
-        let (n, before) = (page.events.len(), rfc3339(older));
+    if let Some(older) = &page.older {
+        let (n, before) = (page.events.len(), text(older));
         output::line(format!("\n{n} shown; older ones: --before {before}"))?;
     }
     Ok(())
+}
+
+/// Parses a moment, or one with an event's id.
+fn place(text: &str) -> Result<Older, String> {
+    Ok(match text.split_once(',') {
+        None => Older::Before(moment(text)?),
+        Some((time, id)) => Older::After(moment(time)?, id.to_owned()),
+    })
+}
+
+/// As [`place`] parses it.
+fn text(older: &Older) -> String {
+    match older {
+        Older::Before(time) => rfc3339(*time),
+        Older::After(time, id) => {
+            let time = rfc3339(*time);
+            // An id may contain anything that a header can.
+            let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-~:.,".contains(c);
+            if id.chars().all(is_plain) {
+                format!("{time},{id}")
+            } else {
+                format!("'{time},{}'", id.replace('\'', r"'\''"))
+            }
+        }
+    }
 }
 
 /// Deliveries beyond the first, under any event id.
