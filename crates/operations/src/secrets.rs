@@ -50,7 +50,8 @@ pub struct SecretReport {
 /// Rows of one step: some 100 MB of usual bodies, which take a fraction of a second.
 const ROWS_PER_STEP: u32 = 50_000;
 
-/// Reads the last days of the ledger, up to `now`, in steps; after each it tells `progress` how far it has come.
+/// Reads the last days of the ledger in steps, and then what was received since `now`; after each step it tells
+/// `progress` how far it has come.
 pub async fn secrets(
     pool: &Pool,
     settings: &Settings,
@@ -59,16 +60,22 @@ pub async fn secrets(
     mut progress: impl FnMut(&Looked),
 ) -> Result<SecretsReport, OperationError> {
     let since = now - TimeDelta::days(days.into());
-    let (mut uses, mut before, mut looked) = (Uses::new(), END, Looked::default());
-    while !looked.is_all {
-        let found = stretch(pool, &Walk::Events, since, before, ROWS_PER_STEP).await?;
-        let Some(stretch) = found else { break };
-        for used in ledger::secret_uses(pool, stretch).await? {
-            add(&mut uses, used);
+    let (mut uses, mut looked) = (Uses::new(), Looked::default());
+    // A secret that is used during a long walk must not be reported as one that can go.
+    for (since, end) in [(since, now), (now, END)] {
+        let mut before = end;
+        while let Some(stretch) = stretch(pool, &Walk::Events, since, before, ROWS_PER_STEP).await?
+        {
+            for used in ledger::secret_uses(pool, stretch).await? {
+                add(&mut uses, used);
+            }
+            before = stretch.from;
+            looked.add(&stretch);
+            progress(&looked);
+            if stretch.is_last {
+                break;
+            }
         }
-        before = stretch.from;
-        looked.add(&stretch);
-        progress(&looked);
     }
     let mut uses: Vec<SecretUse> = uses.into_values().collect();
     uses.sort_by(|a, b| (&a.endpoint, b.last_used_at).cmp(&(&b.endpoint, a.last_used_at)));

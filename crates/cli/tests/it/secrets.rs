@@ -3,6 +3,9 @@
 use chrono::{DateTime, SecondsFormat, SubsecRound, TimeDelta, Utc};
 use harkara_core::secret::{Fingerprint, Secret};
 use harkara_core::time::ReceivedAt;
+use harkara_operations::Looked;
+use harkara_operations::secrets::secrets;
+use harkara_settings::Settings;
 use harkara_testkit::TestDatabase;
 use serde_json::{Value, json};
 
@@ -83,4 +86,32 @@ async fn an_old_secret_stays_until_a_newer_one_was_used_for_a_day_and_the_last_d
         let note = "1 event of these days came before";
         assert_eq!(table.contains(note), unrecorded == 1, "{table}");
     }
+}
+
+#[tokio::test]
+async fn a_secret_that_is_used_during_the_walk_cannot_go() {
+    let now = Utc::now();
+    let database = verified(now, &[(Some("new"), 26), (Some("old"), 30)]).await;
+    let settings = Settings::from_pairs([("endpoints.default.secrets", "new,old")]).unwrap();
+    let pool = database.pool();
+    let untouched = secrets(&pool, &settings, 7, now, |_| {}).await.unwrap();
+    assert!(untouched.secrets[1].can_go, "{untouched:?}");
+
+    let (url, used) = (database.url.clone(), Fingerprint::of(&Secret::new("old")));
+    let use_it = format!(
+        "UPDATE webhook_events SET created_at = now() WHERE secret_fingerprint = '{used}' AND created_at < now() - interval '1 day'"
+    );
+    let meanwhile = |_: &Looked| {
+        let (url, use_it) = (url.clone(), use_it.clone());
+        // The walk waits for it.
+        let using = std::thread::spawn(move || {
+            let mut runtime = tokio::runtime::Builder::new_current_thread();
+            runtime.enable_all();
+            let using = async { TestDatabase::at(url).await.execute(&use_it).await };
+            runtime.build().unwrap().block_on(using);
+        });
+        using.join().unwrap();
+    };
+    let report = secrets(&pool, &settings, 7, now, meanwhile).await.unwrap();
+    assert!(!report.secrets[1].can_go, "{report:?}");
 }
