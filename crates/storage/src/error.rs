@@ -285,10 +285,9 @@ fn recovery_after_code(code: &str) -> Recovery {
 /// before, in the same transaction, so the store as a whole works.)
 fn may_be_about_a_table(code: &str) -> bool {
     match code {
-        // A lock, and prepared statements and cursors, which a pooler mixes up.
-        "55P03" | "42P03" | "42P05" | "42P14" => false,
-        // An error of the disk, perhaps only of some pages.
-        "58030" => false,
+        // A lock; an error of the disk, perhaps only of some pages; and prepared statements and cursors, which a
+        // pooler mixes up.
+        "55P03" | "58030" | "42P03" | "42P05" | "42P14" => false,
         // Full disk.
         "53100" => true,
         // Privileges and the shape of tables, state of an object, errors of its files.

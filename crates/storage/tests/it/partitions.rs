@@ -1,16 +1,14 @@
 //! The monthly partitions: added ahead of time, and made of the default partition where that was too late.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+mod conversion;
 
 use futures_util::future::join_all;
 use harkara_core::time::ReceivedAt;
 use harkara_storage::partitions::{DefaultRows, default_rows, ensure};
-use harkara_testkit::{TestDatabase, wait_until};
+use harkara_testkit::TestDatabase;
 
 use crate::failures::pool_of_one;
-use crate::records::{all_claimed, bodies, claimed_ago, payment, with_verdict};
+use crate::records::{all_claimed, bodies};
 use crate::store::{Store, only_duplicates};
 
 /// The suffix of this month's partitions.
@@ -240,101 +238,6 @@ async fn the_new_partitions_have_the_indexes_of_their_table() {
     assert_eq!(unattached, 0);
 }
 
-/// Begins a conversion and breaks it off, as a crash does.
-async fn begin(store: &Store) {
-    let begun = "SELECT to_regclass('webhook_events_default_copy') IS NOT NULL";
-    tokio::select! {
-        ensured = ensure(&store.pool) => panic!("not broken off: {ensured:?}"),
-        () = wait_until("a conversion begins", Duration::from_secs(30), async || {
-            store.value(begun).await
-        }) => {}
-    }
-}
-
-#[tokio::test]
-async fn a_reader_that_stays_is_noticed_before_the_work() {
-    let (store, _) = without_this_month().await;
-    receive(&store, "now", 10, "now()").await;
-    let reader = TestDatabase::at(store.url.clone()).await;
-    // As pg_dump does.
-    reader
-        .execute("BEGIN; SELECT count(*) FROM webhook_events")
-        .await;
-    let error = ensure(&store.pool).await.unwrap_err().full();
-    assert!(error.contains("55P03"), "{error}");
-    nothing_is_left_of_a_conversion(&store).await;
-    // The audit has no reader.
-    let audit: i64 = store
-        .value("SELECT count(*) FROM pg_inherits WHERE inhparent = 'audit_logs'::regclass")
-        .await;
-    assert_eq!(audit, 5);
-}
-
-#[tokio::test]
-async fn a_reader_in_the_way_of_the_swap_is_not_waited_for_and_the_next_call_goes_on() {
-    let (store, month) = without_this_month().await;
-    receive(&store, "now", 20_000, "now()").await;
-    begin(&store).await;
-    let reader = TestDatabase::at(store.url.clone()).await;
-    reader
-        .execute("BEGIN; SELECT count(*) FROM webhook_events")
-        .await;
-    let error = ensure(&store.pool).await.unwrap_err().full();
-    assert!(error.contains("55P03"), "{error}");
-    let event = bodies().event("payment.captured");
-    assert_eq!(store.deliver([&event]).await.processed, 1);
-    assert_eq!(
-        rows_by_partition(&store).await,
-        ["webhook_events_default 20001"]
-    );
-    // The work is done, and only the swap is left.
-    assert_eq!(store.count("webhook_events_default_copy").await, 20_000);
-    reader.execute("COMMIT").await;
-    ensure(&store.pool).await.unwrap();
-    assert_eq!(
-        rows_by_partition(&store).await,
-        [format!("webhook_events_{month} 20001")]
-    );
-    nothing_is_left_of_a_conversion(&store).await;
-}
-
-/// What was copied before the crash has changed since: rows were added, updated and deleted.
-#[tokio::test]
-async fn what_a_crash_left_half_done_is_finished() {
-    let (store, month) = without_this_month().await;
-    receive(&store, "now", 20_000, "now()").await;
-    begin(&store).await;
-    receive(&store, "more", 10, "now()").await;
-    receive(&store, "july", 10, "'2019-07-01 00:00Z'").await;
-    store
-        .set("duplicates = 7 WHERE razorpay_event_id ~ '3$'")
-        .await;
-    store
-        .execute("DELETE FROM webhook_events WHERE razorpay_event_id ~ '5$'")
-        .await;
-    let before = store.tables(&["webhook_events"]).await;
-    ensure(&store.pool).await.unwrap();
-    assert_eq!(store.tables(&["webhook_events"]).await, before);
-    let expected = [
-        "webhook_events_2019_07 9".to_owned(),
-        format!("webhook_events_{month} 18009"),
-    ];
-    assert_eq!(rows_by_partition(&store).await, expected);
-    nothing_is_left_of_a_conversion(&store).await;
-}
-
-/// Somebody has emptied the default partition since.
-#[tokio::test]
-async fn rows_that_were_removed_meanwhile_do_not_come_back() {
-    let (store, _) = without_this_month().await;
-    receive(&store, "now", 20_000, "now()").await;
-    begin(&store).await;
-    store.execute("TRUNCATE webhook_events_default").await;
-    ensure(&store.pool).await.unwrap();
-    assert_eq!(store.count("webhook_events").await, 0);
-    nothing_is_left_of_a_conversion(&store).await;
-}
-
 /// Rows of the audit have no key that is unique.
 #[tokio::test]
 async fn rows_of_the_audit_are_copied_once_each() {
@@ -348,23 +251,6 @@ async fn rows_of_the_audit_are_copied_once_each() {
     ensure(&store.pool).await.unwrap();
     assert_eq!(store.count(&format!("audit_logs_{month}")).await, 600);
     assert_eq!(store.count("audit_logs").await, 600);
-}
-
-/// The copies were made for a table that has another column now.
-#[tokio::test]
-async fn copies_that_do_not_fit_any_more_are_made_again() {
-    let (store, month) = without_this_month().await;
-    receive(&store, "now", 20_000, "now()").await;
-    begin(&store).await;
-    store
-        .execute("ALTER TABLE webhook_events ADD COLUMN further text")
-        .await;
-    let error = ensure(&store.pool).await.unwrap_err().full();
-    assert!(error.contains("SQLSTATE 42"), "{error}");
-    nothing_is_left_of_a_conversion(&store).await;
-    ensure(&store.pool).await.unwrap();
-    let expected = [format!("webhook_events_{month} 20000")];
-    assert_eq!(rows_by_partition(&store).await, expected);
 }
 
 /// A partition that is detached, such as for an archive, keeps its name and its rows.
@@ -382,90 +268,4 @@ async fn a_table_that_has_the_name_already_is_left_alone() {
         [format!("webhook_events_{month}_2 7")]
     );
     assert_eq!(store.count(&format!("webhook_events_{month}")).await, 5);
-}
-
-/// A worker delivers events of this month and of others, duplicates among them, and attempts events of another
-/// month again, beside a reader of the whole ledger.
-#[tokio::test]
-async fn nobody_who_reads_or_writes_meanwhile_fails_misses_a_row_or_sees_it_twice() {
-    let (store, _) = without_this_month().await;
-    receive(&store, "now", 20_000, "now()").await;
-    receive(&store, "july", 12_000, "'2019-07-01 00:00Z'").await;
-    receive(&store, "may", 5_000, "'2019-05-01 00:00Z'").await;
-    store
-        .set("status = 'pending', next_attempt_at = now() WHERE razorpay_event_id LIKE 'july%'")
-        .await;
-    let is_done = Arc::new(AtomicBool::new(false));
-    let store = Arc::new(store);
-
-    let writing = {
-        let (store, is_done) = (store.clone(), is_done.clone());
-        async move {
-            let mut events = Vec::new();
-            while !is_done.load(Ordering::Relaxed) {
-                let n = events.len();
-                let event = payment(&format!("evt{n}"), &format!("pay{n}"), "captured", 10);
-                let mut record = claimed_ago(&event, 0);
-                if n % 2 == 1 {
-                    record.claimed.received_at = ReceivedAt::from_millis(1_558_000_000_000);
-                }
-                assert_eq!(store.commit(vec![record]).await.processed, 1);
-                assert_eq!(store.deliver([&event]).await, only_duplicates(1));
-                events.push(event);
-            }
-            events.len()
-        }
-    };
-    let retrying = {
-        let (store, is_done) = (store.clone(), is_done.clone());
-        async move {
-            let mut settled = 0;
-            while !is_done.load(Ordering::Relaxed) {
-                let leased = store.lease(3).await;
-                let records: Vec<_> = leased.into_iter().map(with_verdict).collect();
-                let outcome = store.commit(records).await;
-                assert_eq!(outcome.superseded, 0);
-                settled += outcome.processed + outcome.failed;
-            }
-            settled
-        }
-    };
-    let reading = {
-        let (url, is_done) = (store.url.clone(), is_done.clone());
-        async move {
-            let reader = TestDatabase::at(url).await;
-            let (mut reads, mut before) = (0, 37_000);
-            while !is_done.load(Ordering::Relaxed) {
-                let seen = "SELECT count(*), count(DISTINCT razorpay_event_id) FROM webhook_events";
-                let seen = format!(
-                    "SELECT array[count, distinct_ids] FROM ({seen}) s (count, distinct_ids)"
-                );
-                let seen: Vec<i64> = reader.value(&seen).await;
-                assert_eq!(seen[0], seen[1]);
-                assert!(seen[0] >= before, "{seen:?} after {before}");
-                (reads, before) = (reads + 1, seen[0]);
-            }
-            reads
-        }
-    };
-    let (writing, reading) = (tokio::spawn(writing), tokio::spawn(reading));
-    let retrying = tokio::spawn(retrying);
-    // A reader or a commit may be in the way of a lock.
-    while let Err(error) = ensure(&store.pool).await {
-        assert!(error.full().contains("55P03"), "{}", error.full());
-    }
-    is_done.store(true, Ordering::Relaxed);
-    let (written, reads) = (writing.await.unwrap(), reading.await.unwrap());
-    let settled = retrying.await.unwrap();
-    assert!(written > 0 && reads > 0 && settled > 0);
-    let all = i64::try_from(37_000 + written).unwrap();
-    assert_eq!(store.count("webhook_events").await, all);
-    assert_eq!(store.duplicates().await, written);
-    let pending = store.count("webhook_events WHERE status = 'pending'").await;
-    assert_eq!(pending, i64::try_from(12_000 - settled).unwrap());
-    let changes = store.count("audit_logs WHERE entity_id LIKE 'pay%'").await;
-    assert_eq!(changes, i64::try_from(written).unwrap());
-    ensure(&store.pool).await.unwrap();
-    assert_eq!(store.count("webhook_events_default").await, 0);
-    assert_eq!(store.count("webhook_events").await, all);
 }

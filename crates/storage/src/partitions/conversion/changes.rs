@@ -39,7 +39,7 @@ pub(super) async fn begin(
     let (default_table, id, key) = (parent.default_table(), parent.id(), parent.key());
     let (pages, changes) = (parent.pages_table(), parent.changes_table());
     let (copy, owner) = (parent.copy_table(), owner(connection, parent).await?);
-    let begin = format!(
+    let statements = format!(
         "CREATE TABLE {pages} (next_page bigint NOT NULL, end_page bigint NOT NULL); \
          INSERT INTO {pages} SELECT 0, pg_relation_size('{default_table}') / current_setting('block_size')::bigint; \
          CREATE TABLE {changes} (\
@@ -61,7 +61,7 @@ pub(super) async fn begin(
            FOR EACH STATEMENT EXECUTE FUNCTION {changes}(); \
          ALTER TABLE {default_table} ENABLE ALWAYS TRIGGER {changes}, ENABLE ALWAYS TRIGGER {changes}_all"
     );
-    let begun = connection.batch_execute(&begin);
+    let begun = connection.batch_execute(&statements);
     begun.named("note changes of a default partition").await
 }
 

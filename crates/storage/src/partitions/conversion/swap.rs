@@ -129,7 +129,7 @@ fn replace(parent: Parent, partitions: &[NamedRange]) -> String {
         parent.former_table(),
     );
     // The default partition comes last: it would be searched for the rows of each other one.
-    let attach: String = partitions
+    let attach: Vec<String> = partitions
         .iter()
         .map(|partition| {
             let name = &partition.partition;
@@ -141,6 +141,7 @@ fn replace(parent: Parent, partitions: &[NamedRange]) -> String {
             )
         })
         .collect();
+    let attach = attach.concat();
     format!(
         "ALTER TABLE {table} DETACH PARTITION {default_table}; \
          ALTER TABLE {default_table} RENAME TO {former}; \
