@@ -42,6 +42,16 @@ pub enum StorageError {
     /// An identity was refused as known, and no event holds it.
     #[error("an event's identity is held by an event that cannot be found")]
     HolderNotFound,
+    /// A default partition was replaced by copies that lack some of its rows. It was kept.
+    #[error(
+        "{former} has rows that {table} lacks; insert them again, or drop it if they were deleted on purpose"
+    )]
+    RowsNotCopied {
+        /// The table.
+        table: &'static str,
+        /// Its former default partition.
+        former: String,
+    },
     /// A migration failed.
     #[error("migration failed")]
     Migration(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -117,6 +127,7 @@ impl StorageError {
             Self::Connect(_)
             | Self::Untrusted { .. }
             | Self::Migration(_)
+            | Self::RowsNotCopied { .. }
             | Self::HolderNotFound => Recovery::Wait,
             Self::TimedOut { .. } => Recovery::Split,
             Self::Statement { .. } if self.is_about_a_table() => Recovery::Postpone,

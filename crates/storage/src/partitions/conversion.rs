@@ -40,6 +40,9 @@ const STEP_AIM: Duration = Duration::from_millis(200);
 /// Maximum pages of a step: 8 MiB.
 const PAGES_PER_STEP_MAX: u32 = 1024;
 
+/// Longest time for a look for the rows of a former default partition, one after the other by index.
+const FORMER_CHECK_MAX: Duration = Duration::from_hours(1);
+
 /// Attempts to swap the partitions, and the pause before the next one, in which everybody catches up.
 const SWAPS_MAX: u32 = 3;
 const SWAP_PAUSE: Duration = Duration::from_secs(1);
@@ -70,12 +73,21 @@ pub(super) async fn convert(pool: &Pool, parent: Parent) -> Result<Vec<String>, 
 /// `None` if somebody else is at it.
 async fn copy_and_swap(pool: &Pool, parent: Parent) -> Result<Option<Vec<String>>, StorageError> {
     for attempt in 1.. {
-        if !copy_all(pool, parent).await? {
-            break;
+        match copy_all(pool, parent).await? {
+            Copied::Elsewhere => break,
+            Copied::Rewritten => {
+                abandon(pool, parent).await?;
+                return Ok(Some(Vec::new()));
+            }
+            Copied::All | Copied::Some => {}
         }
         match swap::swap(pool, parent).await {
             Ok(Swapped::Done(partitions)) => return Ok(Some(partitions)),
             Ok(Swapped::Elsewhere) => break,
+            Ok(Swapped::Rewritten) => {
+                abandon(pool, parent).await?;
+                return Ok(Some(Vec::new()));
+            }
             Ok(Swapped::TooManyChanges) if attempt < SWAPS_MAX => {}
             Ok(Swapped::TooManyChanges) => {
                 return Err(StorageError::TimedOut {
@@ -100,15 +112,14 @@ async fn copy_and_swap(pool: &Pool, parent: Parent) -> Result<Option<Vec<String>
     Ok(None)
 }
 
-/// Copies until nothing or little is left; `false` if somebody else is at it.
-async fn copy_all(pool: &Pool, parent: Parent) -> Result<bool, StorageError> {
+/// Copies until nothing or little is left, unless that is not possible.
+async fn copy_all(pool: &Pool, parent: Parent) -> Result<Copied, StorageError> {
     let mut pages = 1;
     loop {
         let started = Instant::now();
         match copy::step(pool, parent, pages).await? {
-            Copied::All => return Ok(true),
-            Copied::Elsewhere => return Ok(false),
             Copied::Some => {}
+            other => return Ok(other),
         }
         let took = started.elapsed();
         pages = if took < STEP_AIM {
@@ -191,26 +202,73 @@ async fn abandon(pool: &Pool, parent: Parent) -> Result<(), StorageError> {
     .await
 }
 
-/// Drops a default partition whose place the copies have taken. Autovacuum may be busy with its large values, so it
-/// is not done under the exclusive lock of the swap.
+/// Drops a default partition whose place the copies have taken, once the table has all of its rows. Autovacuum may be
+/// busy with its large values, so it is not done under the exclusive lock of the swap.
 async fn drop_former(pool: &Pool, parent: Parent) -> Result<(), StorageError> {
-    pool.within("drop a former default partition", async move |connection| {
-        connection
-            .transaction(async move |connection| {
-                if lock_upkeep(connection).await? {
-                    let drop = format!(
-                        "{}; DROP TABLE IF EXISTS {}",
-                        wait_for_locks(SHARED_WAIT_MAX),
-                        parent.former_table()
-                    );
-                    let dropped = connection.batch_execute(&drop);
-                    dropped.named("drop a former default partition").await?;
-                }
-                Ok(())
-            })
-            .await
-    })
+    pool.within_bound(
+        "drop a former default partition",
+        FORMER_CHECK_MAX,
+        async move |connection| {
+            connection
+                .transaction(async move |connection| {
+                    if lock_upkeep(connection).await? && has_former(connection, parent).await? {
+                        check_former(connection, parent).await?;
+                        let drop = format!(
+                            "{}; DROP TABLE {}",
+                            wait_for_locks(SHARED_WAIT_MAX),
+                            parent.former_table()
+                        );
+                        let dropped = connection.batch_execute(&drop);
+                        dropped.named("drop a former default partition").await?;
+                    }
+                    Ok(())
+                })
+                .await
+        },
+    )
     .await
+}
+
+async fn has_former(
+    connection: &mut AsyncPgConnection,
+    parent: Parent,
+) -> Result<bool, StorageError> {
+    let exists = format!(
+        "SELECT to_regclass('{}') IS NOT NULL",
+        parent.former_table()
+    );
+    sql::<Bool>(&exists)
+        .get_result(connection)
+        .named("look for a former default partition")
+        .await
+}
+
+/// Fails if the table lacks a row of its former default partition. Nothing that is known could cause it, but what was
+/// dropped could not be found again.
+async fn check_former(
+    connection: &mut AsyncPgConnection,
+    parent: Parent,
+) -> Result<(), StorageError> {
+    let (table, former) = (parent.table(), parent.former_table());
+    let (id, key) = (parent.id(), parent.key());
+    let by_index = format!(
+        "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL statement_timeout = {}",
+        FORMER_CHECK_MAX.as_millis()
+    );
+    let planned = connection.batch_execute(&by_index);
+    planned.named("have rows found by index").await?;
+    let lacks = format!(
+        "SELECT EXISTS (SELECT FROM {former} f WHERE NOT EXISTS (\
+           SELECT FROM {table} t WHERE t.{id} = f.{id} AND t.{key} = f.{key}))"
+    );
+    let lacks: bool = sql::<Bool>(&lacks)
+        .get_result(connection)
+        .named("look for rows of a former default partition")
+        .await?;
+    if lacks {
+        return Err(StorageError::RowsNotCopied { table, former });
+    }
+    Ok(())
 }
 
 /// Keeps autovacuum and other maintenance off the default partition. Neither commits nor readers mind.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 use diesel::dsl::sql;
-use diesel::sql_types::{BigInt, Text, Timestamptz};
+use diesel::sql_types::{BigInt, Bool, Text, Timestamptz};
 use diesel::{QueryableByName, sql_query};
 use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 
@@ -38,16 +38,16 @@ pub(super) async fn begin(
 ) -> Result<(), StorageError> {
     let (default_table, id, key) = (parent.default_table(), parent.id(), parent.key());
     let (pages, changes) = (parent.pages_table(), parent.changes_table());
-    let (copy, owner) = (parent.copy_table(), owner(connection, parent).await?);
+    let owner = owner(connection, parent).await?;
     let statements = format!(
-        "CREATE TABLE {pages} (next_page bigint NOT NULL, end_page bigint NOT NULL); \
-         INSERT INTO {pages} SELECT 0, pg_relation_size('{default_table}') / current_setting('block_size')::bigint; \
+        "CREATE TABLE {pages} (next_page bigint NOT NULL, end_page bigint NOT NULL, file oid NOT NULL); \
+         INSERT INTO {pages} SELECT 0, pg_relation_size('{default_table}') / current_setting('block_size')::bigint, \
+           pg_relation_filenode('{default_table}'); \
          CREATE TABLE {changes} (\
            number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, id text COLLATE \"C\", at timestamptz); \
          CREATE FUNCTION {changes}() RETURNS trigger \
          LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$ \
          BEGIN \
-           IF TG_OP = 'TRUNCATE' THEN DELETE FROM {copy}; END IF; \
            IF TG_OP IN ('UPDATE', 'DELETE') THEN INSERT INTO {changes} (id, at) VALUES (OLD.{id}, OLD.{key}); END IF; \
            IF TG_OP IN ('INSERT', 'UPDATE') THEN INSERT INTO {changes} (id, at) VALUES (NEW.{id}, NEW.{key}); END IF; \
            RETURN NULL; \
@@ -57,9 +57,7 @@ pub(super) async fn begin(
          ALTER FUNCTION {changes}() OWNER TO {owner}; \
          CREATE TRIGGER {changes} AFTER INSERT OR UPDATE OR DELETE ON {default_table} \
            FOR EACH ROW EXECUTE FUNCTION {changes}(); \
-         CREATE TRIGGER {changes}_all AFTER TRUNCATE ON {default_table} \
-           FOR EACH STATEMENT EXECUTE FUNCTION {changes}(); \
-         ALTER TABLE {default_table} ENABLE ALWAYS TRIGGER {changes}, ENABLE ALWAYS TRIGGER {changes}_all"
+         ALTER TABLE {default_table} ENABLE ALWAYS TRIGGER {changes}"
     );
     let begun = connection.batch_execute(&statements);
     begun.named("note changes of a default partition").await
@@ -77,6 +75,23 @@ pub(super) async fn end(
     );
     let ended = connection.batch_execute(&end);
     ended.named("forget changes of a default partition").await
+}
+
+/// Whether the default partition was written anew since the beginning, as `VACUUM FULL` and `TRUNCATE` do: rows may then
+/// be in pages that were copied before, or gone.
+pub(super) async fn is_rewritten(
+    connection: &mut AsyncPgConnection,
+    parent: Parent,
+) -> Result<bool, StorageError> {
+    let is_rewritten = format!(
+        "SELECT file <> pg_relation_filenode('{}') FROM {}",
+        parent.default_table(),
+        parent.pages_table()
+    );
+    sql::<Bool>(&is_rewritten)
+        .get_result(connection)
+        .named("look for the file of a default partition")
+        .await
 }
 
 /// Takes the next pages, and returns the keys of their rows; `None` after the last.

@@ -31,6 +31,8 @@ pub(super) enum Copied {
     All,
     /// Somebody else is at it, or has done it.
     Elsewhere,
+    /// The default partition was written anew, so that it is unknown what was copied.
+    Rewritten,
 }
 
 /// Creates the table of the copies, and the next default partition in it.
@@ -79,6 +81,9 @@ pub(super) async fn step(
                 .transaction(async move |connection| {
                     if !lock_upkeep(connection).await? || !is_begun(connection, parent).await? {
                         return Ok(Copied::Elsewhere);
+                    }
+                    if changes::is_rewritten(connection, parent).await? {
+                        return Ok(Copied::Rewritten);
                     }
                     let bound = wait_for_locks(SHARED_WAIT_MAX);
                     let bounded = connection.batch_execute(&bound);

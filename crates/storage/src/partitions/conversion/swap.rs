@@ -20,6 +20,8 @@ pub(super) enum Swapped {
     TooManyChanges,
     /// Somebody else is at it, or has done it.
     Elsewhere,
+    /// The default partition was written anew, so that it is unknown what was copied.
+    Rewritten,
 }
 
 /// Waits briefly for whoever has the tables locked.
@@ -43,6 +45,9 @@ pub(super) async fn swap(pool: &Pool, parent: Parent) -> Result<Swapped, Storage
                         .await?;
                     exclude_partitions(connection, parent).await?;
                     lock_exclusively(connection, parent).await?;
+                    if changes::is_rewritten(connection, parent).await? {
+                        return Ok(Swapped::Rewritten);
+                    }
                     if changes::are_more_than(connection, parent, CHANGES_MAX).await? {
                         return Err(NotSwapped::TooManyChanges);
                     }
