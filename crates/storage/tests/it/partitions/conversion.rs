@@ -107,6 +107,51 @@ async fn rows_that_were_removed_meanwhile_do_not_come_back() {
     nothing_is_left_of_a_conversion(&store).await;
 }
 
+/// Rows that were not copied yet are in pages that were.
+#[tokio::test]
+async fn a_default_partition_that_is_rewritten_meanwhile_loses_no_row() {
+    let (store, month) = without_this_month().await;
+    receive(&store, "now", 20_000, "now()").await;
+    begin(&store).await;
+    tokio::select! {
+        ensured = ensure(&store.pool) => panic!("not broken off: {ensured:?}"),
+        () = wait_until("pages are copied", Duration::from_secs(30), async || {
+            store.value("SELECT next_page > 0 FROM webhook_events_default_pages").await
+        }) => {}
+    }
+    store
+        .execute("DELETE FROM webhook_events WHERE substr(razorpay_event_id, 4)::int <= 10000")
+        .await;
+    store.execute("VACUUM FULL webhook_events_default").await;
+    ensure(&store.pool).await.unwrap();
+    let expected = [format!("webhook_events_{month} 10000")];
+    assert_eq!(rows_by_partition(&store).await, expected);
+    nothing_is_left_of_a_conversion(&store).await;
+}
+
+#[tokio::test]
+async fn a_former_default_partition_is_kept_until_the_table_has_all_of_its_rows() {
+    let (store, _) = without_this_month().await;
+    receive(&store, "now", 3, "now()").await;
+    store
+        .execute("CREATE TABLE webhook_events_default_former AS TABLE webhook_events")
+        .await;
+    store
+        .execute("DELETE FROM webhook_events WHERE razorpay_event_id = 'now2'")
+        .await;
+    let error = ensure(&store.pool).await.unwrap_err().full();
+    assert!(
+        error.contains("webhook_events_default_former has rows that webhook_events lacks"),
+        "{error}"
+    );
+    assert_eq!(store.count("webhook_events_default_former").await, 3);
+    store
+        .execute("DELETE FROM webhook_events_default_former WHERE razorpay_event_id = 'now2'")
+        .await;
+    ensure(&store.pool).await.unwrap();
+    nothing_is_left_of_a_conversion(&store).await;
+}
+
 /// The copies were made for a table that has another column now.
 #[tokio::test]
 async fn copies_that_do_not_fit_any_more_are_made_again() {
