@@ -2,6 +2,8 @@
 
 mod conversion;
 
+use std::time::Duration;
+
 use futures_util::future::join_all;
 use harkara_core::time::ReceivedAt;
 use harkara_storage::partitions::{DefaultRows, default_rows, ensure};
