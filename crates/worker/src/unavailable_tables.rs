@@ -137,8 +137,8 @@ impl UnavailableTables {
 
     /// Each of them with the reason.
     pub(crate) fn reasons(&self) -> Vec<(&'static str, String)> {
-        let mut tables = self.tables();
-        self.forget_outdated(&mut tables, Instant::now());
+        self.forget_outdated(Instant::now());
+        let tables = self.tables();
         let reasons = tables.iter();
         let reasons = reasons.map(|(table, unavailable)| (*table, unavailable.reason.clone()));
         reasons.collect()
@@ -159,18 +159,19 @@ impl UnavailableTables {
 
     /// Forgets the tables of which nothing has reached this worker for long. An event that cannot be written adds
     /// its table again.
-    fn forget_outdated(&self, tables: &mut BTreeMap<&'static str, Unavailable>, now: Instant) {
-        tables.retain(|table, unavailable| {
-            let is_outdated = unavailable.is_outdated(now);
-            if is_outdated {
-                tracing::info!(
-                    table,
-                    "No event of an unavailable table came for long; it counts as available."
-                );
-            }
-            !is_outdated
-        });
+    fn forget_outdated(&self, now: Instant) {
+        let mut tables = self.tables();
+        let outdated = tables.extract_if(.., |_, unavailable| unavailable.is_outdated(now));
+        let outdated: Vec<_> = outdated.map(|(table, _)| table).collect();
         self.0.any.store(!tables.is_empty(), Ordering::Relaxed);
+        // Nothing is logged under the lock.
+        drop(tables);
+        for table in outdated {
+            tracing::info!(
+                table,
+                "No event of an unavailable table came for long; it counts as available."
+            );
+        }
     }
 
     fn tables(&self) -> MutexGuard<'_, BTreeMap<&'static str, Unavailable>> {
@@ -220,7 +221,7 @@ mod tests {
         unavailable.add("payment_disputes", "locked", &mut []);
         let forget = |after| {
             let now = Instant::now() + after;
-            unavailable.forget_outdated(&mut unavailable.tables(), now);
+            unavailable.forget_outdated(now);
         };
         forget(Duration::from_mins(4));
         assert_eq!(unavailable.reasons().len(), 1);
