@@ -47,9 +47,9 @@ pub(crate) struct ListOptions {
     #[arg(long, value_name = "TIME", value_parser = moment)]
     since: Option<DateTime<Utc>>,
 
-    /// Received before this time (RFC 3339) or duration before now; with the id of an event, what
-    /// a listing has after it
-    #[arg(long, value_name = "TIME[,ID]", value_parser = place, verbatim_doc_comment)]
+    /// Received before this time (RFC 3339) or duration before now;
+    /// TIME,ID: what a listing has after this event
+    #[arg(long, value_name = "TIME", value_parser = place, verbatim_doc_comment)]
     before: Option<Older>,
 
     /// Maximum number of events, up to 1000
