@@ -245,6 +245,8 @@ async fn has_former(
 
 /// Fails if the table lacks a row of its former default partition. Nothing that is known could cause it, but what was
 /// dropped could not be found again.
+///
+/// The new partitions have no statistics yet, so rows are looked for by index for the same reasons as in `copy`.
 async fn check_former(
     connection: &mut AsyncPgConnection,
     parent: Parent,
@@ -252,14 +254,15 @@ async fn check_former(
     let (table, former) = (parent.table(), parent.former_table());
     let (id, key) = (parent.id(), parent.key());
     let by_index = format!(
-        "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL statement_timeout = {}",
+        "SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; \
+         SET LOCAL statement_timeout = {}",
         FORMER_CHECK_MAX.as_millis()
     );
     let planned = connection.batch_execute(&by_index);
     planned.named("have rows found by index").await?;
     let lacks = format!(
         "SELECT EXISTS (SELECT FROM {former} f WHERE NOT EXISTS (\
-           SELECT FROM {table} t WHERE t.{id} = f.{id} AND t.{key} = f.{key}))"
+           SELECT FROM {table} t WHERE t.{id} = f.{id} AND t.{key} IS NOT DISTINCT FROM f.{key}))"
     );
     let lacks: bool = sql::<Bool>(&lacks)
         .get_result(connection)
