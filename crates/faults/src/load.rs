@@ -18,9 +18,9 @@ const BAD_SIGNATURES_PERCENT: u32 = 1;
 /// How often a delivery without a 2xx is sent again. Razorpay retries for a day, which a run does not have.
 const RETRIES: u32 = 300;
 
-/// Maximum connections: as many as are busy at the long form's rate if every answer takes its full two seconds,
+/// Maximum connections: as many as are busy at the long form's rate if every answer takes its full 3.4 seconds,
 /// and some more, so that no wait for a connection is measured.
-const CONNECTIONS: u32 = 5_000;
+const CONNECTIONS: u32 = 8_000;
 
 /// How long after their claims have expired entries of dead workers may be in progress.
 const LATE: Duration = Duration::from_secs(2);

@@ -20,6 +20,8 @@ pub(crate) struct Scale {
     /// Clients without a valid signature that hold connections. A ninth of them pipelines, and four ninths send heads
     /// that do not end.
     pub(crate) strangers: usize,
+    /// Deliveries per second beside strangers, which take most of the machine that servers, links and load share.
+    pub(crate) rate_beside_strangers: u32,
     /// In which time deliveries are to be answered despite strangers.
     pub(crate) honest: Duration,
     /// How long a claimed entry stays with an unresponsive worker (`worker.claim_idle_ms`).
@@ -41,6 +43,7 @@ pub(crate) const LONG: Scale = Scale {
     kills: Duration::from_mins(5),
     after: Duration::from_secs(4),
     strangers: 9_000,
+    rate_beside_strangers: 500,
     honest: Duration::from_secs(1),
     claim_idle: Duration::from_secs(5),
     settle: Duration::from_mins(3),
@@ -57,6 +60,7 @@ pub(crate) const SHORT: Scale = Scale {
     after: Duration::from_secs(1),
     // A debug ingress beside the debug attackers and whatever else the machine does.
     strangers: 180,
+    rate_beside_strangers: 100,
     // Debug binaries on a busy machine.
     honest: Duration::from_millis(2_500),
     claim_idle: Duration::from_millis(1_500),

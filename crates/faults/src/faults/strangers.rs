@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Result;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
-use tokio::task::JoinSet;
+use tokio::runtime::{Builder, Runtime};
 use tokio::time::{Instant, sleep};
 
 use crate::environment::Environment;
@@ -54,6 +54,34 @@ pub(super) enum Attack {
     EndlessHead,
 }
 
+/// Strangers in a thread of their own. The links that deliveries go through are in this process too, and would wait
+/// behind thousands of their tasks.
+struct Strangers(Option<Runtime>);
+
+impl Strangers {
+    fn start(n: usize, to: SocketAddr, attack: Attack) -> Result<Self> {
+        let mut builder = Builder::new_multi_thread();
+        let runtime = builder.worker_threads(1).enable_all().build()?;
+        for n in 0..n {
+            let from = Ipv4Addr::new(127, 9, 0, 1 + u8::try_from(n % usize::from(ADDRESSES))?);
+            let first: &[u8] = match attack {
+                Attack::Holding | Attack::Outnumbering if n % 2 == 0 => b"",
+                _ => REQUEST,
+            };
+            runtime.spawn(stranger(from.into(), to, attack, first));
+        }
+        Ok(Self(Some(runtime)))
+    }
+}
+
+impl Drop for Strangers {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
 /// Deliveries are answered as ever, and the memory of the ingress stays small.
 pub(super) async fn attack(environment: &mut Environment, attack: Attack) -> Result<Finding> {
     let lasts = environment.scale.fault;
@@ -62,21 +90,14 @@ pub(super) async fn attack(environment: &mut Environment, attack: Attack) -> Res
         Attack::EndlessHead => environment.scale.strangers * 4 / 9,
         Attack::Holding | Attack::Outnumbering => environment.scale.strangers,
     };
+    environment.scale.rate_per_s = environment.scale.rate_beside_strangers;
     let load = environment.load(lasts).await?;
     let before = environment.ingress.peak_bytes()?;
-    let mut strangers = JoinSet::new();
-    for n in 0..n {
-        let from = Ipv4Addr::new(127, 9, 0, 1 + u8::try_from(n % usize::from(ADDRESSES))?);
-        let first: &[u8] = match attack {
-            Attack::Holding | Attack::Outnumbering if n % 2 == 0 => b"",
-            _ => REQUEST,
-        };
-        strangers.spawn(stranger(from.into(), environment.public, attack, first));
-    }
+    let strangers = Strangers::start(n, environment.public, attack)?;
     let n_open = most_open(environment, lasts).await?;
     let growth = environment.ingress.peak_bytes()? - before;
     let n_closed = environment.ingress.counter(CLOSED).await?;
-    strangers.shutdown().await;
+    drop(strangers);
     let finding = environment.audit(load).await?;
     let finding = require_effect(finding, attack, n, n_open, n_closed)?;
     let finding = require_answers(finding, attack, environment.scale.honest);
