@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::dev::Server;
 use harkara_runtime::admin::{Admin, AdminServer, Degraded, Liveness, Progress};
@@ -38,14 +39,23 @@ pub struct App {
     public_addr: SocketAddr,
     is_tls: bool,
     server: Server,
-    /// Stops the server and turns the admin port unready.
-    shutdown: Shutdown,
+    draining: Draining,
     /// Tasks that run until the last request is answered.
     background: JoinSet<()>,
     /// Kept here so that `/livez` reports a health check that ended by itself.
     health_progress: Arc<Progress>,
     admin: AdminServer,
     metrics: Metrics,
+}
+
+/// The two steps of a shutdown, and the time between them.
+struct Draining {
+    /// Turns the admin port unready.
+    unready: Shutdown,
+    connections: OpenConnections,
+    lasts: Duration,
+    /// Stops the server.
+    shutdown: Shutdown,
 }
 
 /// The parts that building adds to.
@@ -85,8 +95,20 @@ impl App {
         let inbox = builder.inbox()?;
         let backlog = builder.backlog(deployment.clone(), &redis, database);
         let is_tls = tls.is_some();
-        let (public_addr, server) =
-            builder.server(tls, deployment, breaker.clone(), inbox.clone())?;
+        let connections = builder.connections();
+        let draining = Draining {
+            unready: Shutdown::manual(),
+            connections: connections.clone(),
+            lasts: settings.ingress.drain,
+            shutdown: builder.shutdown.clone(),
+        };
+        let (public_addr, server) = builder.server(
+            tls,
+            connections,
+            deployment,
+            breaker.clone(),
+            inbox.clone(),
+        )?;
         let metrics = Metrics::of(builder.registry);
         let admin = Admin {
             probes: readiness::probes(breaker, redis, inbox),
@@ -94,14 +116,14 @@ impl App {
             metrics: metrics.clone(),
             backlog,
             degraded: Degraded::default(),
-            stop: builder.shutdown.clone(),
+            stop: draining.unready.clone(),
         };
         let admin = admin.serve(settings.ingress.admin_bind);
         Ok(Self {
             public_addr,
             is_tls,
             server,
-            shutdown: builder.shutdown,
+            draining,
             background: builder.background,
             health_progress,
             admin: admin.map_err(StartError::Admin)?,
@@ -127,8 +149,9 @@ impl App {
         self.metrics.clone()
     }
 
-    /// Serves until `stop` is requested, then turns unready, accepts no more connections, finishes the
-    /// requests in flight within `ingress.stop_deadline`, and returns.
+    /// Serves until `stop` is requested, then turns unready, still serves for `ingress.drain` with answers that close
+    /// their connections, accepts no more connections, finishes the requests in flight within
+    /// `ingress.stop_deadline`, and returns.
     pub async fn run_until_stopped(mut self, stop: Shutdown) -> Result<(), RunError> {
         tracing::info!(
             ingress.address = %self.public_addr,
@@ -136,17 +159,30 @@ impl App {
             admin.address = %self.admin.address(),
             "Receiving webhooks."
         );
-        let shutdown = self.shutdown;
-        self.background.spawn(async move {
-            stop.requested().await;
-            shutdown.request();
-        });
+        self.background.spawn(self.draining.run(stop));
         let served = self.server.await;
         drop(self.background);
         drop(self.health_progress);
         self.admin.close().await;
         tracing::info!("Stopped.");
         served.map_err(RunError)
+    }
+}
+
+impl Draining {
+    /// Takes both steps once `stop` is requested.
+    async fn run(self, stop: Shutdown) {
+        stop.requested().await;
+        self.unready.request();
+        self.connections.drain();
+        if !self.lasts.is_zero() {
+            tracing::info!(
+                drain_ms = self.lasts.as_millis(),
+                "Stopping; requests are still taken for a while."
+            );
+            tokio::time::sleep(self.lasts).await;
+        }
+        self.shutdown.request();
     }
 }
 
@@ -217,18 +253,24 @@ impl<'a> Builder<'a> {
         Rules::new(self.settings, secrets, refusals, registry)
     }
 
-    /// Binds the public port. Background tasks close connections that exceed their bounds and reload the certificate.
+    /// The open connections. A background task closes those that exceed their bounds.
+    fn connections(&mut self) -> OpenConnections {
+        let connections = OpenConnections::new(self.settings, &mut self.registry);
+        self.background.spawn(connections.clone().watch());
+        connections
+    }
+
+    /// Binds the public port. A background task reloads the certificate.
     fn server(
         &mut self,
         tls: Option<Tls>,
+        connections: OpenConnections,
         deployment: Deployment,
         breaker: Arc<Breaker>,
         inbox: Option<Inbox>,
     ) -> Result<(SocketAddr, Server), StartError> {
         let ingress = &self.settings.ingress;
         let counters = Counters::register(&mut self.registry);
-        let connections = OpenConnections::new(self.settings, &mut self.registry);
-        self.background.spawn(connections.clone().watch());
         let shared = Shared {
             rules: Arc::new(self.rules()),
             stores: Stores {

@@ -68,7 +68,9 @@ pub struct IngressSettings {
     pub inbox_timeout: Duration,
     /// Time between two checks of the files of webhook secrets.
     pub secrets_poll: Duration,
-    /// Bound of a graceful shutdown.
+    /// How long requests are still taken after the request to stop.
+    pub drain: Duration,
+    /// Bound of a graceful shutdown, after that.
     pub stop_deadline: Duration,
 }
 
@@ -135,8 +137,10 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "How long PostgreSQL may take to store a delivery in the inbox before it is answered 503."),
     setting("ingress.secrets_poll_ms", "5000", millis(10, HOUR_MS),
         "How often files of webhook secrets (`endpoints.<name>.secrets_file`) are checked. A change takes effect once two checks in a row agree."),
+    setting("ingress.drain_ms", "0", millis(0, HOUR_MS),
+        "How long a shutdown still takes requests. `/readyz` is 503 at once, and each answer closes its connection. Behind a load balancer, set it to what that needs to notice: 10000 in Kubernetes."),
     setting("ingress.stop_deadline_ms", "20000", millis(0, HOUR_MS),
-        "How long requests in flight may take to finish during a shutdown. Rounded up to whole seconds."),
+        "How long requests in flight may take to finish during a shutdown, after `ingress.drain_ms`. Rounded up to whole seconds."),
 ];
 
 #[rustfmt::skip]
@@ -175,6 +179,7 @@ impl IngressSettings {
             inbox_connections_max: r.whole("ingress.inbox_connections_max"),
             inbox_timeout: r.millis("ingress.inbox_timeout_ms"),
             secrets_poll: r.millis("ingress.secrets_poll_ms"),
+            drain: r.millis("ingress.drain_ms"),
             stop_deadline: r.millis("ingress.stop_deadline_ms"),
         };
         r.relation(

@@ -214,6 +214,11 @@ impl Connection {
         !self.is_closed.swap(true, Relaxed) && self.socket.shutdown(Shutdown::Both).is_ok()
     }
 
+    /// Whether the next answer is to close the connection, as all do.
+    pub(super) fn is_draining(&self) -> bool {
+        self.slot.is_draining()
+    }
+
     /// Whether an answer closes the connection.
     pub(super) fn is_closing(&self) -> bool {
         self.closing_ms.load(Relaxed) != 0

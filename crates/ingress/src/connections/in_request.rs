@@ -61,13 +61,15 @@ impl InRequest {
     }
 
     /// Ends the request. The answer to a stranger closes the connection, which keeps no sender of deliveries
-    /// waiting: no stranger gets a 2xx. So does one to a request whose body was not read, or has no certain end.
+    /// waiting: no stranger gets a 2xx. So does one to a request whose body was not read, or has no certain end,
+    /// and every answer of an ingress that drains.
     pub(crate) fn ends_with(self, mut response: HttpResponse) -> HttpResponse {
         let has_unread = response.extensions().get::<Unread>().is_some();
         if let Some(connection) = &self.connection
             && (has_unread
                 || self.asks_for_upgrade
                 || connection.is_stranger()
+                || connection.is_draining()
                 || connection.is_closing())
         {
             response

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::collections::hash_map::{Entry, HashMap};
 use std::net::IpAddr;
 use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -57,6 +58,8 @@ struct Shared {
     connections: Mutex<Vec<Weak<Connection>>>,
     clients: Mutex<Clients>,
     limits: Limits,
+    /// Every answer closes its connection.
+    is_draining: AtomicBool,
     n_open: Gauge,
     closed: [Counter; Reason::COUNT],
     refused_log: RefusedLog,
@@ -96,6 +99,7 @@ impl OpenConnections {
             connections: Mutex::default(),
             clients: Mutex::default(),
             limits: Limits::of(settings),
+            is_draining: AtomicBool::new(false),
             n_open: INGRESS_CONNECTIONS.registered(registry, Gauge::default()),
             closed: INGRESS_CONNECTIONS_CLOSED.per_value(registry, Counter::default),
             refused_log: RefusedLog::new(),
@@ -108,6 +112,11 @@ impl OpenConnections {
     /// files. Further ones wait to be accepted.
     pub(crate) fn slots(&self) -> usize {
         self.0.limits.slots
+    }
+
+    /// Makes every answer from now on close its connection, so that clients go elsewhere.
+    pub(crate) fn drain(&self) {
+        self.0.is_draining.store(true, Relaxed);
     }
 
     /// Admits a new connection, or `None` if it is to be dropped.
@@ -288,6 +297,11 @@ impl Clients {
 impl Slot {
     pub(super) fn count(&self, reason: Reason) {
         self.shared.count(reason);
+    }
+
+    /// Whether every answer closes its connection.
+    pub(super) fn is_draining(&self) -> bool {
+        self.shared.is_draining.load(Relaxed)
     }
 
     /// Remembers that the client sent a valid signature.

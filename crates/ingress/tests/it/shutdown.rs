@@ -1,6 +1,6 @@
 //! Shutdown.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use harkara_core::lane::Lane;
 use harkara_testkit::wait_until;
@@ -8,7 +8,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
 use crate::BOUND;
-use crate::http::{Request, connected, read_response};
+use crate::http::{Request, assert_accepted_over, connected, read_response};
 use crate::ingress::Ingress;
 
 /// Far less than the stop deadline of the settings.
@@ -46,6 +46,35 @@ async fn a_graceful_stop_turns_unready_and_finishes_the_requests_in_flight() {
     assert_eq!(entries.last().unwrap().event_name, "order.paid");
     ingress.ended().await;
     assert!(TcpStream::connect(admin).await.is_err());
+}
+
+#[tokio::test]
+async fn an_ingress_that_drains_takes_requests_and_closes_their_connections() {
+    let ingress = Ingress::start_with(&[("ingress.drain_ms", "600000")]).await;
+    let mut kept = connected(ingress.public, b"").await;
+    let delivery = Request::delivery("{}").kept_alive();
+    kept.write_all(&delivery).await.unwrap();
+    assert_accepted_over(&mut kept).await;
+
+    ingress.stop.request();
+    ingress.until_ready(503).await;
+    kept.write_all(&delivery).await.unwrap();
+    let answer = read_response(&mut kept).await.expect("an answer");
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.headers["connection"], "close");
+    // Senders that have not noticed yet.
+    ingress.assert_accepts().await;
+}
+
+#[tokio::test]
+async fn an_ingress_ends_after_it_has_drained() {
+    let drain = Duration::from_millis(300);
+    let ms = drain.as_millis().to_string();
+    let ingress = Ingress::start_with(&[("ingress.drain_ms", &ms)]).await;
+    let asked_at = Instant::now();
+    ingress.stop.request();
+    ingress.ended().await;
+    assert!(asked_at.elapsed() >= drain);
 }
 
 #[tokio::test]
