@@ -17,6 +17,8 @@ use crate::commands::doctor::DoctorOptions;
 use crate::commands::events::EventsOptions;
 use crate::commands::lag::LagOptions;
 use crate::commands::load::LoadOptions;
+use crate::commands::migrate::MigrateOptions;
+use crate::commands::probe::ProbeOptions;
 use crate::commands::reference::Page;
 use crate::commands::replay::ReplayOptions;
 use crate::commands::secrets::SecretsOptions;
@@ -50,6 +52,7 @@ Examples:
   harkara load --rate 500 --duration 1m          prove that nothing is lost or doubled
   harkara doctor                                 check the stores and the settings
   harkara adopt                                  give the streams to a deployment that moved
+  harkara probe worker                           ask a process whether it is ready
 
 Exit codes: 0 done, 1 failed, 2 usage error.";
 
@@ -57,13 +60,7 @@ Exit codes: 0 done, 1 failed, 2 usage error.";
 #[derive(Debug, IntoStaticStr, Subcommand)]
 #[strum(serialize_all = "lowercase")]
 pub(crate) enum Command {
-    /// Brings the database schema up to date
-    ///
-    /// Applies the missing migrations under a lock, so it is safe to run concurrently and repeatedly. Also
-    /// creates the monthly partitions for the months ahead. Ingress and worker refuse to start on a
-    /// schema that they do not know.
-    #[command(verbatim_doc_comment, after_help = MIGRATE_EXAMPLES)]
-    Migrate,
+    Migrate(MigrateOptions),
     Trigger(TriggerOptions),
     Events(EventsOptions),
     Replay(ReplayOptions),
@@ -72,6 +69,7 @@ pub(crate) enum Command {
     Load(LoadOptions),
     Doctor(DoctorOptions),
     Adopt(AdoptOptions),
+    Probe(ProbeOptions),
     /// Prints a generated page of the documentation
     #[command(hide = true)]
     Reference {
@@ -79,11 +77,6 @@ pub(crate) enum Command {
         page: Page,
     },
 }
-
-const MIGRATE_EXAMPLES: &str = "\
-Examples:
-  harkara migrate
-  HARKARA__POSTGRES__URL=postgres://harkara@db:5432/harkara harkara migrate";
 
 /// Parses a secret, which must not be empty.
 pub(crate) fn secret(text: &str) -> Result<Secret, String> {

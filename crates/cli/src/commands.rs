@@ -18,6 +18,8 @@ pub(crate) mod doctor;
 
 pub(crate) mod adopt;
 
+pub(crate) mod probe;
+
 pub(crate) mod reference;
 
 mod question;

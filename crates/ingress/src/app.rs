@@ -102,13 +102,8 @@ impl App {
             lasts: settings.ingress.drain,
             shutdown: builder.shutdown.clone(),
         };
-        let (public_addr, server) = builder.server(
-            tls,
-            connections,
-            deployment,
-            breaker.clone(),
-            inbox.clone(),
-        )?;
+        let (public_addr, server) =
+            builder.server(tls, connections, deployment, breaker.clone(), inbox.clone())?;
         let metrics = Metrics::of(builder.registry);
         let admin = Admin {
             probes: readiness::probes(breaker, redis, inbox),

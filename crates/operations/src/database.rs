@@ -1,8 +1,12 @@
 //! The database as every operation needs it: reachable, with a schema that this binary knows.
 
+use std::time::Duration;
+
 use harkara_settings::PostgresSettings;
 use harkara_storage::migrations::{self, SchemaState};
-use harkara_storage::{Pool, PoolSettings, StorageError, partitions};
+use harkara_storage::{Pool, PoolSettings, Recovery, StorageError, partitions};
+
+use tokio::time::{Instant, sleep_until};
 
 use crate::OperationError;
 
@@ -11,6 +15,9 @@ const APPLICATION: &str = "harkara";
 
 /// Connections of one operator: operations query one thing after another.
 const CONNECTIONS_MAX: usize = 2;
+
+/// Time between two looks at a schema that is not up to date.
+const SCHEMA_CHECK_EVERY: Duration = Duration::from_secs(1);
 
 /// A database with a schema that this binary knows.
 pub async fn open(settings: &PostgresSettings) -> Result<Pool, OperationError> {
@@ -30,6 +37,39 @@ pub async fn reach(settings: &PostgresSettings) -> Result<Pool, OperationError> 
         other => other.into(),
     })?;
     Ok(pool)
+}
+
+/// Waits until the schema is one that this binary knows, and passes on why it is not, each time that this changes.
+/// Fails after `at_most` with the last reason, and at once where waiting does not help.
+pub async fn wait_for_schema(
+    settings: &PostgresSettings,
+    at_most: Duration,
+    mut waiting: impl FnMut(&str),
+) -> Result<(), OperationError> {
+    let deadline = Instant::now() + at_most;
+    let mut last_reason = String::new();
+    loop {
+        let error = match open(settings).await {
+            Ok(_) => return Ok(()),
+            Err(error) if Instant::now() >= deadline || !may_pass(&error) => return Err(error),
+            Err(error) => error.to_string(),
+        };
+        if error != last_reason {
+            waiting(&error);
+            last_reason = error;
+        }
+        sleep_until(deadline.min(Instant::now() + SCHEMA_CHECK_EVERY)).await;
+    }
+}
+
+fn may_pass(error: &OperationError) -> bool {
+    match error {
+        OperationError::Schema(state) => matches!(state, SchemaState::Behind { .. }),
+        OperationError::Unavailable { source: error, .. } | OperationError::Storage(error) => {
+            error.recovery() == Recovery::Wait
+        }
+        _ => false,
+    }
 }
 
 /// Applies the missing migrations and brings the partitions up to date; returns the versions that

@@ -11,24 +11,28 @@ use crate::exit::UsageError;
 
 /// The URL for deliveries of an endpoint, from the address on which the ingress listens.
 pub(super) fn url_of(bind: SocketAddr, endpoint: &EndpointName) -> Result<String, UsageError> {
-    if bind.port() == 0 {
-        return Err(UsageError(
+    let address = local(bind).ok_or_else(|| {
+        UsageError(
             "ingress.bind has port 0, so the ingress's port is not known here; give --url"
                 .to_owned(),
-        ));
-    }
-    let ip = match bind.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        ip => ip,
-    };
-    let address = SocketAddr::new(ip, bind.port());
+        )
+    })?;
     let path = if *endpoint == EndpointName::default_name() {
         String::new()
     } else {
         format!("/{endpoint}")
     };
     Ok(format!("http://{address}/webhooks/razorpay{path}"))
+}
+
+/// Where a process of this machine is reached that listens there; `None` if it takes any port.
+pub(super) fn local(bind: SocketAddr) -> Option<SocketAddr> {
+    let ip = match bind.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    (bind.port() != 0).then(|| SocketAddr::new(ip, bind.port()))
 }
 
 /// The secret to sign with: the given one, else the endpoint's newest in the settings, else, for this machine

@@ -5,6 +5,7 @@ mod health;
 mod load;
 mod logs;
 mod metrics_export;
+mod probe;
 mod scraped;
 mod starts;
 mod traced;

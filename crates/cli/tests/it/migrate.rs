@@ -2,8 +2,9 @@
 
 use harkara_testkit::TestDatabase;
 use serde_json::json;
+use tokio::io::{AsyncBufReadExt, BufReader};
 
-use crate::harkara::Harkara;
+use crate::harkara::{Harkara, Ran};
 
 const UP_TO_DATE: &str = "the schema is up to date\n";
 
@@ -42,4 +43,58 @@ async fn a_schema_of_a_newer_version_is_not_called_up_to_date() {
         let ran = Harkara::on(&database).run(command).await;
         ran.complains(1, &["99990101000001", "install a newer version"]);
     }
+}
+
+#[tokio::test]
+async fn a_check_tells_whether_the_schema_is_up_to_date_and_changes_nothing() {
+    let database = TestDatabase::empty().await;
+    let harkara = Harkara::on(&database);
+    let behind = harkara.run("migrate --check").await;
+    behind.complains(1, &["lacks", "run `harkara migrate`"]);
+    let tables: i64 = database
+        .value("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'")
+        .await;
+    assert_eq!(tables, 0);
+    harkara.stdout("migrate").await;
+    assert_eq!(harkara.stdout("migrate --check").await, UP_TO_DATE);
+}
+
+#[tokio::test]
+async fn a_wait_ends_when_the_schema_is_up_to_date() {
+    let database = TestDatabase::empty().await;
+    database.shut().await;
+    let harkara = Harkara::on(&database);
+    let mut waiting = harkara.spawn("migrate --wait");
+    let mut reasons = BufReader::new(waiting.stderr.take().unwrap()).lines();
+    let mut reason = async || reasons.next_line().await.unwrap().unwrap();
+    let unavailable = reason().await;
+    assert!(
+        unavailable.starts_with("waiting: PostgreSQL at"),
+        "{unavailable}"
+    );
+    database.reopen().await;
+    let behind = reason().await;
+    assert!(
+        behind.starts_with("waiting: the database schema lacks"),
+        "{behind}"
+    );
+    harkara.stdout("migrate").await;
+    let ended = Ran::of(waiting).await.ended_with(0);
+    assert_eq!(ended.stdout(), UP_TO_DATE);
+}
+
+#[tokio::test]
+async fn a_wait_has_an_end() {
+    let behind = TestDatabase::empty().await;
+    let ahead = TestDatabase::migrated().await;
+    ahead
+        .execute("UPDATE harkara_schema SET compatible_from = '99990101000001'")
+        .await;
+    let ran = Harkara::on(&behind)
+        .run("migrate --wait --timeout 1ms")
+        .await;
+    ran.complains(1, &["lacks", "run `harkara migrate`"]);
+    // Nothing to wait for.
+    let ran = Harkara::on(&ahead).run("migrate --wait").await;
+    ran.complains(1, &["install a newer version"]);
 }

@@ -21,6 +21,10 @@ async fn usage_errors_end_with_2_and_point_to_the_help() {
         "doctor --workers some",
         "doctor --ingresses -1",
         "adopt --actor ''",
+        "probe web",
+        "probe worker --url http://127.0.0.1:9080/readyz",
+        "migrate --check --wait",
+        "migrate --timeout 1m",
     ] {
         let ran = Harkara::default().run(arguments).await.ended_with(2);
         assert!(ran.stderr.contains("--help"), "{arguments}: {ran:?}");
@@ -42,6 +46,7 @@ async fn every_command_explains_itself_with_examples() {
         "secrets",
         "doctor",
         "adopt",
+        "probe",
     ] {
         let help = Harkara::default()
             .stdout(&format!("{command} --help"))
