@@ -15,6 +15,7 @@ use strum::IntoStaticStr;
 use crate::commands::adopt::AdoptOptions;
 use crate::commands::doctor::DoctorOptions;
 use crate::commands::events::EventsOptions;
+use crate::commands::grants::GrantsOptions;
 use crate::commands::lag::LagOptions;
 use crate::commands::load::LoadOptions;
 use crate::commands::migrate::MigrateOptions;
@@ -53,6 +54,7 @@ Examples:
   harkara doctor                                 check the stores and the settings
   harkara adopt                                  give the streams to a deployment that moved
   harkara probe worker                           ask a process whether it is ready
+  harkara grants --role worker                   print what a worker's role of PostgreSQL needs
 
 Exit codes: 0 done, 1 failed, 2 usage error.";
 
@@ -70,6 +72,7 @@ pub(crate) enum Command {
     Doctor(DoctorOptions),
     Adopt(AdoptOptions),
     Probe(ProbeOptions),
+    Grants(GrantsOptions),
     /// Prints a generated page of the documentation
     #[command(hide = true)]
     Reference {

@@ -20,6 +20,8 @@ pub(crate) mod adopt;
 
 pub(crate) mod probe;
 
+pub(crate) mod grants;
+
 pub(crate) mod reference;
 
 mod question;

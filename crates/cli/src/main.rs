@@ -23,7 +23,7 @@ use clap::Parser;
 
 use crate::arguments::{Arguments, Command};
 use crate::commands::{
-    adopt, doctor, events, lag, load, migrate, probe, reference, replay, secrets, trigger,
+    adopt, doctor, events, grants, lag, load, migrate, probe, reference, replay, secrets, trigger,
 };
 use crate::exit::Ending;
 use crate::traced::Call;
@@ -51,6 +51,7 @@ async fn run_within(call: &Call, arguments: &Arguments) -> anyhow::Result<Ending
         Command::Secrets(options) => secrets::run(&arguments.settings()?, options).await,
         Command::Load(options) => load::run(&arguments.settings()?, options).await,
         Command::Adopt(options) => adopt::run(&arguments.settings()?, options).await,
+        Command::Grants(options) => grants::run(options),
         Command::Probe(options) => probe::run(|| Ok(arguments.settings()?), options).await,
         Command::Doctor(options) => doctor::run(arguments.settings(), options).await,
         Command::Reference { page } => reference::run(*page),

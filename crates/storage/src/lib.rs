@@ -14,6 +14,7 @@ mod statement_times;
 mod wire;
 
 pub mod durability_risks;
+pub mod grants;
 pub mod migrations;
 pub mod partitions;
 

@@ -6,6 +6,7 @@ mod load;
 mod logs;
 mod metrics_export;
 mod probe;
+mod roles;
 mod scraped;
 mod starts;
 mod traced;

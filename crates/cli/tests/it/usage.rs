@@ -25,6 +25,8 @@ async fn usage_errors_end_with_2_and_point_to_the_help() {
         "probe worker --url http://127.0.0.1:9080/readyz",
         "migrate --check --wait",
         "migrate --timeout 1m",
+        "grants",
+        "grants --role worker --to ''",
     ] {
         let ran = Harkara::default().run(arguments).await.ended_with(2);
         assert!(ran.stderr.contains("--help"), "{arguments}: {ran:?}");
@@ -47,6 +49,7 @@ async fn every_command_explains_itself_with_examples() {
         "doctor",
         "adopt",
         "probe",
+        "grants",
     ] {
         let help = Harkara::default()
             .stdout(&format!("{command} --help"))

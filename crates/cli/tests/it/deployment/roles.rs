@@ -1,0 +1,162 @@
+//! Each process under a role of PostgreSQL that `harkara grants` has given what it needs, and nothing more.
+
+use harkara_testkit::{RedisServer, TestDatabase, wait_until};
+
+use super::{BOUND, Deployment, INGRESS, WORKER};
+use crate::harkara::{Harkara, POSTGRES_URL};
+
+/// A database that a role of its own owns, and what connects with a role for each process.
+struct Roles {
+    database: TestDatabase,
+    /// Roles belong to the server, which other tests use too.
+    suffix: String,
+}
+
+impl Roles {
+    async fn create() -> Self {
+        let database = TestDatabase::empty().await;
+        let suffix: String = database.value("SELECT current_database()::text").await;
+        let roles = Self { database, suffix };
+        for process in ["migrate", "ingress", "worker", "console"] {
+            let role = roles.role(process);
+            roles
+                .database
+                .execute(&format!("CREATE ROLE {role} LOGIN"))
+                .await;
+        }
+        // As in a hardened installation.
+        let (name, owner) = (&roles.suffix, roles.role("migrate"));
+        let closed = format!(
+            "ALTER DATABASE {name} OWNER TO {owner}; REVOKE ALL ON SCHEMA public FROM PUBLIC; \
+             REVOKE ALL ON DATABASE {name} FROM PUBLIC"
+        );
+        roles.database.execute(&closed).await;
+        roles
+    }
+
+    fn role(&self, process: &str) -> String {
+        format!("{process}_{}", self.suffix)
+    }
+
+    fn url(&self, process: &str) -> String {
+        let role = format!("//{}@", self.role(process));
+        self.database.url.replace("//harkara@", &role)
+    }
+
+    async fn grant(&self, process: &str) {
+        let arguments = format!("grants --role {process} --to {}", self.role(process));
+        let sql = Harkara::default().stdout(&arguments).await;
+        // Default privileges are those of the role that creates the tables.
+        let owner = self.role("migrate");
+        let sql = match process {
+            "migrate" => sql,
+            _ => format!("SET ROLE {owner}; {sql} RESET ROLE;"),
+        };
+        self.database.execute(&sql).await;
+    }
+
+    /// Whether a role has a right on a table.
+    async fn may(&self, process: &str, right: &str, table: &str) -> bool {
+        let role = self.role(process);
+        let asked = format!("SELECT has_table_privilege('{role}', '{table}', '{right}')");
+        self.database.value(&asked).await
+    }
+}
+
+#[tokio::test]
+async fn every_process_works_under_a_role_of_its_own() {
+    let mut redis = RedisServer::start(&["--appendfsync", "always"]).await;
+    let roles = Roles::create().await;
+    let migrating = Harkara::default().with(POSTGRES_URL, &roles.url("migrate"));
+    roles.grant("migrate").await;
+    migrating.stdout("migrate").await;
+    // Again, as after an upgrade.
+    for process in ["ingress", "worker", "console", "worker"] {
+        roles.grant(process).await;
+    }
+    let inspected = TestDatabase::at(roles.database.url.clone()).await;
+    let mut deployment = Deployment::on(redis.url(), inspected, &[]);
+    let all = deployment.harkara.clone();
+    deployment.harkara = all.clone().with(POSTGRES_URL, &roles.url("ingress"));
+    deployment.up(INGRESS).await;
+    deployment.harkara = all.clone().with(POSTGRES_URL, &roles.url("worker"));
+    deployment.up(WORKER).await;
+    let console = all.with(POSTGRES_URL, &roles.url("console"));
+    console.stdout("trigger all --follow").await;
+    for command in [
+        "events",
+        "events --status failed",
+        "lag",
+        "secrets",
+        "migrate --check",
+    ] {
+        console.stdout(command).await;
+    }
+    let event: String = deployment
+        .database
+        .value("SELECT razorpay_event_id FROM webhook_events LIMIT 1")
+        .await;
+    let replay = format!("replay --event-id {event} --actor asha --yes");
+    console.stdout(&replay).await;
+    let until_processed = async || {
+        let pending = "SELECT count(*) FROM webhook_events WHERE status = 'pending'";
+        wait_until("all is processed", BOUND, async || {
+            deployment.database.value::<i64>(pending).await == 0
+        })
+        .await;
+    };
+    until_processed().await;
+
+    // The inbox, and its events.
+    redis.kill();
+    console.stdout("trigger order.paid").await;
+    redis.resume().await;
+    until_processed().await;
+    let failed: i64 = deployment
+        .database
+        .value("SELECT count(*) FROM webhook_events WHERE status = 'failed'")
+        .await;
+    assert_eq!(failed, 0);
+}
+
+#[tokio::test]
+async fn no_process_has_more_than_it_needs() {
+    let roles = Roles::create().await;
+    roles.grant("migrate").await;
+    Harkara::default()
+        .with(POSTGRES_URL, &roles.url("migrate"))
+        .stdout("migrate")
+        .await;
+    for process in ["ingress", "worker", "console"] {
+        roles.grant(process).await;
+        for table in [
+            "webhook_events",
+            "event_identities",
+            "audit_logs",
+            "payment_orders",
+        ] {
+            for right in ["DELETE", "TRUNCATE", "TRIGGER", "REFERENCES"] {
+                assert!(
+                    !roles.may(process, right, table).await,
+                    "{process} {right} {table}"
+                );
+            }
+        }
+    }
+    for (process, right, table) in [
+        ("ingress", "UPDATE", "webhook_events"),
+        ("ingress", "SELECT", "payment_orders"),
+        ("ingress", "INSERT", "audit_logs"),
+        ("worker", "UPDATE", "audit_logs"),
+        ("worker", "UPDATE", "event_identities"),
+        ("worker", "UPDATE", "invoice_events"),
+        ("console", "INSERT", "webhook_events"),
+        ("console", "UPDATE", "payment_orders"),
+        ("console", "UPDATE", "audit_logs"),
+    ] {
+        assert!(
+            !roles.may(process, right, table).await,
+            "{process} {right} {table}"
+        );
+    }
+}
