@@ -16,6 +16,7 @@ use harkara_testkit::{
 };
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
+use rustix::process::Signal;
 use tokio::time::{Instant, sleep};
 
 use crate::finding::Finding;
@@ -40,6 +41,9 @@ const STRANGERS_PER_SLOT: usize = 4;
 
 /// The ingress's counter of deliveries, whatever their outcome.
 const DELIVERIES: &str = "harkara_ingress_deliveries_total";
+
+/// How long a balancer needs to notice that an ingress is not ready.
+const NOTICED_AFTER: Duration = Duration::from_secs(1);
 
 /// How long the load may take to prepare.
 const FIRST_DELIVERY_BOUND: Duration = Duration::from_mins(2);
@@ -228,13 +232,18 @@ impl Environment {
         Ok(())
     }
 
-    /// Starts another ingress, directs new connections to it once it is ready, and then stops the old one.
+    /// Starts another ingress, asks the old one to stop once it is ready, and directs new connections to it a little
+    /// after the old one has turned unready, as a balancer does.
     pub(crate) async fn replace_ingress(&mut self) -> Result<()> {
         let (mut new, address) = self.builder.ingress();
         new.start()?;
         new.ready().await?;
+        let mut old = std::mem::replace(&mut self.ingress, new);
+        old.signal(Signal::TERM)?;
+        old.unready().await?;
+        sleep(NOTICED_AFTER).await;
         self.front.turn_to_port(address.port());
-        std::mem::replace(&mut self.ingress, new).stop().await
+        old.ended().await
     }
 }
 

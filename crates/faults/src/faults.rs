@@ -86,8 +86,8 @@ faults! {
         "a worker killed (`SIGKILL`) and another started, again and again";
     "worker-paused" = processes::worker_paused() => Accepted
         "a worker paused (`SIGSTOP`) for three times as long as its claims last";
-    "rolling-restart" = processes::rolling_restart() => AcceptedOrNone
-        "ingress and every worker replaced one after another (`SIGTERM`)";
+    "rolling-restart" = processes::rolling_restart() => Accepted
+        "ingress and every worker replaced one after another (`SIGTERM`), by a balancer that notices late";
     "scaling" = processes::scaling() => Accepted
         "1 → 6 → 1 workers (`SIGTERM`)";
     "clock-jumps" = clocks::jump() => Accepted [Clocks]

@@ -83,6 +83,21 @@ impl Process {
     /// Asks it to stop, as Kubernetes does, and waits for it.
     pub(crate) async fn stop(&mut self) -> Result<()> {
         self.signal(Signal::TERM)?;
+        self.ended().await
+    }
+
+    /// Waits until it reports that it is not ready.
+    pub(crate) async fn unready(&self) -> Result<()> {
+        let deadline = Instant::now() + READY_BOUND;
+        while timeout(ANSWER_BOUND, is_ready(self.admin)).await == Ok(true) {
+            ensure!(Instant::now() < deadline, "{} stays ready", self.name);
+            sleep(CHECK_EVERY).await;
+        }
+        Ok(())
+    }
+
+    /// Waits until it has stopped as it was asked to.
+    pub(crate) async fn ended(&mut self) -> Result<()> {
         let running = self.running.take();
         let mut process = running.context("only what runs can be stopped")?;
         let (name, deadline) = (&self.name, Instant::now() + STOP_BOUND);

@@ -12,6 +12,9 @@ use crate::scale::Scale;
 /// The secret of the endpoint.
 pub(crate) const SECRET: &str = "a secret of the fault suite";
 
+/// How long an ingress that stops still takes requests: more than its balancer needs to notice.
+const DRAIN_MS: &str = "3000";
+
 /// How often a worker looks for entries of dead workers.
 const RECLAIM_EVERY_MS: &str = "500";
 
@@ -37,6 +40,7 @@ impl ProcessBuilder {
         settings.extend([
             ("INGRESS__BIND", bind.to_string()),
             ("INGRESS__ADMIN_BIND", admin.to_string()),
+            ("INGRESS__DRAIN_MS", DRAIN_MS.to_owned()),
             ("ENDPOINTS__DEFAULT__SECRETS", SECRET.to_owned()),
         ]);
         (
