@@ -55,6 +55,9 @@ mod install;
 /// Fetches programs that some tests need.
 mod fetched;
 
+/// Fetches the tools that check manifests.
+mod manifest_tools;
+
 /// The Redis of the tests that need a newer one.
 mod newer_release;
 

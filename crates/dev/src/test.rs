@@ -11,7 +11,7 @@ use crate::newer_release::{NEWER_REDIS, PGBOUNCER};
 use crate::report::Step;
 use crate::sandbox::{self, PrivateServers, Sandbox};
 use crate::task::{Task, cargo, without_settings};
-use crate::{install, programs, report};
+use crate::{install, manifest_tools, programs, report};
 
 /// Runs the tests.
 pub(crate) fn run(install: bool, runner: &[OsString]) -> Result<()> {
@@ -94,6 +94,7 @@ fn start_servers(checkout: &Checkout, may_install: bool, sandbox: &Sandbox) -> R
     let redis_with_waitaof = NEWER_REDIS.find_or_fetch(may_install, checkout)?;
     let promtool = PROMTOOL.find_or_fetch(may_install, checkout)?;
     let pgbouncer = PGBOUNCER.find_or_fetch(may_install, checkout)?;
+    let manifest_tools = manifest_tools::find_or_fetch(may_install, checkout)?;
     let step = Step::start();
     let running = sandbox.start(&programs)?;
     step.done("Redis and PostgreSQL for the tests are ready");
@@ -112,6 +113,10 @@ fn start_servers(checkout: &Checkout, may_install: bool, sandbox: &Sandbox) -> R
         ),
         ("HARKARA_TEST_PROMTOOL", promtool.map(OsString::from)),
         ("HARKARA_TEST_PGBOUNCER", pgbouncer.map(OsString::from)),
+        (
+            "HARKARA_TEST_MANIFEST_TOOLS",
+            manifest_tools.map(OsString::from),
+        ),
     ];
     let variables = variables.into_iter();
     let variables = variables.filter_map(|(name, value)| Some((name, value?)));

@@ -36,7 +36,7 @@ pub use proxy::{Link, Proxy};
 pub use redis_database::redis_database;
 pub use redis_server::RedisServer;
 pub use sentinels::Sentinels;
-pub use servers::promtool;
+pub use servers::{manifest_tools, promtool};
 pub use signal::{Signal, send_signal};
 pub use wait::wait_until;
 

@@ -8,6 +8,12 @@ pub fn promtool() -> PathBuf {
     variable("HARKARA_TEST_PROMTOOL").into()
 }
 
+/// The folder with `kubectl`, `helm` and a Python environment with `kubernetes-validate`.
+#[must_use]
+pub fn manifest_tools() -> PathBuf {
+    variable("HARKARA_TEST_MANIFEST_TOOLS").into()
+}
+
 pub(crate) fn postgres_url() -> String {
     variable("HARKARA_TEST_POSTGRES_URL")
 }

