@@ -13,6 +13,7 @@ use harkara_settings::{Settings, SettingsError};
 use strum::IntoStaticStr;
 
 use crate::commands::adopt::AdoptOptions;
+use crate::commands::completions::CompletionsOptions;
 use crate::commands::doctor::DoctorOptions;
 use crate::commands::events::EventsOptions;
 use crate::commands::grants::GrantsOptions;
@@ -73,6 +74,7 @@ pub(crate) enum Command {
     Adopt(AdoptOptions),
     Probe(ProbeOptions),
     Grants(GrantsOptions),
+    Completions(CompletionsOptions),
     /// Prints a generated page of the documentation
     #[command(hide = true)]
     Reference {

@@ -22,6 +22,8 @@ pub(crate) mod probe;
 
 pub(crate) mod grants;
 
+pub(crate) mod completions;
+
 pub(crate) mod reference;
 
 mod question;

@@ -23,7 +23,8 @@ use clap::Parser;
 
 use crate::arguments::{Arguments, Command};
 use crate::commands::{
-    adopt, doctor, events, grants, lag, load, migrate, probe, reference, replay, secrets, trigger,
+    adopt, completions, doctor, events, grants, lag, load, migrate, probe, reference, replay,
+    secrets, trigger,
 };
 use crate::exit::Ending;
 use crate::traced::Call;
@@ -52,6 +53,7 @@ async fn run_within(call: &Call, arguments: &Arguments) -> anyhow::Result<Ending
         Command::Load(options) => load::run(&arguments.settings()?, options).await,
         Command::Adopt(options) => adopt::run(&arguments.settings()?, options).await,
         Command::Grants(options) => grants::run(options),
+        Command::Completions(options) => completions::run(options),
         Command::Probe(options) => probe::run(|| Ok(arguments.settings()?), options).await,
         Command::Doctor(options) => doctor::run(arguments.settings(), options).await,
         Command::Reference { page } => reference::run(*page),

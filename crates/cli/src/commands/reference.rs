@@ -23,6 +23,8 @@ pub(crate) enum Page {
     Cli,
     /// `docs/metrics.md`
     Metrics,
+    /// The manual page `harkara(1)`
+    Man,
 }
 
 /// Prints a page.
@@ -33,9 +35,16 @@ pub(crate) fn run(page: Page) -> anyhow::Result<Ending> {
         Page::SettingsFile => harkara_settings::reference_toml(),
         Page::Cli => command_line(),
         Page::Metrics => metrics::reference_markdown(),
+        Page::Man => manual()?,
     };
     output::bytes(text.as_bytes())?;
     Ok(Ending::Done)
+}
+
+fn manual() -> anyhow::Result<String> {
+    let mut page = Vec::new();
+    clap_mangen::Man::new(Arguments::command()).render(&mut page)?;
+    Ok(String::from_utf8(page)?)
 }
 
 fn command_line() -> String {

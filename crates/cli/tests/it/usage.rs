@@ -50,6 +50,7 @@ async fn every_command_explains_itself_with_examples() {
         "adopt",
         "probe",
         "grants",
+        "completions",
     ] {
         let help = Harkara::default()
             .stdout(&format!("{command} --help"))
