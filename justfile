@@ -112,6 +112,39 @@ bench-operators *ARGUMENTS:
 bench-instructions *ARGUMENTS:
     cargo dev bench instructions "$@"
 
+# Build what is shipped into dist/: static binaries, their manual and completions (Linux; TARGET, PROFILE)
+[group('ship')]
+dist target=(arch() + "-unknown-linux-gnu") profile="release":
+    #!/usr/bin/env bash
+    set -euo pipefail
+    # With --target, build scripts and procedural macros stay dynamic, as they have to.
+    RUSTFLAGS="-C target-feature=+crt-static -C strip=symbols" cargo build --locked --profile "$2" --target "$1" \
+        --package harkara-ingress --package harkara-worker --package harkara-cli
+    built="target/$1/$([ "$2" = dev ] && echo debug || echo "$2")"
+    rm -rf dist
+    mkdir -p dist/bin dist/man dist/completions
+    cp "$built/harkara" "$built/harkara-ingress" "$built/harkara-worker" dist/bin/
+    dist/bin/harkara reference man > dist/man/harkara.1
+    dist/bin/harkara completions bash > dist/completions/harkara.bash
+    dist/bin/harkara completions zsh > dist/completions/_harkara
+    dist/bin/harkara completions fish > dist/completions/harkara.fish
+    ls -l dist/bin
+
+# Build the Debian package from dist/ (needs cargo-deb)
+[group('ship')]
+deb:
+    cargo deb --package harkara-cli --no-build --no-strip --output dist/
+
+# Check manifests, the chart and the units
+[group('ship')]
+test-manifests *ARGUMENTS:
+    cargo dev test --package harkara-cli --test manifests "$@"
+
+# Check the systemd units
+[group('ship')]
+test-units:
+    cargo dev test --package harkara-cli --test manifests units
+
 # Check format, lints and documentation
 [group('check')]
 check: check-format check-lints check-docs
