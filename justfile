@@ -138,12 +138,12 @@ deb:
 # Check manifests, the chart and the units
 [group('ship')]
 test-manifests *ARGUMENTS:
-    cargo dev test --package harkara-cli --test manifests "$@"
+    cargo dev test -- --package harkara-cli --test manifests "$@"
 
 # Check the systemd units
 [group('ship')]
 test-units:
-    cargo dev test --package harkara-cli --test manifests units
+    cargo dev test -- --package harkara-cli --test manifests units
 
 # Check format, lints and documentation
 [group('check')]
