@@ -135,6 +135,22 @@ dist target=(arch() + "-unknown-linux-gnu") profile="release":
 deb:
     cargo deb --package harkara-cli --no-build --no-strip --output dist/
 
+# Build the image with the small profile and check it (needs podman or docker, and the Rust image)
+[group('ship')]
+test-images image="localhost/harkara:test" profile="dev":
+    ${ENGINE:-podman} build --file deploy/image/Containerfile --tag "$1" --build-arg PROFILE="$2" .
+    deploy/image/check.sh "$1" "$([ "$2" = dev ] && echo 400 || echo 25)"
+
+# Check an image that is built
+[group('ship')]
+check-image image:
+    deploy/image/check.sh "$1"
+
+# Start the compose file with an image, and audit a load while parts of it are killed (needs a Docker engine)
+[group('ship')]
+test-compose image="localhost/harkara:test":
+    deploy/compose/test.sh "$1"
+
 # Check manifests, the chart and the units
 [group('ship')]
 test-manifests *ARGUMENTS:
