@@ -124,6 +124,14 @@ pub async fn default_rows(pool: &Pool) -> Result<Vec<DefaultRows>, StorageError>
     Ok(counted)
 }
 
+/// Whether the role has the rights of the tables' owner, which [`ensure`] needs.
+pub async fn may_ensure(pool: &Pool) -> Result<bool, StorageError> {
+    let may = "SELECT bool_and(pg_has_role(relowner, 'USAGE')) FROM pg_class \
+               WHERE oid IN ('webhook_events'::regclass, 'audit_logs'::regclass)";
+    pool.get_row("look for the owner of the tables", sql::<Bool>(may))
+        .await
+}
+
 /// Adds missing partitions, from last month to [`MONTHS_AHEAD`] from now, and gives the rows of the default
 /// partitions one, whatever their month. Returns the names of the partitions that those rows got.
 ///

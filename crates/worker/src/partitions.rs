@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use harkara_core::retry::backoff;
 use harkara_runtime::shutdown::Shutdown;
-use harkara_storage::partitions::{default_rows, ensure};
+use harkara_storage::partitions::{default_rows, ensure, may_ensure};
 use harkara_storage::{Pool, StorageError};
 use prometheus_client::metrics::gauge::Gauge;
 
@@ -26,6 +26,8 @@ pub(crate) struct Upkeep {
     pub(crate) default_rows: [Gauge; 2],
     /// Whether the last look failed.
     pub(crate) is_blind: AtomicBool,
+    /// Whether the role may not add partitions, so that others have to.
+    pub(crate) is_guest: AtomicBool,
 }
 
 impl Upkeep {
@@ -90,8 +92,23 @@ impl Upkeep {
         found.iter().any(|found| found.rows > 0)
     }
 
-    /// Brings the partitions up to date, and returns whether that is done.
+    /// Brings the partitions up to date, and returns whether that is done, or left to others.
     async fn ensure(&self) -> bool {
+        match may_ensure(&self.database).await {
+            Ok(true) => self.is_guest.store(false, Ordering::Relaxed),
+            Ok(false) => {
+                if !self.is_guest.swap(true, Ordering::Relaxed) {
+                    tracing::info!(
+                        "The role of this worker owns no tables; partitions are left to `harkara migrate`, which has to run regularly."
+                    );
+                }
+                return true;
+            }
+            Err(error) => {
+                failed(&error);
+                return false;
+            }
+        }
         match ensure(&self.database).await {
             Ok(converted) => {
                 for partition in converted {
