@@ -24,6 +24,15 @@ pub struct LedgerId(Arc<str>);
 pub struct Mark(String);
 
 impl DeploymentName {
+    /// The name of a deployment that was given none.
+    pub const DEFAULT: &str = "harkara";
+
+    /// The name itself.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
     /// Parses a name.
     pub fn parse(name: &str) -> Result<Self, InvalidDeploymentName> {
         let allowed = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);

@@ -56,6 +56,7 @@ pub use redis::RedisSettings;
 pub use reference::{reference_markdown, reference_toml};
 pub use secrets_file::{SecretsFileError, read_secrets_file};
 pub use sentinels::SentinelSettings;
+pub use server_url::ServerUrl;
 pub use tls::IngressTls;
 pub use trace::TraceSettings;
 pub use worker::WorkerSettings;

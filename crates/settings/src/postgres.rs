@@ -2,20 +2,22 @@
 
 use std::time::Duration;
 
-use harkara_core::secret::Secret;
 use harkara_tls::ClientTls;
 use strum::{EnumString, VariantNames};
+use tokio_postgres::Config;
+use tokio_postgres::config::Host;
 
 use crate::catalogue::{HOUR_MS, MINUTE_MS, Setting, SettingKind, count, millis, setting};
 use crate::postgres_url::PostgresUrl;
 use crate::reader::SettingsReader;
+use crate::server_url::ServerUrl;
 use crate::tls;
 
 /// Section `postgres`.
 #[derive(Clone, Debug)]
 pub struct PostgresSettings {
     /// A `postgres://` URL as the driver reads it, possibly with a password.
-    pub url: Secret,
+    pub url: ServerUrl,
     /// How to verify the server; `None` for a plain connection.
     pub tls: Option<ClientTls>,
     /// Whether a pooler is in between.
@@ -64,17 +66,32 @@ pub(crate) const SETTINGS: &[Setting] = &[
 ];
 
 impl PostgresSettings {
-    pub(crate) fn read(r: &mut SettingsReader) -> Self {
-        let url = r.value_or("postgres.url", |text| {
-            PostgresUrl::parse(SettingsReader::url("postgres.url", text)?.expose())
+    /// Whether the server can tell who connects: by a password, a client certificate or a Unix socket.
+    #[must_use]
+    pub fn has_login(&self) -> bool {
+        let has_certificate = self
+            .tls
+            .as_ref()
+            .is_some_and(|tls| tls.identity().is_some());
+        let config = self.url.current().expose().parse::<Config>();
+        let by_url = config.is_ok_and(|config| {
+            config.get_password().is_some() || matches!(config.get_hosts(), [Host::Unix(_), ..])
         });
+        has_certificate || by_url
+    }
+
+    pub(crate) fn read(r: &mut SettingsReader) -> Self {
+        let file = r.file_of("postgres.url");
+        let url = r.value_or("postgres.url", postgres_url);
         let pooler = match r.value("postgres.pooler", |text| text.parse().ok()) {
             Pooler::Auto if url.is_pooled => Pooler::Transaction,
             pooler => pooler,
         };
         Self {
             tls: tls::postgres(r, &url),
-            url: url.for_driver,
+            url: ServerUrl::new(url.for_driver, file, |text| {
+                Ok(postgres_url(text)?.for_driver)
+            }),
             pooler,
             parameters: url.parameters,
             pool_max: r.whole("postgres.pool_max"),
@@ -82,4 +99,8 @@ impl PostgresSettings {
             statement_timeout: r.millis("postgres.statement_timeout_ms"),
         }
     }
+}
+
+fn postgres_url(text: &str) -> Result<PostgresUrl, String> {
+    PostgresUrl::parse(SettingsReader::url("postgres.url", text)?.expose())
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use harkara_core::secret::Secret;
@@ -89,6 +90,14 @@ impl SettingsReader {
     /// An address to listen on.
     pub(crate) fn address(&mut self, key: &str) -> SocketAddr {
         self.value(key, |text| text.trim().parse().ok())
+    }
+
+    /// The file that holds the value of a secret, if it was given so. Ask before the value is taken.
+    pub(crate) fn file_of(&self, key: &str) -> Option<PathBuf> {
+        match &self.layer.given.get(key)?.form {
+            Form::InFile(path) => Some(path.clone()),
+            _ => None,
+        }
     }
 
     /// A URL with one of the schemes of its setting.

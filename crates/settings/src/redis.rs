@@ -10,14 +10,14 @@ use harkara_tls::ClientTls;
 use crate::catalogue::{MINUTE_MS, Setting, SettingKind, count, millis, setting};
 use crate::reader::SettingsReader;
 use crate::sentinels::SentinelSettings;
-use crate::server_url::{self, unreadable};
+use crate::server_url::{self, ServerUrl, unreadable};
 use crate::tls;
 
 /// Section `redis`.
 #[derive(Clone, Debug)]
 pub struct RedisSettings {
     /// A valid `redis://` or `rediss://` URL, possibly with a password.
-    pub url: Secret,
+    pub url: ServerUrl,
     /// The sentinels that know the primary's address, if that is not the URL's.
     pub sentinels: Option<SentinelSettings>,
     /// How to verify the server; present exactly if the URL is `rediss://`.
@@ -57,11 +57,27 @@ pub(crate) const SETTINGS: &[Setting] = &[
 ];
 
 impl RedisSettings {
+    /// Whether the server can tell who connects: by a password, a client certificate or a Unix socket.
+    #[must_use]
+    pub fn has_login(&self) -> bool {
+        let has_certificate = self
+            .tls
+            .as_ref()
+            .is_some_and(|tls| tls.identity().is_some());
+        let info = self.url.current().expose().into_connection_info();
+        let by_url = info.is_ok_and(|info| {
+            info.redis_settings().password().is_some()
+                || matches!(info.addr(), ConnectionAddr::Unix(_))
+        });
+        has_certificate || by_url
+    }
+
     pub(crate) fn read(r: &mut SettingsReader) -> Self {
+        let file = r.file_of("redis.url");
         let url = r.value_or("redis.url", redis_url);
         Self {
             tls: tls::redis(r, &url),
-            url,
+            url: ServerUrl::new(url, file, redis_url),
             sentinels: SentinelSettings::read(r),
             keys: keys(r),
             connect_timeout: r.millis("redis.connect_timeout_ms"),

@@ -134,7 +134,8 @@ secrets are never shown.
 
 Every URL and every list of secrets can be kept in a file of its own: add `_file` to the key
 (`_FILE` to the variable) and give the file's path. Line breaks at the end of the file are ignored;
-a file of secrets has one per line, or several separated by commas.
+a file of secrets has one per line, or several separated by commas. Files of `redis.url` and `postgres.url`
+are read again for each new connection, so a password can be rotated without a restart.
 
 The standard variable `RUST_LOG` takes precedence over `log.level`.
 ";

@@ -43,6 +43,11 @@ pub(crate) fn items(text: &str) -> impl Iterator<Item = &str> {
     text.trim_end_matches(['\n', '\r']).lines()
 }
 
+/// The one value in a file.
+pub(crate) fn value(text: &str) -> String {
+    items(text).collect::<Vec<_>>().join(",")
+}
+
 /// The secrets in items that may each contain several, separated by commas.
 pub(crate) fn of_items<'a>(items: impl IntoIterator<Item = &'a str>) -> Vec<Secret> {
     let each = items.into_iter().flat_map(|item| item.split(','));

@@ -39,7 +39,10 @@ fn exposed(secrets: &[Secret]) -> Vec<&str> {
 #[test]
 fn defaults_are_complete_and_valid() {
     let settings = from(&[]).unwrap();
-    assert_eq!(settings.redis.url.expose(), "redis://127.0.0.1:16379");
+    assert_eq!(
+        settings.redis.url.current().expose(),
+        "redis://127.0.0.1:16379"
+    );
     assert_eq!(settings.redis.keys, RedisKeys::default());
     assert_eq!(settings.deployment.to_string(), "harkara");
     assert!(settings.redis.sentinels.is_none());
@@ -81,7 +84,10 @@ fn tls_is_used_where_the_urls_ask_for_it() {
     ])
     .unwrap();
     assert!(settings.redis.tls.is_some() && settings.postgres.tls.is_some());
-    assert_eq!(settings.postgres.url.expose(), "postgres://host/db");
+    assert_eq!(
+        settings.postgres.url.current().expose(),
+        "postgres://host/db"
+    );
 }
 
 #[test]
@@ -134,7 +140,10 @@ fn a_secret_can_be_in_a_file() {
         ("endpoints.default.secrets_file", path_of(&secrets)),
     ])
     .unwrap();
-    assert_eq!(settings.redis.url.expose(), "redis://:pass@host:1/2");
+    assert_eq!(
+        settings.redis.url.current().expose(),
+        "redis://:pass@host:1/2"
+    );
     let endpoint = &settings.endpoints[&EndpointName::default_name()];
     assert_eq!(exposed(&endpoint.secrets), ["new", "old", "older"]);
     // It is read again in the same way.

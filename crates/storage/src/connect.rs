@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use diesel_async::AsyncPgConnection;
 use harkara_core::secret::Secret;
-use harkara_settings::Pooler;
+use harkara_settings::{Pooler, ServerUrl};
 use harkara_tls::{ClientTls, Refusal};
 use tokio::net::UnixStream;
 use tokio_postgres::config::{Host, SslMode, SslNegotiation, TargetSessionAttrs};
@@ -41,7 +41,7 @@ pub(crate) struct Session {
 
 /// A server, and how to connect to it.
 pub(crate) struct Target {
-    url: Secret,
+    url: ServerUrl,
     tls: Option<ClientTls>,
     application: &'static str,
     connect_timeout: Duration,
@@ -63,7 +63,7 @@ impl Target {
     /// Connects, verifying the server by the TLS of the settings; without it, the connection is plain, and a URL
     /// that asks for TLS is refused.
     pub(crate) async fn connect(&self, pooler: Pooler) -> Result<Session, StorageError> {
-        let mut config = parsed(&self.url)?;
+        let mut config = parsed(&self.url.current())?;
         config
             .application_name(self.application)
             .keepalives_idle(KEEPALIVE_IDLE)
@@ -179,8 +179,8 @@ fn not_connected(address: String, source: tokio_postgres::Error) -> StorageError
 
 /// The hosts and ports of a URL as the driver reads them, without user and password.
 #[must_use]
-pub fn address(url: &Secret) -> String {
-    parsed(url).map_or_else(|error| error.to_string(), |config| address_of(&config))
+pub fn address(url: &ServerUrl) -> String {
+    parsed(&url.current()).map_or_else(|error| error.to_string(), |config| address_of(&config))
 }
 
 /// What the driver reads in a URL, with a host for each address.
@@ -230,7 +230,7 @@ mod tests {
             ("postgres:///x?hostaddr=127.0.0.1", "127.0.0.1:5432"),
             ("postgres://u:p@h:port", "postgres.url is not a valid URL"),
         ] {
-            assert_eq!(address(&Secret::new(url)), expected);
+            assert_eq!(address(&Secret::new(url).into()), expected);
         }
     }
 }

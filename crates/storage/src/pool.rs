@@ -9,8 +9,7 @@ use diesel::QueryResult;
 use diesel_async::methods::LoadQuery;
 use diesel_async::pooled_connection::PoolableConnection;
 use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
-use harkara_core::secret::Secret;
-use harkara_settings::{Pooler, PostgresSettings};
+use harkara_settings::{Pooler, PostgresSettings, ServerUrl};
 use harkara_tls::ClientTls;
 use scopeguard::{ScopeGuard, guard};
 
@@ -22,7 +21,7 @@ use connector::Connector;
 #[derive(Clone, Debug)]
 pub struct PoolSettings {
     /// `postgres://…`.
-    pub url: Secret,
+    pub url: ServerUrl,
     /// How to verify the server; without it, the connection is plain.
     pub tls: Option<ClientTls>,
     /// Whether a pooler is in between.

@@ -12,8 +12,8 @@ use harkara_core::backlog::{Backlog, LedgerSample, Sample, Samples};
 use serde::Serialize;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
-use crate::connect::Pool;
 use crate::deployment::Deployment;
+use crate::pool::Pool;
 use harkara_core::causes::with_causes;
 use harkara_settings::{Settings, WorkerSettings};
 use harkara_storage::ledger::{DUE_COUNTED_MAX, due_backlog};

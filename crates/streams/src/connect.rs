@@ -1,6 +1,5 @@
 //! Connections to Redis, one kind for each use.
 
-use deadpool_redis::{Hook, Manager, PoolBuilder, PoolConfig, Runtime, Timeouts};
 use harkara_tls::ClientTls;
 use redis::aio::MultiplexedConnection;
 use redis::io::tcp::TcpSettings;
@@ -11,11 +10,6 @@ use redis::{
 
 use crate::sentinel::Sentinels;
 use harkara_settings::RedisSettings;
-
-pub use deadpool_redis::{Connection, Pool};
-
-/// Maximum connections of the pool, which serves probes, listings and clean-up, never the hot path.
-const POOL_CONNECTIONS_MAX: usize = 8;
 
 const CHECKED: &str = "URL and certificates were checked with the settings";
 
@@ -29,40 +23,6 @@ pub(crate) async fn connect(settings: &RedisSettings) -> RedisResult<Multiplexed
     client(settings, ProtocolVersion::RESP2)
         .get_multiplexed_async_connection_with_config(&connection_config(settings))
         .await
-}
-
-const BUILT: &str = "a pool with timeouts has its runtime";
-
-/// A pool for everything outside the hot path. It connects when first used; the settings bound waiting for a
-/// connection, connecting, and each command.
-#[must_use]
-pub fn pool(settings: &RedisSettings) -> Pool {
-    pool_builder(settings).build().expect(BUILT)
-}
-
-/// Such a pool, which uses no new connection that a check refuses.
-pub(crate) fn checked_pool(settings: &RedisSettings, check: Hook) -> Pool {
-    let builder = pool_builder(settings).post_create(check);
-    builder.build().expect(BUILT)
-}
-
-fn pool_builder(settings: &RedisSettings) -> PoolBuilder {
-    let manager = Manager::new_with_config(
-        connection_info(settings, ProtocolVersion::RESP2),
-        connection_config(settings),
-    )
-    .expect(CHECKED);
-    let bound = Some(settings.connect_timeout);
-    Pool::builder(manager)
-        .config(PoolConfig {
-            timeouts: Timeouts {
-                wait: bound,
-                create: bound,
-                recycle: bound,
-            },
-            ..PoolConfig::new(POOL_CONNECTIONS_MAX)
-        })
-        .runtime(Runtime::Tokio1)
 }
 
 /// The server's address for messages: `host:port`, or the primary's name and its sentinels. Contains no
@@ -101,7 +61,12 @@ pub(crate) fn connection_info(
     settings: &RedisSettings,
     protocol: ProtocolVersion,
 ) -> ConnectionInfo {
-    let info = settings.url.expose().into_connection_info().expect(CHECKED);
+    let info = settings
+        .url
+        .current()
+        .expose()
+        .into_connection_info()
+        .expect(CHECKED);
     let redis = info.redis_settings().clone().set_protocol(protocol);
     let info = info
         .set_redis_settings(redis)

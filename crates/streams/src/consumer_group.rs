@@ -15,13 +15,14 @@ use harkara_core::entry::{EntryId, EntryRef};
 use harkara_core::lane::{CONSUMER_GROUP, LANES, Lane};
 use harkara_settings::RedisSettings;
 use harkara_storage::commit::CommittedBatch;
+use redis::aio::MultiplexedConnection;
 use redis::streams::StreamInfoGroupsReply;
 use redis::{Cmd, RedisResult, Value, cmd};
 use tokio::sync::SetOnce;
 
-use crate::connect::{Connection, Pool, checked_pool};
 use crate::deployment::{Deployment, ForeignStreams, is_out_of_memory};
 use crate::group_error::GroupError;
+use crate::pool::{Pool, checked_pool};
 use crate::pooled::ask_over;
 pub use entries::{ClaimedEntry, PendingEntry};
 pub use reader::{ReadBounds, Reader};
@@ -264,7 +265,7 @@ impl Group {
     async fn over<T>(
         &self,
         operation: &'static str,
-        ask: impl AsyncFnOnce(&mut Connection) -> RedisResult<T>,
+        ask: impl AsyncFnOnce(&mut MultiplexedConnection) -> RedisResult<T>,
     ) -> Result<T, GroupError> {
         match ask_over(&self.pool, ask).await {
             Ok(answer) => Ok(answer),
@@ -285,7 +286,7 @@ impl Group {
 }
 
 /// Whether a lane has our group. (Redis that is out of memory does not say so to who wants to create it.)
-async fn exists(connection: &mut Connection, key: &str) -> RedisResult<bool> {
+async fn exists(connection: &mut MultiplexedConnection, key: &str) -> RedisResult<bool> {
     let mut info = cmd("XINFO");
     info.arg("GROUPS").arg(key);
     let groups: StreamInfoGroupsReply = info.query_async(connection).await?;

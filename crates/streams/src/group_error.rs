@@ -1,9 +1,9 @@
 //! Errors of the consumer group.
 
-use deadpool_redis::PoolError;
 use redis::RedisError;
 
 use crate::deployment::ForeignStreams;
+use crate::pool::PoolError;
 use crate::pooled::PooledError;
 use crate::unknown_command::without_arguments;
 

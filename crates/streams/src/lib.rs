@@ -3,6 +3,7 @@
 
 mod connect;
 mod limited_connection;
+mod pool;
 mod pooled;
 mod sentinel;
 mod shared;
@@ -28,9 +29,10 @@ pub mod inspection;
 mod test_redis;
 
 pub use confirmation::{Confirmation, Confirmations, LevelUnavailable};
-pub use connect::{Connection, Pool, address, pool};
+pub use connect::address;
 pub use deployment::{Deployment, ForeignStreams};
 pub use group_error::GroupError;
+pub use pool::{Pool, PoolError, pool};
 pub use pooled::{PooledError, ask_over, ping};
 pub use rehearsal::rehearse;
 pub use sentinel::{SentinelState, inspect_sentinels};

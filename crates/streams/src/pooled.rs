@@ -1,7 +1,10 @@
 //! Commands over the pool, which drops its connections after an error.
 
-use deadpool_redis::{Connection, Pool, PoolError};
+use deadpool::managed::Object;
+use redis::aio::MultiplexedConnection;
 use redis::{RedisError, RedisResult};
+
+use crate::pool::{Pool, PoolError};
 
 /// Why a command over the pool failed.
 #[derive(Debug, thiserror::Error)]
@@ -20,12 +23,12 @@ pub enum PooledError {
 /// reuse them as long as the server answers a `PING`, and so does a former primary that is now a replica.
 pub async fn ask_over<T>(
     pool: &Pool,
-    ask: impl AsyncFnOnce(&mut Connection) -> RedisResult<T>,
+    ask: impl AsyncFnOnce(&mut MultiplexedConnection) -> RedisResult<T>,
 ) -> Result<T, PooledError> {
     let mut connection = pool.get().await.map_err(PooledError::Connect)?;
     let answer = ask(&mut connection).await;
     if answer.is_err() {
-        drop(Connection::take(connection));
+        drop(Object::take(connection));
         pool.retain(|_, _| false);
     }
     answer.map_err(PooledError::Command)

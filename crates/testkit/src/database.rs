@@ -139,7 +139,7 @@ impl TestDatabase {
 #[must_use]
 pub fn pool_settings(url: &str) -> PoolSettings {
     PoolSettings {
-        url: Secret::new(url),
+        url: Secret::new(url).into(),
         tls: None,
         pooler: Pooler::Auto,
         parameters: Vec::new(),

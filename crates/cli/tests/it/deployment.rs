@@ -7,6 +7,7 @@ mod logs;
 mod metrics_export;
 mod probe;
 mod roles;
+mod rotated_logins;
 mod scraped;
 mod starts;
 mod traced;

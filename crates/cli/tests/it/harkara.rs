@@ -44,6 +44,11 @@ impl Harkara {
         self
     }
 
+    pub(crate) fn without(mut self, variable: &str) -> Self {
+        self.environment.remove(variable);
+        self
+    }
+
     /// Runs with these arguments, split as a shell splits them.
     pub(crate) async fn run(&self, arguments: &str) -> Ran {
         Ran::of(self.spawn(arguments)).await

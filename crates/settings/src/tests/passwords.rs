@@ -59,10 +59,16 @@ fn urls(password: &str) -> [(&'static str, String); 7] {
 /// The password that the driver reads in the URL of accepted settings.
 fn read_by_driver(key: &str, settings: &Settings) -> Option<Vec<u8>> {
     if key == "postgres.url" {
-        let config: Config = settings.postgres.url.expose().parse().unwrap();
+        let config: Config = settings.postgres.url.current().expose().parse().unwrap();
         return config.get_password().map(<[u8]>::to_vec);
     }
-    let info = settings.redis.url.expose().into_connection_info().unwrap();
+    let info = settings
+        .redis
+        .url
+        .current()
+        .expose()
+        .into_connection_info()
+        .unwrap();
     info.redis_settings()
         .password()
         .map(|password| password.as_bytes().to_vec())

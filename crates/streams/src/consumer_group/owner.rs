@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use deadpool_redis::{Hook, HookError};
 use redis::aio::ConnectionLike;
 use tokio::sync::SetOnce;
 
 use super::Group;
 use crate::deployment::{Deployment, ForeignStreams};
 use crate::group_error::GroupError;
+use crate::pool::{Hook, HookError};
 
 /// The check of each new connection of the pool, which sets `foreign`: the address may lead to another server than
 /// before.
