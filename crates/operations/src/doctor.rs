@@ -11,6 +11,7 @@ mod finding;
 mod health;
 mod postgres;
 mod probe;
+mod production;
 mod redis;
 mod schema;
 mod sentinels;
@@ -36,6 +37,15 @@ pub struct DoctorReport {
     pub findings: Vec<Finding>,
 }
 
+/// What is judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// Whether the deployment works.
+    Any,
+    /// Also whether it is fit for production.
+    Production,
+}
+
 /// Checks everything that the settings name. Each problem of the settings is a finding, and then the only
 /// kind of finding.
 ///
@@ -43,6 +53,7 @@ pub struct DoctorReport {
 pub async fn examine(
     settings: Result<&Settings, &SettingsError>,
     processes: Processes,
+    purpose: Purpose,
 ) -> DoctorReport {
     let settings = match settings {
         Ok(settings) => settings,
@@ -52,12 +63,15 @@ pub async fn examine(
     let (sentinels, redis, postgres) = tokio::join!(
         sentinels::examine(settings),
         redis::examine(settings),
-        postgres::examine(settings, &deployment, processes),
+        postgres::examine(settings, &deployment, processes, purpose),
     );
     let valid = Area::Settings.check("valid");
     let mut findings = vec![valid.ok("every setting is known and valid")];
     findings.extend(endpoints::examine(settings));
     findings.extend(tls::examine(settings, SystemTime::now()));
+    if purpose == Purpose::Production {
+        findings.extend(production::examine(settings));
+    }
     findings.extend(sentinels);
     findings.extend(redis);
     findings.extend(postgres);

@@ -1,7 +1,7 @@
 //! `harkara doctor`.
 
 use clap::Args;
-use harkara_operations::doctor::{DoctorReport, Processes, Status, examine};
+use harkara_operations::doctor::{DoctorReport, Processes, Purpose, Status, examine};
 use harkara_operations::wording::counted;
 use harkara_settings::{Settings, SettingsError};
 
@@ -31,6 +31,10 @@ pub(crate) struct DoctorOptions {
     #[arg(long, value_name = "N", default_value_t = 1)]
     workers: u16,
 
+    /// Also checks what only production needs, such as passwords; implies --strict
+    #[arg(long)]
+    production: bool,
+
     /// Exits with 1 for a warning, too
     #[arg(long)]
     strict: bool,
@@ -44,6 +48,7 @@ const EXAMPLES: &str = "\
 Examples:
   harkara doctor
   harkara doctor --ingresses 3 --workers 6
+  harkara doctor --production
   harkara doctor --strict --json";
 
 /// Checks everything and prints the findings. Settings that cannot be used are findings, too.
@@ -55,11 +60,16 @@ pub(crate) async fn run(
         ingresses: options.ingresses,
         workers: options.workers,
     };
-    let report = examine(settings.as_ref(), processes).await;
+    let purpose = if options.production {
+        Purpose::Production
+    } else {
+        Purpose::Any
+    };
+    let report = examine(settings.as_ref(), processes, purpose).await;
     output::report(options.json, &report, write_table)?;
     Ok(Ending::of(match report.status {
         Status::Ok => true,
-        Status::Warning => !options.strict,
+        Status::Warning => !options.strict && !options.production,
         Status::Problem => false,
     }))
 }

@@ -28,6 +28,8 @@ pub enum Area {
     Schema,
     /// This machine's clock against those of both servers.
     Clocks,
+    /// What only production needs.
+    Production,
 }
 
 /// How bad a finding is, the worst last.

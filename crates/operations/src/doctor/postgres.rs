@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use super::connections::{self, Processes};
 use super::finding::{Area, Check, Finding};
 use super::probe::{PROBE_MAX, within};
-use super::{clocks, schema};
+use super::{Purpose, clocks, production, schema};
 use crate::database;
 
 const AREA: Area = Area::Postgres;
@@ -29,6 +29,7 @@ pub(super) async fn examine(
     settings: &Settings,
     deployment: &Deployment,
     processes: Processes,
+    purpose: Purpose,
 ) -> Vec<Finding> {
     let address = harkara_storage::address(&settings.postgres.url);
     let asked = async {
@@ -42,6 +43,9 @@ pub(super) async fn examine(
         Err(_) => return vec![AREA.check("reachable").silent("PostgreSQL", &address)],
     };
     let mut findings = of_state(&state, &address).to_vec();
+    if purpose == Purpose::Production {
+        findings.push(production::role(&state));
+    }
     findings.extend(match within(risks(&pool)).await {
         Ok(risks) => of_risks(&risks),
         Err(reason) => vec![unanswered(AREA.check("safety of commits"), &reason)],
@@ -191,6 +195,7 @@ pub(super) mod tests {
             version_number: 150_003,
             is_standby: false,
             is_read_only: false,
+            is_superuser: false,
             connections_max: 100,
             connections_reserved: 3,
             role_connections_max: -1,

@@ -20,6 +20,9 @@ pub struct ServerState {
     /// Whether transactions only read, by a setting of the server, the database or the role.
     #[diesel(sql_type = Bool)]
     pub is_read_only: bool,
+    /// Whether the role may do everything.
+    #[diesel(sql_type = Bool)]
+    pub is_superuser: bool,
     /// `max_connections`.
     #[diesel(sql_type = Integer)]
     pub connections_max: i32,
@@ -69,6 +72,7 @@ pub async fn server_state(pool: &Pool) -> Result<ServerState, StorageError> {
            current_setting('server_version_num')::integer AS version_number, \
            pg_is_in_recovery() AS is_standby, \
            current_setting('transaction_read_only') = 'on' AS is_read_only, \
+           role.rolsuper AS is_superuser, \
            current_setting('max_connections')::integer AS connections_max, \
            CASE WHEN role.rolsuper THEN 0 \
              ELSE current_setting('superuser_reserved_connections')::integer \
