@@ -80,6 +80,9 @@ pub(crate) enum Command {
     Reference {
         /// Which page.
         page: Page,
+        /// Where manual pages are written to.
+        #[arg(required_if_eq("page", "man-pages"))]
+        folder: Option<PathBuf>,
     },
 }
 

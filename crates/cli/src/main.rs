@@ -36,10 +36,26 @@ async fn main() -> ExitCode {
 }
 
 async fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
-    let call = Call::begin((&arguments.command).into())?;
+    let name = (&arguments.command).into();
+    let call = if is_traced(&arguments.command) {
+        Call::begin(name)
+    } else {
+        Call::untraced(name)
+    }?;
     let result = run_within(&call, arguments).await;
     call.end(matches!(result, Ok(Ending::Done)));
     result
+}
+
+/// Those that print what the program knows connect to nothing, and a probe runs every few seconds.
+fn is_traced(command: &Command) -> bool {
+    !matches!(
+        command,
+        Command::Probe(_)
+            | Command::Grants(_)
+            | Command::Completions(_)
+            | Command::Reference { .. }
+    )
 }
 
 async fn run_within(call: &Call, arguments: &Arguments) -> anyhow::Result<Ending> {
@@ -55,7 +71,7 @@ async fn run_within(call: &Call, arguments: &Arguments) -> anyhow::Result<Ending
         Command::Grants(options) => grants::run(options),
         Command::Completions(options) => completions::run(options),
         Command::Probe(options) => probe::run(|| Ok(arguments.settings()?), options).await,
-        Command::Doctor(options) => doctor::run(arguments.settings(), options).await,
-        Command::Reference { page } => reference::run(*page),
+        Command::Doctor(options) => doctor::run(call, arguments.settings(), options).await,
+        Command::Reference { page, folder } => reference::run(*page, folder.as_deref()),
     }
 }

@@ -25,7 +25,24 @@ pub(crate) struct Call {
 impl Call {
     /// Begins the trace of the command of this name.
     pub(crate) fn begin(name: &'static str) -> Result<Self, StartError> {
-        let exporter = TraceExporter::start(&variable, LIMITS, "harkara", &instance::name())?;
+        Self::with(name, &variable)
+    }
+
+    /// Begins a call without a trace, whatever the variables name.
+    pub(crate) fn untraced(name: &'static str) -> Result<Self, StartError> {
+        Self::with(name, &|_| None)
+    }
+
+    /// Whether the variables name a collector.
+    pub(crate) fn is_exported(&self) -> bool {
+        self.exporter.tracer().is_on()
+    }
+
+    fn with(
+        name: &'static str,
+        variable: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Self, StartError> {
+        let exporter = TraceExporter::start(variable, LIMITS, "harkara", &instance::name())?;
         let (line, ids) = (Timeline::from_now(), SpanIds::root());
         Ok(Self {
             is_kept: exporter.tracer().keeps(ids, None, line.origin()),

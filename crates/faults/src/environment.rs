@@ -24,7 +24,7 @@ use crate::load::Load;
 use crate::process::Process;
 use crate::scale::Scale;
 
-pub(crate) use builder::SECRET;
+pub(crate) use builder::{DRAIN, SECRET};
 use builder::{ProcessBuilder, urls};
 use clock::{Clock, Clocks};
 use small_disk::SmallDisk;
@@ -40,7 +40,7 @@ pub(crate) const REPLICAS: usize = 2;
 const STRANGERS_PER_SLOT: usize = 4;
 
 /// The ingress's counter of deliveries, whatever their outcome.
-const DELIVERIES: &str = "harkara_ingress_deliveries_total";
+pub(crate) const DELIVERIES: &str = "harkara_ingress_deliveries_total";
 
 /// How long a balancer needs to notice that an ingress is not ready.
 const NOTICED_AFTER: Duration = Duration::from_secs(1);
@@ -233,17 +233,21 @@ impl Environment {
     }
 
     /// Starts another ingress, asks the old one to stop once it is ready, and directs new connections to it a little
-    /// after the old one has turned unready, as a balancer does.
-    pub(crate) async fn replace_ingress(&mut self) -> Result<()> {
+    /// after the old one has turned unready, as a balancer does. Returns how many deliveries the old one has taken in
+    /// between.
+    pub(crate) async fn replace_ingress(&mut self) -> Result<f64> {
         let (mut new, address) = self.builder.ingress();
         new.start()?;
         new.ready().await?;
         let mut old = std::mem::replace(&mut self.ingress, new);
         old.signal(Signal::TERM)?;
         old.unready().await?;
+        let before = old.counter(DELIVERIES).await?;
         sleep(NOTICED_AFTER).await;
+        let while_draining = old.counter(DELIVERIES).await? - before;
         self.front.turn_to_port(address.port());
-        old.ended().await
+        old.ended().await?;
+        Ok(while_draining)
     }
 }
 

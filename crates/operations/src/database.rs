@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
+use harkara_core::causes::with_causes;
 use harkara_settings::PostgresSettings;
 use harkara_storage::migrations::{self, SchemaState};
-use harkara_storage::{Pool, PoolSettings, Recovery, StorageError, partitions};
-
-use tokio::time::{Instant, sleep_until};
+use harkara_storage::{ConnectError, Pool, PoolSettings, Recovery, StorageError, partitions};
+use tokio::time::{Instant, sleep};
 
 use crate::OperationError;
 
 /// The name of an operator's commands among the connections.
-const APPLICATION: &str = "harkara";
+pub(crate) const APPLICATION: &str = "harkara";
 
 /// Connections of one operator: operations query one thing after another.
 const CONNECTIONS_MAX: usize = 2;
@@ -39,34 +39,53 @@ pub async fn reach(settings: &PostgresSettings) -> Result<Pool, OperationError> 
     Ok(pool)
 }
 
+/// Whom a database lets go on that cannot be reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unreachable {
+    /// Nobody: a worker can do nothing without it.
+    Waits,
+    /// An ingress, which starts without it.
+    GoesOn,
+}
+
 /// Waits until the schema is one that this binary knows, and passes on why it is not, each time that this changes.
-/// Fails after `at_most` with the last reason, and at once where waiting does not help.
+/// Fails after `at_most` with the last reason, and at once where waiting does not help. Returns whether the schema
+/// could be seen.
 pub async fn wait_for_schema(
     settings: &PostgresSettings,
     at_most: Duration,
+    unreachable: Unreachable,
     mut waiting: impl FnMut(&str),
-) -> Result<(), OperationError> {
-    let deadline = Instant::now() + at_most;
+) -> Result<bool, OperationError> {
+    let begun = Instant::now();
     let mut last_reason = String::new();
     loop {
         let error = match open(settings).await {
-            Ok(_) => return Ok(()),
-            Err(error) if Instant::now() >= deadline || !may_pass(&error) => return Err(error),
-            Err(error) => error.to_string(),
+            Ok(_) => return Ok(true),
+            Err(OperationError::Unavailable { .. }) if unreachable == Unreachable::GoesOn => {
+                return Ok(false);
+            }
+            Err(error) if begun.elapsed() >= at_most || !may_pass(&error) => return Err(error),
+            Err(error) => with_causes(&error),
         };
         if error != last_reason {
             waiting(&error);
             last_reason = error;
         }
-        sleep_until(deadline.min(Instant::now() + SCHEMA_CHECK_EVERY)).await;
+        sleep(SCHEMA_CHECK_EVERY.min(at_most.saturating_sub(begun.elapsed()))).await;
     }
 }
 
 fn may_pass(error: &OperationError) -> bool {
     match error {
         OperationError::Schema(state) => matches!(state, SchemaState::Behind { .. }),
+        OperationError::Storage(StorageError::Untrusted { .. })
+        | OperationError::Unavailable {
+            source: StorageError::Connect(ConnectError::TlsNotSetUp | ConnectError::InvalidUrl),
+            ..
+        } => false,
         OperationError::Unavailable { source: error, .. } | OperationError::Storage(error) => {
-            error.recovery() == Recovery::Wait
+            matches!(error.recovery(), Recovery::Wait | Recovery::Split)
         }
         _ => false,
     }

@@ -22,6 +22,7 @@ mod tls;
 use std::time::SystemTime;
 
 use harkara_settings::{Settings, SettingsError, SettingsProblem};
+use harkara_storage::grants::Process;
 use harkara_streams::Deployment;
 use serde::Serialize;
 
@@ -37,24 +38,36 @@ pub struct DoctorReport {
     pub findings: Vec<Finding>,
 }
 
-/// What is judged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Purpose {
-    /// Whether the deployment works.
-    Any,
-    /// Also whether it is fit for production.
-    Production,
+/// What is examined.
+#[derive(Clone, Copy, Debug)]
+pub struct Scope {
+    /// How many processes run with these settings.
+    pub processes: Processes,
+    /// The process that has these settings; `None` if all have them.
+    pub role: Option<Process>,
+    /// Whether to check what only production needs.
+    pub production: Option<Production>,
+}
+
+/// What a check for production has to be told.
+#[derive(Clone, Copy, Debug)]
+pub struct Production {
+    /// Whether the environment names a receiver of traces.
+    pub exports_traces: bool,
+}
+
+impl Scope {
+    /// The process whose rights are checked. What a worker may do is enough for all that receive and process.
+    fn process(&self) -> Process {
+        self.role.unwrap_or(Process::Worker)
+    }
 }
 
 /// Checks everything that the settings name. Each problem of the settings is a finding, and then the only
 /// kind of finding.
 ///
 /// Every probe has a bound of eight seconds.
-pub async fn examine(
-    settings: Result<&Settings, &SettingsError>,
-    processes: Processes,
-    purpose: Purpose,
-) -> DoctorReport {
+pub async fn examine(settings: Result<&Settings, &SettingsError>, scope: Scope) -> DoctorReport {
     let settings = match settings {
         Ok(settings) => settings,
         Err(error) => return DoctorReport::new(error.problems().iter().map(invalid).collect()),
@@ -63,14 +76,14 @@ pub async fn examine(
     let (sentinels, redis, postgres) = tokio::join!(
         sentinels::examine(settings),
         redis::examine(settings),
-        postgres::examine(settings, &deployment, processes, purpose),
+        postgres::examine(settings, &deployment, &scope),
     );
     let valid = Area::Settings.check("valid");
     let mut findings = vec![valid.ok("every setting is known and valid")];
-    findings.extend(endpoints::examine(settings));
+    findings.extend(endpoints::examine(settings, scope.role));
     findings.extend(tls::examine(settings, SystemTime::now()));
-    if purpose == Purpose::Production {
-        findings.extend(production::examine(settings));
+    if let Some(Production { exports_traces }) = scope.production {
+        findings.extend(production::examine(settings, exports_traces).await);
     }
     findings.extend(sentinels);
     findings.extend(redis);

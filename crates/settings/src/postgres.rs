@@ -4,8 +4,6 @@ use std::time::Duration;
 
 use harkara_tls::ClientTls;
 use strum::{EnumString, VariantNames};
-use tokio_postgres::Config;
-use tokio_postgres::config::Host;
 
 use crate::catalogue::{HOUR_MS, MINUTE_MS, Setting, SettingKind, count, millis, setting};
 use crate::postgres_url::PostgresUrl;
@@ -66,20 +64,6 @@ pub(crate) const SETTINGS: &[Setting] = &[
 ];
 
 impl PostgresSettings {
-    /// Whether the server can tell who connects: by a password, a client certificate or a Unix socket.
-    #[must_use]
-    pub fn has_login(&self) -> bool {
-        let has_certificate = self
-            .tls
-            .as_ref()
-            .is_some_and(|tls| tls.identity().is_some());
-        let config = self.url.current().expose().parse::<Config>();
-        let by_url = config.is_ok_and(|config| {
-            config.get_password().is_some() || matches!(config.get_hosts(), [Host::Unix(_), ..])
-        });
-        has_certificate || by_url
-    }
-
     pub(crate) fn read(r: &mut SettingsReader) -> Self {
         let file = r.file_of("postgres.url");
         let url = r.value_or("postgres.url", postgres_url);
@@ -89,8 +73,8 @@ impl PostgresSettings {
         };
         Self {
             tls: tls::postgres(r, &url),
-            url: ServerUrl::new(url.for_driver, file, |text| {
-                Ok(postgres_url(text)?.for_driver)
+            url: ServerUrl::new(url.clone().into(), file, |text| {
+                Ok(postgres_url(text)?.into())
             }),
             pooler,
             parameters: url.parameters,

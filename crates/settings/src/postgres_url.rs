@@ -10,7 +10,7 @@ use harkara_core::secret::Secret;
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use tokio_postgres::Config;
 
-use crate::server_url::{self, unreadable};
+use crate::server_url::{self, ParsedUrl, unreadable};
 use foreign::Foreign;
 
 /// A URL split into what we read ourselves and the rest.
@@ -31,6 +31,26 @@ pub(crate) struct PostgresUrl {
     pub(crate) is_pooled: bool,
     /// Run-time parameters of the server, by name: `options=-c name=value`, `schema`.
     pub(crate) parameters: Vec<(String, String)>,
+}
+
+impl From<PostgresUrl> for ParsedUrl {
+    fn from(url: PostgresUrl) -> Self {
+        let PostgresUrl {
+            for_driver,
+            mode,
+            is_socket,
+            ca_file,
+            certificate_file,
+            key_file,
+            is_pooled,
+            parameters,
+        } = url;
+        let files = [ca_file, certificate_file, key_file];
+        Self {
+            url: for_driver,
+            fixed: format!("{:?}", (mode, is_socket, files, is_pooled, parameters)),
+        }
+    }
 }
 
 /// The TLS mode that `sslmode` asks for.

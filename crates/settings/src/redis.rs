@@ -10,7 +10,7 @@ use harkara_tls::ClientTls;
 use crate::catalogue::{MINUTE_MS, Setting, SettingKind, count, millis, setting};
 use crate::reader::SettingsReader;
 use crate::sentinels::SentinelSettings;
-use crate::server_url::{self, ServerUrl, unreadable};
+use crate::server_url::{self, ParsedUrl, ServerUrl, unreadable};
 use crate::tls;
 
 /// Section `redis`.
@@ -57,27 +57,12 @@ pub(crate) const SETTINGS: &[Setting] = &[
 ];
 
 impl RedisSettings {
-    /// Whether the server can tell who connects: by a password, a client certificate or a Unix socket.
-    #[must_use]
-    pub fn has_login(&self) -> bool {
-        let has_certificate = self
-            .tls
-            .as_ref()
-            .is_some_and(|tls| tls.identity().is_some());
-        let info = self.url.current().expose().into_connection_info();
-        let by_url = info.is_ok_and(|info| {
-            info.redis_settings().password().is_some()
-                || matches!(info.addr(), ConnectionAddr::Unix(_))
-        });
-        has_certificate || by_url
-    }
-
     pub(crate) fn read(r: &mut SettingsReader) -> Self {
         let file = r.file_of("redis.url");
         let url = r.value_or("redis.url", redis_url);
         Self {
             tls: tls::redis(r, &url),
-            url: ServerUrl::new(url, file, redis_url),
+            url: ServerUrl::new(parsed(url), file, |text| redis_url(text).map(parsed)),
             sentinels: SentinelSettings::read(r),
             keys: keys(r),
             connect_timeout: r.millis("redis.connect_timeout_ms"),
@@ -91,6 +76,15 @@ fn keys(r: &mut SettingsReader) -> RedisKeys {
     r.value_or("redis.prefix", |prefix| {
         RedisKeys::new(prefix, partition).map_err(|error| error.to_string())
     })
+}
+
+/// Whether it uses TLS stays as it is.
+fn parsed(url: Secret) -> ParsedUrl {
+    let scheme = url.expose().split(':').next().unwrap_or_default();
+    ParsedUrl {
+        fixed: scheme.to_owned(),
+        url,
+    }
 }
 
 fn redis_url(text: &str) -> Result<Secret, String> {

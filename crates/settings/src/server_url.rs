@@ -12,63 +12,97 @@ use crate::secrets_file;
 #[derive(Clone, Debug)]
 pub struct ServerUrl {
     file: Option<UrlFile>,
-    /// The last usable one.
-    last: Arc<Mutex<Secret>>,
+    last: Arc<Mutex<LastRead>>,
 }
 
 /// A file that holds a URL.
 #[derive(Clone, Debug)]
 struct UrlFile {
     path: PathBuf,
-    parse: fn(&str) -> Result<Secret, String>,
+    parse: fn(&str) -> Result<ParsedUrl, String>,
+    /// Of the URL that was read at the start.
+    fixed: String,
+}
+
+/// A URL that was read.
+pub(crate) struct ParsedUrl {
+    pub(crate) url: Secret,
+    /// All that a change of the file must not change, as a text to compare: the process was set up with it.
+    pub(crate) fixed: String,
+}
+
+#[derive(Debug)]
+struct LastRead {
+    /// The last usable URL.
+    url: Secret,
+    /// Why the file could not be used since.
+    problem: Option<String>,
 }
 
 impl ServerUrl {
     /// A URL, and the file from which it was read with `parse`.
     pub(crate) fn new(
-        url: Secret,
+        read: ParsedUrl,
         file: Option<PathBuf>,
-        parse: fn(&str) -> Result<Secret, String>,
+        parse: fn(&str) -> Result<ParsedUrl, String>,
     ) -> Self {
+        let ParsedUrl { url, fixed } = read;
         Self {
-            file: file.map(|path| UrlFile { path, parse }),
-            last: Arc::new(Mutex::new(url)),
+            file: file.map(|path| UrlFile { path, parse, fixed }),
+            ..url.into()
         }
     }
 
-    /// The URL for a new connection. While the file cannot be read, or does not hold a URL of the same kind (plain
-    /// or TLS), it is the one that was read last.
+    /// The URL for a new connection. While the file cannot be used, which is logged once, it is the one that was read
+    /// last.
     #[must_use]
     pub fn current(&self) -> Secret {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        let read = self.file.as_ref().and_then(UrlFile::read);
-        if let Some(url) = read.filter(|url| uses_tls(url) == uses_tls(&last)) {
-            *last = url;
+        let Some(file) = &self.file else {
+            return last.url.clone();
+        };
+        match file.read() {
+            Ok(url) => {
+                last.url = url;
+                last.problem = None;
+            }
+            Err(problem) => {
+                if last.problem.as_ref() != Some(&problem) {
+                    tracing::warn!(
+                        file = %file.path.display(),
+                        problem,
+                        "A file with the URL of a server cannot be used; the URL that was read last still is."
+                    );
+                }
+                last.problem = Some(problem);
+            }
         }
-        last.clone()
+        last.url.clone()
     }
 }
 
 /// A URL that stays as it is.
 impl From<Secret> for ServerUrl {
     fn from(url: Secret) -> Self {
+        let last = LastRead { url, problem: None };
         Self {
             file: None,
-            last: Arc::new(Mutex::new(url)),
+            last: Arc::new(Mutex::new(last)),
         }
     }
 }
 
 impl UrlFile {
-    fn read(&self) -> Option<Secret> {
-        let text = std::fs::read_to_string(&self.path).ok()?;
-        (self.parse)(&secrets_file::value(&text)).ok()
+    /// The URL, or why it cannot be used, without quoting it.
+    fn read(&self) -> Result<Secret, String> {
+        let text = std::fs::read_to_string(&self.path);
+        let text = text.map_err(|error| format!("cannot be read: {error}"))?;
+        let read = (self.parse)(&secrets_file::value(&text))?;
+        if read.fixed != self.fixed {
+            return Err("asks for another way to connect (TLS, socket, pooler or parameters of the server), which takes a restart".to_owned());
+        }
+        Ok(read.url)
     }
-}
-
-/// Whether the URL itself asks for TLS, as Redis's does. PostgreSQL's TLS is fixed by the settings.
-fn uses_tls(url: &Secret) -> bool {
-    url.expose().starts_with("rediss://")
 }
 
 /// How to write a password, after a problem with it.
@@ -104,23 +138,22 @@ mod tests {
     #[test]
     fn a_file_is_read_again_and_what_cannot_be_used_changes_nothing() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        let write = |text: &str| std::fs::write(file.path(), text).unwrap();
-        let parse = |text: &str| match text.starts_with("redis") {
-            true => Ok(Secret::new(text)),
-            false => Err(String::new()),
+        let parse = |text: &str| match text.split_once("://") {
+            Some((scheme, _)) => Ok(ParsedUrl {
+                url: Secret::new(text),
+                fixed: scheme.to_owned(),
+            }),
+            None => Err("is not a URL".to_owned()),
         };
-        let url = ServerUrl::new(
-            Secret::new("redis://a"),
-            Some(file.path().to_owned()),
-            parse,
-        );
+        let path = Some(file.path().to_owned());
+        let url = ServerUrl::new(parse("redis://a").unwrap(), path, parse);
         for (text, expected) in [
             ("redis://b\n", "redis://b"),
             ("", "redis://b"),
             ("rediss://b", "redis://b"),
             ("redis://c", "redis://c"),
         ] {
-            write(text);
+            std::fs::write(file.path(), text).unwrap();
             assert_eq!(url.current().expose(), expected, "{text:?}");
         }
         drop(file);

@@ -10,6 +10,7 @@ use harkara_core::secret::Secret;
 use harkara_settings::{Pooler, ServerUrl};
 use harkara_tls::{ClientTls, Refusal};
 use tokio::net::UnixStream;
+use tokio::time::timeout;
 use tokio_postgres::config::{Host, SslMode, SslNegotiation, TargetSessionAttrs};
 use tokio_postgres::{Config, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
@@ -63,12 +64,33 @@ impl Target {
     /// Connects, verifying the server by the TLS of the settings; without it, the connection is plain, and a URL
     /// that asks for TLS is refused.
     pub(crate) async fn connect(&self, pooler: Pooler) -> Result<Session, StorageError> {
+        self.connect_with(pooler, self.config()?).await
+    }
+
+    /// Whether the server lets somebody in who has no password.
+    pub(crate) async fn admits_anybody(&self) -> Result<bool, StorageError> {
+        let mut config = self.config()?;
+        config.password("");
+        let connecting = self.connect_with(Pooler::None, config);
+        let connected = timeout(self.connect_timeout, connecting).await;
+        match connected.map_err(|_| ConnectError::TimedOut)? {
+            Ok(_) => Ok(true),
+            Err(error) if error.is_refused_login() => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn config(&self) -> Result<Config, ConnectError> {
         let mut config = parsed(&self.url.current())?;
         config
             .application_name(self.application)
             .keepalives_idle(KEEPALIVE_IDLE)
             .tcp_user_timeout(UNACKNOWLEDGED_MAX);
         choose_among_hosts(&mut config, self.connect_timeout);
+        Ok(config)
+    }
+
+    async fn connect_with(&self, pooler: Pooler, config: Config) -> Result<Session, StorageError> {
         let link = PoolerLink::new(pooler, &self.transaction_settings);
         let mut session = connect(config, self.tls.as_ref(), &link).await?;
         session.is_pooled = link.is_pooled();

@@ -173,6 +173,16 @@ impl StorageError {
         )
     }
 
+    /// Whether the server refused to let somebody in (class 28 of SQLSTATE).
+    pub(crate) fn is_refused_login(&self) -> bool {
+        let Self::Connect(ConnectError::Server { source, .. }) = self else {
+            return false;
+        };
+        source
+            .code()
+            .is_some_and(|code| code.code().starts_with("28"))
+    }
+
     /// Whether a write was refused because the session or the server is read-only.
     pub(crate) fn is_read_only(&self) -> bool {
         let code = self.refusal().and_then(|(_, code)| code);

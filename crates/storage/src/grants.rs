@@ -1,33 +1,38 @@
-//! The SQL that gives a role of PostgreSQL what one kind of process needs, and nothing more.
+//! What each process needs of PostgreSQL, and the SQL that grants it to a role.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
 use crate::projections;
+use crate::session_settings::literal;
 
-/// What a role of PostgreSQL is for.
+/// What connects to PostgreSQL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Duty {
-    /// To store deliveries while Redis is away, and to count what is due.
+pub enum Process {
+    /// Stores deliveries while Redis is away, and counts what is due.
     Ingress,
-    /// To commit events.
+    /// Commits events.
     Worker,
-    /// To look at everything, and to replay events.
+    /// Commands and people: read everything, replay events.
     Console,
-    /// To own the schema: migrations and partitions.
+    /// `harkara migrate`: owns the tables.
     Migrate,
 }
 
-/// Rights on some tables.
-struct Grant {
-    rights: &'static str,
-    tables: Vec<&'static str>,
+/// A right on a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Right {
+    Select,
+    Insert,
+    Update,
+    /// To update some columns, and to lock rows.
+    UpdateOf(&'static [&'static str]),
 }
 
 /// What every process reads to know whether it may work on the schema.
 const SCHEMA: [&str; 2] = ["__diesel_schema_migrations", "harkara_schema"];
 
 /// Where rows of months without a partition are counted, which is not done over the parent.
-const DEFAULT_PARTITIONS: [&str; 2] = ["webhook_events_default", "audit_logs_default"];
+pub(crate) const DEFAULT_PARTITIONS: [&str; 2] = ["webhook_events_default", "audit_logs_default"];
 
 const VIEWS: [&str; 6] = [
     "accounts",
@@ -38,75 +43,109 @@ const VIEWS: [&str; 6] = [
     "webhook_event_payloads",
 ];
 
-/// SQL that gives the role of this name the rights of a duty, to be run by the owner of the schema after the
-/// migrations. It may be run again, and should be after an upgrade: tables may be new. Of the worker and the console,
-/// the owner's future tables can be read.
+/// What a delivery of a known event changes in the ledger.
+const OF_DUPLICATES: &[&str] = &["duplicates", "other_id_duplicates"];
+
+/// What a worker changes in the ledger: neither the body nor what tells where it came from.
+const OF_PROCESSING: &[&str] = &[
+    "duplicates",
+    "other_id_duplicates",
+    "status",
+    "error",
+    "attempts",
+    "next_attempt_at",
+    "processed_at",
+    "event_type",
+    "account_id",
+    "occurred_at",
+];
+
+/// What a replay changes in the ledger.
+const OF_REPLAYS: &[&str] = &["status", "attempts", "next_attempt_at"];
+
+impl fmt::Display for Right {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Select => f.write_str("SELECT"),
+            Self::Insert => f.write_str("INSERT"),
+            Self::Update => f.write_str("UPDATE"),
+            Self::UpdateOf(columns) => write!(f, "UPDATE ({})", columns.join(", ")),
+        }
+    }
+}
+
+/// SQL that gives the role of this name what a process needs. For [`Process::Migrate`] the owner of the database runs
+/// it, before the first migration. For all others the owner of the tables runs it, after the migrations; it may be run
+/// again, and should be after an upgrade, because tables may be new.
 #[must_use]
-pub fn sql(duty: Duty, role: &str) -> String {
-    let (role, text) = (quoted(role), literal(role));
+pub fn sql(process: Process, role: &str) -> String {
+    let (name, text) = (quoted(role), literal(role));
+    let on_schema = match process {
+        Process::Migrate => "USAGE, CREATE",
+        _ => "USAGE",
+    };
     let mut sql = format!(
         "DO $$ BEGIN\n  \
            EXECUTE format('GRANT CONNECT ON DATABASE %I TO %I', current_database(), {text});\n  \
-           EXECUTE format('GRANT {} ON SCHEMA %I TO %I', current_schema(), {text});\n\
-         END $$;\n",
-        match duty {
-            Duty::Migrate => "USAGE, CREATE",
-            _ => "USAGE",
-        }
+           EXECUTE format('GRANT {on_schema} ON SCHEMA %I TO %I', current_schema(), {text});\n"
     );
-    for Grant { rights, tables } in grants(duty) {
-        let tables = tables.join(", ");
-        writeln!(sql, "GRANT {rights} ON {tables} TO {role};").expect("a string takes all");
-    }
-    if matches!(duty, Duty::Worker | Duty::Console) {
-        writeln!(
+    if matches!(process, Process::Worker | Process::Console) {
+        // The upkeep of partitions may put a new default partition in the place of the old one.
+        write!(
             sql,
-            "ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO {role};"
+            "  EXECUTE format('ALTER DEFAULT PRIVILEGES FOR ROLE %I IN SCHEMA %I GRANT SELECT ON TABLES TO %I',\n    \
+               (SELECT tableowner FROM pg_tables WHERE schemaname = current_schema() AND tablename = 'webhook_events'),\n    \
+               current_schema(), {text});\n"
         )
-        .expect("a string takes all");
+        .expect(TAKES_ALL);
+    }
+    sql.push_str("END $$;\n");
+    for (rights, tables) in grants(process) {
+        let rights: Vec<_> = rights.iter().map(Right::to_string).collect();
+        let (rights, tables) = (rights.join(", "), tables.join(", "));
+        writeln!(sql, "GRANT {rights} ON {tables} TO {name};").expect(TAKES_ALL);
     }
     sql
 }
 
-fn grants(duty: Duty) -> Vec<Grant> {
-    let grant = |rights, tables: &[&'static str]| Grant {
-        rights,
-        tables: tables.to_vec(),
-    };
-    let schema = grant("SELECT", &SCHEMA);
-    match duty {
-        Duty::Ingress => vec![
-            schema,
-            grant("SELECT, INSERT", &["webhook_events", "event_identities"]),
+const TAKES_ALL: &str = "a string takes all";
+
+/// The rights that a process needs, with the tables.
+pub(crate) fn grants(process: Process) -> Vec<(Vec<Right>, Vec<&'static str>)> {
+    use Right::{Insert, Select, Update, UpdateOf};
+    let merged = projections::merged_tables();
+    let (merged, histories): (Vec<_>, Vec<_>) =
+        projections::tables().partition(|table| merged.contains(table));
+    let own = match process {
+        Process::Ingress => vec![
+            (vec![Select, Insert], vec!["event_identities"]),
+            (
+                vec![Select, Insert, UpdateOf(OF_DUPLICATES)],
+                vec!["webhook_events"],
+            ),
         ],
-        Duty::Worker => {
-            let merged = projections::merged_tables();
-            let mut histories: Vec<_> = projections::tables().collect();
-            histories.retain(|table| !merged.contains(table));
-            vec![
-                schema,
-                grant("SELECT", &DEFAULT_PARTITIONS),
-                grant("SELECT, INSERT", &["event_identities"]),
-                grant("SELECT, INSERT, UPDATE", &["webhook_events"]),
-                grant("SELECT, INSERT, UPDATE", &merged),
-                grant("SELECT, INSERT", &histories),
-                grant("INSERT", &["audit_logs"]),
-            ]
-        }
-        Duty::Console => {
-            let tables: Vec<_> = projections::tables().collect();
-            vec![
-                schema,
-                grant("SELECT", &DEFAULT_PARTITIONS),
-                grant("SELECT", &["event_identities"]),
-                grant("SELECT, UPDATE", &["webhook_events"]),
-                grant("SELECT", &tables),
-                grant("SELECT", &VIEWS),
-                grant("SELECT, INSERT", &["audit_logs"]),
-            ]
-        }
-        Duty::Migrate => Vec::new(),
-    }
+        Process::Worker => vec![
+            (vec![Select], DEFAULT_PARTITIONS.to_vec()),
+            (vec![Select, Insert], vec!["event_identities"]),
+            (
+                vec![Select, Insert, UpdateOf(OF_PROCESSING)],
+                vec!["webhook_events"],
+            ),
+            (vec![Select, Insert, Update], merged),
+            (vec![Select, Insert], histories),
+            (vec![Insert], vec!["audit_logs"]),
+        ],
+        Process::Console => vec![
+            (vec![Select], DEFAULT_PARTITIONS.to_vec()),
+            (vec![Select], vec!["event_identities"]),
+            (vec![Select, UpdateOf(OF_REPLAYS)], vec!["webhook_events"]),
+            (vec![Select], [merged, histories, VIEWS.to_vec()].concat()),
+            (vec![Select, Insert], vec!["audit_logs"]),
+        ],
+        Process::Migrate => return Vec::new(),
+    };
+    let schema = (vec![Select], SCHEMA.to_vec());
+    [vec![schema], own].concat()
 }
 
 /// A name as SQL writes it.
@@ -114,18 +153,12 @@ fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-/// A text as SQL writes it.
-fn literal(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "''"))
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{literal, quoted};
+    use super::quoted;
 
     #[test]
-    fn names_and_texts_are_quoted() {
+    fn names_are_quoted() {
         assert_eq!(quoted("a\"b"), "\"a\"\"b\"");
-        assert_eq!(literal("a'b"), "'a''b'");
     }
 }

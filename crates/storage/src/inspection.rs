@@ -9,7 +9,9 @@ use chrono::{DateTime, Utc};
 use diesel::dsl::sql;
 use diesel::sql_types::{Nullable, Text, Timestamptz};
 
-use crate::{Pool, StorageError};
+use crate::connect::Target;
+use crate::session_settings::SessionSettings;
+use crate::{Pool, PoolSettings, StorageError};
 
 pub use indexes::{INDEXES, Index, IndexProblem, index_problems};
 pub use partitions::{Partitions, partitions};
@@ -20,6 +22,12 @@ pub use tables::{MissingPrivilege, TableLock, lock_on, missing_privileges, table
 pub async fn time(pool: &Pool) -> Result<DateTime<Utc>, StorageError> {
     let query = diesel::select(sql::<Timestamptz>("clock_timestamp()"));
     pool.get_row("ask for the time", query).await
+}
+
+/// Whether the server lets somebody in who has no password. The attempt is in its log.
+pub async fn admits_anybody(settings: &PoolSettings) -> Result<bool, StorageError> {
+    let session = SessionSettings::of_pool(settings);
+    Target::new(settings, &session).admits_anybody().await
 }
 
 /// The newest migration that is applied. The schema must exist.

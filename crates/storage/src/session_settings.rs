@@ -75,7 +75,7 @@ fn set(name: &str, value: &str, is_local: &str) -> String {
 }
 
 /// A text as a literal that means the same whatever `standard_conforming_strings` is.
-fn literal(text: &str) -> String {
+pub(crate) fn literal(text: &str) -> String {
     let escaped = text.replace('\\', "\\\\").replace('\'', "''");
     format!("E'{escaped}'")
 }

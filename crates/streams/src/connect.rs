@@ -5,7 +5,7 @@ use redis::aio::MultiplexedConnection;
 use redis::io::tcp::TcpSettings;
 use redis::{
     AsyncConnectionConfig, Client, ClientTlsConfig, ConnectionAddr, ConnectionInfo,
-    IntoConnectionInfo, ProtocolVersion, RedisResult, TlsCertificates,
+    IntoConnectionInfo, ProtocolVersion, RedisConnectionInfo, RedisResult, TlsCertificates,
 };
 
 use crate::sentinel::Sentinels;
@@ -21,6 +21,17 @@ const RESPONSE_TIMEOUTS_PER_DEAD_CONNECTION: u32 = 2;
 /// Opens a connection.
 pub(crate) async fn connect(settings: &RedisSettings) -> RedisResult<MultiplexedConnection> {
     client(settings, ProtocolVersion::RESP2)
+        .get_multiplexed_async_connection_with_config(&connection_config(settings))
+        .await
+}
+
+/// The same without user and password.
+pub(crate) async fn connect_as_nobody(
+    settings: &RedisSettings,
+) -> RedisResult<MultiplexedConnection> {
+    let info = connection_info(settings, ProtocolVersion::RESP2);
+    let nobody = RedisConnectionInfo::default().set_db(info.redis_settings().db());
+    Client::open(info.set_redis_settings(nobody))?
         .get_multiplexed_async_connection_with_config(&connection_config(settings))
         .await
 }

@@ -2,6 +2,7 @@
 
 mod commands;
 mod lane;
+mod login;
 mod server;
 
 use redis::RedisResult;
@@ -9,6 +10,7 @@ use redis::aio::MultiplexedConnection;
 
 pub use commands::missing_commands;
 pub use lane::{ConsumerState, GroupState, LaneState, OldestPending, inspect_lane};
+pub use login::admits_anybody;
 pub use server::{AppendOnlyFile, LatencySpike, ReplicaState, ServerState, inspect_server};
 
 /// The time by the server's clock, in microseconds since 1970.

@@ -1,12 +1,14 @@
 //! `harkara doctor`.
 
 use clap::Args;
-use harkara_operations::doctor::{DoctorReport, Processes, Purpose, Status, examine};
+use harkara_operations::doctor::{DoctorReport, Processes, Production, Scope, Status, examine};
 use harkara_operations::wording::counted;
 use harkara_settings::{Settings, SettingsError};
 
+use crate::commands::grants::Role;
 use crate::exit::Ending;
 use crate::output::{self, Table};
+use crate::traced::Call;
 
 /// Checks every configured dependency and suggests a fix
 ///
@@ -23,6 +25,10 @@ use crate::output::{self, Table};
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment, after_help = EXAMPLES)]
 pub(crate) struct DoctorOptions {
+    /// The process that has these settings: checks what it needs, and no more
+    #[arg(long, value_enum, value_name = "PROCESS")]
+    role: Option<Role>,
+
     /// Number of ingresses that run with these settings
     #[arg(long, value_name = "N", default_value_t = 1)]
     ingresses: u16,
@@ -48,11 +54,12 @@ const EXAMPLES: &str = "\
 Examples:
   harkara doctor
   harkara doctor --ingresses 3 --workers 6
-  harkara doctor --production
+  harkara doctor --role ingress --production
   harkara doctor --strict --json";
 
 /// Checks everything and prints the findings. Settings that cannot be used are findings, too.
 pub(crate) async fn run(
+    call: &Call,
     settings: Result<Settings, SettingsError>,
     options: &DoctorOptions,
 ) -> anyhow::Result<Ending> {
@@ -60,12 +67,14 @@ pub(crate) async fn run(
         ingresses: options.ingresses,
         workers: options.workers,
     };
-    let purpose = if options.production {
-        Purpose::Production
-    } else {
-        Purpose::Any
+    let scope = Scope {
+        processes,
+        role: options.role.map(Role::process),
+        production: options.production.then(|| Production {
+            exports_traces: call.is_exported(),
+        }),
     };
-    let report = examine(settings.as_ref(), processes, purpose).await;
+    let report = examine(settings.as_ref(), scope).await;
     output::report(options.json, &report, write_table)?;
     Ok(Ending::of(match report.status {
         Status::Ok => true,

@@ -1,7 +1,7 @@
 //! `harkara grants`.
 
 use clap::{Args, ValueEnum};
-use harkara_storage::grants::{self, Duty};
+use harkara_storage::grants::{self, Process};
 
 use crate::exit::Ending;
 use crate::output;
@@ -9,10 +9,11 @@ use crate::output;
 /// Longest name of a role, in bytes; PostgreSQL cuts longer ones.
 const NAME_BYTES_MAX: usize = 63;
 
-/// Prints the SQL that gives a role of PostgreSQL what one process needs, and nothing more
+/// Prints the SQL that gives a role of PostgreSQL what one process needs
 ///
-/// Create the roles, then run the output as the owner of the tables, which is the role that runs
-/// `harkara migrate`. Run it again after an upgrade. It connects to nothing.
+/// Create the roles first. Run the output for `migrate` as the owner of the database, before the
+/// first `harkara migrate`; run the others after it, as the role that ran it, and again after an
+/// upgrade. It connects to nothing.
 ///
 /// Without the owner's rights, workers add no partitions: run `harkara migrate` every day, as the
 /// manifests and units in deploy/ do.
@@ -35,7 +36,7 @@ Examples:
 
 /// A process, by what it does to the database.
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum Role {
+pub(crate) enum Role {
     /// Stores deliveries while Redis is away
     Ingress,
     /// Commits events
@@ -46,22 +47,38 @@ enum Role {
     Migrate,
 }
 
+impl Role {
+    pub(crate) fn process(self) -> Process {
+        match self {
+            Self::Ingress => Process::Ingress,
+            Self::Worker => Process::Worker,
+            Self::Console => Process::Console,
+            Self::Migrate => Process::Migrate,
+        }
+    }
+
+    /// The usual name of its role in PostgreSQL.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Ingress => "harkara_ingress",
+            Self::Worker => "harkara_worker",
+            Self::Console => "harkara_console",
+            Self::Migrate => "harkara_migrate",
+        }
+    }
+}
+
 pub(crate) fn run(options: &GrantsOptions) -> anyhow::Result<Ending> {
-    let (duty, default) = match options.role {
-        Role::Ingress => (Duty::Ingress, "harkara_ingress"),
-        Role::Worker => (Duty::Worker, "harkara_worker"),
-        Role::Console => (Duty::Console, "harkara_console"),
-        Role::Migrate => (Duty::Migrate, "harkara_migrate"),
-    };
-    let role = options.to.as_deref().unwrap_or(default);
-    output::line(grants::sql(duty, role).trim_end())?;
+    let name = options.to.as_deref().unwrap_or(options.role.name());
+    output::line(grants::sql(options.role.process(), name).trim_end())?;
     Ok(Ending::Done)
 }
 
 fn name(text: &str) -> Result<String, String> {
-    if text.is_empty() || text.len() > NAME_BYTES_MAX || text.chars().any(char::is_control) {
+    let is_odd = |c: char| c.is_control() || c == '$';
+    if text.is_empty() || text.len() > NAME_BYTES_MAX || text.chars().any(is_odd) {
         return Err(format!(
-            "the name of a role has 1 to {NAME_BYTES_MAX} bytes and no control characters"
+            "expected a name of 1 to {NAME_BYTES_MAX} bytes without control characters and '$'"
         ));
     }
     Ok(text.to_owned())

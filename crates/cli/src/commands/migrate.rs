@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::Args;
-use harkara_operations::database;
+use harkara_operations::database::{self, Unreachable};
 use harkara_settings::Settings;
 use humantime::parse_duration;
 
@@ -29,6 +29,10 @@ pub(crate) struct MigrateOptions {
     #[arg(long, verbatim_doc_comment)]
     wait: bool,
 
+    /// Ends the wait when PostgreSQL cannot be reached, for an ingress: it starts without
+    #[arg(long, requires = "wait")]
+    or_unreachable: bool,
+
     /// How long to wait
     #[arg(long, value_name = "TIME", default_value = "5m", requires = "wait", value_parser = parse_duration)]
     timeout: Duration,
@@ -47,7 +51,16 @@ pub(crate) async fn run(settings: &Settings, options: &MigrateOptions) -> anyhow
         database::open(postgres).await?;
     } else if options.wait {
         let waiting = |reason: &str| output::note(format!("waiting: {reason}"));
-        database::wait_for_schema(postgres, options.timeout, waiting).await?;
+        let unreachable = if options.or_unreachable {
+            Unreachable::GoesOn
+        } else {
+            Unreachable::Waits
+        };
+        let waited = database::wait_for_schema(postgres, options.timeout, unreachable, waiting);
+        if !waited.await? {
+            output::line("PostgreSQL cannot be reached; the schema is unknown")?;
+            return Ok(Ending::Done);
+        }
     } else {
         for version in database::migrate(postgres).await? {
             output::line(format!("applied {version}"))?;

@@ -1,7 +1,9 @@
 //! `harkara reference`: pages of the documentation, generated from what the program does.
 
 use std::fmt::Write;
+use std::path::Path;
 
+use anyhow::Context;
 use clap::{Command, CommandFactory, ValueEnum};
 use harkara_core::catalogue;
 use harkara_telemetry::catalogue as metrics;
@@ -23,28 +25,26 @@ pub(crate) enum Page {
     Cli,
     /// `docs/metrics.md`
     Metrics,
-    /// The manual page `harkara(1)`
-    Man,
+    /// A manual page for each command, such as `harkara-migrate(1)`, in a folder
+    ManPages,
 }
 
 /// Prints a page.
-pub(crate) fn run(page: Page) -> anyhow::Result<Ending> {
+pub(crate) fn run(page: Page, folder: Option<&Path>) -> anyhow::Result<Ending> {
     let text = match page {
         Page::Events => catalogue::reference_markdown(),
         Page::Configuration => harkara_settings::reference_markdown(),
         Page::SettingsFile => harkara_settings::reference_toml(),
         Page::Cli => command_line(),
         Page::Metrics => metrics::reference_markdown(),
-        Page::Man => manual()?,
+        Page::ManPages => {
+            let folder = folder.context("no folder was given")?;
+            clap_mangen::generate_to(Arguments::command(), folder)?;
+            return Ok(Ending::Done);
+        }
     };
     output::bytes(text.as_bytes())?;
     Ok(Ending::Done)
-}
-
-fn manual() -> anyhow::Result<String> {
-    let mut page = Vec::new();
-    clap_mangen::Man::new(Arguments::command()).render(&mut page)?;
-    Ok(String::from_utf8(page)?)
 }
 
 fn command_line() -> String {

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use harkara_testkit::{Binaries, Proxy, free_port};
 
@@ -12,8 +13,8 @@ use crate::scale::Scale;
 /// The secret of the endpoint.
 pub(crate) const SECRET: &str = "a secret of the fault suite";
 
-/// How long an ingress that stops still takes requests: more than its balancer needs to notice.
-const DRAIN_MS: &str = "3000";
+/// How long an ingress that stops still takes requests, as in Kubernetes: more than its balancer needs to notice.
+pub(crate) const DRAIN: Duration = Duration::from_secs(10);
 
 /// How often a worker looks for entries of dead workers.
 const RECLAIM_EVERY_MS: &str = "500";
@@ -40,7 +41,7 @@ impl ProcessBuilder {
         settings.extend([
             ("INGRESS__BIND", bind.to_string()),
             ("INGRESS__ADMIN_BIND", admin.to_string()),
-            ("INGRESS__DRAIN_MS", DRAIN_MS.to_owned()),
+            ("INGRESS__DRAIN_MS", DRAIN.as_millis().to_string()),
             ("ENDPOINTS__DEFAULT__SECRETS", SECRET.to_owned()),
         ]);
         (

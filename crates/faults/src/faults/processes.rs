@@ -9,7 +9,7 @@ use rand::RngExt;
 use rustix::process::Signal;
 use tokio::time::{Instant, sleep};
 
-use crate::environment::{Environment, RECLAIMED};
+use crate::environment::{DELIVERIES, DRAIN, Environment, RECLAIMED};
 use crate::finding::Finding;
 
 const INGRESS_KILLS: u32 = 5;
@@ -83,14 +83,21 @@ pub(super) async fn worker_paused(environment: &mut Environment) -> Result<Findi
 
 /// Every process is replaced: the new one starts first, then the old one is stopped.
 pub(super) async fn rolling_restart(environment: &mut Environment) -> Result<Finding> {
-    let load = environment.load(environment.scale.fault).await?;
+    let load = environment.load(environment.scale.fault + DRAIN).await?;
+    let while_draining = environment.replace_ingress().await?;
+    let since = environment.ingress.counter(DELIVERIES).await?;
     for _ in 0..environment.workers.len() {
         environment.add_worker()?;
         environment.ready().await?;
         environment.workers.remove(0).stop().await?;
     }
-    environment.replace_ingress().await?;
     let finding = environment.audit(load).await?;
+    let finding = finding
+        .require(
+            while_draining > 0.0,
+            "the old ingress took nothing while it drained",
+        )
+        .require(since > 0.0, "the new ingress took nothing");
     require_no_abandoned_consumer(environment, finding).await
 }
 

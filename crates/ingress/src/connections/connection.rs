@@ -214,7 +214,7 @@ impl Connection {
         !self.is_closed.swap(true, Relaxed) && self.socket.shutdown(Shutdown::Both).is_ok()
     }
 
-    /// Whether the next answer is to close the connection, as all do.
+    /// Whether the ingress is draining, so that every answer closes its connection.
     pub(super) fn is_draining(&self) -> bool {
         self.slot.is_draining()
     }

@@ -3,6 +3,7 @@
 
 use harkara_core::endpoint::EndpointName;
 use harkara_settings::{EndpointSettings, Settings};
+use harkara_storage::grants::Process;
 
 use super::finding::{Area, Finding};
 use crate::secrets::DEVELOPMENT_SECRET;
@@ -14,9 +15,9 @@ const AREA: Area = Area::Endpoints;
 /// letters and digits are 80 bits.
 const SECRET_CHARACTERS_MIN: usize = 14;
 
-/// Checks the secrets of every endpoint.
-pub(super) fn examine(settings: &Settings) -> Vec<Finding> {
-    if settings.endpoints.is_empty() {
+/// Checks the secrets of every endpoint. Only an ingress needs endpoints.
+pub(super) fn examine(settings: &Settings, role: Option<Process>) -> Vec<Finding> {
+    if settings.endpoints.is_empty() && role.is_none_or(|role| role == Process::Ingress) {
         return vec![AREA.check("configured").warning(
             "no endpoint is configured here; an ingress would not start (a worker needs none)",
             "set HARKARA__ENDPOINTS__DEFAULT__SECRETS to the webhook's secret, or …_SECRETS_FILE to a file",
@@ -71,7 +72,7 @@ mod tests {
         ] {
             let given = (!secrets.is_empty()).then_some(("endpoints.live.secrets", secrets));
             let settings = Settings::from_pairs(given).unwrap();
-            let findings = examine(&settings);
+            let findings = examine(&settings, None);
             let [
                 Finding {
                     status: is, found, ..

@@ -9,10 +9,10 @@ use harkara_storage::inspection::{self, ServerState, server_state};
 use harkara_streams::Deployment;
 use tokio::time::timeout;
 
-use super::connections::{self, Processes};
+use super::connections;
 use super::finding::{Area, Check, Finding};
 use super::probe::{PROBE_MAX, within};
-use super::{Purpose, clocks, production, schema};
+use super::{Scope, clocks, production, schema};
 use crate::database;
 
 const AREA: Area = Area::Postgres;
@@ -28,8 +28,7 @@ const VERSION_WITH_ALL: i32 = 140_000;
 pub(super) async fn examine(
     settings: &Settings,
     deployment: &Deployment,
-    processes: Processes,
-    purpose: Purpose,
+    scope: &Scope,
 ) -> Vec<Finding> {
     let address = harkara_storage::address(&settings.postgres.url);
     let asked = async {
@@ -43,7 +42,7 @@ pub(super) async fn examine(
         Err(_) => return vec![AREA.check("reachable").silent("PostgreSQL", &address)],
     };
     let mut findings = of_state(&state, &address).to_vec();
-    if purpose == Purpose::Production {
+    if scope.production.is_some() {
         findings.push(production::role(&state));
     }
     findings.extend(match within(risks(&pool)).await {
@@ -53,11 +52,11 @@ pub(super) async fn examine(
     let is_pooled = pool.is_pooled();
     findings.push(pooler(is_pooled, settings.postgres.pooler));
     findings.push(if is_pooled {
-        connections::to_pooler(settings, processes)
+        connections::to_pooler(settings, scope.processes)
     } else {
-        connections::judged(&state, settings, processes)
+        connections::judged(&state, settings, scope.processes)
     });
-    findings.extend(schema::examine(&pool).await);
+    findings.extend(schema::examine(&pool, scope.process()).await);
     // Without the id, which a schema that is behind lacks, the names alone are compared.
     within(deployment.identify(&pool)).await.ok();
     let skew = clocks::skew_of::<StorageError>(async || {

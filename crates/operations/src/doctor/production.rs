@@ -1,55 +1,67 @@
-//! What only production needs: passwords, separate rights, secrets in files, a name, telemetry.
+//! What only production needs: logins, rights that differ, secrets in files, a name, traces.
 
 use harkara_core::deployment::DeploymentName;
-use harkara_settings::{Settings, variable};
-use harkara_storage::inspection::ServerState;
+use harkara_core::endpoint::EndpointName;
+use harkara_settings::{EndpointSettings, Settings};
+use harkara_storage::PoolSettings;
+use harkara_storage::inspection::{self as storage, ServerState};
+use harkara_streams::inspection as streams;
+use harkara_tls::ClientTls;
 
 use super::finding::{Area, Finding};
+use super::probe::within;
+use crate::database::APPLICATION;
 
 const AREA: Area = Area::Production;
 
-/// The standard variables that name the receiver of spans and metrics.
-const RECEIVERS: [&str; 2] = [
-    "OTEL_EXPORTER_OTLP_ENDPOINT",
-    "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
-];
-
-/// Checks the settings.
-pub(super) fn examine(settings: &Settings) -> Vec<Finding> {
+/// Checks the settings, and whether the servers ask who connects.
+pub(super) async fn examine(settings: &Settings, exports_traces: bool) -> Vec<Finding> {
     let (redis, postgres) = (&settings.redis, &settings.postgres);
-    let has_receiver = RECEIVERS.iter().any(|name| variable(name).is_some());
-    vec![
-        login("redis", redis.has_login()),
-        login("postgres", postgres.has_login()),
-        secrets_files(settings),
-        deployment_name(&settings.deployment),
-        telemetry(has_receiver),
-    ]
-}
-
-/// Whether the server asks who connects.
-fn login(section: &str, has_login: bool) -> Finding {
-    let check = AREA.check(format!("login to {section}"));
-    if has_login {
-        return check.ok("a password, a client certificate or a Unix socket");
+    let pool = PoolSettings::of(postgres, APPLICATION);
+    let (of_redis, of_postgres) = tokio::join!(
+        within(streams::admits_anybody(redis)),
+        within(storage::admits_anybody(&pool)),
+    );
+    let mut findings = vec![login("redis", &of_redis, redis.tls.as_ref())];
+    // There the system knows who connects.
+    let is_socket = harkara_storage::address(&postgres.url).starts_with('/');
+    if !is_socket {
+        findings.push(login("postgres", &of_postgres, postgres.tls.as_ref()));
     }
-    check.warning(
-        "none: whoever reaches the server may read and change everything",
-        format!(
-            "require a password, and write it into {section}.url (or its file, {section}.url_file)"
-        ),
-    )
+    let endpoints = settings.endpoints.iter();
+    findings.extend(endpoints.map(|(name, endpoint)| secrets_file(name, endpoint)));
+    findings.push(deployment_name(&settings.deployment));
+    findings.push(traces(exports_traces));
+    findings
 }
 
-fn secrets_files(settings: &Settings) -> Finding {
-    let check = AREA.check("files of webhook secrets");
-    let mut endpoints = settings.endpoints.iter();
-    match endpoints.find(|(_, endpoint)| endpoint.secrets_file.is_none()) {
-        Some((name, _)) => check.warning(
-            format!("the secrets of {name} are not in a file: a rotation takes a restart"),
+/// Whether a server asks who connects.
+fn login(section: &str, admits_anybody: &Result<bool, String>, tls: Option<&ClientTls>) -> Finding {
+    let check = AREA.check(format!("login to {section}"));
+    match admits_anybody {
+        Ok(false) => check.ok("nobody gets in without a password"),
+        // It was shown, and may be what the server asks for.
+        Ok(true) if tls.is_some_and(|tls| tls.identity().is_some()) => {
+            check.ok("a client certificate, and no password")
+        }
+        Ok(true) => check.warning(
+            "none: whoever reaches the server may read and change everything",
+            format!(
+                "require a password of everybody, also of the server's default user, and write it into {section}.url"
+            ),
+        ),
+        Err(reason) => check.unanswered(reason, "see the other findings, then run the check again"),
+    }
+}
+
+fn secrets_file(name: &EndpointName, endpoint: &EndpointSettings) -> Finding {
+    let check = AREA.check(format!("secrets file of {name}"));
+    match &endpoint.secrets_file {
+        Some(_) => check.ok("there is one, so a rotation takes no restart"),
+        None => check.warning(
+            "there is none: a rotation takes a restart",
             format!("set endpoints.{name}.secrets_file"),
         ),
-        None => check.ok("all are in files, and can be rotated without a restart"),
     }
 }
 
@@ -59,18 +71,18 @@ fn deployment_name(name: &DeploymentName) -> Finding {
         return check.ok(name.to_string());
     }
     check.warning(
-        format!("it is {name}, the default: it would not tell a restored backup from the original"),
+        format!("{name}, the default: with it a restored backup cannot be told from the original"),
         "set deployment.name, such as payments-production, the same for all processes",
     )
 }
 
-fn telemetry(has_receiver: bool) -> Finding {
+fn traces(are_exported: bool) -> Finding {
     let check = AREA.check("traces");
-    if has_receiver {
+    if are_exported {
         return check.ok("exported over OTLP");
     }
     check.warning(
-        "not exported: what happened to a single delivery cannot be followed",
+        "not exported: nobody can follow what happened to a delivery",
         "set OTEL_EXPORTER_OTLP_ENDPOINT for every process (docs/operations.md)",
     )
 }
@@ -79,10 +91,10 @@ fn telemetry(has_receiver: bool) -> Finding {
 pub(super) fn role(state: &ServerState) -> Finding {
     let check = AREA.check("rights of the role");
     if !state.is_superuser {
-        return check.ok("it is no superuser");
+        return check.ok("it is not a superuser");
     }
     check.warning(
-        "the role of postgres.url is a superuser, and may read and destroy every database",
+        "the role of postgres.url is a superuser, which may read and destroy every database",
         "create a role for each process, and run what `harkara grants` prints",
     )
 }
@@ -93,54 +105,40 @@ mod tests {
     use super::super::postgres::tests::sound;
     use super::*;
 
-    fn weak(changed: &[(&str, &str)]) -> Vec<String> {
-        let settings = Settings::from_pairs(changed.iter().copied()).unwrap();
-        let findings = examine(&settings);
-        let weak = findings.iter().filter(|f| f.status == Status::Warning);
-        weak.map(|finding| finding.check.clone()).collect()
-    }
-
     #[test]
-    fn what_development_does_without_is_a_warning_in_production() {
-        let development = [
-            ("redis.url", "redis://db"),
-            ("postgres.url", "postgres://harkara@db/harkara"),
-            ("endpoints.default.secrets", "a-long-random-secret"),
-        ];
-        assert_eq!(
-            weak(&development),
-            [
-                "login to redis",
-                "login to postgres",
-                "files of webhook secrets",
-                "name of the deployment",
-                "traces",
-            ]
-        );
-    }
-
-    #[test]
-    fn passwords_files_and_a_name_are_enough() {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), "a-long-random-secret").unwrap();
-        let file = file.path().to_str().unwrap();
-        let production = [
-            ("redis.url", "redis://harkara:p@db"),
-            ("postgres.url", "postgres://harkara:p@db/harkara"),
-            ("endpoints.default.secrets_file", file),
-            ("deployment.name", "payments"),
-        ];
-        assert_eq!(weak(&production), ["traces"]);
-        let socket = [("postgres.url", "postgres:///harkara?host=/run/postgresql")];
-        assert!(!weak(&socket).contains(&"login to postgres".to_owned()));
-        assert_eq!(telemetry(true).status, Status::Ok);
-    }
-
-    #[test]
-    fn a_superuser_is_a_warning() {
+    fn what_development_does_without_is_a_warning() {
         let mut state = sound();
-        assert_eq!(role(&state).status, Status::Ok);
         state.is_superuser = true;
-        assert_eq!(role(&state).status, Status::Warning);
+        let settings = Settings::from_pairs([("endpoints.live.secrets", "a-long-random-secret")]);
+        let settings = settings.unwrap();
+        let (name, endpoint) = settings.endpoints.iter().next().unwrap();
+        for finding in [
+            login("redis", &Ok(true), None),
+            login("redis", &Err("no answer".to_owned()), None),
+            secrets_file(name, endpoint),
+            deployment_name(&settings.deployment),
+            traces(false),
+            role(&state),
+        ] {
+            assert_eq!(finding.status, Status::Warning, "{finding:?}");
+        }
+    }
+
+    #[test]
+    fn passwords_files_a_name_and_a_plain_role_are_enough() {
+        let endpoint = EndpointSettings {
+            secrets_file: Some("/run/secrets/live".into()),
+            ..EndpointSettings::default()
+        };
+        let name = DeploymentName::parse("payments").unwrap();
+        for finding in [
+            login("redis", &Ok(false), None),
+            secrets_file(&EndpointName::parse("live").unwrap(), &endpoint),
+            deployment_name(&name),
+            traces(true),
+            role(&sound()),
+        ] {
+            assert_eq!(finding.status, Status::Ok, "{finding:?}");
+        }
     }
 }

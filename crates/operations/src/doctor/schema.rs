@@ -1,6 +1,7 @@
 //! The schema's version, its indexes, tables and partitions.
 
 use harkara_storage::Pool;
+use harkara_storage::grants::Process;
 use harkara_storage::inspection::{
     self, Index, IndexProblem, Partitions, index_problems, partitions,
 };
@@ -15,7 +16,7 @@ use super::tables;
 const AREA: Area = Area::Schema;
 
 /// Checks the schema. Without the migrations, only its version.
-pub(super) async fn examine(pool: &Pool) -> Vec<Finding> {
+pub(super) async fn examine(pool: &Pool, process: Process) -> Vec<Finding> {
     let state = match within(migrations::check(pool)).await {
         Ok(state) => state,
         Err(reason) => return vec![unanswered(AREA.check("version"), &reason)],
@@ -29,9 +30,15 @@ pub(super) async fn examine(pool: &Pool) -> Vec<Finding> {
         Ok(problems) => of_indexes(&problems),
         Err(reason) => vec![unanswered(AREA.check("indexes"), &reason)],
     });
-    findings.extend(tables::examine(pool).await);
+    findings.extend(tables::examine(pool, process).await);
     findings.extend(match within(partitions(pool)).await {
-        Ok(partitions) => of_partitions(&partitions),
+        Ok(mut partitions) => {
+            if process == Process::Ingress {
+                // It has nothing to do with them.
+                partitions.rights_missing.clear();
+            }
+            of_partitions(&partitions)
+        }
         Err(reason) => vec![unanswered(AREA.check("partitions"), &reason)],
     });
     findings
@@ -89,13 +96,14 @@ fn of_partitions(found: &Partitions) -> Vec<Finding> {
             "run `harkara migrate`; workers also try to add them every hour, and log why they cannot",
         )
     }];
-    findings.extend(found.defaults_in_use.iter().map(|table| {
+    findings.extend(found.defaults_in_use.iter().flatten().map(|table| {
         check().warning(
             format!("{table} holds rows of months that had no partition when they arrived"),
             "run `harkara migrate`, which gives them partitions; workers also try to, and log why they cannot",
         )
     }));
-    let is_kept_up = found.missing.is_empty() && found.defaults_in_use.is_empty();
+    let are_unused = found.defaults_in_use.as_ref().is_some_and(Vec::is_empty);
+    let is_kept_up = found.missing.is_empty() && are_unused;
     findings.extend(found.rights_missing.iter().map(|right| {
         if is_kept_up {
             return check().ok(format!(

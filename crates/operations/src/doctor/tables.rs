@@ -1,6 +1,7 @@
 //! Whether every table can be written: locks of others, and privileges.
 
 use harkara_storage::Pool;
+use harkara_storage::grants::Process;
 use harkara_storage::inspection::{MissingPrivilege, TableLock, missing_privileges, table_locks};
 
 use super::finding::{Area, Check, Finding};
@@ -8,11 +9,11 @@ use super::postgres::unanswered;
 use super::probe::within;
 
 /// Checks all tables that commits write.
-pub(super) async fn examine(pool: &Pool) -> Vec<Finding> {
+pub(super) async fn examine(pool: &Pool, process: Process) -> Vec<Finding> {
     let locks = within(table_locks(pool)).await;
-    let missing = within(missing_privileges(pool)).await;
+    let missing = within(missing_privileges(pool, process)).await;
     match (locks, missing) {
-        (Ok(locks), Ok(missing)) => judged(&locks, &missing),
+        (Ok(locks), Ok(missing)) => judged(&locks, &missing, process),
         (Err(reason), _) | (_, Err(reason)) => vec![unanswered(check(), &reason)],
     }
 }
@@ -21,12 +22,13 @@ fn check() -> Check {
     Area::Schema.check("tables")
 }
 
-fn judged(locks: &[TableLock], missing: &[MissingPrivilege]) -> Vec<Finding> {
+fn judged(locks: &[TableLock], missing: &[MissingPrivilege], process: Process) -> Vec<Finding> {
     if locks.is_empty() && missing.is_empty() {
-        return vec![check().ok("none is locked, and the role may write all of them")];
+        return vec![check().ok("none is locked, and the role has the rights that it needs")];
     }
     let locks = locks.iter().map(of_lock);
-    locks.chain(missing.iter().map(of_privilege)).collect()
+    let missing = missing.iter().map(|missing| of_privilege(missing, process));
+    locks.chain(missing).collect()
 }
 
 fn of_lock(lock: &TableLock) -> Finding {
@@ -43,17 +45,20 @@ fn of_lock(lock: &TableLock) -> Finding {
     )
 }
 
-fn of_privilege(missing: &MissingPrivilege) -> Finding {
+fn of_privilege(missing: &MissingPrivilege, process: Process) -> Finding {
     let table = &missing.table_name;
+    let effect = match process {
+        Process::Ingress => "deliveries cannot be stored while Redis is away",
+        Process::Worker => "events that change it wait",
+        Process::Console | Process::Migrate => "commands fail",
+    };
     match &missing.privilege {
         Some(privilege) => check().problem(
-            format!(
-                "the role of postgres.url lacks {privilege} on {table}: events that change it wait"
-            ),
+            format!("the role of postgres.url lacks {privilege} on {table}: {effect}"),
             format!("GRANT {privilege} ON {table} to it"),
         ),
         None => check().problem(
-            format!("{table} is missing: events that change it wait"),
+            format!("{table} is missing: {effect}"),
             "rename it back, or restore it from a backup",
         ),
     }
@@ -86,7 +91,11 @@ mod tests {
             table_name: "payment_orders".to_owned(),
             privilege: privilege.map(str::to_owned),
         };
-        let found = judged(&[lock, prepared], &[missing(Some("INSERT")), missing(None)]);
+        let found = judged(
+            &[lock, prepared],
+            &[missing(Some("INSERT")), missing(None)],
+            Process::Worker,
+        );
         let expected = [
             (
                 "process 4711 (psql) of role anna has AccessExclusiveLock on payment_disputes, in a transaction of 12 s",
@@ -108,6 +117,6 @@ mod tests {
                 "{finding:?}"
             );
         }
-        assert_eq!(judged(&[], &[])[0].status, Status::Ok);
+        assert_eq!(judged(&[], &[], Process::Worker)[0].status, Status::Ok);
     }
 }

@@ -11,8 +11,9 @@ use crate::{Pool, StorageError};
 pub struct Partitions {
     /// Missing partitions of this month and of the months ahead, by name.
     pub missing: Vec<String>,
-    /// Default partitions that hold rows, which came in a month without a partition.
-    pub defaults_in_use: Vec<String>,
+    /// Default partitions that hold rows, which came in a month without a partition. `None` if the role may not look
+    /// into them.
+    pub defaults_in_use: Option<Vec<String>>,
     /// What the role of the settings lacks for adding partitions and for looking into the default ones, such as "the
     /// rights of the owner …".
     pub rights_missing: Vec<String>,
@@ -55,17 +56,20 @@ pub async fn partitions(pool: &Pool) -> Result<Partitions, StorageError> {
     let rights_missing = pool.load("look for rights", rights_missing).await?;
     let unreadable = sql::<BigInt>("SELECT count(*) FROM ").sql(UNREADABLE);
     let unreadable: i64 = pool.get_row("look for rights", unreadable).await?;
-    let rows = if unreadable == 0 {
-        default_rows(pool).await?
+    let defaults_in_use = if unreadable == 0 {
+        let rows = default_rows(pool).await?.into_iter();
+        let in_use = rows.filter(|default| default.rows > 0);
+        Some(
+            in_use
+                .map(|default| format!("{}_default", default.table))
+                .collect(),
+        )
     } else {
-        Vec::new()
+        None
     };
-    let in_use = rows.into_iter().filter(|default| default.rows > 0);
     Ok(Partitions {
         missing,
-        defaults_in_use: in_use
-            .map(|default| format!("{}_default", default.table))
-            .collect(),
+        defaults_in_use,
         rights_missing,
     })
 }

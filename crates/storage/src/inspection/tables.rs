@@ -5,6 +5,7 @@ use std::fmt;
 use diesel::sql_types::{Array, BigInt, Bool, Integer, Nullable, Text};
 use diesel::{QueryableByName, sql_query};
 
+use crate::grants::{self, DEFAULT_PARTITIONS, Process, Right};
 use crate::{Pool, StorageError, projections};
 
 /// The tables that every event is written to.
@@ -107,7 +108,7 @@ async fn locks_on(pool: &Pool, tables: Vec<String>) -> Result<Vec<TableLock>, St
     pool.load("look for locks on tables", query).await
 }
 
-/// A privilege on a table that commits need and the role lacks.
+/// A privilege on a table that a process needs and the role lacks.
 #[derive(Clone, Debug, PartialEq, Eq, QueryableByName)]
 pub struct MissingPrivilege {
     /// The table.
@@ -118,23 +119,40 @@ pub struct MissingPrivilege {
     pub privilege: Option<String>,
 }
 
-/// The privileges on tables that workers need and the role of the pool lacks.
-pub async fn missing_privileges(pool: &Pool) -> Result<Vec<MissingPrivilege>, StorageError> {
-    let insert = all_tables().into_iter().map(|table| (table, "INSERT"));
-    let read = all_tables().into_iter().filter(|table| *table != AUDIT);
-    let read = read.map(|table| (table, "SELECT"));
-    let updated = ["webhook_events"]
-        .into_iter()
-        .chain(projections::merged_tables());
-    let update = updated.map(|table| (table, "UPDATE"));
-    let (tables, privileges): (Vec<_>, Vec<_>) = insert.chain(read).chain(update).unzip();
+/// The privileges on tables that a process needs and the role of the pool lacks, except those on the default
+/// partitions, which [`super::partitions`] looks for.
+pub async fn missing_privileges(
+    pool: &Pool,
+    process: Process,
+) -> Result<Vec<MissingPrivilege>, StorageError> {
+    let (mut tables, mut privileges, mut columns) = (Vec::new(), Vec::new(), Vec::new());
+    for (rights, of_tables) in grants::grants(process) {
+        for table in of_tables {
+            for right in &rights {
+                let (privilege, of_columns) = match right {
+                    Right::UpdateOf(columns) => ("UPDATE".to_owned(), *columns),
+                    whole => (whole.to_string(), &[""][..]),
+                };
+                for column in of_columns {
+                    tables.push(table);
+                    privileges.push(privilege.clone());
+                    columns.push(*column);
+                }
+            }
+        }
+    }
     let query = sql_query(
-        "SELECT DISTINCT name AS table_name, CASE WHEN oid IS NOT NULL THEN privilege END AS privilege \
-         FROM (SELECT name, privilege, to_regclass(name)::oid AS oid FROM unnest($1, $2) AS t (name, privilege)) t \
-         WHERE oid IS NULL OR NOT has_table_privilege(oid, privilege) ORDER BY table_name, privilege",
+        "SELECT DISTINCT name AS table_name, \
+           CASE WHEN oid IS NOT NULL THEN privilege || coalesce(' (' || nullif(col, '') || ')', '') END AS privilege \
+         FROM (SELECT name, privilege, col, to_regclass(name)::oid AS oid \
+           FROM unnest($1, $2, $3) AS t (name, privilege, col)) t \
+         WHERE name <> ALL ($4) AND (oid IS NULL OR NOT CASE WHEN col = '' THEN has_table_privilege(oid, privilege) \
+           ELSE has_column_privilege(oid, col, privilege) END) ORDER BY table_name, privilege",
     )
     .bind::<Array<Text>, _>(tables)
-    .bind::<Array<Text>, _>(privileges);
+    .bind::<Array<Text>, _>(privileges)
+    .bind::<Array<Text>, _>(columns)
+    .bind::<Array<Text>, _>(DEFAULT_PARTITIONS.to_vec());
     pool.load("look for missing privileges", query).await
 }
 

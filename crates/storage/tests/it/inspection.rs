@@ -56,7 +56,11 @@ async fn an_index_that_is_missing_or_unfinished_is_found() {
 async fn missing_or_detached_partitions_are_named_until_they_exist() {
     let db = TestDatabase::migrated().await;
     let pool = db.pool();
-    assert_eq!(partitions(&pool).await.unwrap(), Partitions::default());
+    let sound = Partitions {
+        defaults_in_use: Some(Vec::new()),
+        ..Partitions::default()
+    };
+    assert_eq!(partitions(&pool).await.unwrap(), sound);
     let month: String = db.value(THIS_MONTH).await;
     let [dropped, detached] =
         ["webhook_events", "audit_logs"].map(|table| format!("{table}_{month}"));
@@ -67,7 +71,7 @@ async fn missing_or_detached_partitions_are_named_until_they_exist() {
     .await;
     let found = partitions(&pool).await.unwrap();
     assert_eq!(found.missing, [dropped]);
-    assert_eq!(found.defaults_in_use, ["audit_logs_default"]);
+    assert_eq!(found.defaults_in_use.unwrap(), ["audit_logs_default"]);
     ensure(&pool).await.unwrap();
     assert!(partitions(&pool).await.unwrap().missing.is_empty());
     db.execute(&format!(
@@ -99,7 +103,11 @@ async fn a_role_that_cannot_add_partitions_is_found() {
         ]
     );
     owner.execute("GRANT postgres TO harkara").await;
-    assert_eq!(partitions(&pool).await.unwrap(), Partitions::default());
+    let sound = Partitions {
+        defaults_in_use: Some(Vec::new()),
+        ..Partitions::default()
+    };
+    assert_eq!(partitions(&pool).await.unwrap(), sound);
 }
 
 #[tokio::test]

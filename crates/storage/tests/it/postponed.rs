@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use harkara_core::entry::EntryRef;
+use harkara_storage::grants::Process;
 use harkara_storage::inspection::{TableLock, lock_on, missing_privileges, table_locks};
 use harkara_storage::ledger::recall;
 use harkara_storage::record::{EventRecord, Verdict};
@@ -144,7 +145,12 @@ async fn locks_that_keep_others_from_writing_are_found_and_others_not() {
 #[tokio::test]
 async fn missing_privileges_and_tables_are_found() {
     let store = Store::migrated().await;
-    assert_eq!(missing_privileges(&store.pool).await.unwrap(), []);
+    assert_eq!(
+        missing_privileges(&store.pool, Process::Worker)
+            .await
+            .unwrap(),
+        []
+    );
     store
         .execute(
             "REVOKE UPDATE ON payment_orders, invoice_events FROM CURRENT_USER; \
@@ -152,7 +158,9 @@ async fn missing_privileges_and_tables_are_found() {
              ALTER TABLE payment_refunds RENAME TO elsewhere",
         )
         .await;
-    let missing = missing_privileges(&store.pool).await.unwrap();
+    let missing = missing_privileges(&store.pool, Process::Worker)
+        .await
+        .unwrap();
     let missing: Vec<_> = missing
         .iter()
         .map(|m| (m.table_name.as_str(), m.privilege.as_deref()))

@@ -191,7 +191,7 @@ impl<'a> Parts<'a> {
             database: self.database.clone(),
             default_rows: self.processor.counters.default_rows.clone(),
             is_blind: AtomicBool::new(false),
-            is_guest: AtomicBool::new(false),
+            leaves_upkeep: AtomicBool::new(false),
         }
     }
 

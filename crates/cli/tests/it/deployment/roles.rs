@@ -81,7 +81,7 @@ async fn every_process_works_under_a_role_of_its_own() {
     deployment.up(INGRESS).await;
     deployment.harkara = all.clone().with(POSTGRES_URL, &roles.url("worker"));
     deployment.up(WORKER).await;
-    let console = all.with(POSTGRES_URL, &roles.url("console"));
+    let console = all.clone().with(POSTGRES_URL, &roles.url("console"));
     console.stdout("trigger all --follow").await;
     for command in [
         "events",
@@ -107,16 +107,30 @@ async fn every_process_works_under_a_role_of_its_own() {
     };
     until_processed().await;
 
-    // The inbox, and its events.
+    for (role, harkara) in [
+        (
+            "ingress",
+            all.clone().with(POSTGRES_URL, &roles.url("ingress")),
+        ),
+        (
+            "worker",
+            all.clone().with(POSTGRES_URL, &roles.url("worker")),
+        ),
+        ("console", console.clone()),
+    ] {
+        harkara.stdout(&format!("doctor --role {role}")).await;
+    }
+
+    // The inbox, and its events. One of them is known.
     redis.kill();
-    console.stdout("trigger order.paid").await;
+    console.stdout("trigger order.paid --duplicate").await;
     redis.resume().await;
     until_processed().await;
-    let failed: i64 = deployment
-        .database
-        .value("SELECT count(*) FROM webhook_events WHERE status = 'failed'")
-        .await;
+    let value = async |sql: &str| deployment.database.value::<i64>(sql).await;
+    let failed = value("SELECT count(*) FROM webhook_events WHERE status = 'failed'").await;
     assert_eq!(failed, 0);
+    let doubled = value("SELECT count(*) FROM webhook_events WHERE duplicates > 0").await;
+    assert_eq!(doubled, 1);
 }
 
 #[tokio::test]
@@ -143,8 +157,33 @@ async fn no_process_has_more_than_it_needs() {
             }
         }
     }
+    for (process, column) in [
+        ("ingress", "status"),
+        ("worker", "body"),
+        ("worker", "signature"),
+        ("console", "body"),
+        ("console", "error"),
+    ] {
+        let role = roles.role(process);
+        let asked = format!(
+            "SELECT has_column_privilege('{role}', 'webhook_events', '{column}', 'UPDATE')"
+        );
+        assert!(
+            !roles.database.value::<bool>(&asked).await,
+            "{process} {column}"
+        );
+    }
+    // Whatever there is can be read by operators.
+    let unreadable = format!(
+        "SELECT count(*) FROM pg_class c WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v') \
+           AND NOT relispartition AND NOT has_table_privilege('{}', oid, 'SELECT')",
+        roles.role("console")
+    );
+    assert_eq!(roles.database.value::<i64>(&unreadable).await, 0);
     for (process, right, table) in [
         ("ingress", "UPDATE", "webhook_events"),
+        ("worker", "UPDATE", "webhook_events"),
+        ("console", "UPDATE", "webhook_events"),
         ("ingress", "SELECT", "payment_orders"),
         ("ingress", "INSERT", "audit_logs"),
         ("worker", "UPDATE", "audit_logs"),

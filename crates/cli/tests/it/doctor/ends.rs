@@ -5,7 +5,7 @@ use redis::InfoDict;
 use redis::aio::MultiplexedConnection;
 
 use super::{Report, harkara, sound_redis};
-use crate::harkara::{Harkara, PASSWORD, POSTGRES_URL, REDIS_URL, nowhere};
+use crate::harkara::{Harkara, PASSWORD, POSTGRES_URL, REDIS_URL, SECRETS, nowhere};
 use crate::snapshots::snapshots;
 
 /// How many changes and keys a server has.
@@ -135,4 +135,40 @@ async fn secrets_and_certificates_are_checked_without_any_server() {
         let n_problems = report.with_status("problem").len();
         assert_eq!(n_problems, 2 + n_expired, "{report:?}");
     }
+}
+
+#[tokio::test]
+async fn what_only_production_needs_is_checked_on_request() {
+    let redis = sound_redis(&[]).await;
+    let postgres = PostgresServer::start(&["max_connections=50"]).await;
+    let development = harkara(&redis.url(), &postgres.url());
+    development.stdout("migrate").await;
+    let report = Report::of(&development, 1, "--production").await;
+    assert_eq!(
+        report.with_status("warning"),
+        [
+            "production: login to redis",
+            "production: login to postgres",
+            "production: secrets file of default",
+            "production: name of the deployment",
+            "production: traces",
+        ]
+    );
+
+    let closed = sound_redis(&["--requirepass", "p"]).await;
+    let folder = Folder::new();
+    let secrets = folder.path().join("secrets");
+    std::fs::write(&secrets, "a-long-and-random-secret").unwrap();
+    let url = closed.url().replace("redis://", "redis://:p@");
+    let production = harkara(&url, &postgres.url())
+        .without(SECRETS)
+        .with(&format!("{SECRETS}_FILE"), secrets.to_str().unwrap())
+        .with("HARKARA__DEPLOYMENT__NAME", "payments")
+        .with("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9");
+    let report = Report::of(&production, 1, "--production").await;
+    // The test server asks nobody for a password.
+    assert_eq!(
+        report.with_status("warning"),
+        ["production: login to postgres"]
+    );
 }
