@@ -1,13 +1,15 @@
 //! Inspection of the server and the schema.
 
+use std::time::Duration;
+
 use chrono::{TimeDelta, Utc};
 use harkara_storage::inspection::{
-    INDEXES, IndexProblem, Partitions, index_problems, newest_applied, partitions, server_state,
-    time,
+    INDEXES, IndexProblem, Partitions, admits_anybody, index_problems, newest_applied, partitions,
+    server_state, time,
 };
 use harkara_storage::migrations::{self, migrate};
 use harkara_storage::partitions::ensure;
-use harkara_testkit::{PostgresServer, TestDatabase, pool_settings};
+use harkara_testkit::{PostgresServer, TestDatabase, pool_settings, wait_until};
 
 use crate::partitions::THIS_MONTH;
 
@@ -130,4 +132,21 @@ async fn a_plain_role_sees_the_limits_of_the_server() {
     );
     let apart = time(&pool).await.unwrap() - Utc::now();
     assert!(apart.abs() < TimeDelta::seconds(60), "{apart}");
+}
+
+#[tokio::test]
+async fn a_server_that_asks_for_passwords_admits_nobody_without() {
+    let server = PostgresServer::start(&["fsync=off"]).await;
+    let owner = TestDatabase::at(server.superuser_url()).await;
+    owner.execute("ALTER ROLE harkara PASSWORD 'p'").await;
+    let url = server.url().replace("//harkara@", "//harkara:p@");
+    assert!(admits_anybody(&pool_settings(&url)).await.unwrap());
+    server.write_file("pg_hba.conf", "host all all all scram-sha-256\n");
+    server.reload();
+    wait_until("the file is read", Duration::from_secs(30), async || {
+        !admits_anybody(&pool_settings(&url)).await.unwrap()
+    })
+    .await;
+    let pool = TestDatabase::at(url).await.pool();
+    pool.ping().await.unwrap();
 }

@@ -1,66 +1,64 @@
 //! Each process under a role of PostgreSQL that `harkara grants` has given what it needs, and nothing more.
 
-use harkara_testkit::{RedisServer, TestDatabase, wait_until};
+use harkara_testkit::{PostgresServer, RedisServer, TestDatabase, wait_until};
 
 use super::{BOUND, Deployment, INGRESS, WORKER};
 use crate::harkara::{Harkara, POSTGRES_URL};
 
-/// A database that a role of its own owns, and what connects with a role for each process.
+const PROCESSES: [&str; 4] = ["migrate", "ingress", "worker", "console"];
+
+/// A server with a role for each process, of which that of the migrations owns the database.
 struct Roles {
+    server: PostgresServer,
+    /// As the superuser sees it.
     database: TestDatabase,
-    /// Roles belong to the server, which other tests use too.
-    suffix: String,
 }
 
 impl Roles {
     async fn create() -> Self {
-        let database = TestDatabase::empty().await;
-        let suffix: String = database.value("SELECT current_database()::text").await;
-        let roles = Self { database, suffix };
-        for process in ["migrate", "ingress", "worker", "console"] {
-            let role = roles.role(process);
-            roles
-                .database
-                .execute(&format!("CREATE ROLE {role} LOGIN"))
-                .await;
+        let server = PostgresServer::start(&["fsync=off"]).await;
+        let database = TestDatabase::at(server.superuser_url()).await;
+        for process in PROCESSES {
+            let create = format!("CREATE ROLE {} LOGIN", role(process));
+            database.execute(&create).await;
         }
         // As in a hardened installation.
-        let (name, owner) = (&roles.suffix, roles.role("migrate"));
+        let name: String = database.value("SELECT current_database()::text").await;
+        let owner = role("migrate");
         let closed = format!(
             "ALTER DATABASE {name} OWNER TO {owner}; REVOKE ALL ON SCHEMA public FROM PUBLIC; \
              REVOKE ALL ON DATABASE {name} FROM PUBLIC"
         );
-        roles.database.execute(&closed).await;
-        roles
-    }
-
-    fn role(&self, process: &str) -> String {
-        format!("{process}_{}", self.suffix)
+        database.execute(&closed).await;
+        Self { server, database }
     }
 
     fn url(&self, process: &str) -> String {
-        let role = format!("//{}@", self.role(process));
-        self.database.url.replace("//harkara@", &role)
+        let role = format!("//{}@", role(process));
+        self.server.url().replace("//harkara@", &role)
     }
 
     async fn grant(&self, process: &str) {
-        let arguments = format!("grants --role {process} --to {}", self.role(process));
-        let sql = Harkara::default().stdout(&arguments).await;
-        // Default privileges are those of the role that creates the tables.
-        let owner = self.role("migrate");
-        let sql = match process {
-            "migrate" => sql,
-            _ => format!("SET ROLE {owner}; {sql} RESET ROLE;"),
-        };
-        self.database.execute(&sql).await;
+        let grants = format!("grants --role {process}");
+        let sql = Harkara::default().stdout(&grants).await;
+        if process == "migrate" {
+            return self.database.execute(&sql).await;
+        }
+        let owner = TestDatabase::at(self.url("migrate")).await;
+        owner.execute(&sql).await;
     }
 
     /// Whether a role has a right on a table.
     async fn may(&self, process: &str, right: &str, table: &str) -> bool {
-        let role = self.role(process);
+        let role = role(process);
         let asked = format!("SELECT has_table_privilege('{role}', '{table}', '{right}')");
         self.database.value(&asked).await
     }
+}
+
+/// Its usual name.
+fn role(process: &str) -> String {
+    format!("harkara_{process}")
 }
 
 #[tokio::test]
@@ -74,7 +72,7 @@ async fn every_process_works_under_a_role_of_its_own() {
     for process in ["ingress", "worker", "console", "worker"] {
         roles.grant(process).await;
     }
-    let inspected = TestDatabase::at(roles.database.url.clone()).await;
+    let inspected = TestDatabase::at(roles.server.superuser_url()).await;
     let mut deployment = Deployment::on(redis.url(), inspected, &[]);
     let all = deployment.harkara.clone();
     deployment.harkara = all.clone().with(POSTGRES_URL, &roles.url("ingress"));
@@ -164,7 +162,7 @@ async fn no_process_has_more_than_it_needs() {
         ("console", "body"),
         ("console", "error"),
     ] {
-        let role = roles.role(process);
+        let role = role(process);
         let asked = format!(
             "SELECT has_column_privilege('{role}', 'webhook_events', '{column}', 'UPDATE')"
         );
@@ -177,7 +175,7 @@ async fn no_process_has_more_than_it_needs() {
     let unreadable = format!(
         "SELECT count(*) FROM pg_class c WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v') \
            AND NOT relispartition AND NOT has_table_privilege('{}', oid, 'SELECT')",
-        roles.role("console")
+        role("console")
     );
     assert_eq!(roles.database.value::<i64>(&unreadable).await, 0);
     for (process, right, table) in [
