@@ -2,8 +2,9 @@
 
 use serde_json::Value;
 
-use super::objects::{PRODUCTION, charted, documents, find, id, kustomized};
-use super::{printed, read};
+use super::objects::{PRODUCTION, charted, charted_with, customized, documents};
+use super::objects::{containers, find, id, kustomized, pods};
+use super::{read, root};
 
 /// What Helm alone adds, and no object depends on.
 const OF_HELM: [&str; 5] = [
@@ -14,7 +15,10 @@ const OF_HELM: [&str; 5] = [
     "helm.sh/chart",
 ];
 
-/// An object without what differs by design: Helm's labels, the namespace, and the hash in the ConfigMap's name.
+/// Names that go on with a version or a hash.
+const NAMES: [&str; 2] = ["harkara-settings", "harkara-migrate"];
+
+/// An object without what differs by design: Helm's labels, the namespace, and the ends of some names.
 fn normalized(value: &Value) -> Value {
     match value {
         Value::Object(fields) => {
@@ -31,10 +35,13 @@ fn normalized(value: &Value) -> Value {
             )
         }
         Value::Array(values) => values.iter().map(normalized).collect(),
-        Value::String(text) => match text.strip_prefix("harkara-settings-") {
-            Some(_) => "harkara-settings".into(),
-            None => text.trim_end().into(),
-        },
+        Value::String(text) => {
+            let goes_on = |name: &&str| text.starts_with(&format!("{name}-"));
+            match NAMES.into_iter().find(goes_on) {
+                Some(name) => name.into(),
+                None => text.trim_end().into(),
+            }
+        }
         other => other.clone(),
     }
 }
@@ -77,12 +84,61 @@ fn the_dashboards_are_those_of_the_repository() {
     let objects = documents(&kustomized(PRODUCTION));
     let dashboards = &find(&objects, "ConfigMap/harkara-dashboards")["data"];
     let names: Vec<_> = dashboards.as_object().unwrap().keys().collect();
-    let listed = printed(std::process::Command::new("ls").arg("deploy/observability/grafana"));
-    assert_eq!(names, listed.lines().collect::<Vec<_>>());
+    let files = std::fs::read_dir(root().join("deploy/observability/grafana")).unwrap();
+    let files = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+    let mut files: Vec<_> = files.collect();
+    files.sort();
+    assert_eq!(names, files.iter().collect::<Vec<_>>());
     for name in names {
         let file = read(&format!("deploy/observability/grafana/{name}"));
         assert_eq!(dashboards[name], file.as_str(), "{name}");
     }
+}
+
+/// The name of the Job that migrates.
+fn job(objects: &[Value]) -> String {
+    let job = objects.iter().find(|object| object["kind"] == "Job");
+    id(job.unwrap())
+}
+
+/// `kubectl apply` and `helm upgrade` cannot change the template of a Job that is there.
+#[test]
+fn another_pod_makes_another_job() {
+    let digest = format!("image.digest=sha256:{}", "5".repeat(64));
+    let changes = [
+        "image.tag=9.9.9",
+        digest.as_str(),
+        "migrate.resources.limits.memory=1Gi",
+    ];
+    let job_with = |set: &[&str]| {
+        let rendered = charted_with(&["values-production.yaml"], set);
+        job(&documents(&rendered))
+    };
+    let jobs = [&[][..], &changes[..1], &changes[1..2], &changes[2..]].map(job_with);
+    let distinct: std::collections::BTreeSet<_> = jobs.iter().collect();
+    assert_eq!(distinct.len(), jobs.len(), "{jobs:?}");
+    assert_eq!(job_with(&["ingress.replicas=3"]), jobs[0]);
+}
+
+/// The lines that the production overlay has for it change all images, and the name of the Job.
+#[test]
+fn an_upgrade_changes_every_image_and_the_job() {
+    let version = env!("CARGO_PKG_VERSION");
+    let dashed = version.replace('.', "-");
+    let upgraded = read(&format!("{PRODUCTION}/kustomization.yaml"))
+        .replace("  - ../", &format!("  - {PRODUCTION}/../"))
+        .replace("  - namespace.yaml\n", "")
+        .replace(&format!("newTag: {version}"), "newTag: 9.9.9")
+        .replace(
+            &format!("value: harkara-migrate-{dashed}"),
+            "value: harkara-migrate-9-9-9",
+        );
+    let objects = documents(&customized(&upgraded));
+    assert_eq!(job(&objects), "Job/harkara-migrate-9-9-9");
+    let pods = pods(&objects);
+    let images = pods.iter().flat_map(|(_, pod)| containers(pod));
+    let images: Vec<_> = images.map(|container| &container["image"]).collect();
+    assert_eq!(images, [&Value::from("ghcr.io/harkara/harkara:9.9.9"); 6]);
 }
 
 #[test]

@@ -63,6 +63,28 @@ fn grace_periods_follow_from_the_settings() {
     }
 }
 
+/// A pod that asked a store before it lives would be restarted for as long as the store is away.
+#[test]
+fn no_pod_needs_a_store_to_live() {
+    for overlay in OVERLAYS {
+        let objects = documents(&kustomized(overlay));
+        for (deployment, waits_for_postgres) in
+            [("harkara-ingress", false), ("harkara-worker", true)]
+        {
+            let object = find(&objects, &format!("Deployment/{deployment}"));
+            let pod = &object["spec"]["template"]["spec"];
+            for probe in ["startupProbe", "livenessProbe"] {
+                let path = &pod["containers"][0][probe]["httpGet"]["path"];
+                assert_eq!(path, "/livez", "{deployment} {probe}");
+            }
+            let command = pod["initContainers"][0]["command"].as_array().unwrap();
+            assert!(command.iter().any(|word| word == "--wait"), "{deployment}");
+            let starts_without = command.iter().any(|word| word == "--or-unreachable");
+            assert_eq!(starts_without, !waits_for_postgres, "{deployment}");
+        }
+    }
+}
+
 #[test]
 fn an_ingress_has_the_memory_that_it_may_take() {
     const MIB: usize = 1024 * 1024;

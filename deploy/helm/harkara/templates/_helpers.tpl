@@ -72,11 +72,11 @@ imagePullSecrets:
 {{- end }}
 {{- end }}
 
-{{/* Until the Job has brought the schema up to date. */}}
+{{/* Until the Job has brought the schema up to date. Takes the root and further arguments. */}}
 {{- define "harkara.waitForSchema" -}}
 - name: wait-for-schema
-  {{- include "harkara.container" . | nindent 2 }}
-  command: [harkara, migrate, --wait, --timeout, 10m]
+  {{- include "harkara.container" (index . 0) | nindent 2 }}
+  command: {{ concat (list "harkara" "migrate" "--wait") (rest .) (list "--timeout" "10m") | toJson }}
   env:
     - name: HARKARA__POSTGRES__URL_FILE
       value: /run/secrets/stores/postgres-url
@@ -102,14 +102,24 @@ timeoutSeconds: 3
 failureThreshold: {{ index . 2 }}
 {{- end }}
 
-{{/* The pod that brings the schema up to date. */}}
+{{/* Ports of a NetworkPolicy. Takes a list of numbers. */}}
+{{- define "harkara.tcp" -}}
+{{- range . }}
+- protocol: TCP
+  port: {{ int . }}
+{{- end }}
+{{- end }}
+
+{{/* The pod that brings the schema up to date. Takes the root and the name of the service account. */}}
 {{- define "harkara.migratePod" -}}
+{{- $account := index . 1 -}}
+{{- with index . 0 -}}
 metadata:
   labels:
     {{- include "harkara.podLabels" . | nindent 4 }}
     app.kubernetes.io/component: migrate
 spec:
-  serviceAccountName: {{ .Values.migrate.hook | ternary "default" "harkara-migrate" }}
+  serviceAccountName: {{ $account }}
   {{- include "harkara.pod" . | nindent 2 }}
   restartPolicy: OnFailure
   containers:
@@ -130,4 +140,5 @@ spec:
       secret:
         secretName: {{ .Values.secrets.migrate }}
         defaultMode: 292 # 0444
+{{- end }}
 {{- end }}
