@@ -9,6 +9,7 @@
 )]
 
 mod agreement;
+mod custom;
 mod kubernetes;
 mod objects;
 mod schemas;

@@ -2,17 +2,14 @@
 
 use serde_json::{Value, json};
 
-use super::objects::{OVERLAYS, charted, containers, documents, kustomized, pods};
+use super::objects::{containers, documents, everything, pods};
 
 /// What Harkara does not ship.
 const STORES: [&str; 2] = ["StatefulSet/postgres", "StatefulSet/redis"];
 
 fn rendered() -> Vec<Vec<Value>> {
-    let mut all: Vec<_> = OVERLAYS
-        .map(|overlay| documents(&kustomized(overlay)))
-        .into();
-    all.push(documents(&charted(&[])));
-    all
+    let all = everything().into_iter();
+    all.map(|(_, yaml)| documents(&yaml)).collect()
 }
 
 #[test]

@@ -1,11 +1,13 @@
 //! Variables in deploy/ are settings of the product.
 
 use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
 
 use regex::Regex;
 
-use super::objects::{OVERLAYS, charted, kustomized};
-use super::read;
+use super::objects::everything;
+use super::{read, root};
 
 /// The variables that a text sets or mentions.
 fn variables(text: &str) -> BTreeSet<String> {
@@ -34,23 +36,30 @@ fn reference() -> BTreeSet<String> {
     found.map(|found| found[1].to_owned()).collect()
 }
 
+/// The text files of a folder and those below that mention variables, with their paths. What a template mentions counts
+/// once it is rendered.
+fn mentioning(folder: &Path, found: &mut Vec<(String, String)>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let entry = entry.unwrap();
+        let (path, kind) = (entry.path(), entry.file_type().unwrap());
+        if kind.is_dir() && !path.ends_with("templates") {
+            mentioning(&path, found);
+        } else if kind.is_file()
+            && let Ok(text) = fs::read_to_string(&path)
+            && !variables(&text).is_empty()
+        {
+            found.push((path.display().to_string(), text));
+        }
+    }
+}
+
 #[test]
 fn every_variable_is_a_setting() {
     let reference = reference();
-    let mut texts: Vec<(String, String)> = OVERLAYS
-        .map(|overlay| (overlay.to_owned(), kustomized(overlay)))
-        .into();
-    texts.push(("chart".to_owned(), charted(&["values-production.yaml"])));
-    for file in [
-        "deploy/compose/compose.yaml",
-        "deploy/helm/harkara/values.yaml",
-        "deploy/kubernetes/components/redis-sentinel/ingress.yaml",
-        "deploy/kubernetes/components/redis-sentinel/worker.yaml",
-        "deploy/systemd/harkara.env",
-        "deploy/systemd/ingress.env",
-        "deploy/systemd/harkara-worker@.service",
-    ] {
-        texts.push((file.to_owned(), read(file)));
+    let mut texts = everything();
+    mentioning(&root().join("deploy"), &mut texts);
+    for known in ["compose/compose.yaml", "systemd/ingress.env"] {
+        assert!(texts.iter().any(|(name, _)| name.ends_with(known)));
     }
     for (name, text) in texts {
         let found = variables(&text);
