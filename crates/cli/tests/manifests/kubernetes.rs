@@ -11,7 +11,7 @@ use super::{read, root};
 /// Beyond what the settings allow a process for its stop: its last traces, metrics and log lines, and a margin.
 const END: Duration = Duration::from_secs(10);
 
-/// The settings of the ConfigMap.
+/// The settings of the base.
 fn settings() -> Settings {
     let file = root().join("deploy/kubernetes/base/harkara.toml");
     Settings::load(Some(&file)).unwrap()

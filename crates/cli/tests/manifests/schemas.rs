@@ -14,8 +14,9 @@ fn validated(yaml: &str, version: &str) -> (bool, String) {
     let folder = Folder::new();
     let file = folder.path().join("rendered.yaml");
     std::fs::write(&file, yaml).unwrap();
-    let mut validate = Command::new(manifest_tools().join("venv/bin/kubernetes-validate"));
-    validate.args(["--strict", "-k", version]).arg(&file);
+    let mut validate = Command::new(manifest_tools().join("venv/bin/python"));
+    validate.args(["-m", "kubernetes_validate", "--strict", "-k", version]);
+    validate.arg(&file);
     let ran = validate.output().unwrap();
     let printed = [ran.stdout, ran.stderr].concat();
     let printed = String::from_utf8_lossy(&printed).into_owned();
