@@ -23,10 +23,12 @@ write() {
     fi
 }
 
-mkdir -p secrets
+mkdir -p secrets/razorpay
 chmod 0700 secrets
+chmod 0755 secrets/razorpay
 write postgres-password "$(random)"
 write postgres-url "postgres://harkara:$(cat secrets/postgres-password)@postgres:5432/harkara"
-write razorpay "${1:-$(random)}"
+# A file for each endpoint.
+write razorpay/default "${1:-$(random)}"
 write grafana-password "$(random)"
-echo "the webhook secret for Razorpay's dashboard is in secrets/razorpay"
+echo "the webhook secret for Razorpay's dashboard is in secrets/razorpay/default"

@@ -34,7 +34,7 @@ $compose exec -T ingress harkara doctor
 
 # The load runs in the network of the deployment, with the exact secret.
 $compose run --rm --no-deps -T --name harkara-test-load --entrypoint harkara ingress \
-    load --url http://ingress:8080/webhooks/razorpay --secret "$(cat secrets/razorpay)" \
+    load --url http://ingress:8080/webhooks/razorpay --secret "$(cat secrets/razorpay/default)" \
     --rate 100 --duration "${seconds}s" > load.txt 2>&1 &
 load=$!
 sleep $((seconds / 4))
@@ -47,6 +47,19 @@ if ! wait "$load"; then
     exit 1
 fi
 cat load.txt
+
+# As editors do it: a new file takes the place of the old one.
+echo another-secret-of-the-test > secrets/rotated
+chmod 0444 secrets/rotated
+mv --force secrets/rotated secrets/razorpay/default
+tries=0
+until $compose exec -T ingress harkara trigger payment.captured --url http://127.0.0.1:8080/webhooks/razorpay \
+    --secret another-secret-of-the-test > rotated.txt 2>&1; do
+    tries=$((tries + 1))
+    [ "$tries" -lt 60 ] || { cat rotated.txt >&2; echo 'the new webhook secret is not accepted' >&2; exit 1; }
+    sleep 1
+done
+echo 'webhook secret rotated'
 $compose stop > /dev/null 2>&1
 for service in ingress worker; do
     for container in $($compose ps --all --quiet "$service"); do
