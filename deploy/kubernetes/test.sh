@@ -65,6 +65,7 @@ $kubectl rollout restart deployment/harkara-ingress deployment/harkara-worker
 rolled_out
 $kubectl wait --for jsonpath='{.status.phase}'=Succeeded --timeout 3m pod/load \
     || { $kubectl logs load >&2; exit 1; }
-$kubectl logs load
-$kubectl logs load | grep --quiet '"unanswered": *0' || { echo 'the rollout left requests unanswered' >&2; exit 1; }
+$kubectl logs load > "$work/load.txt"
+cat "$work/load.txt"
+grep --quiet '"unanswered": *0' "$work/load.txt" || { echo 'the rollout left requests unanswered' >&2; exit 1; }
 echo 'rolled out twice, nothing lost, nothing unanswered'
