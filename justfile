@@ -112,27 +112,28 @@ bench-operators *ARGUMENTS:
 bench-instructions *ARGUMENTS:
     cargo dev bench instructions "$@"
 
-# Build what is shipped into dist/: static binaries, their manual and completions (Linux; TARGET, PROFILE)
+# Build what is shipped into dist/: static binaries, their manual and completions (Linux; TARGET, PROFILE, $BUILD)
 [group('ship')]
 dist target=(arch() + "-unknown-linux-gnu") profile="release":
     #!/usr/bin/env bash
     set -euo pipefail
-    # With --target, build scripts and procedural macros stay dynamic, as they have to.
-    RUSTFLAGS="-C target-feature=+crt-static -C strip=symbols" cargo build --locked --profile "$2" --target "$1" \
+    # With --target, build scripts and procedural macros stay dynamic, as they have to. Releases build with
+    # `cargo auditable build`, which writes the list of dependencies into the binaries.
+    RUSTFLAGS="-C target-feature=+crt-static -C strip=symbols" ${BUILD:-cargo build} --locked --profile "$2" --target "$1" \
         --package harkara-ingress --package harkara-worker --package harkara-cli
     built="target/$1/$([ "$2" = dev ] && echo debug || echo "$2")"
     rm -rf dist
     mkdir -p dist/bin dist/man dist/completions
     cp "$built/harkara" "$built/harkara-ingress" "$built/harkara-worker" dist/bin/
-    dist/bin/harkara reference man > dist/man/harkara.1
+    dist/bin/harkara reference man-pages dist/man
     dist/bin/harkara completions bash > dist/completions/harkara.bash
     dist/bin/harkara completions zsh > dist/completions/_harkara
     dist/bin/harkara completions fish > dist/completions/harkara.fish
     ls -l dist/bin
 
-# Build the Debian package from dist/ (needs cargo-deb)
+# Build the Debian package from dist/, after `just dist` (needs cargo-deb and cargo-about)
 [group('ship')]
-deb:
+deb: licences
     cargo deb --package harkara-cli --no-build --no-strip --output dist/
 
 # Write the licences of all dependencies into dist/licences.html (needs cargo-about)
