@@ -2,6 +2,8 @@
 # Checks an image: small, nothing but the three programs, run as nobody, and working without any right.
 #
 #   deploy/image/check.sh IMAGE [SIZE_MAX_MIB]
+#
+# Licences of the dependencies have to be in it if they are in dist/.
 set -euo pipefail
 image=$1 size_max=${2:-25}
 engine=${ENGINE:-$(command -v podman || command -v docker)}
@@ -24,6 +26,9 @@ files=$("$engine" export "$container" | tar --list | grep --invert-match --exten
     '/$|^(dev|etc|proc|run|sys)/|^\.dockerenv$' | LC_ALL=C sort)
 expected=$(printf '%s\n' usr/local/bin/harkara usr/local/bin/harkara-ingress usr/local/bin/harkara-worker \
     usr/share/doc/harkara/LICENSE)
+if [ -e "$(dirname "$0")/../../dist/licences.html" ]; then
+    expected+=$'\nusr/share/doc/harkara/licences.html'
+fi
 [ "$files" = "$expected" ] || fail "has other files: $files"
 
 run() {
