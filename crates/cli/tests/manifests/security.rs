@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::objects::{containers, documents, everything, pods};
+use super::read;
 
 /// What Harkara does not ship.
 const STORES: [&str; 2] = ["StatefulSet/postgres", "StatefulSet/redis"];
@@ -67,5 +68,20 @@ fn secrets_are_files_that_follow_a_rotation() {
                 assert!(container["envFrom"].is_null(), "{name}");
             }
         }
+    }
+}
+
+/// The entrypoints of the stores' images would need capabilities to step down from root.
+#[test]
+fn no_container_of_compose_has_capabilities() {
+    let compose: Value = serde_saphyr::from_str(&read("deploy/compose/compose.yaml")).unwrap();
+    for service in ["redis", "postgres", "migrate", "ingress", "worker"] {
+        let container = &compose["services"][service];
+        let user = container["user"].as_str().unwrap();
+        assert!(!user.starts_with("0:"), "{service}");
+        assert_eq!(container["cap_drop"], json!(["ALL"]), "{service}");
+        assert!(container["cap_add"].is_null(), "{service}");
+        let options = &container["security_opt"];
+        assert_eq!(*options, json!(["no-new-privileges:true"]), "{service}");
     }
 }
