@@ -58,7 +58,7 @@ pub struct Production {
 
 impl Scope {
     /// The process whose rights are checked. What a worker may do is enough for all that receive and process.
-    fn process(&self) -> Process {
+    fn process(self) -> Process {
         self.role.unwrap_or(Process::Worker)
     }
 }
@@ -76,14 +76,14 @@ pub async fn examine(settings: Result<&Settings, &SettingsError>, scope: Scope) 
     let (sentinels, redis, postgres) = tokio::join!(
         sentinels::examine(settings),
         redis::examine(settings),
-        postgres::examine(settings, &deployment, &scope),
+        postgres::examine(settings, &deployment, scope),
     );
     let valid = Area::Settings.check("valid");
     let mut findings = vec![valid.ok("every setting is known and valid")];
     findings.extend(endpoints::examine(settings, scope.role));
     findings.extend(tls::examine(settings, SystemTime::now()));
     if let Some(Production { exports_traces }) = scope.production {
-        findings.extend(production::examine(settings, exports_traces).await);
+        findings.extend(Box::pin(production::examine(settings, exports_traces)).await);
     }
     findings.extend(sentinels);
     findings.extend(redis);

@@ -27,7 +27,7 @@ pub(crate) struct Upkeep {
     /// Whether the last look failed.
     pub(crate) is_blind: AtomicBool,
     /// Whether the role may not add partitions, so that others have to.
-    pub(crate) leaves_upkeep: AtomicBool,
+    pub(crate) is_left_to_others: AtomicBool,
 }
 
 impl Upkeep {
@@ -95,9 +95,9 @@ impl Upkeep {
     /// Brings the partitions up to date, and returns whether that is done, or left to others.
     async fn ensure(&self) -> bool {
         match may_ensure(&self.database).await {
-            Ok(true) => self.leaves_upkeep.store(false, Ordering::Relaxed),
+            Ok(true) => self.is_left_to_others.store(false, Ordering::Relaxed),
             Ok(false) => {
-                if !self.leaves_upkeep.swap(true, Ordering::Relaxed) {
+                if !self.is_left_to_others.swap(true, Ordering::Relaxed) {
                     tracing::info!(
                         "The role of this worker owns no tables; partitions are left to `harkara migrate`, which has to run regularly."
                     );

@@ -24,7 +24,7 @@ pub(crate) struct GrantsOptions {
     #[arg(long, value_enum)]
     role: Role,
 
-    /// The name of the role in PostgreSQL [default: harkara_ingress, harkara_worker, …]
+    /// The name of the role in PostgreSQL [default: `harkara_ingress` and so on]
     #[arg(long, value_name = "NAME", value_parser = name)]
     to: Option<String>,
 }

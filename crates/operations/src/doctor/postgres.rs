@@ -28,7 +28,7 @@ const VERSION_WITH_ALL: i32 = 140_000;
 pub(super) async fn examine(
     settings: &Settings,
     deployment: &Deployment,
-    scope: &Scope,
+    scope: Scope,
 ) -> Vec<Finding> {
     let address = harkara_storage::address(&settings.postgres.url);
     let asked = async {

@@ -191,7 +191,7 @@ impl<'a> Parts<'a> {
             database: self.database.clone(),
             default_rows: self.processor.counters.default_rows.clone(),
             is_blind: AtomicBool::new(false),
-            leaves_upkeep: AtomicBool::new(false),
+            is_left_to_others: AtomicBool::new(false),
         }
     }
 
