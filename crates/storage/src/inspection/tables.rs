@@ -120,7 +120,7 @@ pub struct MissingPrivilege {
 }
 
 /// The privileges on tables that a process needs and the role of the pool lacks, except those on the default
-/// partitions, which [`super::partitions`] looks for.
+/// partitions, which [`super::partitions()`] looks for.
 pub async fn missing_privileges(
     pool: &Pool,
     process: Process,
