@@ -112,19 +112,22 @@ bench-operators *ARGUMENTS:
 bench-instructions *ARGUMENTS:
     cargo dev bench instructions "$@"
 
-# Build what is shipped into dist/: static binaries, their manual and completions (Linux; TARGET, PROFILE, $BUILD)
+# Build what is shipped into dist/: a static binary with its names, manual and completions (Linux; TARGET, PROFILE, $BUILD)
 [group('ship')]
 dist target=(arch() + "-unknown-linux-gnu") profile="release":
     #!/usr/bin/env bash
     set -euo pipefail
     # With --target, build scripts and procedural macros stay dynamic, as they have to. Releases build with
-    # `cargo auditable build`, which writes the list of dependencies into the binaries.
+    # `cargo auditable build`, which writes the list of dependencies into the binary.
     RUSTFLAGS="-C target-feature=+crt-static -C strip=symbols" ${BUILD:-cargo build} --locked --profile "$2" --target "$1" \
-        --package harkara-ingress --package harkara-worker --package harkara-cli
+        --package harkara-multicall
     built="target/$1/$([ "$2" = dev ] && echo debug || echo "$2")"
     rm -rf dist
     mkdir -p dist/bin dist/man dist/completions
-    cp "$built/harkara" "$built/harkara-ingress" "$built/harkara-worker" dist/bin/
+    # The name by which it is called chooses the program.
+    cp "$built/harkara-multicall" dist/bin/harkara
+    ln -s harkara dist/bin/harkara-ingress
+    ln -s harkara dist/bin/harkara-worker
     dist/bin/harkara reference man-pages dist/man
     dist/bin/harkara completions bash > dist/completions/harkara.bash
     dist/bin/harkara completions zsh > dist/completions/_harkara
@@ -143,16 +146,14 @@ licences:
     cargo about generate --locked --workspace --config deploy/licences/about.toml \
         --output-file dist/licences.html deploy/licences/licences.hbs
 
-# List what each binary is built from in dist/*.cdx.json, an SBOM in CycloneDX (needs cargo-cyclonedx)
+# List what the binary is built from in dist/harkara.cdx.json, an SBOM in CycloneDX (needs cargo-cyclonedx)
 [group('ship')]
 sbom:
     #!/usr/bin/env bash
     set -euo pipefail
     mkdir -p dist
-    for package in ingress worker cli; do
-        cargo cyclonedx --quiet --format json --manifest-path "crates/$package/Cargo.toml"
-        mv "crates/$package/harkara-$package.cdx.json" dist/
-    done
+    cargo cyclonedx --quiet --format json --manifest-path crates/multicall/Cargo.toml
+    mv crates/multicall/harkara-multicall.cdx.json dist/harkara.cdx.json
     # It writes one beside the manifest of each member of the workspace.
     rm -f crates/*/*.cdx.json
 

@@ -47,5 +47,8 @@ mod schema_check;
 /// The name of the ingress in `pg_stat_activity`.
 const APPLICATION: &str = "harkara-ingress";
 
+mod program;
+
 pub use app::App;
+pub use program::main;
 pub use start_error::{RunError, StartError};

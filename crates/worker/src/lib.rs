@@ -29,4 +29,7 @@ mod janitor;
 mod membership;
 mod partitions;
 
+mod program;
+
 pub use app::{App, RunError, StartError};
+pub use program::main;
