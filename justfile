@@ -137,7 +137,7 @@ dist target=(arch() + "-unknown-linux-gnu") profile="release":
 # Build the Debian package from dist/, after `just dist` (needs cargo-deb and cargo-about)
 [group('ship')]
 deb: licences
-    cargo deb --package harkara-cli --no-build --no-strip --output dist/
+    cargo deb --package harkara-multicall --no-build --no-strip --output dist/
 
 # Write the licences of all dependencies into dist/licences.html (needs cargo-about)
 [group('ship')]
