@@ -5,6 +5,7 @@ mod table;
 pub use table::EVENTS;
 
 use crate::lane::Lane;
+use crate::precedence;
 
 /// A catalogued event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,7 +77,7 @@ pub fn reference_markdown() -> String {
          Every event is verified, stored and answered 200, catalogued or not. *Typed* events have their own \
          handling and tables; the others are projected generically into `entity_snapshots`.\n\n\
          | event | family | lane | typed | contains |\n|---|---|---|---|---|\n";
-    head.to_owned() + &rows.collect::<String>()
+    head.to_owned() + &rows.collect::<String>() + &precedence::reference_markdown()
 }
 
 #[cfg(test)]
