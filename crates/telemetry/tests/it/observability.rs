@@ -37,7 +37,7 @@ fn files(folder: &str) -> Vec<String> {
     for entry in fs::read_dir(path(folder)).unwrap() {
         let entry = entry.unwrap();
         let name = format!("{folder}/{}", entry.file_name().to_string_lossy());
-        if entry.file_type().unwrap().is_dir() {
+        if entry.path().is_dir() {
             found.extend(files(&name));
         } else {
             found.push(name);
