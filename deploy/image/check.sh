@@ -36,7 +36,9 @@ run() {
         --memory 64m --pids-limit 64 "$image" "$@"
 }
 for program in harkara harkara-ingress harkara-worker; do
-    run "$program" --version
+    version=$(run "$program" --version)
+    [[ $version == "$program "* ]] || fail "$program is $version"
+    echo "$version"
 done
 # Without stores it finds problems: that it can say so is what counts.
 doctor=$(run harkara doctor 2>&1) && fail "doctor finds no problem without stores"

@@ -49,21 +49,23 @@ pub enum Unreachable {
 }
 
 /// Waits until the schema is one that this binary knows, and passes on why it is not, each time that this changes.
-/// Fails after `at_most` with the last reason, and at once where waiting does not help. Returns whether the schema
-/// could be seen.
+/// Fails after `at_most` with the last reason, and at once where waiting does not help. Returns why the schema could not
+/// be seen, if that lets the caller go on.
 pub async fn wait_for_schema(
     settings: &PostgresSettings,
     at_most: Duration,
     unreachable: Unreachable,
     mut waiting: impl FnMut(&str),
-) -> Result<bool, OperationError> {
+) -> Result<Option<String>, OperationError> {
     let begun = Instant::now();
     let mut last_reason = String::new();
     loop {
         let error = match open(settings).await {
-            Ok(_) => return Ok(true),
-            Err(OperationError::Unavailable { .. }) if unreachable == Unreachable::GoesOn => {
-                return Ok(false);
+            Ok(_) => return Ok(None),
+            Err(error @ OperationError::Unavailable { .. })
+                if unreachable == Unreachable::GoesOn && may_pass(&error) =>
+            {
+                return Ok(Some(with_causes(&error)));
             }
             Err(error) if begun.elapsed() >= at_most || !may_pass(&error) => return Err(error),
             Err(error) => with_causes(&error),

@@ -46,9 +46,16 @@ impl From<PostgresUrl> for ParsedUrl {
             parameters,
         } = url;
         let files = [ca_file, certificate_file, key_file];
+        let config = for_driver.expose().parse::<Config>().ok();
+        // Without a name it is that of the user.
+        let name = |config: Config| config.get_dbname().or(config.get_user()).map(str::to_owned);
+        let database = config.and_then(name);
         Self {
             url: for_driver,
-            fixed: format!("{:?}", (mode, is_socket, files, is_pooled, parameters)),
+            fixed: format!(
+                "{:?}",
+                (database, mode, is_socket, files, is_pooled, parameters)
+            ),
         }
     }
 }

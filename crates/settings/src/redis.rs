@@ -78,11 +78,13 @@ fn keys(r: &mut SettingsReader) -> RedisKeys {
     })
 }
 
-/// Whether it uses TLS stays as it is.
+/// Whether it uses TLS, and the database, stay as they are.
 fn parsed(url: Secret) -> ParsedUrl {
     let scheme = url.expose().split(':').next().unwrap_or_default();
+    let info = url.expose().into_connection_info();
+    let database = info.map_or(0, |info| info.redis_settings().db());
     ParsedUrl {
-        fixed: scheme.to_owned(),
+        fixed: format!("{scheme}, database {database}"),
         url,
     }
 }

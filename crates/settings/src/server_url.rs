@@ -99,7 +99,7 @@ impl UrlFile {
         let text = text.map_err(|error| format!("cannot be read: {error}"))?;
         let read = (self.parse)(&secrets_file::value(&text))?;
         if read.fixed != self.fixed {
-            return Err("asks for another way to connect (TLS, socket, pooler or parameters of the server), which takes a restart".to_owned());
+            return Err("names another database or asks for another way to connect (TLS, socket, pooler or parameters of the server), which takes a restart".to_owned());
         }
         Ok(read.url)
     }

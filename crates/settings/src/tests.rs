@@ -219,3 +219,40 @@ fn every_setting_of_the_reference_is_read() {
         .collect();
     from_toml("uncommented.toml", &uncommented).unwrap_or_else(|problems| panic!("{problems}"));
 }
+
+#[test]
+fn a_file_may_change_the_login_but_not_where_it_leads() {
+    for (key, before, login, others) in [
+        (
+            "redis.url_file",
+            "redis://a:1@db",
+            "redis://b:2@db",
+            &["redis://b:2@db/1", "rediss://b:2@db"][..],
+        ),
+        (
+            "postgres.url_file",
+            "postgres://a:1@db/ledger",
+            "postgres://b:2@db/ledger",
+            &[
+                "postgres://b:2@db/restored",
+                "postgres://b:2@db/ledger?sslmode=verify-full",
+                "postgres://b:2@db/ledger?schema=x",
+            ],
+        ),
+    ] {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let write = |url: &str| std::fs::write(file.path(), url).unwrap();
+        write(before);
+        let settings = Settings::from_pairs([(key, path_of(&file))]).unwrap();
+        let current = || match key {
+            "redis.url_file" => settings.redis.url.current(),
+            _ => settings.postgres.url.current(),
+        };
+        write(login);
+        assert_eq!(current().expose(), login);
+        for other in others {
+            write(other);
+            assert_eq!(current().expose(), login, "{other}");
+        }
+    }
+}

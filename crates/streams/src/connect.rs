@@ -30,8 +30,8 @@ pub(crate) async fn connect_as_nobody(
     settings: &RedisSettings,
 ) -> RedisResult<MultiplexedConnection> {
     let info = connection_info(settings, ProtocolVersion::RESP2);
-    let nobody = RedisConnectionInfo::default().set_db(info.redis_settings().db());
-    Client::open(info.set_redis_settings(nobody))?
+    // Without the number of the database too: a refused SELECT hides that it was the login.
+    Client::open(info.set_redis_settings(RedisConnectionInfo::default()))?
         .get_multiplexed_async_connection_with_config(&connection_config(settings))
         .await
 }

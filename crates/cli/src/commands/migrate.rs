@@ -57,8 +57,8 @@ pub(crate) async fn run(settings: &Settings, options: &MigrateOptions) -> anyhow
             Unreachable::Waits
         };
         let waited = database::wait_for_schema(postgres, options.timeout, unreachable, waiting);
-        if !waited.await? {
-            output::line("PostgreSQL cannot be reached; the schema is unknown")?;
+        if let Some(reason) = waited.await? {
+            output::line(format!("going on, the schema is unknown: {reason}"))?;
             return Ok(Ending::Done);
         }
     } else {

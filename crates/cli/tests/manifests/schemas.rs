@@ -108,6 +108,8 @@ fn the_chart_passes_its_lint_and_refuses_wrong_values() {
         "image.digest=latest",
         "migrate.maintainSchedule=daily",
         "networkPolicy.egressPorts.postgres={pg}",
+        // An empty list would open all ports.
+        "networkPolicy.egressPorts.postgres={}",
         "podMonitor.label.release=prometheus",
     ] {
         let (passes, printed) = lint(&["--set", wrong]);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 /// The documented statuses of each kind with a state machine. Disputes depend on their phase, too.
-const DOCUMENTED: [(&str, &[&str]); 14] = [
+const DOCUMENTED: [(&str, &[&str]); 15] = [
     (
         "payment",
         &[
@@ -19,6 +19,10 @@ const DOCUMENTED: [(&str, &[&str]); 14] = [
     ("refund", &["created", "pending", "failed", "processed"]),
     (
         "payment.downtime",
+        &["scheduled", "started", "updated", "cancelled", "resolved"],
+    ),
+    (
+        "payout.downtime",
         &["scheduled", "started", "updated", "cancelled", "resolved"],
     ),
     (
@@ -100,7 +104,13 @@ const DOCUMENTED: [(&str, &[&str]); 14] = [
 ];
 
 /// The phases of a dispute that are ranks, and its statuses.
-const DISPUTE_PHASES: [&str; 4] = ["retrieval", "chargeback", "pre_arbitration", "arbitration"];
+const DISPUTE_PHASES: [&str; 5] = [
+    "fraud",
+    "retrieval",
+    "chargeback",
+    "pre_arbitration",
+    "arbitration",
+];
 const DISPUTE_STATUSES: [&str; 5] = ["open", "under_review", "closed", "won", "lost"];
 
 /// The progress of a status.
@@ -349,6 +359,16 @@ mod tests {
             };
             let steps: Vec<_> = (0..).zip(life).map(precedence).collect();
             assert!(steps.is_sorted_by(|a, b| a < b), "{kind} {life:?}");
+        }
+    }
+
+    #[test]
+    fn documented_statuses_are_in_the_order_of_their_standings() {
+        for (kind, statuses) in DOCUMENTED {
+            let standings = statuses
+                .iter()
+                .map(|status| standing_of(kind, Some(status)));
+            assert!(standings.is_sorted(), "{kind}");
         }
     }
 

@@ -41,9 +41,10 @@ fn login(section: &str, admits_anybody: &Result<bool, String>, tls: Option<&Clie
     match admits_anybody {
         Ok(false) => check.ok("nobody gets in without a password"),
         // It was shown, and may be what the server asks for.
-        Ok(true) if tls.is_some_and(|tls| tls.identity().is_some()) => {
-            check.ok("a client certificate, and no password")
-        }
+        Ok(true) if tls.is_some_and(|tls| tls.identity().is_some()) => check.warning(
+            "a client certificate, and no password: it is unknown whether the server asks for the certificate",
+            "require a password too, or look the certificate up in the configuration of the server",
+        ),
         Ok(true) => check.warning(
             "none: whoever reaches the server may read and change everything",
             format!(

@@ -44,7 +44,9 @@ mod tests {
 
         let closed = RedisServer::start(&["--requirepass", "p"]).await;
         let url = closed.url().replace("redis://", "redis://:p@");
-        assert!(!admits_anybody(&settings(&url).redis).await.unwrap());
+        for url in [url.clone(), format!("{url}/1")] {
+            assert!(!admits_anybody(&settings(&url).redis).await.unwrap());
+        }
         // Where nobody can be asked, there is no answer.
         drop(closed);
         assert!(admits_anybody(&settings(&url).redis).await.is_err());
